@@ -1,0 +1,100 @@
+"""The one exception family: what is wrong, on which object, what to do, and the exit code it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class LvmsnapError(Exception):
+    """Something is wrong. `message` says what and on which object, `hint` what to do; both are plain text."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(LvmsnapError):
+    """The command line asks for something that does not exist."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileProblem:
+    """One mistake in a profile. `line` and `column` count from 1; 0 where the mistake is in no line."""
+
+    file: str
+    line: int
+    column: int
+    key_path: str
+    message: str
+    hint: str = ""
+
+    @property
+    def place(self) -> str:
+        """`file:line:column`, or the file alone."""
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+class ProfileError(LvmsnapError):
+    """A profile cannot be used; all its mistakes at once, in the order of their lines."""
+
+    exit_code = 2
+
+    def __init__(self, problems: tuple[ProfileProblem, ...]) -> None:
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"{first.place}: {first.message}{more}", hint=first.hint)
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One check that failed: what is wrong, on which object, and what to do."""
+
+    message: str
+    hint: str = ""
+
+
+class RefusedError(LvmsnapError):
+    """Checks refuse the change; nothing was changed. All refusals at once."""
+
+    exit_code = 3
+
+    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
+        super().__init__("; ".join(refusal.message for refusal in refusals), hint=refusals[0].hint)
+        self.refusals = refusals
+
+
+class ToolError(LvmsnapError):
+    """A command that only reads failed, so nothing is known and nothing was changed."""
+
+    exit_code = 3
+
+
+class StepError(LvmsnapError):
+    """A step failed; everything that was begun has been undone."""
+
+    exit_code = 1
+
+
+class ResidueError(LvmsnapError):
+    """A step failed and undoing it failed too. `residue` names what is left, `commands` finish the work."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, residue: tuple[str, ...], commands: tuple[str, ...], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.residue = residue
+        self.commands = commands
+
+
+class InterruptedBySignalError(LvmsnapError):
+    """INT, TERM or HUP came; everything that was begun has been undone."""
+
+    def __init__(self, signal_number: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
