@@ -1,0 +1,66 @@
+"""LVM's rules for names of logical volumes, and the names device-mapper gives them. Pure; knows no system."""
+
+from __future__ import annotations
+
+import re
+
+# LVM's NAME_LEN and device-mapper's DM_NAME_LEN are both 128 with the closing NUL.
+MAX_NAME_LENGTH = 127
+
+RESERVED_PREFIXES = ("pvmove", "snapshot")
+RESERVED_STRINGS = (
+    *("_cdata", "_cmeta", "_corig", "_cpool", "_cvol", "_wcorig", "_mimage", "_mlog", "_rimage", "_rmeta"),
+    *("_tdata", "_tmeta", "_vdata", "_imeta", "_iorig", "_pmspare", "_vorigin"),
+)
+
+_CHARACTERS = re.compile(r"[A-Za-z0-9+_.-]+")
+
+
+def name_problem(vg: str, lv: str) -> str | None:
+    """Why LVM could not make a snapshot named `lv` in the group `vg`, as a clause without a subject; None: it can."""
+    return _characters_problem(lv) or _reserved_problem(lv) or _length_problem(vg, lv, "-cow")
+
+
+def origin_name_problem(vg: str, lv: str) -> str | None:
+    """Why the volume `vg`/`lv` cannot have a snapshot by its names alone, as a clause without a subject."""
+    of_group = _characters_problem(vg)
+    if of_group:
+        return f"has a volume group name that {of_group}"
+    return _characters_problem(lv) or _length_problem(vg, lv, "-real")
+
+
+def dm_name(vg: str, lv: str) -> str:
+    """The device-mapper name of `vg`/`lv`: dashes within a name are doubled, one dash joins the two."""
+    return f"{vg.replace('-', '--')}-{lv.replace('-', '--')}"
+
+
+def _characters_problem(name: str) -> str | None:
+    if not name:
+        return "is empty"
+    if name.startswith("-"):
+        return "begins with a dash, which LVM does not allow"
+    if name in (".", ".."):
+        return "is a name that LVM does not allow"
+    if not _CHARACTERS.fullmatch(name):
+        return "has characters other than A-Z a-z 0-9 + _ . - (LVM allows no others)"
+    if len(name) > MAX_NAME_LENGTH:
+        return f"has {len(name)} characters, LVM allows {MAX_NAME_LENGTH}"
+    return None
+
+
+def _reserved_problem(name: str) -> str | None:
+    for prefix in RESERVED_PREFIXES:
+        if name.startswith(prefix):
+            return f'begins with "{prefix}", which LVM keeps for itself'
+    for string in RESERVED_STRINGS:
+        if string in name:
+            return f'has "{string}" in it, which LVM keeps for itself'
+    return None
+
+
+def _length_problem(vg: str, lv: str, layer: str) -> str | None:
+    """LVM makes a hidden device beside the volume, its name lengthened by `layer`; lvcreate fails too late on it."""
+    full = dm_name(vg, lv) + layer
+    if len(full) <= MAX_NAME_LENGTH:
+        return None
+    return f"is too long: device-mapper's name {full} has {len(full)} characters, {MAX_NAME_LENGTH} are allowed"
