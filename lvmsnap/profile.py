@@ -68,9 +68,11 @@ def read_text(path: Path, *, require_root_owned: bool) -> str:
     try:
         # O_NONBLOCK: opening a FIFO would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             _check_file(path, os.fstat(descriptor), require_root_owned=require_root_owned)
-            content = file.read(MAX_FILE_BYTES + 1)
+            content = os.read(descriptor, MAX_FILE_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         hint = "profiles are root's own: run as root" if isinstance(error, PermissionError) else ""
         raise _refused(path, [(f"cannot be read: {error.strerror}", hint)]) from None

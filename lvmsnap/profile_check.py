@@ -13,16 +13,10 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from lvmsnap import yaml_source
-from lvmsnap.yaml_source import Path, Source, Unquoted, dotted
+from lvmsnap.yaml_source import MAX_SHOWN, Path, Source, Unquoted, dotted, shown
 
 _SIZE_KEYS = ("size", "chunk_size")
-_TYPES = {
-    "object": "a mapping (KEY: VALUE)",
-    "array": "a list",
-    "string": "text",
-    "boolean": "true or false",
-    "null": "null",
-}
+_TYPES = {"object": "a mapping (KEY: VALUE)", "array": "a list"}
 
 
 def check(text: str, file: str, schema: Mapping[str, Any]) -> Source:
@@ -117,11 +111,13 @@ def _sentence(path: Path, error: Any) -> tuple[str, str]:
     if isinstance(found, Unquoted) or error.validator == "type":
         return _wrong_type(path, name, found, schema)
     if error.validator == "pattern":
-        return f"{name} {schema['patternErrorMessage']}, found {found!r}", _text_hint(path, found, schema["pattern"])
+        return f"{name} {schema['patternErrorMessage']}, found {shown(found)}", _text_hint(
+            path, found, schema["pattern"]
+        )
     if error.validator == "not":
-        return f"{name} {schema['errorMessage']}, found {found!r}", "lvmsnap always mounts read-only: leave it out"
+        return f"{name} {schema['errorMessage']}, found {shown(found)}", "lvmsnap always mounts read-only: leave it out"
     if error.validator == "enum":
-        close = nearest(str(found), schema["enum"])
+        close = nearest(found, schema["enum"]) if isinstance(found, str) else None
         hint = f"did you mean {close}?" if close else ""
         return f"{name} must be {' or '.join(schema['enum'])}, found {_described(found)}", hint
     if error.validator in ("minItems", "maxItems"):
@@ -136,16 +132,14 @@ def _count_hint(count: int) -> str:
 def _wrong_type(path: Path, name: str, found: object, schema: Mapping[str, Any]) -> tuple[str, str]:
     allowed = schema.get("type", "string")
     if isinstance(found, Unquoted) and not found.text:
-        return (f"{name} has no value", _empty_hint(allowed)) if path else ("the file is empty", _EMPTY_FILE_HINT)
+        return (f"{name} has no value", _empty_hint(path, allowed)) if path else ("the file is empty", _EMPTY_FILE_HINT)
     if allowed in ("object", "array"):
-        hint = "write - before its first key" if allowed == "array" and isinstance(found, dict) else ""
-        return f"{name} must be {_TYPES[allowed]}, found {_described(found)}", hint
+        return f"{name} must be {_TYPES[allowed]}, found {_described(found)}", _list_hint(path, found)
     if allowed == "boolean":
         return f"{name} must be true or false, found {_described(found)}", _boolean_hint(found)
     if path[-1] in _SIZE_KEYS:
-        return f"{name} {schema['patternErrorMessage']}, found {_described(found)}", _size_hint(
-            _text(found), schema["pattern"]
-        )
+        hint = _size_hint(_text(found), schema["pattern"])
+        return f"{name} {schema['patternErrorMessage']}, found {_described(found)}", hint
     if isinstance(found, (Unquoted, bool)):
         kind = found.kind if isinstance(found, Unquoted) else "true or false"
         hint = f'write it in quotes: "{_text(found)}"'
@@ -157,10 +151,18 @@ def _wrong_type(path: Path, name: str, found: object, schema: Mapping[str, Any])
 _EMPTY_FILE_HINT = "see a sample profile, or lvmsnap init"
 
 
-def _empty_hint(allowed: str | list[str]) -> str:
+def _empty_hint(path: Path, allowed: str | list[str]) -> str:
     if "null" in allowed and isinstance(allowed, list):
         return "write null if the snapshot is not to be mounted; without the key the default applies"
-    return "give it one, or leave the key out"
+    if allowed in ("array", "object"):
+        return "what belongs to it stands below it, indented further"
+    return "" if path[-1] in ("origin", "path") else "give it one, or leave the key out"
+
+
+def _list_hint(path: Path, found: object) -> str:
+    if path == ("volumes",) and isinstance(found, dict):
+        return "write - before its first key"
+    return f"write a list: [{found}]" if path[-1:] == ("mount_options",) and isinstance(found, str) else ""
 
 
 def _boolean_hint(found: object) -> str:
@@ -177,12 +179,12 @@ def _described(value: object) -> str:
         return _text(value)
     if isinstance(value, (dict, list)):
         return "a mapping" if isinstance(value, dict) else "a list"
-    return f"the text {value!r}"
+    return f"the text {shown(str(value))}"
 
 
 def _text(value: object) -> str:
     if isinstance(value, Unquoted):
-        return value.text
+        return value.text if len(value.text) <= MAX_SHOWN else f"{value.text[:MAX_SHOWN]}..."
     if isinstance(value, bool):
         return str(value).lower()
     return "null" if value is None else str(value)
@@ -205,9 +207,9 @@ def _text_hint(path: Path, text: str, pattern: str) -> str:
 
 def _size_hint(text: str, pattern: str) -> str:
     """The size that was probably meant, if the schema allows it."""
-    for why, better in _better_sizes(text):
+    for lead, better in _better_sizes(text):
         if re.search(pattern, better):
-            return f"{why}write {better}"
+            return f"{lead} {better}"
     return "add a unit: K, M, G or T" if text.isdigit() else ""
 
 
@@ -216,14 +218,15 @@ def _better_sizes(text: str) -> Iterator[tuple[str, str]]:
     if amount:
         number, unit = amount[1].replace("_", "").lstrip("0"), (amount[2] or "").upper()
         why = f"{amount[2]}{amount[3]} means 1000s to some and 1024s to others: " if amount[3] in ("B", "b") else ""
-        yield from (
-            [(why, f"{number}{unit}iB")] if unit else [("add a unit, for example ", f"{number}{u}") for u in "MK"]
-        )
+        if unit:
+            yield f"{why}write", f"{number}{unit}iB"
+        else:
+            yield from (("add a unit, for example", f"{number}{letter}iB") for letter in "MK")
     fraction = re.fullmatch(r"(\d{1,9}\.\d{1,9})\s*([MGTmgt])(?:[iI]?[bB]?)", text)
     if fraction:
         smaller = {"M": "K", "G": "M", "T": "G"}[fraction[2].upper()]
-        yield "a whole number is needed: ", f"{round(float(fraction[1]) * 1024)}{smaller}iB"
+        yield "a whole number is needed: write", f"{round(float(fraction[1]) * 1024)}{smaller}iB"
     percent = re.fullmatch(r"(\d+)\s*%\s*(\w*)", text)
     if percent:
         of = nearest(percent[2], ("ORIGIN", "FREE", "PVS"))
-        yield "" if of else "say of what, for example ", f"{percent[1]}%{of or 'ORIGIN'}"
+        yield "write" if of else "say of what, for example", f"{percent[1]}%{of or 'ORIGIN'}"

@@ -15,6 +15,7 @@ from lvmsnap.errors import ProfileError, ProfileProblem
 
 MAX_DEPTH = 16
 MAX_EVENTS = 4000
+MAX_SHOWN = 80
 
 # Numbers of YAML 1.2 that PyYAML, which speaks YAML 1.1, takes for text. What one parser reads as a number is no name.
 _NUMBER_1_2 = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+")
@@ -31,6 +32,7 @@ _SYNTAX_HINTS = {
     "expected <block end>": "look at the indentation: keys of one level begin in the same column",
     "cannot start any token": "a text that begins with this sign needs quotes",
     "while scanning a quoted scalar": "the closing quote is missing",
+    "found '<stream end>'": "the text ends where a bracket is not closed yet",
     "expected ',' or": "a bracket is not closed, or a comma is missing",
 }
 
@@ -95,8 +97,17 @@ def read(text: str, file: str) -> Source:
 
 def dotted(path: Path) -> str:
     """The path as people write it: `volumes[0].size`."""
-    joined = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    joined = "".join(f"[{part}]" if isinstance(part, int) else f".{_key_shown(part)}" for part in path)
     return joined.removeprefix(".")
+
+
+def shown(text: str) -> str:
+    """The text in quotes, without anything that a terminal would obey, and not endless."""
+    return repr(text) if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]!r}..."
+
+
+def _key_shown(key: str) -> str:
+    return key if key.isprintable() and 0 < len(key) <= MAX_SHOWN else shown(key)
 
 
 class _Reader:
@@ -119,7 +130,7 @@ class _Reader:
         after = self._next()
         if not isinstance(after, yaml.StreamEndEvent):
             hint = "a file is one profile: put the second one into a file of its own"
-            raise _fatal(self.source.file, _mark(after), "a second YAML document begins here", hint)
+            self.source.add(_mark(after), (), "a second YAML document begins here", hint)
         return self.source
 
     def _next(self) -> yaml.Event:
@@ -150,7 +161,9 @@ class _Reader:
         tag = getattr(event, "tag", None)
         if tag is not None:
             self.source.unreadable.add(path)
-            self.source.add(_mark(event), path, f"YAML tags such as {tag!r} are not allowed in a profile", "remove it")
+            self.source.add(
+                _mark(event), path, f"YAML tags such as {shown(str(tag))} are not allowed in a profile", "remove it"
+            )
         if not getattr(event, "anchor", None):
             return
         if isinstance(event, yaml.AliasEvent):
@@ -180,6 +193,9 @@ class _Reader:
         if word is not None and _is_unicode(word):
             return word
         self._skip(event)
+        if isinstance(event, yaml.NodeEvent) and (event.anchor or getattr(event, "tag", None)):
+            self._refuse_decoration(path, event)
+            return None
         self.source.add(_mark(event), path, "a key must be a plain word", "each line is KEY: VALUE")
         return None
 
