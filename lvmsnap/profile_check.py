@@ -162,7 +162,12 @@ def _empty_hint(path: Path, allowed: str | list[str]) -> str:
 def _list_hint(path: Path, found: object) -> str:
     if path == ("volumes",) and isinstance(found, dict):
         return "write - before its first key"
-    return f"write a list: [{found}]" if path[-1:] == ("mount_options",) and isinstance(found, str) else ""
+    return _options_hint(found) if path[-1:] == ("mount_options",) and isinstance(found, str) else ""
+
+
+def _options_hint(text: str) -> str:
+    options = text.split(",")
+    return f"write a list: [{', '.join(options)}]" if all(re.fullmatch(r"[\w=.-]+", o) for o in options) else ""
 
 
 def _boolean_hint(found: object) -> str:
@@ -194,12 +199,12 @@ def _text_hint(path: Path, text: str, pattern: str) -> str:
     if path[-1] in _SIZE_KEYS:
         return _size_hint(text, pattern)
     device = re.fullmatch(r"/dev/(?!mapper/)([^/]+)/([^/]+)", text)
-    if path[-1] == "origin" and device:
+    if path[-1] == "origin" and device and re.search(pattern, f"{device[1]}/{device[2]}"):
         return f"write {device[1]}/{device[2]}"
     if path[-1] == "origin" and "/" not in text:
         return "name the volume group too: VG/LV (lvs shows both)"
     if "," in text and path[-2:-1] == ("mount_options",):
-        return f"write a list: [{', '.join(text.split(','))}]"
+        return _options_hint(text)
     if text.startswith(("~", "$")):
         return "no shell reads this: write the path in full"
     return ""
