@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 import os
@@ -114,6 +113,8 @@ _TOO_LARGE = (f"is larger than {MAX_FILE_BYTES // KIB} KiB", "this is hardly a p
 
 
 def _no_such_profile(name: str, directory: str, known: tuple[str, ...]) -> UsageError:
+    import difflib  # noqa: PLC0415  only for this error, and 8 ms of every start
+
     close = difflib.get_close_matches(name, known, n=1)
     there = f"there are: {', '.join(known)}" if known else "there are none"
     if not known and not Path(directory).exists():

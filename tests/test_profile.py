@@ -775,7 +775,8 @@ def test_an_origin_needs_room_for_its_own_hidden_device() -> None:
 
 def test_importing_the_loader_imports_neither_yaml_nor_jsonschema() -> None:
     code = "import sys; from lvmsnap import profile; sys.exit(bool({'yaml', 'jsonschema', 'rich'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    here = Path(__file__).parent.parent
+    assert subprocess.run([sys.executable, "-c", code], cwd=here, check=False).returncode == 0
 
 
 def test_a_profile_error_is_one_of_ours_and_means_wrong_usage() -> None:
