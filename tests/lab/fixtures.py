@@ -1,0 +1,44 @@
+"""pytest fixtures: one guest that tests share, and machines of their own for tests that cut the power."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+
+from .machine import GiB, Machine
+
+SHARED_DISKS = {"ubda": GiB, "ubdb": GiB, "ubdc": GiB, "ubdd": GiB}
+
+MachineFactory = Callable[..., Machine]
+
+
+@pytest.fixture(scope="session")
+def shared_machine() -> Iterator[Machine]:
+    """One booted guest with four disks of 1 GiB for the whole session; ask for `lab` instead."""
+    with Machine(SHARED_DISKS) as machine:
+        machine.boot()
+        yield machine
+
+
+@pytest.fixture
+def lab(shared_machine: Machine) -> Machine:
+    """The shared guest, clean: no volume groups, no loops, nothing mounted, no state of lvmsnap."""
+    from .helpers import wipe
+
+    if not shared_machine.is_running():
+        shared_machine.boot()
+    wipe(shared_machine)
+    return shared_machine
+
+
+@pytest.fixture
+def fresh_machine() -> Iterator[MachineFactory]:
+    """Give a function that makes machines (arguments as Machine's, switched off), closed when the test ends."""
+    machines: list[Machine] = []
+
+    def make(disks: Mapping[str, int] | None = None, mem: str = "1G") -> Machine:
+        machines.append(Machine(disks, mem))
+        return machines[-1]
+
+    yield make
+    for machine in machines:
+        machine.close()

@@ -1,0 +1,307 @@
+"""A throw-away Linux machine: user-mode Linux on this machine's own files, with disks of its own.
+
+Owns the guest's life: its work folder, its disks, its process group. Leaves nothing behind on the host.
+"""
+
+import atexit
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from .channel import Channel, Command, CommandFailed, Job, LabError, LabTimeout, Output, Result, encode
+
+__all__ = ["Command", "CommandFailed", "GiB", "Job", "LabError", "LabTimeout", "Machine", "MiB", "Result"]
+
+MiB = 1 << 20
+GiB = 1 << 30
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+DEFAULT_DISKS = {"ubda": 512 * MiB, "ubdb": 512 * MiB}
+AGENT_UNIT = """\
+[Unit]
+Description=Agent of the test lab
+After=basic.target systemd-user-sessions.service
+[Service]
+ExecStart={python} -I -S /lab/agent.py /dev/ttyS0
+KillMode=process
+TasksMax=infinity
+"""
+
+_machines: "weakref.WeakSet[Machine]" = weakref.WeakSet()
+
+
+class Machine:
+    """One guest: boots, runs commands, loses its power. Its disks live until close()."""
+
+    def __init__(self, disks: Mapping[str, int] | None = None, mem: str = "1G") -> None:
+        """Make a machine that is switched off; `disks` maps ubda ... ubdp to sizes in bytes."""
+        self.work = Path(tempfile.mkdtemp(prefix="lvmsnap-lab-"))
+        self.disks = dict(DEFAULT_DISKS if disks is None else disks)
+        self.mem = mem
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+        self._boot: dict[str, Any] = {}
+        _machines.add(self)
+        for name, size in self.disks.items():
+            with self.disk_image(name).open("wb") as image:
+                image.truncate(size)
+
+    def __enter__(self) -> "Machine":
+        """Give itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Leave nothing behind."""
+        self.close()
+
+    def disk_image(self, name: str) -> Path:
+        """Give the file on the host that is this disk's content."""
+        return self.work / f"{name}.img"
+
+    def boot(
+        self,
+        systemd: bool = False,
+        append: Sequence[str] = (),
+        initrd: Path | None = None,
+        agent: bool = True,
+        timeout: float = 120,
+    ) -> None:
+        """Switch the machine on and wait until the agent answers.
+
+        `append` are more kernel arguments. With agent=False neither root nor init is given, nothing is waited
+        for: `append` (and `initrd`) say what to boot, wait_console() sees it.
+        """
+        if self.is_running():
+            raise LabError("the machine is on already")
+        self._boot = {"systemd": systemd, "append": append, "initrd": initrd, "agent": agent, "timeout": timeout}
+        self._prepare(systemd)
+        guest_reads, we_write = os.pipe()
+        we_read, guest_writes = os.pipe()
+        lines = (guest_reads, guest_writes)
+        try:
+            self._process = self._start(self._arguments(lines, append, initrd, agent), lines)
+        finally:
+            os.close(guest_reads)
+            os.close(guest_writes)
+        self._channel = Channel(we_read, we_write, self._explain)
+        if agent:
+            self._channel.wait_ready(timeout)
+
+    def is_running(self) -> bool:
+        """Tell whether the machine is on."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(
+        self,
+        command: Command,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+        tty: tuple[int, int] | None = None,
+        stdin: bool = False,
+        on_output: Output | None = None,
+    ) -> Job:
+        """Start a command and do not wait. A string is given to /bin/sh, a list is run as it is.
+
+        `tty` (columns, rows) gives it a terminal; `stdin` lets Job.write() feed it; `on_output` is called with
+        "out" or "err" and bytes as they come, from another thread.
+        """
+        return self._agent().start(command, env, cwd, tty, stdin, on_output)
+
+    def run(
+        self,
+        command: Command,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+        tty: tuple[int, int] | None = None,
+        stdin: str | bytes | None = None,
+        timeout: float = 60,
+        check: bool = True,
+        stream: bool = False,
+    ) -> Result:
+        """Run a command to its end; after `timeout` seconds kill it and raise LabTimeout.
+
+        With `check` a failing command raises CommandFailed; with `stream` its output also goes to this process's
+        own stdout and stderr as it comes.
+        """
+        job = self.start(command, env, cwd, tty, stdin is not None, show if stream else None)
+        if stdin is not None:
+            job.write(stdin, end=True)
+        try:
+            result = job.wait(timeout)
+        except LabTimeout:
+            job.kill(signal.SIGKILL)
+            raise
+        return result.check() if check else result
+
+    def write_file(self, path: str, content: str | bytes, mode: int = 0o644, timeout: float = 60) -> None:
+        """Write a file in the guest; missing directories are made."""
+        self._agent().write_file(path, encode(content), mode, timeout)
+
+    def read_bytes(self, path: str, timeout: float = 60) -> bytes:
+        """Read a file of the guest."""
+        return self._agent().read_file(path, timeout)
+
+    def read_file(self, path: str, timeout: float = 60) -> str:
+        """Read a text file of the guest."""
+        return self.read_bytes(path, timeout).decode()
+
+    def console(self) -> str:
+        """Everything the kernel has written to the console since the last boot."""
+        try:
+            return (self.work / "console.log").read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def wait_console(self, text: str, timeout: float = 60) -> None:
+        """Wait until `text` is on the console."""
+        deadline = time.monotonic() + timeout
+        while text not in self.console():
+            if time.monotonic() > deadline or not self.is_running():
+                raise LabTimeout(self._explain(f"never on the console: {text!r}"))
+            time.sleep(0.05)
+
+    def cut_power(self) -> None:
+        """Kill the guest at once; its disks keep what had reached them."""
+        if self._process is not None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self._process.wait()
+            self._process = None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def shutdown(self, timeout: float = 60) -> None:
+        """Shut the guest down in an orderly way."""
+        systemd = self._boot["systemd"]
+        self.start(["systemctl", "poweroff"] if systemd else ["/lab/init", "shutdown"])
+        self.wait_off(timeout)
+
+    def wait_off(self, timeout: float = 60) -> None:
+        """Wait until the guest has switched itself off."""
+        assert self._process is not None
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise LabTimeout(self._explain(f"still running after {timeout:g} s")) from None
+        self.cut_power()
+
+    def reboot(self) -> None:
+        """Shut down in an orderly way and boot again as before."""
+        self.shutdown()
+        self.boot(**self._boot)
+
+    def close(self) -> None:
+        """Kill the guest and remove its work folder, disks and all."""
+        self.cut_power()
+        shutil.rmtree(self.work, ignore_errors=True)
+        _machines.discard(self)
+
+    def _agent(self) -> Channel:
+        if self._channel is None:
+            raise LabError("the machine is off")
+        return self._channel
+
+    def _prepare(self, systemd: bool) -> None:
+        python = os.path.realpath(sys.executable)
+        settings = {
+            "LAB_TOP": TOP,
+            "LAB_PYTHON": python,
+            "LAB_PREFIX": sys.base_prefix,
+            "LAB_SYSTEMD": int(systemd),
+        }
+        lines = [f"{name}={shlex.quote(str(value))}\n" for name, value in settings.items()]
+        (self.work / "settings").write_text("".join(lines))
+        (self.work / "agent.service").write_text(AGENT_UNIT.format(python=python))
+        for name in ("init", "agent.py"):
+            shutil.copy(HERE / name, self.work)
+
+    def _arguments(self, lines: tuple[int, int], append: Sequence[str], initrd: Path | None, agent: bool) -> list[str]:
+        disks = [f"{name}={self.disk_image(name)}" for name in self.disks]
+        root = ["root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", f"init={self.work}/init"] if agent else []
+        return [
+            "linux.uml",
+            f"mem={self.mem}",
+            f"uml_dir={self.work}/uml",
+            "umid=lab",
+            *disks,
+            f"ssl0=fd:{lines[0]},fd:{lines[1]}",
+            "con=null",
+            "con0=null,fd:1",
+            "quiet",
+            "panic=-1",
+            "noreboot",
+            *([f"initrd={initrd}"] if initrd else []),
+            *root,
+            f"LAB_WORK={self.work}",
+            *append,
+        ]
+
+    def _start(self, arguments: Sequence[str], lines: tuple[int, int]) -> subprocess.Popen[bytes]:
+        handle_signals()
+        with (self.work / "console.log").open("wb") as console:
+            return subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                env=os.environ | {"TMPDIR": memory_folder(self.work)},
+                cwd=self.work,
+                pass_fds=lines,
+                start_new_session=True,
+            )
+
+    def _explain(self, problem: str) -> str:
+        return f"{problem}; the console's last lines:\n" + "\n".join(self.console().splitlines()[-30:])
+
+
+def memory_folder(otherwise: Path) -> str:
+    """Where the guest's memory may lie: /dev/shm where it is big and executable (in containers often neither)."""
+    try:
+        state = os.statvfs("/dev/shm")
+    except OSError:
+        return str(otherwise)
+    fits = state.f_bavail * state.f_frsize > 2 * GiB and not state.f_flag & os.ST_NOEXEC
+    return "/dev/shm" if fits else str(otherwise)
+
+
+def show(stream: str, data: bytes) -> None:
+    """Pass output of the guest on to our own stdout or stderr at once."""
+    target = sys.stdout if stream == "out" else sys.stderr
+    target.flush()
+    os.write(target.fileno(), data)
+
+
+@atexit.register
+def close_all() -> None:
+    """Leave no machine behind."""
+    for machine in list(_machines):
+        machine.close()
+
+
+def handle_signals() -> None:
+    """Make SIGTERM and SIGHUP close all machines too, unless the program has its own idea of them."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        close_all()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            try:
+                signal.signal(number, handle)
+            except ValueError:
+                return  # not in the main thread
