@@ -1,0 +1,208 @@
+"""The stack: every command that changes the system stands here, with its undo and how to see whether it stands.
+
+Pure: a target, what of it was found, and the loop device to use go in; actions come out, in the order of `up`.
+"""
+
+from __future__ import annotations
+
+from lvmsnap.identify import Found
+from lvmsnap.model import MIB, Action, Allocation, Argv, LentPV, MountTarget, Target, Thing
+from lvmsnap.names import dm_name
+
+# The redirection makes the file with O_EXCL under `set -C` (POSIX sh, "noclobber"), so never through a symlink.
+CLAIM_SCRIPT = 'umask 077; set -C; : > "$1"'
+
+
+def stack(target: Target, found: Found, loop_device: str) -> tuple[Action, ...]:
+    """Return the target's actions in the order of `up`; `loop_device` is the one bound to the file or to be bound."""
+    actions: list[Action] = []
+    if target.lent_pv is not None:
+        lent = target.lent_pv
+        actions += [
+            backing_file(lent, found),
+            backing_file_space(lent, found),
+            loop(lent, found, loop_device),
+            physical_volume(lent, found, loop_device),
+            vg_member(target, lent, found, loop_device),
+        ]
+    actions += [leftover_devices(target, found), snapshot(target, found, loop_device), resumed_origin(target, found)]
+    if target.mount is not None:
+        actions += [mountpoint_directory(target.mount, found), mount(target, target.mount, found)]
+    return tuple(actions)
+
+
+def backing_file(lent: LentPV, found: Found) -> Action:
+    """Claim the backing file's path: a new, empty file that only root can read."""
+    return Action(
+        thing=Thing.FILE,
+        object=lent.path,
+        summary="create the backing file, readable by root alone",
+        do=(("sh", "-c", CLAIM_SCRIPT, "sh", lent.path),),
+        undo=(("rm", "--", lent.path),),
+        condition=f"{lent.path} is the file with the recorded inode",
+        stands=found.file is not None,
+        needs_gone=(Thing.LOOP, Thing.VG_MEMBER),
+    )
+
+
+def backing_file_space(lent: LentPV, found: Found) -> Action:
+    """Give the backing file all its blocks, so that no write to the snapshot can find the disk full."""
+    zero_fill = ("dd", "if=/dev/zero", f"of={lent.path}", f"bs={MIB}", f"count={lent.size_bytes}")
+    fill = {
+        Allocation.FALLOCATE: ("fallocate", "--length", str(lent.size_bytes), lent.path),
+        Allocation.ZERO_FILL: (*zero_fill, "iflag=count_bytes,fullblock", "conv=notrunc,fsync", "status=none"),
+    }
+    return Action(
+        thing=Thing.SPACE,
+        object=lent.path,
+        summary="allocate all its blocks",
+        do=(fill[lent.allocation],),
+        undo=(),
+        condition=f"{lent.path} has {lent.size_bytes} bytes and no holes",
+        stands=found.file is not None and found.file.size_bytes == lent.size_bytes,
+    )
+
+
+def loop(lent: LentPV, found: Found, loop_device: str) -> Action:
+    """Bind the loop device to the backing file."""
+    options = ["--nooverlap"]
+    options += ["--direct-io=on"] if lent.direct_io else []
+    options += ["--sector-size", str(lent.sector_size_bytes)] if lent.sector_size_bytes != 512 else []
+    return Action(
+        thing=Thing.LOOP,
+        object=loop_device,
+        summary="attach it to a loop device",
+        do=(("losetup", *options, loop_device, lent.path),),
+        undo=(("losetup", "--detach", loop_device),),
+        condition=f"a loop device is bound to the device and inode of {lent.path}",
+        stands=found.loop is not None,
+        needs_gone=(Thing.VG_MEMBER,),
+    )
+
+
+def physical_volume(lent: LentPV, found: Found, loop_device: str) -> Action:
+    """Make the loop device a PV that is recognisable as ours and holds no metadata of the group."""
+    # Where LVM keeps a devices file, vgextend entered the loop device, and pvremove leaves it there.
+    forget = (("lvmdevices", "--yes", "--deldev", loop_device),) if found.uses_devices_file else ()
+    identity = ("--uuid", lent.pv_uuid, "--norestorefile", "--metadatacopies", "0")
+    return Action(
+        thing=Thing.PV,
+        object=loop_device,
+        summary="make it a physical volume with a UUID of lvmsnap's own",
+        do=(("pvcreate", "--yes", *identity, "--dataalignment", "1m", loop_device),),
+        undo=(("pvremove", "--yes", loop_device), *forget),
+        condition=f"a PV with UUID {lent.pv_uuid} is there",
+        stands=found.pv is not None and found.loop is not None,
+        needs_gone=(Thing.VG_MEMBER,),
+    )
+
+
+def vg_member(target: Target, lent: LentPV, found: Found, loop_device: str) -> Action:
+    """Lend the PV to the volume group."""
+    vg = found.vg.name if found.vg else target.vg
+    missing = found.is_member and found.pv is not None and found.pv.missing
+    # Never --force: it deletes every LV that stands on the missing PV, the origin among them.
+    give_back: tuple[Argv, ...] = (("vgreduce", vg, loop_device),)
+    if missing:
+        give_back = (("vgreduce", "--removemissing", vg), ("vgchange", "--activate", "ay", vg))
+    return Action(
+        thing=Thing.VG_MEMBER,
+        object=vg,
+        summary=f"lend it to the volume group {vg}",
+        do=(("vgextend", vg, loop_device),),
+        undo=give_back,
+        condition=f"the PV with UUID {lent.pv_uuid} is in {vg}",
+        stands=found.is_member,
+        needs_gone=(Thing.SNAPSHOT,),
+    )
+
+
+def snapshot(target: Target, found: Found, loop_device: str) -> Action:
+    """Take the snapshot, tagged as ours, watched by nobody who would unmount it when it is full."""
+    vg, lv = (found.vg.name if found.vg else target.vg), found.snapshot
+    chunk = ("--chunksize", f"{target.chunk_size_bytes}b") if target.chunk_size_bytes else ()
+    kind = ("--permission", target.permission.value, "--monitor", "n", "--addtag", target.tag, *chunk)
+    pvs = () if target.lent_pv is None else (loop_device, *target.lent_pv.allocate_on)
+    size = ("--extents", str(target.extents), "--name", lv.name if lv else target.snapshot)
+    return Action(
+        thing=Thing.SNAPSHOT,
+        object=f"{vg}/{lv.name if lv else target.snapshot}",
+        summary=f"take the snapshot of {vg}/{target.origin}",
+        do=(("lvcreate", "--yes", "--snapshot", *size, *kind, f"{vg}/{target.origin}", *pvs),),
+        undo=(("lvremove", "--yes", "--select", _lv_selection(target, found), vg),),
+        condition=f"{vg} has an LV tagged {target.tag} whose origin is {target.origin}",
+        stands=lv is not None,
+        needs_gone=(Thing.MOUNT,),
+    )
+
+
+def _lv_selection(target: Target, found: Found) -> str:
+    """Return what lvremove tests under its own lock, so that nothing goes by its name alone (lvmreport(7))."""
+    lv = found.snapshot
+    identity = f"lv_uuid={lv.uuid}" if lv else f"lv_name={target.snapshot}"
+    origin = target.origin if lv is None or lv.origin else '""'
+    return f"{identity} && lv_tags={target.tag} && origin={origin}"
+
+
+def resumed_origin(target: Target, found: Found) -> Action:
+    """Set the origin going again where a killed lvcreate left it suspended; nothing of `up` makes this."""
+    origin = f"{found.vg.name if found.vg else target.vg}/{target.origin}"
+    # With a snapshot in the metadata LVM knows the way itself; without one it would load the wrong table.
+    by_lvm: tuple[Argv, ...] = (("lvchange", "--refresh", origin),)
+    by_hand = tuple(("dmsetup", verb, name) for name in found.suspended for verb in ("clear", "resume"))
+    return Action(
+        thing=Thing.SUSPENDED_ORIGIN,
+        object=origin,
+        summary="resume the origin that a killed command left suspended",
+        do=(),
+        undo=by_lvm if found.origin_has_snapshots else by_hand,
+        condition=f"a device of {origin} is suspended",
+        stands=bool(found.suspended),
+    )
+
+
+def leftover_devices(target: Target, found: Found) -> Action:
+    """Remove the devices that a killed lvcreate left beside LVM's metadata; nothing of `up` makes this."""
+    # The origin may still hold a table that was loaded and never used, which keeps -real busy.
+    origin = dm_name(found.vg.name if found.vg else target.vg, target.origin)
+    clear = (("dmsetup", "clear", origin),) if f"{origin}-real" in found.leftovers else ()
+    return Action(
+        thing=Thing.LEFTOVER_DEVICES,
+        object=" ".join(found.leftovers),
+        summary="remove the devices that a killed command left",
+        do=(),
+        undo=(*clear, *(("dmsetup", "remove", name) for name in found.leftovers)),
+        condition="device-mapper has devices of the snapshot, and LVM's metadata has no snapshot",
+        stands=bool(found.leftovers),
+        needs_gone=(Thing.SNAPSHOT,),
+    )
+
+
+def mountpoint_directory(target: MountTarget, found: Found) -> Action:
+    """Remove the directory that the mount made; its making is part of the mount's command."""
+    return Action(
+        thing=Thing.DIRECTORY,
+        object=target.mountpoint,
+        summary="make the mountpoint directory",
+        do=(),
+        undo=(("rmdir", "--", target.mountpoint),),
+        condition=f"{target.mountpoint} was made by this profile, and is empty",
+        stands=found.has_directory,
+        needs_gone=(Thing.MOUNT,),
+    )
+
+
+def mount(target: Target, where: MountTarget, found: Found) -> Action:
+    """Mount the snapshot read-only, with what its filesystem needs beside its origin."""
+    device = f"/dev/{target.vg}/{target.snapshot}"
+    make = ("X-mount.mkdir=0755",) if where.make_directory else ()
+    options = ",".join((*where.options, *make))
+    return Action(
+        thing=Thing.MOUNT,
+        object=where.mountpoint,
+        summary="mount it read-only",
+        do=(("mount", "--types", where.filesystem, "--options", options, device, where.mountpoint),),
+        undo=(("umount", "--", where.mountpoint),),
+        condition=f"the top mount at {where.mountpoint} is of the snapshot's device",
+        stands=found.is_mounted,
+    )

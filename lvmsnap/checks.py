@@ -1,0 +1,257 @@
+"""What must hold before the first change. Pure: every check looks at the facts, all are reported, each says what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lvmsnap import names
+from lvmsnap.filesystems import MOUNT_OPTIONS, WHY_NOT
+from lvmsnap.identify import dm_uuid, own_pvs
+from lvmsnap.lvm_config import rejecting_pattern
+from lvmsnap.model import (
+    Allocation,
+    BackingFile,
+    Check,
+    DirectoryFacts,
+    Facts,
+    LogicalVolume,
+    Profile,
+    Target,
+    VolumeGroup,
+)
+from lvmsnap.sizes import PV_HEADER_BYTES, human
+
+PACKAGES = {"lvm": "lvm2", "dmsetup": "dmsetup", "fallocate": "util-linux", "losetup": "mount or util-linux"}
+PACKAGES |= {"mount": "mount or util-linux", "umount": "mount or util-linux", "dd": "coreutils", "blkid": "util-linux"}
+LARGEST_SHARE_PERCENT = 90
+NO_FILE_ON = re.compile(
+    r"(tmpfs|ramfs|nfs.*|cifs|smb.*|fuse.*|ceph|9p|afs|glusterfs|btrfs|zfs|bcachefs|overlay|squashfs|iso9660)$"
+)
+LVM_PART = re.compile(r"LVM-(\w{32})(\w{32})")
+
+
+def tools(profile: Profile) -> tuple[str, ...]:
+    """Return the programs that `up` and `down` of this profile start."""
+    backing = profile.backing_file
+    allocate = "dd" if backing and backing.allocation is Allocation.ZERO_FILL else "fallocate"
+    file_tools = ("sh", allocate, "losetup", "rm") if backing else ()
+    return ("lvm", "dmsetup", *file_tools, *(("mount", "umount", "rmdir") if profile.volume.mountpoint else ()))
+
+
+def run(profile: Profile, target: Target | None, facts: Facts, loop_device: str = "") -> tuple[Check, ...]:
+    """Return every check with its outcome; the target is None where the group or the origin is not there."""
+    vg = facts.vg(profile.volume.vg)
+    found = [*_system(profile, facts), *_volume_group(profile, vg, facts)]
+    if vg is not None:
+        origin = vg.lv(profile.volume.origin)
+        found += [*_origin(profile, vg, origin, facts), *_snapshot_name(profile, vg, facts)]
+        if target is not None:
+            found += _space(profile, target, vg)
+    if profile.backing_file is not None:
+        found += [
+            *_backing_file(profile.backing_file, target, vg, facts),
+            *_loop(profile.backing_file, loop_device, facts),
+        ]
+    if profile.volume.mountpoint:
+        found += _mountpoint(profile.volume.mountpoint, facts)
+    return tuple(found)
+
+
+def _system(profile: Profile, facts: Facts) -> Iterator[Check]:
+    yield Check("run by root", facts.is_root, "root" if facts.is_root else "not root", "run it as root, or with sudo")
+    missing = facts.missing_tools
+    packages = ", ".join(sorted({PACKAGES.get(tool, tool) for tool in missing}))
+    yield Check(
+        "programs installed", not missing, ", ".join(missing) + " missing" if missing else "all", f"install {packages}"
+    )
+    target = "dm-snapshot"
+    found = "there" if facts.snapshot_target else "missing"
+    yield Check(
+        f"kernel has {target}", facts.snapshot_target, found, f"modprobe {target}, or boot a kernel that has it"
+    )
+    if profile.backing_file:
+        found = "there" if facts.loop_driver else "missing"
+        yield Check("kernel has loop devices", facts.loop_driver, found, "modprobe loop, or boot a kernel that has it")
+
+
+def _volume_group(profile: Profile, vg: VolumeGroup | None, facts: Facts) -> Iterator[Check]:
+    name = profile.volume.vg
+    there = "known are: " + ", ".join(group.name for group in facts.vgs) if facts.vgs else "there are none"
+    hint = f"mend `origin` in {profile.path}; a group of another host's system id shows only in `vgs --foreign`"
+    yield Check(f"volume group {name} exists", vg is not None, "there" if vg else there, hint)
+    if vg is None:
+        return
+    whole = not vg.missing_pv_count
+    hint = "lvmsnap recover, if lvmsnap lent it; else bring the disk back before anything changes the group"
+    yield Check(f"{name} is whole", whole, "all PVs there" if whole else f"{vg.missing_pv_count} PV missing", hint)
+    yield Check(
+        f"{name} is not exported", not vg.is_exported, "exported" if vg.is_exported else "yes", f"vgimport {name}"
+    )
+    hint = "snapshots with lvmsnap need a group of one host: vgchange --lock-type none"
+    yield Check(f"{name} is not shared", not vg.is_shared, "shared" if vg.is_shared else "yes", hint)
+    holder = facts.vg_lock_holder
+    hint = "wait for it to end, then try again"
+    yield Check(f"{name} is not locked", not holder, f"locked by {holder}" if holder else "free", hint)
+
+
+def _origin(profile: Profile, vg: VolumeGroup, origin: LogicalVolume | None, facts: Facts) -> Iterator[Check]:
+    name = f"{vg.name}/{profile.volume.origin}"
+    known = ", ".join(lv.name for lv in vg.lvs) or "none"
+    hint = f"mend `origin` in {profile.path}"
+    yield Check(f"origin {name} exists", origin is not None, "there" if origin else f"{vg.name} has: {known}", hint)
+    if origin is None:
+        return
+    active = origin.is_active
+    yield Check(f"{name} is active", active, "active" if active else "inactive", f"lvchange --activate y {name}")
+    why_not = _no_snapshot_of(origin)
+    yield Check(f"{name} can be snapshotted", not why_not, why_not or "yes", "name another origin")
+    prefix = dm_uuid(vg.uuid, origin.uuid)
+    suspended = [device.name for device in facts.dm_devices if device.suspended and device.uuid.startswith(prefix)]
+    hint = "a killed command may have left it so: lvmsnap recover; else dmsetup resume"
+    found = ", ".join(suspended) + " suspended" if suspended else "running"
+    yield Check(f"{name} is not suspended", not suspended, found, hint)
+    if profile.volume.mountpoint and active:
+        filesystem = facts.origin_filesystem
+        mountable = filesystem in MOUNT_OPTIONS
+        why = WHY_NOT.get(filesystem, f"only {', '.join(MOUNT_OPTIONS)} are known to work")
+        found = filesystem or "no filesystem found"
+        hint = "write `mountpoint: null` to get the device alone"
+        yield Check(
+            f"{name}'s filesystem can be mounted beside it", mountable, found if mountable else f"{found}: {why}", hint
+        )
+
+
+def _no_snapshot_of(origin: LogicalVolume) -> str:
+    kinds = {"s": "it is a snapshot itself", "S": "it is a merging snapshot", "O": "a snapshot is being merged into it"}
+    kinds |= {"t": "it is a thin pool", "C": "it is a cache pool", "p": "pvmove is moving it", "v": "it is virtual"}
+    kinds |= {"e": "it is pool metadata", "i": "it is part of a mirror or RAID", "I": "it is part of a mirror or RAID"}
+    kinds |= {
+        "l": "it is a mirror log",
+        "c": "it is being converted",
+        "d": "it is a VDO pool",
+        "D": "it is a VDO pool's data",
+    }
+    return kinds.get(origin.attr[:1], "")
+
+
+def _snapshot_name(profile: Profile, vg: VolumeGroup, facts: Facts) -> Iterator[Check]:
+    name = profile.volume.snapshot
+    problem = names.name_problem(vg.name, name)
+    yield Check(f"name {name} is legal", not problem, problem or "yes", "give `snapshot` another name")
+    other = vg.lv(name)
+    hint = f"give `snapshot` another name, or see what it is: lvs -o+tags,origin {vg.name}/{name}"
+    found = "free" if other is None else f"{vg.name}/{name} exists and is not of this profile"
+    yield Check(f"name {vg.name}/{name} is free", other is None, found, hint)
+    device = names.dm_name(vg.name, name)
+    taken = [dm.name for dm in facts.dm_devices if other is None and dm.name in (device, f"{device}-cow")]
+    hint = f"see what it is: dmsetup info {device}"
+    yield Check(f"device name {device} is free", not taken, ", ".join(taken) + " exists" if taken else "free", hint)
+
+
+def _space(profile: Profile, target: Target, vg: VolumeGroup) -> Iterator[Check]:
+    lent = target.lent_pv
+    lent_extents = (lent.size_bytes - PV_HEADER_BYTES) // vg.extent_size_bytes if lent else 0
+    with_group = lent is None or bool(lent.allocate_on)
+    # Extents of another profile's lent PV are not ours to use: they go when that profile goes down.
+    free = min(vg.free_extents, sum(pv.extents - pv.allocated_extents for pv in own_pvs(vg))) if with_group else 0
+    enough = target.extents <= free + lent_extents
+    wanted = human(target.extents * vg.extent_size_bytes)
+    have = human((free + lent_extents) * vg.extent_size_bytes)
+    hint = (
+        "give a smaller `size`, or a larger `backing_file.size`"
+        if lent
+        else "give a smaller `size`, or a `backing_file`"
+    )
+    found = f"{wanted} of {have}" if enough else f"{wanted} wanted, {have} there"
+    yield Check("space for the snapshot", enough, found, hint)
+    if lent is not None and profile.volume.size.amount:
+        spare = lent_extents - target.extents
+        found = (
+            f"{human(spare * vg.extent_size_bytes)} of the lent space stay unused" if spare > 0 else "all of it used"
+        )
+        hint = "give a smaller `backing_file.size`, or leave it out: others could allocate on what is left over"
+        yield Check("nobody else can allocate on the lent space", spare <= 0, found, hint)
+
+
+def _backing_file(backing: BackingFile, target: Target | None, vg: VolumeGroup | None, facts: Facts) -> Iterator[Check]:
+    path, directory = backing.path, facts.directory
+    absent = facts.file is None
+    hint = f"lvmsnap overwrites no file: remove it if it is of no use, or name another `path`: ls -l {path}"
+    yield Check(f"{path} does not exist", absent, "absent" if absent else "something is there", hint)
+    if directory is None or not directory.exists:
+        yield Check("its directory exists", False, "it does not", f"make it, or mount its filesystem: {path}")
+        return
+    refused = NO_FILE_ON.match(directory.filesystem)
+    hint = "name a path on ext4 or xfs: tmpfs is memory, a network may stall, copy-on-write may run full later"
+    yield Check("its filesystem can hold it", not refused, directory.filesystem or "unknown", hint)
+    found = "root's alone" if directory.is_private else "others can write there, or it is not root's"
+    hint = f"chown root {directory.real_path} && chmod go-w {directory.real_path}, or name another `path`"
+    yield Check("its directory is root's alone", directory.is_private, found, hint)
+    if target is not None and target.lent_pv is not None:
+        yield _room(target.lent_pv.size_bytes, directory)
+    if vg is not None:
+        yield from _layers(backing, directory, vg, target, facts)
+
+
+def _room(size_bytes: int, directory: DirectoryFacts) -> Check:
+    most = directory.available_bytes * LARGEST_SHARE_PERCENT // 100
+    found = f"{human(size_bytes)} of {human(most)} ({LARGEST_SHARE_PERCENT} % of what is available)"
+    return Check(
+        "room for the backing file", size_bytes <= most, found, "free some space there, or give a smaller `size`"
+    )
+
+
+def _layers(
+    backing: BackingFile, directory: DirectoryFacts, vg: VolumeGroup, target: Target | None, facts: Facts
+) -> Iterator[Check]:
+    by_number = {device.device_number: device for device in facts.dm_devices}
+    below = [by_number[number] for number in directory.block_devices if number in by_number]
+    parts = [(match[1], match[2], device.name) for device in below if (match := LVM_PART.match(device.uuid))]
+    origin = target.origin_uuid.replace("-", "") if target else ""
+    on_origin = [name for _, lv, name in parts if lv == origin]
+    hint = "name a path on another disk: every write to the origin would wait for itself, and the server would freeze"
+    found = f"it lies on {on_origin[0]}" if on_origin else "it does not"
+    yield Check("it does not lie on the origin", not on_origin, found, hint)
+    in_group = [name for group, lv, name in parts if group == vg.uuid.replace("-", "") and lv != origin]
+    hint = "after a power cut the group could not come up to give the file back; `allow_same_vg: true` takes that risk"
+    allowed = not in_group or backing.allow_same_vg
+    found = f"it lies on {in_group[0]}" if in_group else "it does not"
+    yield Check(f"it does not lie in {vg.name}", allowed, found, hint)
+
+
+def _loop(backing: BackingFile, loop_device: str, facts: Facts) -> Iterator[Check]:
+    if backing.loop_device:
+        bound = next((loop for loop in facts.loops if loop.device == backing.loop_device), None)
+        found = f"bound to {bound.file_path}" if bound else "free"
+        yield Check(
+            f"{backing.loop_device} is free", bound is None, found, "name another, or write `loop_device: auto`"
+        )
+    for name, patterns in facts.lvm_filters:
+        rejected = rejecting_pattern(patterns, loop_device or "/dev/loop0")
+        hint = f'allow loop devices in lvm.conf: {name} = [ "a|^/dev/loop|", ... ]'
+        yield Check(
+            f"LVM's {name} takes loop devices", not rejected, f"rejected by {rejected}" if rejected else "yes", hint
+        )
+
+
+def _mountpoint(path: str, facts: Facts) -> Iterator[Check]:
+    here = facts.mountpoint
+    if here is None:
+        return
+    wrong = {
+        "mounted": ("something is mounted there", f"see what it is: findmnt {path}"),
+        "symlink": ("it is a symlink", "name the directory itself"),
+        "no directory": ("it is a file, not a directory", "name another `mountpoint`"),
+        "not empty": ("the directory is not empty, or cannot be read", "empty it, or name another `mountpoint`"),
+        "no parent": ("its parent directory does not exist", "make it, or name another `mountpoint`"),
+    }.get(here.kind)
+    found, hint = wrong or (here.kind, "")
+    yield Check(f"mountpoint {path} is empty or absent", wrong is None, found, hint)
+    straight = here.real_path == path
+    yield Check(
+        "it is behind no symlink", straight, "yes" if straight else f"it is {here.real_path}", f"write {here.real_path}"
+    )
+    claimed = here.claimed_by
+    hint = "name another `mountpoint`: systemd mounts and unmounts what it knows of"
+    yield Check("nothing else mounts there", not claimed, f"{claimed} does" if claimed else "nothing does", hint)

@@ -1,0 +1,250 @@
+"""Walks a plan: the only module that changes anything. Up, down, rollback and recovery are the same walk.
+
+Undo goes by what is there: before each pass the system is read again, and what stands of the target is undone,
+last made first. A failing undo holds back only what needs it gone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from lvmsnap import device_mapper, kernel, planner, record, runner
+from lvmsnap.errors import InterruptedBySignalError, ResidueError, StepError
+from lvmsnap.facts import file_facts
+from lvmsnap.identify import find_vg, is_ours, leftover_devices
+from lvmsnap.model import Action, Facts, Plan, Record, Target, Thing
+from lvmsnap.names import dm_name
+from lvmsnap.runner import Finished, Runner, Signals
+
+PASSES = 3
+PAUSE_SECONDS = 1.0
+DETACH_SECONDS = 10.0
+
+
+class Progress(Protocol):
+    """Is told what happens while it happens."""
+
+    def begin(self, verb: str, actions: tuple[Action, ...]) -> None:
+        """A walk begins: `verb` is "up", "undo" or "down"."""
+
+    def step(self, action: Action, number: int, total: int) -> None:
+        """A step begins."""
+
+    def done(self, action: Action, seconds: float) -> None:
+        """The step took effect."""
+
+    def failed(self, action: Action, complaint: str) -> None:
+        """The step failed, or was held back by one that did."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a walk works with. `read` reads the system for a target, `holders` names who keeps a mountpoint busy."""
+
+    runner: Runner
+    signals: Signals
+    progress: Progress
+    read: Callable[[Target], Facts]
+    holders: Callable[[Target], tuple[str, ...]]
+
+
+class _Stopped(Exception):
+    """A step failed, or a signal came; what was begun is to be undone."""
+
+
+def bring_up(plan: Plan, written: Record, work: Work) -> None:
+    """Do every action of an up plan. The record is written first and stays; on failure everything is undone.
+
+    Raises StepError (undone), InterruptedBySignalError (undone) or ResidueError (something is left).
+    """
+    record.write(written)
+    work.progress.begin("up", plan.actions)
+    try:
+        for number, action in enumerate(plan.actions, 1):
+            work.progress.step(action, number, len(plan.actions))
+            written = _do(action, written, work)
+            _stop_on_signal(work)
+    except _Stopped as stopped:
+        _roll_back(written, str(stopped), work)
+
+
+def _do(action: Action, written: Record, work: Work) -> Record:
+    start = time.monotonic()
+    for argv in action.do:
+        finished = work.runner.run(argv)
+        if not finished.ok:
+            work.progress.failed(action, finished.complaint)
+            _stop_on_signal(work)
+            raise _Stopped(f"{action.summary} failed: {runner.shell_line(argv)}: {finished.complaint}")
+    if action.thing is Thing.FILE:
+        written = _learn_file(written)
+    if missing := not_standing(action.thing, written.target):
+        work.progress.failed(action, missing)
+        raise _Stopped(f"{action.summary} had no effect: {missing}")
+    work.progress.done(action, time.monotonic() - start)
+    return written
+
+
+def _stop_on_signal(work: Work) -> None:
+    if work.signals.received:
+        raise _Stopped(f"interrupted by {work.signals.name}")
+
+
+def _learn_file(written: Record) -> Record:
+    """Write the new file's inode into the record: from now on it is known by that, not by its name."""
+    lent = written.target.lent_pv
+    file = file_facts(lent.path) if lent else None
+    if lent is None or file is None or not file.is_empty_private:
+        return written
+    known = replace(lent, inode=file.inode, device=file.device)
+    written = replace(written, target=replace(written.target, lent_pv=known))
+    record.write(written)
+    return written
+
+
+def not_standing(thing: Thing, target: Target) -> str:
+    """Say why a thing that was just made does not stand after all, "" where it does. Reads the kernel alone."""
+    lent, mount = target.lent_pv, target.mount
+    if thing is Thing.FILE and lent:
+        return "" if lent.inode else f"{lent.path} is no new, empty file of root's"
+    if thing is Thing.SPACE and lent:
+        file = file_facts(lent.path)
+        whole = file is not None and file.size_bytes == lent.size_bytes <= file.allocated_bytes
+        return "" if whole else f"{lent.path} has not all of its {lent.size_bytes} bytes allocated"
+    if thing is Thing.LOOP and lent:
+        return "" if _is_looped(target) else f"no loop device is bound to {lent.path}"
+    if thing is Thing.SNAPSHOT:
+        return _snapshot_not_standing(target)
+    if thing is Thing.MOUNT and mount:
+        return "" if _is_mounted(target) else f"{mount.mountpoint} does not show the snapshot"
+    return ""
+
+
+def _is_looped(target: Target) -> bool:
+    lent = target.lent_pv
+    return lent is not None and any(
+        (loop.file_device, loop.file_inode) == (lent.device, lent.inode) for loop in kernel.loops()
+    )
+
+
+def _snapshot_not_standing(target: Target) -> str:
+    numbers = {device.name: device.device_number for device in device_mapper.devices()}
+    name = dm_name(target.vg, target.snapshot)
+    if name not in numbers:
+        return f"device {name} is not there"
+    cow_bytes = kernel.device_bytes(numbers.get(f"{name}-cow", ""))
+    wanted_bytes = target.extents * target.extent_size_bytes
+    return "" if cow_bytes == wanted_bytes else f"{name}-cow has {cow_bytes} bytes instead of {wanted_bytes}"
+
+
+def _is_mounted(target: Target) -> bool:
+    name = dm_name(target.vg, target.snapshot)
+    number = next((device.device_number for device in device_mapper.devices() if device.name == name), "")
+    mountpoint = target.mount.mountpoint if target.mount else ""
+    top = next((mount for mount in reversed(kernel.mounts()) if mount.mountpoint == mountpoint), None)
+    return top is not None and top.device_number == number
+
+
+def _roll_back(written: Record, why: str, work: Work) -> None:
+    mount = written.target.mount
+    # Whatever the profile says of directories that were there before, a failed `up` leaves them there.
+    target = replace(written.target, mount=mount and replace(mount, remove_directory=mount.make_directory))
+    left = take_down(target, written, work, verb="undo")
+    if left:
+        raise _residue(why, left, target, work)
+    if work.signals.received:
+        raise InterruptedBySignalError(work.signals.received, f"{why}; everything begun was undone")
+    raise StepError(f"{why}", hint="everything begun was undone; mend what it says and try again")
+
+
+def bring_down(target: Target, written: Record | None, work: Work) -> None:
+    """Take down everything that stands of the target, and its record. Raises ResidueError where something is left.
+
+    A signal does not stop it half-way: it ends with everything taken down, then raises InterruptedBySignalError.
+    """
+    left = take_down(target, written, work, verb="down")
+    if left:
+        raise _residue(f"{target.name} could not be taken down", left, target, work)
+    if work.signals.received:
+        raise InterruptedBySignalError(work.signals.received, f"interrupted by {work.signals.name}; it is all down")
+
+
+def take_down(target: Target, written: Record | None, work: Work, *, verb: str) -> tuple[Action, ...]:
+    """Undo what stands of the target, in passes while anything is left; return what still stands after the last."""
+    for attempt in range(PASSES):
+        if attempt:
+            time.sleep(PAUSE_SECONDS)
+        facts = work.read(target)
+        plan = planner.plan_down(target, facts, written)
+        if plan.actions:
+            work.progress.begin(verb, plan.actions)
+        if _walk_down(plan, target, work) and not _leftovers(target, facts):
+            record.remove(target.name)
+            return ()
+    left = planner.plan_down(target, work.read(target), written).actions
+    if not left:
+        record.remove(target.name)
+    return left
+
+
+def _walk_down(plan: Plan, target: Target, work: Work) -> bool:
+    standing: set[Thing] = set()
+    for number, action in enumerate(plan.actions, 1):
+        work.progress.step(action, number, len(plan.actions))
+        start = time.monotonic()
+        held_back = [thing.value for thing in action.needs_gone if thing in standing]
+        complaint = f"held back: the {' and the '.join(held_back)} is still there" if held_back else ""
+        complaint = complaint or _undo(action, target, work)
+        if complaint:
+            standing.add(action.thing)
+            work.progress.failed(action, complaint)
+        else:
+            work.progress.done(action, time.monotonic() - start)
+    return not standing
+
+
+def _undo(action: Action, target: Target, work: Work) -> str:
+    """Run an action's undo; return what is wrong, "" where nothing is."""
+    for argv in action.undo:
+        finished: Finished = work.runner.run(argv)
+        if not finished.ok:
+            return f"{runner.shell_line(argv)}: {finished.complaint}"
+    if action.thing is Thing.LOOP and not _detached(target):
+        # losetup(8): a device in use is detached at its last close; its file must stay until then.
+        return f"{action.object} is still in use {DETACH_SECONDS:g} s after losetup --detach"
+    return ""
+
+
+def _detached(target: Target) -> bool:
+    deadline = time.monotonic() + DETACH_SECONDS
+    while _is_looped(target):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _leftovers(target: Target, facts: Facts) -> bool:
+    """Whether device-mapper still has devices that LVM no longer knows, after LVM removed its part."""
+    vg = find_vg(target, facts)
+    if vg is None:
+        return False
+    without_ours = replace(vg, lvs=tuple(lv for lv in vg.lvs if not is_ours(lv, target)))
+    return bool(leftover_devices(target, without_ours, device_mapper.devices()))
+
+
+def _residue(why: str, left: tuple[Action, ...], target: Target, work: Work) -> ResidueError:
+    busy = work.holders(target) if any(action.thing is Thing.MOUNT for action in left) else ()
+    return ResidueError(
+        f"{why}; what is left is named below",
+        residue=tuple(f"{action.thing.value}: {action.object}" for action in left)
+        + tuple(f"held by {holder}" for holder in busy),
+        commands=tuple(runner.shell_line(argv) for action in left for argv in action.undo),
+        hint=f"lvmsnap down {target.name} tries again; the commands do the same by hand",
+    )

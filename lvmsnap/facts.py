@@ -1,0 +1,250 @@
+"""The one reading of the system: LVM's report, the kernel's tables and the profile's own paths become Facts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lvmsnap import device_mapper, kernel, lvm_config, lvm_report
+from lvmsnap.model import (
+    SECTOR_BYTES,
+    DirectoryFacts,
+    Facts,
+    FileFacts,
+    LogicalVolume,
+    Mount,
+    MountpointFacts,
+    Profile,
+    Target,
+)
+from lvmsnap.runner import Runner, environment
+
+LVM_LOCK_DIR = "/run/lock/lvm"
+UNIT_DIRS = ("/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/usr/lib/systemd/system")
+NETWORK_FILESYSTEMS = re.compile(r"(nfs|cifs|smb|afs|ceph|glusterfs|fuse|9p|ocfs2|gfs2|lustre|beegfs)")
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What a reading is to look at besides LVM: one profile's names and paths."""
+
+    vg: str
+    origin: str
+    backing_path: str = ""
+    mountpoint: str = ""
+
+    @classmethod
+    def of_profile(cls, profile: Profile) -> Interest:
+        """Return what a profile names."""
+        path = profile.backing_file.path if profile.backing_file else ""
+        return cls(profile.volume.vg, profile.volume.origin, path, profile.volume.mountpoint or "")
+
+    @classmethod
+    def of_target(cls, target: Target) -> Interest:
+        """Return what a target names."""
+        path = target.lent_pv.path if target.lent_pv else ""
+        return cls(target.vg, target.origin, path, target.mount.mountpoint if target.mount else "")
+
+
+def read_system(runner: Runner, *, locking: bool = True) -> Facts:
+    """Read everything that is the same for all profiles, LVM in one process. Raises ToolError where LVM says nothing.
+
+    Without `locking` the reading never waits for another LVM command, and may see the middle of its work.
+    """
+    vgs, orphan_pvs = lvm_report.read_report(runner, locking=locking)
+    settings = lvm_config.read_settings()
+    return Facts(
+        is_root=os.geteuid() == 0,
+        boot_id=kernel.boot_id(),
+        snapshot_target=kernel.has_module("dm-snapshot"),
+        loop_driver=Path("/dev/loop-control").exists() or kernel.has_module("loop"),
+        vgs=vgs,
+        orphan_pvs=orphan_pvs,
+        mounts=kernel.mounts(),
+        loops=kernel.loops(),
+        loop_numbers=kernel.loop_numbers(),
+        dm_devices=device_mapper.devices(),
+        lvm_filters=lvm_config.filters(settings),
+        devices_file=lvm_config.devices_file(settings),
+    )
+
+
+def focus(facts: Facts, interest: Interest) -> Facts:
+    """Add what stands at one profile's paths; starts no process."""
+    vg = facts.vg(interest.vg)
+    devices = vg.pvs if vg else ()
+    present = [pv.device for pv in devices if Path(pv.device).is_block_device()]
+    sizes = [kernel.logical_block_bytes(kernel.device_number(os.stat(device).st_rdev)) for device in present]
+    return replace(
+        facts,
+        vg_lock_holder=vg_lock_holder(interest.vg),
+        file=file_facts(interest.backing_path) if interest.backing_path else None,
+        directory=_directory(interest.backing_path, facts.mounts) if interest.backing_path else None,
+        mountpoint=_mountpoint(interest.mountpoint, facts.mounts) if interest.mountpoint else None,
+        pv_logical_block_bytes=max(sizes, default=SECTOR_BYTES),
+    )
+
+
+def origin_filesystem(runner: Runner, facts: Facts, interest: Interest) -> str:
+    """Return the type of the filesystem on the origin, "" where none is known.
+
+    The mount table knows it, else udev's database, which udev filled with blkid and keeps true; else blkid itself.
+    """
+    vg = facts.vg(interest.vg)
+    lv = vg.lv(interest.origin) if vg else None
+    if lv is None or not lv.is_active:
+        return ""
+    if mounted := next((m for m in facts.mounts if m.device_number == lv.device_number), None):
+        return mounted.filesystem
+    return _from_udev(lv) or _from_blkid(runner, lv)
+
+
+def _from_udev(lv: LogicalVolume) -> str:
+    database = Path(f"/run/udev/data/b{lv.device_number}")
+    text = database.read_text(encoding="utf-8", errors="replace") if database.is_file() else ""
+    match = re.search(r"^E:ID_FS_TYPE=(\S+)$", text, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def _from_blkid(runner: Runner, lv: LogicalVolume) -> str:
+    # blkid(8): 2 is "nothing found", 8 "several, I cannot tell which"; both are no filesystem we could mount.
+    command = ("blkid", "--probe", "--match-tag", "TYPE", "--output", "value", f"/dev/{lv.vg}/{lv.name}")
+    return runner.read(command, accept=(0, 2, 8)).stdout.strip()
+
+
+def missing_tools(tools: Iterable[str]) -> tuple[str, ...]:
+    """Return those programs that are not on the PATH that children get."""
+    path = environment()["PATH"]
+    return tuple(tool for tool in tools if shutil.which(tool, path=path) is None)
+
+
+def vg_lock_holder(vg: str) -> str:
+    """Return "pid PID (NAME)" of the process that holds the VG's lock for writing, "" where none does.
+
+    LVM locks /run/lock/lvm/V_VG with flock(2); /proc/locks tells who holds it without asking for it.
+    """
+    try:
+        status = os.stat(f"{LVM_LOCK_DIR}/V_{vg}")
+    except OSError:
+        return ""
+    where = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+        fields = line.split()
+        if fields[1] == "FLOCK" and fields[3] == "WRITE" and fields[5] == where:
+            return f"pid {fields[4]} ({_process_name(fields[4])})"
+    return ""
+
+
+def _process_name(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return "ended"
+
+
+def file_facts(path: str) -> FileFacts | None:
+    """Return what stands at a backing file's path, symlinks not followed; None where nothing does."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    is_regular = stat.S_ISREG(status.st_mode)
+    private = is_regular and stat.S_IMODE(status.st_mode) == 0o600 and status.st_uid == 0
+    return FileFacts(
+        device=status.st_dev,
+        inode=status.st_ino,
+        is_regular=is_regular,
+        size_bytes=status.st_size,
+        allocated_bytes=status.st_blocks * SECTOR_BYTES,
+        is_empty_private=private and status.st_size == 0,
+        pv_uuid=_pv_uuid(path) if is_regular and status.st_size else "",
+    )
+
+
+def _pv_uuid(path: str) -> str:
+    """Return the UUID in the PV label of a file, "" where it has none.
+
+    lvm2's label.h and layout.h: the label lies in one of the first four sectors, "LABELONE", and 32 bytes on
+    follows the PV header with the UUID without its dashes.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(4 * SECTOR_BYTES)
+    except OSError:
+        return ""
+    for start in range(0, len(head), SECTOR_BYTES):
+        if head[start : start + 8] == b"LABELONE":
+            raw = head[start + 32 : start + 64].decode("ascii", errors="replace")
+            return "-".join((raw[:6], raw[6:10], raw[10:14], raw[14:18], raw[18:22], raw[22:26], raw[26:]))
+    return ""
+
+
+def _directory(backing_path: str, mounts: tuple[Mount, ...]) -> DirectoryFacts:
+    path = os.path.dirname(backing_path)
+    real_path = os.path.realpath(path)
+    mount = kernel.mount_of(real_path, mounts)
+    filesystem = mount.filesystem if mount else ""
+    # A dead server would hang every look at a network filesystem, and it is refused by its type alone.
+    if NETWORK_FILESYSTEMS.match(filesystem) or not os.path.isdir(path):
+        return DirectoryFacts(os.path.isdir(path), real_path, False, filesystem, 0, (), SECTOR_BYTES)
+    status, space = os.stat(path), os.statvfs(path)
+    devices = kernel.devices_under(path, mounts)
+    return DirectoryFacts(
+        exists=True,
+        real_path=real_path,
+        is_private=status.st_uid == 0 and not stat.S_IMODE(status.st_mode) & 0o022,
+        filesystem=filesystem,
+        available_bytes=space.f_bavail * space.f_frsize,
+        block_devices=devices,
+        logical_block_bytes=max(map(kernel.logical_block_bytes, devices), default=SECTOR_BYTES),
+    )
+
+
+def _mountpoint(path: str, mounts: tuple[Mount, ...]) -> MountpointFacts:
+    real_path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    if any(mount.mountpoint == path for mount in mounts):
+        return MountpointFacts("mounted", real_path, claimed_by(path))
+    return MountpointFacts(_kind(path), real_path, claimed_by(path))
+
+
+def _kind(path: str) -> str:
+    try:
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            return "symlink"
+        if not stat.S_ISDIR(status.st_mode):
+            return "no directory"
+        with os.scandir(path) as entries:
+            return "not empty" if next(entries, None) else "empty"
+    except FileNotFoundError:
+        return "absent" if os.path.isdir(os.path.dirname(path)) else "no parent"
+    except NotADirectoryError:
+        return "no parent"
+    except OSError:
+        return "not empty"
+
+
+def claimed_by(path: str) -> str:
+    """Return the fstab or the systemd unit file that has the mountpoint `path`, "" where none has."""
+    fstab = Path("/etc/fstab")
+    lines = fstab.read_text(encoding="utf-8", errors="surrogateescape").splitlines() if fstab.is_file() else []
+    fields = [line.split() for line in lines if not line.lstrip().startswith("#")]
+    if any(len(field) > 1 and kernel.unescape_octal(field[1]).rstrip("/") == path for field in fields):
+        return str(fstab)
+    names = [f"{unit_name(path)}.{suffix}" for suffix in ("mount", "automount")]
+    units = (Path(directory, name) for directory in UNIT_DIRS for name in names)
+    return next((str(unit) for unit in units if unit.exists()), "")
+
+
+def unit_name(path: str) -> str:
+    """Return the name systemd gives a mountpoint's unit (systemd-escape(1) --path)."""
+    text = path.strip("/").replace("/", "\0")
+    escaped = "".join(
+        c if re.match(r"[A-Za-z0-9:_.\0]", c) else "".join(f"\\x{b:02x}" for b in os.fsencode(c)) for c in text
+    )
+    return re.sub(r"^\.", r"\\x2e", escaped).replace("\0", "-")

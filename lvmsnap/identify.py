@@ -1,0 +1,162 @@
+"""Says what of a target's stack is on the machine, and ours: target and facts in, `Found` out. Pure.
+
+Ours is never told by a name alone. A snapshot needs the tag and the origin, the file its inode or our PV's label,
+a loop device the file's device and inode, a mount the snapshot's device number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lvmsnap.model import (
+    DmDevice,
+    Facts,
+    FileFacts,
+    LogicalVolume,
+    Loop,
+    MountTarget,
+    PhysicalVolume,
+    Record,
+    Target,
+    VolumeGroup,
+)
+from lvmsnap.names import dm_name
+
+# The UUID of a PV lent by lvmsnap begins so: it is recognised in the VG's metadata even while its device is missing.
+PV_UUID_PREFIX = "lvmsnp-"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What of one target stands and is ours; None or False where it does not.
+
+    `pv` is our PV, in a group or in none. `suspended` are the origin's device-mapper devices that a killed command
+    left suspended, `leftovers` those of the snapshot that LVM's metadata no longer knows.
+    """
+
+    vg: VolumeGroup | None = None
+    file: FileFacts | None = None
+    loop: Loop | None = None
+    pv: PhysicalVolume | None = None
+    snapshot: LogicalVolume | None = None
+    is_mounted: bool = False
+    has_directory: bool = False
+    suspended: tuple[str, ...] = ()
+    leftovers: tuple[str, ...] = ()
+    origin_has_snapshots: bool = False
+    uses_devices_file: bool = False
+
+    @property
+    def is_member(self) -> bool:
+        """Whether our PV is part of the volume group, present or missing."""
+        return self.vg is not None and self.pv is not None and self.pv.vg == self.vg.name
+
+
+def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
+    """Return what of `target` stands on the machine that `facts` describes."""
+    vg = find_vg(target, facts)
+    same_boot = record is None or record.boot_id == facts.boot_id
+    file = _find_file(target, facts, same_boot)
+    loop = _find_loop(target, facts, file, same_boot)
+    snapshot = None if vg is None else _find_snapshot(target, vg)
+    return Found(
+        vg=vg,
+        file=file,
+        loop=loop,
+        pv=_find_pv(target, facts),
+        snapshot=snapshot,
+        is_mounted=target.mount is not None and _is_mounted(target.mount, snapshot, facts),
+        has_directory=target.mount is not None and _has_directory(target.mount, facts),
+        suspended=tuple(device.name for device in origin_devices(target, facts.dm_devices) if device.suspended),
+        leftovers=() if vg is None else leftover_devices(target, vg, facts.dm_devices),
+        uses_devices_file=bool(facts.devices_file),
+        origin_has_snapshots=vg is not None and any(lv.origin == target.origin for lv in vg.lvs),
+    )
+
+
+def find_vg(target: Target, facts: Facts) -> VolumeGroup | None:
+    """Return the target's VG: by UUID, so that one renamed since is found; by name where no UUID is known."""
+    if not target.vg_uuid:
+        return facts.vg(target.vg)
+    return next((vg for vg in facts.vgs if vg.uuid == target.vg_uuid), None)
+
+
+def is_ours(lv: LogicalVolume, target: Target) -> bool:
+    """Whether the LV is the target's: our tag, and a snapshot of the origin or what a killed lvcreate left of one."""
+    unfinished = not lv.origin and lv.segment_types == ("linear",)
+    return target.tag in lv.tags and (lv.origin == target.origin or (unfinished and lv.name == target.snapshot))
+
+
+def origin_devices(target: Target, devices: tuple[DmDevice, ...]) -> tuple[DmDevice, ...]:
+    """Return the origin's device-mapper devices: its own, and -real while it has snapshots."""
+    prefix = dm_uuid(target.vg_uuid, target.origin_uuid)
+    return tuple(device for device in devices if device.uuid.startswith(prefix))
+
+
+def leftover_devices(target: Target, vg: VolumeGroup, devices: tuple[DmDevice, ...]) -> tuple[str, ...]:
+    """Return the devices a killed lvcreate or lvremove left: the snapshot's, its -cow, and the origin's -real.
+
+    They are left only once LVM's metadata has no snapshot of ours, and -real only where it has none at all.
+    """
+    if _find_snapshot(target, vg) is not None:
+        return ()
+    name = dm_name(vg.name, target.snapshot)
+    known = tuple(dm_uuid(vg.uuid, lv.uuid) for lv in vg.lvs)
+    ours = [device for device in devices if device.name in (name, f"{name}-cow")]
+    left = [d.name for d in ours if d.uuid.startswith(dm_uuid(vg.uuid, "")) and not d.uuid.startswith(known)]
+    if not any(lv.origin == target.origin for lv in vg.lvs):
+        left += [device.name for device in origin_devices(target, devices) if device.uuid.endswith("-real")]
+    return tuple(left)
+
+
+def own_pvs(vg: VolumeGroup) -> tuple[PhysicalVolume, ...]:
+    """Return the group's PVs that are not lent to it by a profile."""
+    return tuple(pv for pv in vg.pvs if not pv.uuid.startswith(PV_UUID_PREFIX))
+
+
+def dm_uuid(vg_uuid: str, lv_uuid: str) -> str:
+    """Return the device-mapper UUID of an LV's device: "LVM-" and both UUIDs without dashes (lvm2's lib/activate)."""
+    return "LVM-" + (vg_uuid + lv_uuid).replace("-", "")
+
+
+def _find_snapshot(target: Target, vg: VolumeGroup) -> LogicalVolume | None:
+    return next((lv for lv in vg.lvs if is_ours(lv, target)), None)
+
+
+def _find_file(target: Target, facts: Facts, same_boot: bool) -> FileFacts | None:
+    lent, file = target.lent_pv, facts.file
+    if lent is None or file is None or not file.is_regular:
+        return None
+    if file.pv_uuid:
+        return file if file.pv_uuid == lent.pv_uuid else None
+    if lent.inode is None:
+        # The record was written before the file was made, so a file without an inode in it is one that a killed
+        # `up` had just claimed: nothing in it yet, nothing lost.
+        return file if file.is_empty_private else None
+    same = file.inode == lent.inode and (not same_boot or file.device == lent.device)
+    return file if same else None
+
+
+def _find_loop(target: Target, facts: Facts, file: FileFacts | None, same_boot: bool) -> Loop | None:
+    lent = target.lent_pv
+    if lent is None:
+        return None
+    identity = (file.device, file.inode) if file else (lent.device, lent.inode) if same_boot else None
+    return next((loop for loop in facts.loops if (loop.file_device, loop.file_inode) == identity), None)
+
+
+def _find_pv(target: Target, facts: Facts) -> PhysicalVolume | None:
+    if target.lent_pv is None:
+        return None
+    pvs = [pv for vg in facts.vgs for pv in vg.pvs] + list(facts.orphan_pvs)
+    return next((pv for pv in pvs if pv.uuid == target.lent_pv.pv_uuid), None)
+
+
+def _is_mounted(mount: MountTarget, snapshot: LogicalVolume | None, facts: Facts) -> bool:
+    top = next((m for m in reversed(facts.mounts) if m.mountpoint == mount.mountpoint), None)
+    return snapshot is not None and top is not None and top.device_number == snapshot.device_number
+
+
+def _has_directory(mount: MountTarget, facts: Facts) -> bool:
+    here = facts.mountpoint is not None and facts.mountpoint.kind in ("empty", "mounted")
+    return mount.make_directory and mount.remove_directory and here

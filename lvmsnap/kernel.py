@@ -1,0 +1,171 @@
+"""Reads the kernel's own tables, /proc and /sys: mounts, loop devices, what lies beneath a path.
+
+Starts no process and changes nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from lvmsnap.model import SECTOR_BYTES, Loop, Mount
+
+SYS_BLOCK = Path("/sys/block")
+SYS_DEV_BLOCK = Path("/sys/dev/block")
+
+# linux/loop.h: LOOP_GET_STATUS64 and the head of struct loop_info64 (lo_device, lo_inode); 232 bytes in all.
+LOOP_GET_STATUS64 = 0x4C05
+LOOP_INFO64_BYTES = 232
+
+
+def boot_id() -> str:
+    """Return the kernel's id of this boot (random(4))."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def has_module(name: str) -> bool:
+    """Whether the kernel has module `name` loaded or built in, or could load it (modules.dep(5))."""
+    if Path("/sys/module", name.replace("-", "_")).is_dir():
+        return True
+    directory = Path("/lib/modules", os.uname().release)
+    pattern = re.compile(rf"/{re.escape(name).replace('-', '[-_]')}\.ko", re.MULTILINE)
+    return any(pattern.search(_text(directory / index)) for index in ("modules.dep", "modules.builtin"))
+
+
+def mounts() -> tuple[Mount, ...]:
+    """Return the mount table, lowest mount first (proc(5), mountinfo)."""
+    text = Path("/proc/self/mountinfo").read_bytes().decode(errors="surrogateescape")
+    return tuple(parse_mount(line) for line in text.splitlines())
+
+
+def parse_mount(line: str) -> Mount:
+    """Make a Mount of one line of mountinfo."""
+    before, _, after = line.partition(" - ")
+    fields, tail = before.split(" "), after.split(" ")
+    return Mount(
+        device_number=fields[2],
+        root=unescape_octal(fields[3]),
+        mountpoint=unescape_octal(fields[4]),
+        filesystem=tail[0],
+        source=unescape_octal(tail[1]),
+    )
+
+
+def unescape_octal(text: str) -> str:
+    r"""Undo the \040 escapes of mountinfo and fstab."""
+    raw = re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), os.fsencode(text))
+    return os.fsdecode(raw)
+
+
+def mount_of(path: str, table: tuple[Mount, ...]) -> Mount | None:
+    """Return the mount that holds the (real) path: the last one mounted on its longest prefix."""
+    holding = [
+        mount for mount in table if path == mount.mountpoint or path.startswith(mount.mountpoint.rstrip("/") + "/")
+    ]
+    return max(reversed(holding), key=lambda mount: len(mount.mountpoint), default=None)
+
+
+def loops() -> tuple[Loop, ...]:
+    """Return the bound loop devices; only root can see them."""
+    bound = (path.parent.parent for path in SYS_BLOCK.glob("loop*/loop/backing_file"))
+    return tuple(loop for path in sorted(bound) if (loop := _loop(path)))
+
+
+def loop_numbers() -> tuple[int, ...]:
+    """Return the numbers of all loop devices there are, bound or not."""
+    return tuple(sorted(int(path.name[4:]) for path in SYS_BLOCK.glob("loop*") if path.name[4:].isdigit()))
+
+
+def _loop(sysfs: Path) -> Loop | None:
+    device = f"/dev/{sysfs.name}"
+    try:
+        file_path = _text(sysfs / "loop/backing_file").rstrip("\n")
+        descriptor = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            status = fcntl.ioctl(descriptor, LOOP_GET_STATUS64, bytes(LOOP_INFO64_BYTES))
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None  # It was detached meanwhile, or we are not root; `checks` tells the latter.
+    file_device, file_inode = struct.unpack_from("=QQ", status)
+    return Loop(device, _text(sysfs / "dev").strip(), file_device, file_inode, file_path)
+
+
+def device_bytes(device_number: str) -> int:
+    """Return a block device's size, 0 where there is no such device."""
+    return int(_text(SYS_DEV_BLOCK / device_number / "size").strip() or 0) * SECTOR_BYTES
+
+
+def logical_block_bytes(device_number: str) -> int:
+    """Return a block device's logical block size; 512 where the kernel does not say."""
+    node = SYS_DEV_BLOCK / device_number
+    for queue in (node / "queue", node.resolve().parent / "queue"):
+        if text := _text(queue / "logical_block_size").strip():
+            return int(text)
+    return SECTOR_BYTES
+
+
+def device_number(device: int) -> str:
+    """Return a device number as the kernel writes it, "MAJOR:MINOR"."""
+    return f"{os.major(device)}:{os.minor(device)}"
+
+
+def devices_under(path: str, table: tuple[Mount, ...]) -> tuple[str, ...]:
+    """Return the numbers of all block devices under a directory's filesystem, through every layer.
+
+    Layers are partitions, dm (crypt, LVM), md, loop files, btrfs' member devices and overlays' upper directories.
+    """
+    seen: dict[str, None] = {}
+    for number in _devices_of_filesystem(path, table):
+        _collect(number, seen, table)
+    return tuple(seen)
+
+
+def _devices_of_filesystem(path: str, table: tuple[Mount, ...]) -> Iterator[str]:
+    number = device_number(os.stat(path).st_dev)
+    if (SYS_DEV_BLOCK / number).exists():
+        yield number
+    # A btrfs subvolume or an overlay has an anonymous device number: its mount tells what is beneath.
+    mount = mount_of(os.path.realpath(path), table)
+    if mount is None:
+        return
+    if mount.filesystem == "btrfs":
+        yield from _btrfs_members(mount.source)
+    elif mount.source.startswith("/dev/") and Path(mount.source).is_block_device():
+        yield device_number(os.stat(mount.source).st_rdev)
+
+
+def _btrfs_members(source: str) -> Iterator[str]:
+    number = device_number(os.stat(source).st_rdev)
+    name = (SYS_DEV_BLOCK / number).resolve().name
+    for members in Path("/sys/fs/btrfs").glob("*/devices"):
+        if (members / name).exists():
+            yield from (_text(member / "dev").strip() for member in members.iterdir())
+            return
+    yield number
+
+
+def _collect(number: str, seen: dict[str, None], table: tuple[Mount, ...]) -> None:
+    node = SYS_DEV_BLOCK / number
+    if number in seen or not node.exists():
+        return
+    seen[number] = None
+    if (node / "partition").exists():
+        _collect(_text(node.resolve().parent / "dev").strip(), seen, table)
+    for slave in (node / "slaves").glob("*"):
+        _collect(_text(slave / "dev").strip(), seen, table)
+    file = _text(node / "loop/backing_file").rstrip("\n")
+    if file and (directory := Path(file.removesuffix(" (deleted)")).parent).exists():
+        for under in _devices_of_filesystem(str(directory), table):
+            _collect(under, seen, table)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""

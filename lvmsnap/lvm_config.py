@@ -1,0 +1,51 @@
+"""Reads of LVM's configuration what decides whether LVM will take a loop device (lvm.conf(5), section devices)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+SYSTEM_DIR = "/etc/lvm"
+
+_SETTING = re.compile(
+    r"\b(global_filter|filter|use_devicesfile|devicesfile)\s*=\s*(\[[^\"\]]*(?:\"(?:[^\"\\]|\\.)*\"[^\"\]]*)*\]|\S+)"
+)
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+
+def read_settings(system_dir: str = SYSTEM_DIR) -> dict[str, str]:
+    """Return the settings of interest as they are written; lvmlocal.conf goes before lvm.conf."""
+    settings: dict[str, str] = {}
+    for name in ("lvm.conf", "lvmlocal.conf"):
+        path = Path(system_dir, name)
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+        settings |= {match[1]: match[2] for match in _SETTING.finditer("\n".join(lines))}
+    return settings
+
+
+def filters(settings: dict[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the filters that are set, each with its patterns in order."""
+    names = ("global_filter", "filter")
+    return tuple((name, tuple(_STRING.findall(settings[name]))) for name in names if name in settings)
+
+
+def devices_file(settings: dict[str, str], system_dir: str = SYSTEM_DIR) -> str:
+    """Return the path of the devices file in use, or "" (lvmdevices(8): it is used where it exists)."""
+    name = settings.get("devicesfile", '"system.devices"').strip('"')
+    path = Path(system_dir, "devices", name)
+    return str(path) if settings.get("use_devicesfile") != "0" and path.is_file() else ""
+
+
+def rejecting_pattern(patterns: tuple[str, ...], device: str) -> str | None:
+    """Return the pattern that rejects the device; the first one that matches decides (lvm.conf(5))."""
+    for pattern in patterns:
+        verdict, delimiter, rest = pattern[:1], pattern[1:2], pattern[2:]
+        closing = {"[": "]", "(": ")", "{": "}"}.get(delimiter, delimiter)
+        try:
+            matched = re.search(rest.rsplit(closing, 1)[0], device)
+        except re.error:
+            continue  # LVM's own regular expressions are simpler; what Python cannot read decides nothing here.
+        if matched:
+            return pattern if verdict == "r" else None
+    return None

@@ -1,0 +1,99 @@
+"""Reads LVM's state in one process, `lvm fullreport` as JSON, and makes frozen types of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lvmsnap.errors import ToolError
+from lvmsnap.model import LogicalVolume, PhysicalVolume, VolumeGroup
+from lvmsnap.runner import Runner
+
+Row = dict[str, str]
+
+VG_COLUMNS = "vg_name,vg_uuid,vg_extent_size,vg_free_count,vg_missing_pv_count,vg_exported,vg_lock_type"
+PV_COLUMNS = "pv_name,pv_uuid,vg_name,pv_pe_count,pv_pe_alloc_count,pv_missing"
+LV_COLUMNS = "lv_name,lv_uuid,lv_attr,lv_size,lv_tags,origin,lv_kernel_major,lv_kernel_minor,data_percent"
+SEG_COLUMNS = "lv_uuid,segtype,devices,chunk_size"
+
+
+def report_command(*, locking: bool) -> tuple[str, ...]:
+    """Return the one command that reports all VGs, PVs and LVs; without locking it never waits for another one."""
+    # A fullreport always has a pvseg part; the selection keeps it to a row a PV.
+    parts = (("vg", VG_COLUMNS), ("pv", PV_COLUMNS), ("lv", LV_COLUMNS), ("seg", SEG_COLUMNS))
+    columns = [word for part, names in parts for word in ("--configreport", part, "-o", names)]
+    pvseg = ("--configreport", "pvseg", "-o", "pvseg_start", "-S", "pvseg_start=0")
+    how = ("--reportformat", "json", "--units", "b", "--nosuffix", "--shared")
+    return ("lvm", "fullreport", *(() if locking else ("--nolocking",)), *how, *columns, *pvseg)
+
+
+def read_report(runner: Runner, *, locking: bool) -> tuple[tuple[VolumeGroup, ...], tuple[PhysicalVolume, ...]]:
+    """Return all VGs with their PVs and LVs, and the PVs in no VG. Raises ToolError where LVM reports nothing."""
+    # LVM exits 5 where one group among several cannot be read; the others are reported all the same.
+    finished = runner.read(report_command(locking=locking), accept=(0, 5))
+    try:
+        return parse_report(finished.stdout)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ToolError(
+            f"LVM's report cannot be read: {finished.complaint}: {error}",
+            hint="run `lvm fullreport` by hand and mend what it says; nothing was changed",
+        ) from error
+
+
+def parse_report(text: str) -> tuple[tuple[VolumeGroup, ...], tuple[PhysicalVolume, ...]]:
+    """Make types of a fullreport's JSON. Raises ValueError, KeyError or TypeError where it is not one."""
+    reports = json.loads(text)["report"]
+    vgs = tuple(_vg(report) for report in reports if report.get("vg"))
+    orphans = tuple(_pv(row) for report in reports if not report.get("vg") for row in report.get("pv", ()))
+    return vgs, orphans
+
+
+def _vg(report: dict[str, Any]) -> VolumeGroup:
+    row: Row = report["vg"][0]
+    segments: list[Row] = report.get("seg", [])
+    return VolumeGroup(
+        name=row["vg_name"],
+        uuid=row["vg_uuid"],
+        extent_size_bytes=int(row["vg_extent_size"]),
+        free_extents=int(row["vg_free_count"]),
+        missing_pv_count=int(row["vg_missing_pv_count"]),
+        is_exported=bool(row["vg_exported"]),
+        is_shared=row["vg_lock_type"] not in ("", "none"),
+        pvs=tuple(_pv(pv) for pv in report.get("pv", ())),
+        lvs=tuple(_lv(lv, row["vg_name"], segments) for lv in report.get("lv", ())),
+    )
+
+
+def _pv(row: Row) -> PhysicalVolume:
+    return PhysicalVolume(
+        device=row["pv_name"],
+        uuid=row["pv_uuid"],
+        vg=row["vg_name"],
+        extents=int(row["pv_pe_count"] or 0),
+        allocated_extents=int(row["pv_pe_alloc_count"] or 0),
+        missing=bool(row["pv_missing"]),
+    )
+
+
+def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
+    own = [segment for segment in segments if segment["lv_uuid"] == row["lv_uuid"]]
+    devices = [device for segment in own for device in segment["devices"].split(",") if device]
+    return LogicalVolume(
+        vg=vg,
+        name=row["lv_name"],
+        uuid=row["lv_uuid"],
+        attr=row["lv_attr"],
+        size_bytes=int(row["lv_size"]),
+        tags=tuple(filter(None, row["lv_tags"].split(","))),
+        origin=row["origin"],
+        segment_types=tuple(sorted({segment["segtype"] for segment in own})),
+        chunk_size_bytes=max((int(segment["chunk_size"] or 0) for segment in own), default=0),
+        data_percent=float(row["data_percent"]) if row["data_percent"] else None,
+        device_number=_device_number(row),
+        devices=tuple(sorted({device.rsplit("(", 1)[0] for device in devices})),
+    )
+
+
+def _device_number(row: Row) -> str:
+    major, minor = row["lv_kernel_major"], row["lv_kernel_minor"]
+    return "" if major in ("", "-1") else f"{major}:{minor}"

@@ -1,0 +1,87 @@
+"""What the system's own marks tell of a profile whose record is lost: a tagged snapshot, a PV with our UUID. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+
+from lvmsnap.identify import PV_UUID_PREFIX
+from lvmsnap.model import (
+    Allocation,
+    Facts,
+    LentPV,
+    LogicalVolume,
+    MountTarget,
+    Permission,
+    PhysicalVolume,
+    Profile,
+    Target,
+    VolumeGroup,
+)
+
+
+def pv_uuid_prefix(name: str) -> str:
+    """Return how the UUID of every PV lent by profile `name` begins, so that it can be told without a record."""
+    return PV_UUID_PREFIX + hashlib.sha256(name.encode()).hexdigest()[:4]
+
+
+def pv_uuid(name: str, random_hex: str) -> str:
+    """Return a PV UUID for profile `name`: 6-4-4-4-4-4-6 characters, as LVM writes them; 22 of them are random."""
+    rest = [random_hex[start : start + 4] for start in (0, 4, 8, 12)]
+    return "-".join((pv_uuid_prefix(name), *rest, random_hex[16:22]))
+
+
+def target_from_marks(name: str, profile: Profile | None, facts: Facts) -> Target | None:
+    """Return what the system's own marks tell of profile `name` where its record is lost; None where there are none.
+
+    The marks: a snapshot with our tag, a PV with our UUID. The profile, where there is one, adds its paths.
+    """
+    tagged = [(vg, lv) for vg in facts.vgs for lv in vg.lvs if f"lvmsnap.{name}" in lv.tags]
+    pvs = [pv for vg in facts.vgs for pv in vg.pvs] + list(facts.orphan_pvs)
+    ours = next((pv for pv in pvs if pv.uuid.startswith(pv_uuid_prefix(name))), None)
+    vg = tagged[0][0] if tagged else facts.vg(ours.vg) if ours else None
+    if vg is None and profile is not None:
+        vg = facts.vg(profile.volume.vg)
+    if vg is None or not (tagged or ours):
+        return None
+    return _marked_target(name, profile, facts, vg, tagged[0][1] if tagged else None, ours)
+
+
+def _marked_target(
+    name: str,
+    profile: Profile | None,
+    facts: Facts,
+    vg: VolumeGroup,
+    lv: LogicalVolume | None,
+    pv: PhysicalVolume | None,
+) -> Target:
+    origin_name = lv.origin if lv and lv.origin else profile.volume.origin if profile else ""
+    origin = vg.lv(origin_name)
+    snapshot = lv.name if lv else profile.volume.snapshot if profile else ""
+    mounted = next((m.mountpoint for m in facts.mounts if lv and m.device_number == lv.device_number), "")
+    mountpoint = mounted or (profile.volume.mountpoint if profile else None)
+    removable = bool(mountpoint) and (
+        mountpoint == f"/run/lvmsnap/{name}" or bool(profile and profile.remove_mountpoint)
+    )
+    return Target(
+        name=name,
+        vg=vg.name,
+        vg_uuid=vg.uuid,
+        origin=origin_name,
+        origin_uuid=origin.uuid if origin else "",
+        snapshot=snapshot,
+        extents=0,
+        extent_size_bytes=vg.extent_size_bytes,
+        chunk_size_bytes=None,
+        permission=Permission.READ_ONLY,
+        lent_pv=_marked_pv(profile, facts, pv) if pv else None,
+        mount=MountTarget(mountpoint, "", (), removable, removable) if mountpoint else None,
+    )
+
+
+def _marked_pv(profile: Profile | None, facts: Facts, pv: PhysicalVolume) -> LentPV:
+    loop = next((loop for loop in facts.loops if loop.device == pv.device), None)
+    backing = profile.backing_file if profile else None
+    path = loop.file_path.removesuffix(" (deleted)") if loop else backing.path if backing else ""
+    # Without a loop device the file is known by its PV label alone; no file has inode 0.
+    inode, device = (loop.file_inode, loop.file_device) if loop else (0, 0)
+    return LentPV(path, 0, Allocation.FALLOCATE, pv.uuid, 512, False, inode=inode, device=device)

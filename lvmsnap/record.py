@@ -1,0 +1,141 @@
+"""The record (what `up` wrote down before it began) and the lock that serialises changes. Knows no LVM."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from lvmsnap.errors import LvmsnapError, Refusal, RefusedError
+from lvmsnap.model import Allocation, LentPV, MountTarget, Permission, Record, Target
+
+STATE_DIR = "/var/lib/lvmsnap"
+RUN_DIR = "/run/lvmsnap"
+FORMAT = 1
+
+
+def record_path(name: str, directory: str = STATE_DIR) -> Path:
+    """Return where the record of profile `name` is kept."""
+    return Path(directory) / f"{name}.json"
+
+
+def write(record: Record, directory: str = STATE_DIR) -> None:
+    """Write the record whole and durably: a new file, synced, then renamed over the old one (rename(2))."""
+    path = record_path(record.target.name, directory)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_suffix(".json.new")
+    text = json.dumps({"format": FORMAT, **asdict(record)}, default=_enum_value, indent=1)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    _sync_directory(path.parent)
+
+
+def read(name: str, directory: str = STATE_DIR) -> Record | None:
+    """Return the record of profile `name`, None where there is none. Raises LvmsnapError where it is unreadable."""
+    path = record_path(name, directory)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        if data.pop("format") != FORMAT:
+            raise ValueError("written by another version of lvmsnap")
+        return Record(target=_target(data.pop("target")), **data)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LvmsnapError(
+            f"the record cannot be read: {path}: {error}",
+            hint=f"move it away (mv {path} {path}.broken); `lvmsnap down {name}` then goes by LVM's own marks",
+        ) from error
+
+
+def remove(name: str, directory: str = STATE_DIR) -> None:
+    """Remove the record of profile `name`, durably; none there is no error."""
+    path = record_path(name, directory)
+    path.with_suffix(".json.new").unlink(missing_ok=True)
+    if path.exists():
+        path.unlink()
+        _sync_directory(path.parent)
+
+
+def names(directory: str = STATE_DIR) -> tuple[str, ...]:
+    """Return the names of all profiles that have a record, sorted."""
+    return tuple(sorted(path.stem for path in Path(directory).glob("*.json")))
+
+
+@contextmanager
+def lock(wait_seconds: float, announce: Callable[[str], None], directory: str = RUN_DIR) -> Iterator[int]:
+    """Hold the one lock of all changes; yields its descriptor, which children may inherit.
+
+    Raises RefusedError where it is still held after `wait_seconds`.
+    """
+    Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
+    descriptor = os.open(Path(directory) / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        _wait_for(descriptor, wait_seconds, announce)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _wait_for(descriptor: int, wait_seconds: float, announce: Callable[[str], None]) -> None:
+    deadline = time.monotonic() + wait_seconds
+    announced = False
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+        if time.monotonic() >= deadline:
+            raise RefusedError(
+                (
+                    Refusal(
+                        f"another lvmsnap is at work (pid {holder}) and was so for {wait_seconds:g} s",
+                        "try again later, or with a longer --wait",
+                    ),
+                )
+            )
+        if not announced:
+            announce(f"waiting up to {wait_seconds:g} s for another lvmsnap (pid {holder})")
+            announced = True
+        time.sleep(0.1)
+
+
+def _target(data: dict[str, Any]) -> Target:
+    lent, mount = data.pop("lent_pv"), data.pop("mount")
+    if lent is not None:
+        lent["allocation"] = Allocation(lent["allocation"])
+        lent["allocate_on"] = tuple(lent["allocate_on"])
+    if mount is not None:
+        mount["options"] = tuple(mount["options"])
+    return Target(
+        permission=Permission(data.pop("permission")),
+        lent_pv=None if lent is None else LentPV(**lent),
+        mount=None if mount is None else MountTarget(**mount),
+        **data,
+    )
+
+
+def _enum_value(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,150 @@
+"""Starts processes: the only module that does. Environment, session, signals, timing and stalls are decided here."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+from lvmsnap.errors import ToolError
+
+STALL_SECONDS = 15.0
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Filling the backing file can take minutes and nothing stands on it yet, so a signal may end it. Every other
+# command is left to finish: an interrupted LVM command leaves devices suspended.
+INTERRUPTIBLE = frozenset({"fallocate", "dd"})
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A command that ended. `returncode` is 127 where the program was not found, negative for a signal."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether it exited 0."""
+        return self.returncode == 0
+
+    @property
+    def complaint(self) -> str:
+        """Say in a line or more how it failed: its exit status and what it wrote to stderr."""
+        status = f"exit {self.returncode}" if self.returncode >= 0 else signal.Signals(-self.returncode).name
+        text = self.stderr.strip() or self.stdout.strip()
+        return f"{status}: {text}" if text else status
+
+
+def shell_line(argv: tuple[str, ...]) -> str:
+    """Return the command as a person would paste it into a shell."""
+    return shlex.join(argv)
+
+
+class Signals:
+    """Holds back INT, TERM and HUP while something is being changed; `received` is the first that came, or 0."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def __enter__(self) -> Signals:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # A command started by nohup has HUP ignored, and wants it to stay so.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def name(self) -> str:
+        """The received signal's name, "" where none came."""
+        return signal.Signals(self.received).name if self.received else ""
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.received = self.received or number
+
+
+class Runner:
+    """Runs commands one at a time, each in a session of its own, stdin closed, in a clean C-locale environment.
+
+    `observe` sees each finished command; `stalled` is told (argv, seconds) while one takes long. `lock_fd`, once
+    set, is inherited by every child: a child that outlives a killed lvmsnap keeps the lock until it is done.
+    """
+
+    def __init__(
+        self,
+        observe: Callable[[Finished], None] = lambda _: None,
+        stalled: Callable[[tuple[str, ...], float], None] = lambda _argv, _seconds: None,
+        signals: Signals | None = None,
+    ) -> None:
+        self._observe = observe
+        self._stalled = stalled
+        self._signals = signals or Signals()
+        self.lock_fd: int | None = None
+
+    def read(self, argv: tuple[str, ...], *, accept: tuple[int, ...] = (0,)) -> Finished:
+        """Run a command that only reads. Raises ToolError where its exit status is not in `accept`."""
+        finished = self.run(argv)
+        if finished.returncode not in accept:
+            raise ToolError(
+                f"cannot read the system: {shell_line(argv)}: {finished.complaint}",
+                hint="run the command by hand and mend what it says; nothing was changed",
+            )
+        return finished
+
+    def run(self, argv: tuple[str, ...]) -> Finished:
+        """Run a command to its end and return how it went; it never raises for what the command did."""
+        start = time.monotonic()
+        try:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment(),
+                start_new_session=True,
+                umask=0o022,
+                pass_fds=() if self.lock_fd is None else (self.lock_fd,),
+            )
+        except OSError as error:
+            finished = Finished(argv, 127, "", f"{argv[0]}: {error.strerror}", time.monotonic() - start)
+        else:
+            stdout, stderr = self._communicate(process, argv, start)
+            text = (stdout.decode(errors="surrogateescape"), stderr.decode(errors="replace"))
+            finished = Finished(argv, process.returncode, *text, time.monotonic() - start)
+        self._observe(finished)
+        return finished
+
+    def _communicate(
+        self, process: subprocess.Popen[bytes], argv: tuple[str, ...], start: float
+    ) -> tuple[bytes, bytes]:
+        next_stall = STALL_SECONDS
+        interruptible = argv[0] in INTERRUPTIBLE
+        while True:
+            try:
+                return process.communicate(timeout=0.2 if interruptible else next_stall)
+            except subprocess.TimeoutExpired:
+                seconds = time.monotonic() - start
+                if interruptible and self._signals.received:
+                    process.terminate()
+                if seconds >= next_stall:
+                    self._stalled(argv, seconds)
+                    next_stall += next_stall
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of every child: the caller's PATH with the system's after it, C locale, no chatter."""
+    path = os.pathsep.join(filter(None, (os.environ.get("PATH", ""), SYSTEM_PATH)))
+    kept = {key: os.environ[key] for key in ("LVM_SYSTEM_DIR", "HOME") if key in os.environ}
+    return {"PATH": path, "LC_ALL": "C", "LVM_SUPPRESS_FD_WARNINGS": "1", **kept}
