@@ -1,4 +1,4 @@
-"""What must hold before the first change. Pure: every check looks at the facts, all are reported, each says what to do."""
+"""What must hold before the first change. Pure: all checks look at the facts alone, and each says what to do."""
 
 from __future__ import annotations
 
@@ -56,6 +56,12 @@ def run(profile: Profile, target: Target | None, facts: Facts, loop_device: str 
     if profile.volume.mountpoint:
         found += _mountpoint(profile.volume.mountpoint, facts)
     return tuple(found)
+
+
+def already(name: str, state: str, meaning: str) -> Check:
+    """Return the check that fails because something of the profile is there: it must never be taken for fresh."""
+    hint = f"lvmsnap down {name}, or lvmsnap up {name} --replace; lvmsnap status {name} shows it"
+    return Check(f"{name} is down", False, f"it is {state}: {meaning}", hint)
 
 
 def _system(profile: Profile, facts: Facts) -> Iterator[Check]:

@@ -6,7 +6,8 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def read_system(runner: Runner, *, locking: bool = True) -> Facts:
     vgs, orphan_pvs = lvm_report.read_report(runner, locking=locking)
     settings = lvm_config.read_settings()
     return Facts(
-        is_root=os.geteuid() == 0,
+        is_root=is_root(),
         boot_id=kernel.boot_id(),
         snapshot_target=kernel.has_module("dm-snapshot"),
         loop_driver=Path("/dev/loop-control").exists() or kernel.has_module("loop"),
@@ -138,6 +139,22 @@ def vg_lock_holder(vg: str) -> str:
         if fields[1] == "FLOCK" and fields[3] == "WRITE" and fields[5] == where:
             return f"pid {fields[4]} ({_process_name(fields[4])})"
     return ""
+
+
+def wait_for_vg_lock(vg: str, wait_seconds: float, announce: Callable[[str], None]) -> None:
+    """Wait while another command holds the VG's lock, at most `wait_seconds`; a check then tells who it is."""
+    deadline = time.monotonic() + wait_seconds
+    announced = ""
+    while (holder := vg_lock_holder(vg)) and time.monotonic() < deadline:
+        if not announced:
+            announce(f"waiting up to {wait_seconds:g} s for {holder}, which holds the lock of {vg}")
+            announced = holder
+        time.sleep(0.1)
+
+
+def is_root() -> bool:
+    """Whether we run as root."""
+    return os.geteuid() == 0
 
 
 def _process_name(pid: str) -> str:

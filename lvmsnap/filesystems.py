@@ -1,4 +1,4 @@
-"""What each filesystem needs for its snapshot to be mounted beside its origin; one that is not here is refused. Pure."""
+"""What a filesystem needs for its snapshot to be mounted beside its origin; one not here is refused. Pure."""
 
 from __future__ import annotations
 

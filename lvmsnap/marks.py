@@ -30,6 +30,19 @@ def pv_uuid(name: str, random_hex: str) -> str:
     return "-".join((pv_uuid_prefix(name), *rest, random_hex[16:22]))
 
 
+def tagged_names(facts: Facts) -> tuple[str, ...]:
+    """Return the names of the profiles whose tag some LV bears."""
+    tags = {tag for vg in facts.vgs for lv in vg.lvs for tag in lv.tags if tag.startswith("lvmsnap.")}
+    return tuple(sorted(tag.removeprefix("lvmsnap.") for tag in tags))
+
+
+def unclaimed_targets(facts: Facts, claimed: set[str]) -> tuple[Target, ...]:
+    """Return targets for the lent PVs that no known profile claims by their UUID, so that they can be given back."""
+    pvs = [(vg, pv) for vg in facts.vgs for pv in vg.pvs]
+    ours = [(vg, pv) for vg, pv in pvs if pv.uuid.startswith(PV_UUID_PREFIX) and pv.uuid not in claimed]
+    return tuple(_marked_target(f"pv-{pv.uuid}", None, facts, vg, None, pv) for vg, pv in ours)
+
+
 def target_from_marks(name: str, profile: Profile | None, facts: Facts) -> Target | None:
     """Return what the system's own marks tell of profile `name` where its record is lost; None where there are none.
 

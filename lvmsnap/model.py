@@ -342,6 +342,7 @@ class Action:
     thing: Thing
     object: str
     summary: str
+    undo_summary: str
     do: tuple[Argv, ...]
     undo: tuple[Argv, ...]
     condition: str

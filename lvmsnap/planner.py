@@ -6,6 +6,7 @@ from lvmsnap import actions, checks
 from lvmsnap.filesystems import MOUNT_OPTIONS, WRITABLE_SNAPSHOT
 from lvmsnap.identify import Found, find, own_pvs
 from lvmsnap.model import (
+    Action,
     BackingFile,
     Direction,
     Facts,
@@ -17,6 +18,7 @@ from lvmsnap.model import (
     Profile,
     Record,
     Target,
+    Thing,
     VolumeGroup,
 )
 from lvmsnap.sizes import PV_HEADER_BYTES, human, snapshot_extents
@@ -36,7 +38,7 @@ def plan_up(profile: Profile, facts: Facts, pv_uuid: str) -> Plan:
     return Plan(
         direction=Direction.UP,
         target=target,
-        actions=tuple(action for action in stack if action.do),
+        actions=tuple(action for action in stack if action.do or _is_removed(action, target)),
         checks=checks.run(profile, target, facts, loop_device),
         facts=describe(profile, target, vg, origin, facts),
     )
@@ -48,6 +50,15 @@ def plan_down(target: Target, facts: Facts, record: Record | None) -> Plan:
     stack = actions.stack(target, found, found.loop.device if found.loop else "")
     standing = tuple(action for action in reversed(stack) if action.stands and action.undo)
     return Plan(Direction.DOWN, target, standing, (), ())
+
+
+def _is_removed(action: Action, target: Target) -> bool:
+    return action.thing is Thing.DIRECTORY and target.mount is not None and target.mount.remove_directory
+
+
+def nothing_to_do() -> Plan:
+    """Return the plan of a `down` that finds nothing."""
+    return Plan(Direction.DOWN, None, (), (), ())
 
 
 def decide(profile: Profile, vg: VolumeGroup, origin: LogicalVolume, facts: Facts, pv_uuid: str) -> Target:
@@ -116,11 +127,12 @@ def describe(
 ) -> tuple[tuple[str, str], ...]:
     """Return the facts that the plan rests on, as (what, value) lines for a reader."""
     mounted = next((m.mountpoint for m in facts.mounts if m.device_number == origin.device_number), "not mounted")
+    filesystem = facts.origin_filesystem or "no filesystem"
     lines = [
         ("volume group", f"{vg.name}: {human(vg.free_extents * vg.extent_size_bytes)} free"),
         (
             "origin",
-            f"{vg.name}/{origin.name}: {human(origin.size_bytes)}, {facts.origin_filesystem or 'no filesystem'}, {mounted}",
+            f"{vg.name}/{origin.name}: {human(origin.size_bytes)}, {filesystem}, {mounted}",
         ),
         ("snapshot", f"{human(target.extents * vg.extent_size_bytes)} for changes ({target.extents} extents)"),
     ]

@@ -82,7 +82,7 @@ def read_text(path: Path, *, require_root_owned: bool) -> str:
 
 def parse(text: str, *, name: str, file: str) -> Profile:
     """Check the text of profile `name`; `file` is what the messages and the profile call its file."""
-    from lvmsnap import profile_check  # noqa: PLC0415  yaml and jsonschema take 0.1 s to import
+    from lvmsnap import profile_check
 
     source = profile_check.check(text, file, _schema())
     _check_names(source, name)
@@ -113,7 +113,7 @@ _TOO_LARGE = (f"is larger than {MAX_FILE_BYTES // KIB} KiB", "this is hardly a p
 
 
 def _no_such_profile(name: str, directory: str, known: tuple[str, ...]) -> UsageError:
-    import difflib  # noqa: PLC0415  only for this error, and 8 ms of every start
+    import difflib
 
     close = difflib.get_close_matches(name, known, n=1)
     there = f"there are: {', '.join(known)}" if known else "there are none"

@@ -1,0 +1,28 @@
+"""The text of a first profile, for `lvmsnap init`. Pure."""
+
+from __future__ import annotations
+
+from lvmsnap import names
+from lvmsnap.errors import UsageError
+
+TEMPLATE = """\
+# Save this as /etc/lvmsnap/NAME.yaml, owned by root, writable by nobody else; NAME is the profile's name.
+# `lvmsnap schema` prints every key with its meaning; `lvmsnap plan NAME` shows what this one does.
+description: Snapshot of {origin} for the backup
+volumes:
+  - origin: {origin}
+    size: 4GiB                        # room for what changes while the snapshot stands; or 20%ORIGIN, 50%FREE
+    # mountpoint: /media/snapshot     # default /run/lvmsnap/NAME; null: only the device is made
+# If the volume group has no room, a temporary file on another disk can lend it some:
+# backing_file:
+#   path: /mnt/other_disk/lvmsnap.tmp
+"""
+
+
+def text(origin: str) -> str:
+    """Return a first profile for origin "VG/LV". Raises UsageError where that is no such name."""
+    vg, slash, lv = origin.removeprefix("/dev/").partition("/")
+    problem = names.origin_name_problem(vg, lv) if slash else "is not of the form VG/LV"
+    if problem:
+        raise UsageError(f"{origin} {problem}", hint="lvs -o vg_name,lv_name lists the volumes")
+    return TEMPLATE.format(origin=f"{vg}/{lv}")

@@ -1,0 +1,83 @@
+"""Tells on stderr what is being done: one line a step with its time; on a terminal with colour and a spinner."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from lvmsnap.model import Action
+from lvmsnap.render import BAD, DIM, GOOD, Line, show
+from lvmsnap.runner import Finished, shell_line
+
+if TYPE_CHECKING:
+    from rich.status import Status as Spinner
+
+HEADINGS = {"undo": "undoing what was begun:", "down": "", "up": ""}
+
+
+class Reporter:
+    """The executor's Progress and the runner's observer. Verbosity: -1 errors only, 0 steps, 1 each command too."""
+
+    def __init__(self, verbosity: int = 0) -> None:
+        self._verbosity = verbosity
+        self._verb = ""
+        self._place = ""
+        self._spinner: Spinner | None = None
+
+    def begin(self, verb: str, _actions: tuple[Action, ...]) -> None:
+        """Say that undoing begins, once."""
+        if HEADINGS[verb] and verb != self._verb:
+            self._say(((DIM, HEADINGS[verb]),))
+        self._verb = verb
+
+    def step(self, action: Action, number: int, total: int) -> None:
+        """Show on a terminal what is going on."""
+        self._place = f"{number}/{total}"
+        if self._verbosity >= 0 and sys.stderr.isatty():
+            self._spin(f"{self._place} {self._summary(action)}")
+
+    def done(self, action: Action, seconds: float) -> None:
+        """Print the step's line."""
+        self._stop()
+        style = DIM if self._verb == "undo" else ""
+        self._say(((GOOD, "ok    "), (style, f"{self._place} {self._summary(action)}"), (DIM, f"  {seconds:.1f} s")))
+
+    def failed(self, action: Action, complaint: str) -> None:
+        """Print the step's line, and why it failed."""
+        self._stop()
+        self._say(((BAD, "FAILED"), ("", f" {self._place} {self._summary(action)}: {complaint}")))
+
+    def note(self, text: str) -> None:
+        """Print a line of its own."""
+        self._stop()
+        self._say((("", text),))
+
+    def observe(self, finished: Finished) -> None:
+        """Print each command and its time, where asked to."""
+        if self._verbosity > 0:
+            self._stop()
+            self._say(((DIM, f"  $ {shell_line(finished.argv)}  {finished.seconds:.2f} s"),))
+
+    def stalled(self, argv: tuple[str, ...], seconds: float) -> None:
+        """Say that a command takes long; it is left to finish."""
+        self.note(f"still running after {seconds:.0f} s, and left to finish: {shell_line(argv)}")
+
+    def _summary(self, action: Action) -> str:
+        summary = action.summary if self._verb == "up" else action.undo_summary
+        return summary if action.object in summary else f"{summary} {action.object}"
+
+    def _say(self, line: Line) -> None:
+        if self._verbosity >= 0:
+            show([line], sys.stderr)
+
+    def _spin(self, text: str) -> None:
+        from rich.console import Console
+
+        self._stop()
+        self._spinner = Console(stderr=True).status(text)
+        self._spinner.start()
+
+    def _stop(self) -> None:
+        if self._spinner is not None:
+            self._spinner.stop()
+            self._spinner = None

@@ -1,0 +1,242 @@
+"""The commands as a whole: which profile, which record, which lock, what is read, planned, checked and walked."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lvmsnap import checks, executor, facts, marks, planner, profile, record, status
+from lvmsnap.errors import LvmsnapError, ProfileError, Refusal, RefusedError
+from lvmsnap.executor import Progress, Work
+from lvmsnap.facts import Interest
+from lvmsnap.holders import holders
+from lvmsnap.model import Facts, Plan, Profile, Record, Target
+from lvmsnap.runner import Runner, Signals
+from lvmsnap.status import State, Status
+
+RECOVERED = (State.PARTIAL, State.STALE)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What all commands share. `wait_seconds` bounds the waiting for locks, ours and LVM's."""
+
+    runner: Runner
+    signals: Signals
+    progress: Progress
+    profile_dir: str
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a profile's past: its record, and the target that the record or the marks describe."""
+
+    target: Target | None
+    record: Record | None
+
+
+@contextmanager
+def changing(session: Session) -> Iterator[None]:
+    """Hold the lock and keep signals back while something is changed."""
+    with session.signals, record.lock(session.wait_seconds, session.progress.note) as descriptor:
+        session.runner.lock_fd = descriptor
+        try:
+            yield
+        finally:
+            session.runner.lock_fd = None
+
+
+def plan(session: Session, loaded: Profile) -> Plan:
+    """Return the plan of `up`. Reads only, and waits for nobody."""
+    system = facts.read_system(session.runner, locking=False)
+    return _plan_up(session, loaded, system, look_back(loaded.name, loaded, system))
+
+
+def plan_down(session: Session, name: str, loaded: Profile | None) -> Plan:
+    """Return the plan of `down`, empty where nothing stands. Reads only, and waits for nobody."""
+    system = facts.read_system(session.runner, locking=False)
+    known = look_back(name, loaded, system)
+    if known.target is None:
+        return planner.nothing_to_do()
+    focused = facts.focus(system, Interest.of_target(known.target))
+    return planner.plan_down(known.target, focused, known.record)
+
+
+def up(session: Session, loaded: Profile, text: str, *, replace_old: bool, if_down: bool) -> Target:
+    """Bring the profile up and return what stands then. Raises RefusedError, StepError, ResidueError."""
+    with changing(session):
+        system = read_changing(session, loaded.volume.vg)
+        known = look_back(loaded.name, loaded, system)
+        if known.target is not None and if_down and _state_of(known, system) is State.UP:
+            session.progress.note(f"{loaded.name} is up already")
+            return known.target
+        if known.target is not None and replace_old:
+            executor.bring_down(known.target, known.record, work(session))
+            system = read_changing(session, loaded.volume.vg)
+            known = look_back(loaded.name, loaded, system)
+        made = _plan_up(session, loaded, system, known)
+        refuse_failed(made)
+        if made.target is None:
+            raise LvmsnapError("the plan has no target though every check passed")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        written = Record(made.target, text, loaded.path, system.boot_id, now)
+        executor.bring_up(made, written, work(session))
+        return made.target
+
+
+def down(session: Session, name: str, loaded: Profile | None, *, ignore_record: bool) -> bool:
+    """Take the profile down; return whether anything stood. Raises ResidueError."""
+    with changing(session):
+        system = facts.read_system(session.runner)
+        known = look_back(name, loaded, system, ignore_record=ignore_record)
+        if known.target is None:
+            return False
+        executor.bring_down(known.target, known.record, work(session, first=system))
+        return True
+
+
+def statuses(session: Session, names: tuple[str, ...], load: Callable[[str], Profile | None]) -> tuple[Status, ...]:
+    """Return the state of the named profiles, else of all that have a profile, a record or a mark."""
+    system = facts.read_system(session.runner, locking=False)
+    return tuple(_status(name, load(name), system) for name in names or all_names(session, system))
+
+
+def _status(name: str, loaded: Profile | None, system: Facts) -> Status:
+    known = look_back(name, loaded, system)
+    if known.target is not None:
+        focused = facts.focus(system, Interest.of_target(known.target))
+        return status.of_target(known.target, focused, known.record)
+    volume = loaded.volume if loaded else None
+    vg = system.vg(volume.vg) if volume else None
+    if volume and vg and vg.lv(volume.snapshot):
+        taken = f"{vg.name}/{volume.snapshot} is of somebody else"
+        return Status(name, State.FOREIGN, f"{vg.name}/{volume.snapshot}", problem=taken)
+    return Status(name, State.DOWN, f"{volume.vg}/{volume.snapshot}" if volume else "")
+
+
+def recover(session: Session, names: tuple[str, ...], load: Callable[[str], Profile | None]) -> tuple[Status, ...]:
+    """Take down what a crash left of the named profiles, else of all; return their states as they were found.
+
+    What is properly up, or overflowed while somebody may still look at it, is left alone.
+    """
+    with changing(session):
+        system = facts.read_system(session.runner)
+        found = []
+        for known in recoverable(session, system, names, load):
+            if known.target is None:
+                continue
+            focused = facts.focus(system, Interest.of_target(known.target))
+            state = status.of_target(known.target, focused, known.record)
+            found.append(state)
+            if state.state in RECOVERED:
+                executor.bring_down(known.target, known.record, work(session))
+        return tuple(found)
+
+
+def plan_recover(
+    session: Session, names: tuple[str, ...], load: Callable[[str], Profile | None]
+) -> tuple[tuple[str, Plan], ...]:
+    """Return what `recover` would do, a plan for each profile that needs it. Reads only."""
+    system = facts.read_system(session.runner, locking=False)
+    plans = []
+    for known in recoverable(session, system, names, load):
+        if known.target is not None and _state_of(known, system) in RECOVERED:
+            focused = facts.focus(system, Interest.of_target(known.target))
+            plans.append((known.target.name, planner.plan_down(known.target, focused, known.record)))
+    return tuple(plans)
+
+
+def recoverable(
+    session: Session, system: Facts, names: tuple[str, ...], load: Callable[[str], Profile | None]
+) -> tuple[Known, ...]:
+    """Return what is known of every profile that left a record or a mark, and of lent PVs that are nobody's."""
+    wanted = names or all_names(session, system)
+    known = tuple(look_back(name, load(name), system) for name in wanted)
+    if names:
+        return known
+    claimed = {item.target.lent_pv.pv_uuid for item in known if item.target and item.target.lent_pv}
+    return known + tuple(Known(target, None) for target in marks.unclaimed_targets(system, claimed))
+
+
+def all_names(session: Session, system: Facts) -> tuple[str, ...]:
+    """Return the names of all profiles that have a file, a record or a tagged snapshot."""
+    names = {*profile.names(session.profile_dir), *record.names(), *marks.tagged_names(system)}
+    return tuple(sorted(names))
+
+
+def look_back(name: str, loaded: Profile | None, system: Facts, *, ignore_record: bool = False) -> Known:
+    """Return what is known of a profile's past: by its record, else by the system's own marks."""
+    written = None if ignore_record else record.read(name)
+    if written is not None:
+        return Known(written.target, written)
+    return Known(marks.target_from_marks(name, loaded, system), None)
+
+
+def work(session: Session, first: Facts | None = None) -> Work:
+    """Return what the executor works with; `first` spares it its first reading."""
+    at_hand = [first] if first else []
+
+    def read(target: Target) -> Facts:
+        system = at_hand.pop() if at_hand else facts.read_system(session.runner)
+        return facts.focus(system, Interest.of_target(target))
+
+    def name_holders(target: Target) -> tuple[str, ...]:
+        return holders(target.mount.mountpoint) if target.mount else ()
+
+    return Work(session.runner, session.signals, session.progress, read, name_holders)
+
+
+def read_changing(session: Session, vg: str) -> Facts:
+    """Read the system for a change: first wait, within bounds, for whoever holds the VG's lock."""
+    facts.wait_for_vg_lock(vg, session.wait_seconds, session.progress.note)
+    return facts.read_system(session.runner)
+
+
+def refuse_failed(made: Plan) -> None:
+    """Raise RefusedError with every check of the plan that failed."""
+    failed = tuple(Refusal(f"{check.title}: {check.found}", check.hint) for check in made.checks if not check.passed)
+    if failed:
+        raise RefusedError(failed)
+
+
+def _plan_up(session: Session, loaded: Profile, system: Facts, known: Known) -> Plan:
+    interest = Interest.of_profile(loaded)
+    focused = replace(
+        facts.focus(system, interest),
+        origin_filesystem=facts.origin_filesystem(session.runner, system, interest),
+        missing_tools=facts.missing_tools(checks.tools(loaded)),
+    )
+    made = planner.plan_up(loaded, focused, marks.pv_uuid(loaded.name, secrets.token_hex(11)))
+    if known.target is None:
+        return made
+    # The rest of the checks would only tell in many ways that the profile's own things are there.
+    state = _state_of(known, system)
+    return replace(made, checks=(checks.already(loaded.name, state.value, status.MEANING[state]),))
+
+
+def _state_of(known: Known, system: Facts) -> State:
+    if known.target is None:
+        return State.DOWN
+    focused = facts.focus(system, Interest.of_target(known.target))
+    return status.of_target(known.target, focused, known.record).state
+
+
+def load_for_change(name: str, directory: str) -> tuple[Profile, str]:
+    """Load a profile that root is to act on, and its text. Raises UsageError, ProfileError."""
+    path = profile.find(name, directory)
+    text = profile.read_text(path, require_root_owned=facts.is_root())
+    return profile.parse(text, name=path.stem, file=str(path)), text
+
+
+def load_if_valid(name: str, directory: str) -> Profile | None:
+    """Load a profile where there is a valid one; `down` and `status` do without it."""
+    path = Path(directory, f"{name}.yaml")
+    try:
+        return profile.load(path, require_root_owned=facts.is_root()) if path.is_file() else None
+    except ProfileError:
+        return None
