@@ -32,7 +32,7 @@ def has_module(name: str) -> bool:
     if Path("/sys/module", name.replace("-", "_")).is_dir():
         return True
     directory = Path("/lib/modules", os.uname().release)
-    pattern = re.compile(rf"/{re.escape(name).replace('-', '[-_]')}\.ko", re.MULTILINE)
+    pattern = re.compile(f"/{name.replace('-', '[-_]')}\\.ko")
     return any(pattern.search(_text(directory / index)) for index in ("modules.dep", "modules.builtin"))
 
 

@@ -37,8 +37,10 @@ class Reporter:
             self._spin(f"{self._place} {self._summary(action)}")
 
     def done(self, action: Action, seconds: float) -> None:
-        """Print the step's line."""
+        """Print the step's line; a step without a command of its own has none."""
         self._stop()
+        if self._verb == "up" and not action.do:
+            return
         style = DIM if self._verb == "undo" else ""
         self._say(((GOOD, "ok    "), (style, f"{self._place} {self._summary(action)}"), (DIM, f"  {seconds:.1f} s")))
 
@@ -64,7 +66,7 @@ class Reporter:
 
     def _summary(self, action: Action) -> str:
         summary = action.summary if self._verb == "up" else action.undo_summary
-        return summary if action.object in summary else f"{summary} {action.object}"
+        return summary if action.object in summary else f"{summary}: {action.object}"
 
     def _say(self, line: Line) -> None:
         if self._verbosity >= 0:
