@@ -65,7 +65,9 @@ def build_parser() -> argparse.ArgumentParser:
     down = add("down", cmd_down, "take a profile down: everything it made goes")
     down.add_argument("name", metavar="NAME")
     down.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
-    down.add_argument("--force", action="store_true", help="go by LVM's own marks where the record cannot be read")
+    down.add_argument(
+        "--force", action="store_true", help="ignore an unreadable record, and a volume group that is gone"
+    )
     status = add("status", cmd_status, "show the state of profiles")
     status.add_argument("names", metavar="NAME", nargs="*")
     status.add_argument("--json", action="store_true", help="as JSON")
@@ -198,7 +200,7 @@ def cmd_down(options: argparse.Namespace) -> int:
     _require_root(f"lvmsnap down {name}")
     working = _session(options)
     loaded = session.load_if_valid(name, options.profile_dir)
-    if not session.down(working, name, loaded, ignore_record=options.force):
+    if not session.down(working, name, loaded, force=options.force):
         working.progress.note(f"{name} is down already: nothing of it stands")
     return 0
 

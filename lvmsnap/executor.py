@@ -215,15 +215,16 @@ def _undo(action: Action, target: Target, work: Work) -> str:
         finished: Finished = work.runner.run(argv)
         if not finished.ok:
             return f"{runner.shell_line(argv)}: {finished.complaint}"
-    if action.thing is Thing.LOOP and not _detached(target):
+    if action.thing is Thing.LOOP and not _detached(action.object, target):
         # losetup(8): a device in use is detached at its last close; its file must stay until then.
         return f"{action.object} is still in use {DETACH_SECONDS:g} s after losetup --detach"
     return ""
 
 
-def _detached(target: Target) -> bool:
+def _detached(loop_device: str, target: Target) -> bool:
+    inode = target.lent_pv.inode if target.lent_pv else None
     deadline = time.monotonic() + DETACH_SECONDS
-    while _is_looped(target):
+    while any(loop.device == loop_device and loop.file_inode == inode for loop in kernel.loops()):
         if time.monotonic() >= deadline:
             return False
         time.sleep(0.02)

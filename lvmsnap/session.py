@@ -14,6 +14,7 @@ from lvmsnap.errors import LvmsnapError, ProfileError, Refusal, RefusedError
 from lvmsnap.executor import Progress, Work
 from lvmsnap.facts import Interest
 from lvmsnap.holders import holders
+from lvmsnap.identify import find_vg
 from lvmsnap.model import Facts, Plan, Profile, Record, Target
 from lvmsnap.runner import Runner, Signals
 from lvmsnap.status import State, Status
@@ -76,6 +77,7 @@ def up(session: Session, loaded: Profile, text: str, *, replace_old: bool, if_do
             session.progress.note(f"{loaded.name} is up already")
             return known.target
         if known.target is not None and replace_old:
+            refuse_without_group(known.target, system)
             executor.bring_down(known.target, known.record, work(session))
             system = read_changing(session, loaded.volume.vg)
             known = look_back(loaded.name, loaded, system)
@@ -89,13 +91,18 @@ def up(session: Session, loaded: Profile, text: str, *, replace_old: bool, if_do
         return made.target
 
 
-def down(session: Session, name: str, loaded: Profile | None, *, ignore_record: bool) -> bool:
-    """Take the profile down; return whether anything stood. Raises ResidueError."""
+def down(session: Session, name: str, loaded: Profile | None, *, force: bool) -> bool:
+    """Take the profile down; return whether anything stood. Raises RefusedError, ResidueError.
+
+    With `force` an unreadable record is ignored, and a volume group that is not to be seen is taken for removed.
+    """
     with changing(session):
         system = facts.read_system(session.runner)
-        known = look_back(name, loaded, system, ignore_record=ignore_record)
+        known = look_back(name, loaded, system, force=force)
         if known.target is None:
             return False
+        if not force:
+            refuse_without_group(known.target, system)
         executor.bring_down(known.target, known.record, work(session, first=system))
         return True
 
@@ -126,16 +133,30 @@ def recover(session: Session, names: tuple[str, ...], load: Callable[[str], Prof
     """
     with changing(session):
         system = facts.read_system(session.runner)
-        found = []
+        found: list[Status] = []
+        failures: list[LvmsnapError] = []
         for known in recoverable(session, system, names, load):
-            if known.target is None:
-                continue
-            focused = facts.focus(system, Interest.of_target(known.target))
-            state = status.of_target(known.target, focused, known.record)
-            found.append(state)
-            if state.state in RECOVERED:
-                executor.bring_down(known.target, known.record, work(session))
+            # One that cannot be recovered must not keep the others from it.
+            try:
+                found += _recover(session, known, system)
+            except LvmsnapError as error:
+                failures.append(error)
+        if failures:
+            for error in failures[1:]:
+                session.progress.note(error.message)
+            raise max(failures, key=lambda error: error.exit_code)
         return tuple(found)
+
+
+def _recover(session: Session, known: Known, system: Facts) -> list[Status]:
+    if known.target is None:
+        return []
+    focused = facts.focus(system, Interest.of_target(known.target))
+    found = status.of_target(known.target, focused, known.record)
+    if found.state in RECOVERED:
+        refuse_without_group(known.target, system)
+        executor.bring_down(known.target, known.record, work(session))
+    return [found]
 
 
 def plan_recover(
@@ -169,9 +190,27 @@ def all_names(session: Session, system: Facts) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def look_back(name: str, loaded: Profile | None, system: Facts, *, ignore_record: bool = False) -> Known:
-    """Return what is known of a profile's past: by its record, else by the system's own marks."""
-    written = None if ignore_record else record.read(name)
+def refuse_without_group(target: Target, system: Facts) -> None:
+    """Raise RefusedError where the target's group is not to be seen: its disk may only be away for a while.
+
+    The lent PV holds no metadata of the group, so it looks like nobody's then, and must not be wiped.
+    """
+    if target.lent_pv is not None and find_vg(target, system) is None:
+        hint = f"bring its disks back first; if the group was removed for good: lvmsnap down {target.name} --force"
+        raise RefusedError((Refusal(f"volume group {target.vg} is not to be seen, and may still hold our PV", hint),))
+
+
+def look_back(name: str, loaded: Profile | None, system: Facts, *, force: bool = False) -> Known:
+    """Return what is known of a profile's past: by its record, else by the system's own marks.
+
+    Raises LvmsnapError where the record cannot be read, unless `force`.
+    """
+    try:
+        written = record.read(name)
+    except LvmsnapError:
+        if not force:
+            raise
+        written = None
     if written is not None:
         return Known(written.target, written)
     return Known(marks.target_from_marks(name, loaded, system), None)
