@@ -142,9 +142,11 @@ def recover(session: Session, names: tuple[str, ...], load: Callable[[str], Prof
             except LvmsnapError as error:
                 failures.append(error)
         if failures:
-            for error in failures[1:]:
-                session.progress.note(error.message)
-            raise max(failures, key=lambda error: error.exit_code)
+            worst = max(failures, key=lambda failure: failure.exit_code)
+            for other in failures:
+                if other is not worst:
+                    session.progress.note(other.message)
+            raise worst
         return tuple(found)
 
 
