@@ -9,18 +9,9 @@ from lvmsnap import names
 from lvmsnap.filesystems import MOUNT_OPTIONS, WHY_NOT
 from lvmsnap.identify import dm_uuid, own_pvs
 from lvmsnap.lvm_config import rejecting_pattern
-from lvmsnap.model import (
-    Allocation,
-    BackingFile,
-    Check,
-    DirectoryFacts,
-    Facts,
-    LogicalVolume,
-    Profile,
-    Target,
-    VolumeGroup,
-)
+from lvmsnap.model import Allocation, BackingFile, Check, Profile, Target
 from lvmsnap.sizes import PV_HEADER_BYTES, human
+from lvmsnap.system import DirectoryFacts, Facts, LogicalVolume, VolumeGroup
 
 PACKAGES = {"lvm": "lvm2", "dmsetup": "dmsetup", "fallocate": "util-linux", "losetup": "mount or util-linux"}
 PACKAGES |= {"mount": "mount or util-linux", "umount": "mount or util-linux", "dd": "coreutils", "blkid": "util-linux"}

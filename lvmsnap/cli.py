@@ -221,7 +221,7 @@ def cmd_status(options: argparse.Namespace) -> int:
 
 def cmd_recover(options: argparse.Namespace) -> int:
     """`lvmsnap recover`: takes down what is partial or stale, leaves alone what is properly up."""
-    from lvmsnap import render, session
+    from lvmsnap import recovery, render, session
 
     _require_root("lvmsnap recover")
     names, working = tuple(_name(name) for name in options.names), _session(options)
@@ -230,10 +230,10 @@ def cmd_recover(options: argparse.Namespace) -> int:
         return session.load_if_valid(name, options.profile_dir)
 
     if options.dry_run:
-        for name, plan in session.plan_recover(working, names, load):
+        for name, plan in recovery.plan_recover(working, names, load):
             render.show(render.plan_lines(name, plan), sys.stdout)
         return 0
-    found = session.recover(working, names, load)
+    found = recovery.recover(working, names, load)
     render.show(render.recovered_lines(found), sys.stdout)
     return 0
 

@@ -7,7 +7,7 @@ import os
 import struct
 from dataclasses import dataclass
 
-from lvmsnap.model import DmDevice
+from lvmsnap.system import DmDevice
 
 CONTROL = "/dev/mapper/control"
 

@@ -15,9 +15,10 @@ from lvmsnap import device_mapper, kernel, planner, record, runner
 from lvmsnap.errors import InterruptedBySignalError, ResidueError, StepError
 from lvmsnap.facts import file_facts
 from lvmsnap.identify import find_vg, is_ours, leftover_devices
-from lvmsnap.model import Action, Facts, Plan, Record, Target, Thing
+from lvmsnap.model import Action, Plan, Record, Target, Thing
 from lvmsnap.names import dm_name
 from lvmsnap.runner import Finished, Runner, Signals
+from lvmsnap.system import Facts
 
 PASSES = 3
 PAUSE_SECONDS = 1.0

@@ -12,18 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lvmsnap import device_mapper, kernel, lvm_config, lvm_report
-from lvmsnap.model import (
-    SECTOR_BYTES,
-    DirectoryFacts,
-    Facts,
-    FileFacts,
-    LogicalVolume,
-    Mount,
-    MountpointFacts,
-    Profile,
-    Target,
-)
+from lvmsnap.model import Profile, Target
 from lvmsnap.runner import Runner, environment
+from lvmsnap.system import SECTOR_BYTES, DirectoryFacts, Facts, FileFacts, LogicalVolume, Mount, MountpointFacts
 
 LVM_LOCK_DIR = "/run/lock/lvm"
 UNIT_DIRS = ("/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/usr/lib/systemd/system")

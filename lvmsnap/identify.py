@@ -8,19 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lvmsnap.model import (
-    DmDevice,
-    Facts,
-    FileFacts,
-    LogicalVolume,
-    Loop,
-    MountTarget,
-    PhysicalVolume,
-    Record,
-    Target,
-    VolumeGroup,
-)
+from lvmsnap.model import MountTarget, Record, Target
 from lvmsnap.names import dm_name
+from lvmsnap.system import DmDevice, Facts, FileFacts, LogicalVolume, Loop, PhysicalVolume, VolumeGroup
 
 # The UUID of a PV lent by lvmsnap begins so: it is recognised in the VG's metadata even while its device is missing.
 PV_UUID_PREFIX = "lvmsnp-"

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from lvmsnap.model import SECTOR_BYTES, Loop, Mount
+from lvmsnap.system import SECTOR_BYTES, Loop, Mount
 
 SYS_BLOCK = Path("/sys/block")
 SYS_DEV_BLOCK = Path("/sys/dev/block")

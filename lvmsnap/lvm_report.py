@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from lvmsnap.errors import ToolError
-from lvmsnap.model import LogicalVolume, PhysicalVolume, VolumeGroup
 from lvmsnap.runner import Runner
+from lvmsnap.system import LogicalVolume, PhysicalVolume, VolumeGroup
 
 Row = dict[str, str]
 

@@ -5,18 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from lvmsnap.identify import PV_UUID_PREFIX
-from lvmsnap.model import (
-    Allocation,
-    Facts,
-    LentPV,
-    LogicalVolume,
-    MountTarget,
-    Permission,
-    PhysicalVolume,
-    Profile,
-    Target,
-    VolumeGroup,
-)
+from lvmsnap.model import Allocation, LentPV, MountTarget, Permission, Profile, Target
+from lvmsnap.system import Facts, LogicalVolume, PhysicalVolume, VolumeGroup
 
 
 def pv_uuid_prefix(name: str) -> str:

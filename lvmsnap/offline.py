@@ -5,18 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lvmsnap import planner
-from lvmsnap.model import (
-    GIB,
-    MIB,
-    SECTOR_BYTES,
-    DirectoryFacts,
-    Facts,
-    LogicalVolume,
-    MountpointFacts,
-    Plan,
-    Profile,
-    VolumeGroup,
-)
+from lvmsnap.model import GIB, MIB, Plan, Profile
+from lvmsnap.system import SECTOR_BYTES, DirectoryFacts, Facts, LogicalVolume, MountpointFacts, VolumeGroup
 
 EXTENT_BYTES = 4 * MIB
 ORIGIN_BYTES = 100 * GIB

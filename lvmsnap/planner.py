@@ -9,9 +9,7 @@ from lvmsnap.model import (
     Action,
     BackingFile,
     Direction,
-    Facts,
     LentPV,
-    LogicalVolume,
     MountTarget,
     Permission,
     Plan,
@@ -19,9 +17,9 @@ from lvmsnap.model import (
     Record,
     Target,
     Thing,
-    VolumeGroup,
 )
 from lvmsnap.sizes import PV_HEADER_BYTES, human, snapshot_extents
+from lvmsnap.system import Facts, LogicalVolume, VolumeGroup
 
 DIRECT_IO_FILESYSTEMS = ("ext2", "ext3", "ext4", "xfs")
 

@@ -14,12 +14,11 @@ from lvmsnap.errors import LvmsnapError, ProfileError, Refusal, RefusedError
 from lvmsnap.executor import Progress, Work
 from lvmsnap.facts import Interest
 from lvmsnap.holders import holders
-from lvmsnap.identify import find_vg
-from lvmsnap.model import Facts, Plan, Profile, Record, Target
+from lvmsnap.identify import PV_UUID_PREFIX, find_vg
+from lvmsnap.model import Plan, Profile, Record, Target
 from lvmsnap.runner import Runner, Signals
 from lvmsnap.status import State, Status
-
-RECOVERED = (State.PARTIAL, State.STALE)
+from lvmsnap.system import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +72,11 @@ def up(session: Session, loaded: Profile, text: str, *, replace_old: bool, if_do
     with changing(session):
         system = read_changing(session, loaded.volume.vg)
         known = look_back(loaded.name, loaded, system)
-        if known.target is not None and if_down and _state_of(known, system) is State.UP:
+        if known.target is not None and if_down and state_of(known, system) is State.UP:
             session.progress.note(f"{loaded.name} is up already")
             return known.target
         if known.target is not None and replace_old:
-            refuse_without_group(known.target, system)
+            refuse_unsafe(known.target, system)
             executor.bring_down(known.target, known.record, work(session))
             system = read_changing(session, loaded.volume.vg)
             known = look_back(loaded.name, loaded, system)
@@ -102,7 +101,7 @@ def down(session: Session, name: str, loaded: Profile | None, *, force: bool) ->
         if known.target is None:
             return False
         if not force:
-            refuse_without_group(known.target, system)
+            refuse_unsafe(known.target, system)
         executor.bring_down(known.target, known.record, work(session, first=system))
         return True
 
@@ -114,10 +113,12 @@ def statuses(session: Session, names: tuple[str, ...], load: Callable[[str], Pro
 
 
 def _status(name: str, loaded: Profile | None, system: Facts) -> Status:
-    known = look_back(name, loaded, system)
+    try:
+        known = look_back(name, loaded, system)
+    except LvmsnapError as error:
+        return Status(name, State.PARTIAL, problem=error.message)
     if known.target is not None:
-        focused = facts.focus(system, Interest.of_target(known.target))
-        return status.of_target(known.target, focused, known.record)
+        return status_of(known.target, known.record, system)
     volume = loaded.volume if loaded else None
     vg = system.vg(volume.vg) if volume else None
     if volume and vg and vg.lv(volume.snapshot):
@@ -126,80 +127,30 @@ def _status(name: str, loaded: Profile | None, system: Facts) -> Status:
     return Status(name, State.DOWN, f"{volume.vg}/{volume.snapshot}" if volume else "")
 
 
-def recover(session: Session, names: tuple[str, ...], load: Callable[[str], Profile | None]) -> tuple[Status, ...]:
-    """Take down what a crash left of the named profiles, else of all; return their states as they were found.
-
-    What is properly up, or overflowed while somebody may still look at it, is left alone.
-    """
-    with changing(session):
-        system = facts.read_system(session.runner)
-        found: list[Status] = []
-        failures: list[LvmsnapError] = []
-        for known in recoverable(session, system, names, load):
-            # One that cannot be recovered must not keep the others from it.
-            try:
-                found += _recover(session, known, system)
-            except LvmsnapError as error:
-                failures.append(error)
-        if failures:
-            worst = max(failures, key=lambda failure: failure.exit_code)
-            for other in failures:
-                if other is not worst:
-                    session.progress.note(other.message)
-            raise worst
-        return tuple(found)
-
-
-def _recover(session: Session, known: Known, system: Facts) -> list[Status]:
-    if known.target is None:
-        return []
-    focused = facts.focus(system, Interest.of_target(known.target))
-    found = status.of_target(known.target, focused, known.record)
-    if found.state in RECOVERED:
-        refuse_without_group(known.target, system)
-        executor.bring_down(known.target, known.record, work(session))
-    return [found]
-
-
-def plan_recover(
-    session: Session, names: tuple[str, ...], load: Callable[[str], Profile | None]
-) -> tuple[tuple[str, Plan], ...]:
-    """Return what `recover` would do, a plan for each profile that needs it. Reads only."""
-    system = facts.read_system(session.runner, locking=False)
-    plans = []
-    for known in recoverable(session, system, names, load):
-        if known.target is not None and _state_of(known, system) in RECOVERED:
-            focused = facts.focus(system, Interest.of_target(known.target))
-            plans.append((known.target.name, planner.plan_down(known.target, focused, known.record)))
-    return tuple(plans)
-
-
-def recoverable(
-    session: Session, system: Facts, names: tuple[str, ...], load: Callable[[str], Profile | None]
-) -> tuple[Known, ...]:
-    """Return what is known of every profile that left a record or a mark, and of lent PVs that are nobody's."""
-    wanted = names or all_names(session, system)
-    known = tuple(look_back(name, load(name), system) for name in wanted)
-    if names:
-        return known
-    claimed = {item.target.lent_pv.pv_uuid for item in known if item.target and item.target.lent_pv}
-    return known + tuple(Known(target, None) for target in marks.unclaimed_targets(system, claimed))
-
-
 def all_names(session: Session, system: Facts) -> tuple[str, ...]:
     """Return the names of all profiles that have a file, a record or a tagged snapshot."""
     names = {*profile.names(session.profile_dir), *record.names(), *marks.tagged_names(system)}
     return tuple(sorted(names))
 
 
-def refuse_without_group(target: Target, system: Facts) -> None:
-    """Raise RefusedError where the target's group is not to be seen: its disk may only be away for a while.
+def refuse_unsafe(target: Target, system: Facts) -> None:
+    """Raise RefusedError where taking the target down could hurt the group.
 
-    The lent PV holds no metadata of the group, so it looks like nobody's then, and must not be wiped.
+    A group that is not to be seen may only lack its disk for a while; the lent PV holds no metadata of it, so it
+    looks like nobody's then, and must not be wiped. And where a PV that is not ours is missing beside ours,
+    `vgreduce --removemissing` would drop it too.
     """
-    if target.lent_pv is not None and find_vg(target, system) is None:
+    if target.lent_pv is None:
+        return
+    vg = find_vg(target, system)
+    if vg is None:
         hint = f"bring its disks back first; if the group was removed for good: lvmsnap down {target.name} --force"
         raise RefusedError((Refusal(f"volume group {target.vg} is not to be seen, and may still hold our PV", hint),))
+    missing = [pv.uuid for pv in vg.pvs if pv.missing]
+    others = [uuid for uuid in missing if not uuid.startswith(PV_UUID_PREFIX)]
+    if others and target.lent_pv.pv_uuid in missing:
+        hint = "bring the disk back first, then try again"
+        raise RefusedError((Refusal(f"{vg.name} lacks PVs that are not lvmsnap's too: {', '.join(others)}", hint),))
 
 
 def look_back(name: str, loaded: Profile | None, system: Facts, *, force: bool = False) -> Known:
@@ -256,15 +207,18 @@ def _plan_up(session: Session, loaded: Profile, system: Facts, known: Known) -> 
     if known.target is None:
         return made
     # The rest of the checks would only tell in many ways that the profile's own things are there.
-    state = _state_of(known, system)
+    state = state_of(known, system)
     return replace(made, checks=(checks.already(loaded.name, state.value, status.MEANING[state]),))
 
 
-def _state_of(known: Known, system: Facts) -> State:
-    if known.target is None:
-        return State.DOWN
-    focused = facts.focus(system, Interest.of_target(known.target))
-    return status.of_target(known.target, focused, known.record).state
+def state_of(known: Known, system: Facts) -> State:
+    """Return the state of a profile by what is known of its past."""
+    return status_of(known.target, known.record, system).state if known.target else State.DOWN
+
+
+def status_of(target: Target, written: Record | None, system: Facts) -> Status:
+    """Return the state of a target, after a look at its paths."""
+    return status.of_target(target, facts.focus(system, Interest.of_target(target)), written)
 
 
 def load_for_change(name: str, directory: str) -> tuple[Profile, str]:

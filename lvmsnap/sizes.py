@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lvmsnap.model import MIB, BackingFile, LogicalVolume, Profile, SizeUnit, VolumeGroup
+from lvmsnap.model import MIB, BackingFile, Profile, SizeUnit
+from lvmsnap.system import LogicalVolume, VolumeGroup
 
 # lvcreate(8): snapshots have 4 KiB chunks unless told otherwise.
 DEFAULT_CHUNK_BYTES = 4096

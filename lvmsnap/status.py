@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from lvmsnap.identify import Found, find
-from lvmsnap.model import Facts, Record, Target
+from lvmsnap.model import Record, Target
+from lvmsnap.system import Facts
 
 
 class State(Enum):
