@@ -1,13 +1,15 @@
 """Runs inside the guest: starts commands the host asks for and sends back what they say.
 
-One JSON object a line in both directions over the serial line given as argument; bytes travel as base64. Requests:
-start, stdin, kill, resize, write, read. Answers: ready, ack, out, err, exit, data, done, error. Standard library
-only and few imports, because every import costs time in the guest; no threads. Writes to the line may block: the
-host always reads.
+One JSON object a line in both directions over the serial line given as first argument; bytes travel as base64.
+Requests: start, stdin, kill, resize, write, read. Answers: ready, ack, out, err, exit, data, done, error. Standard
+library only and few imports, because every import costs time in the guest (so no pathlib); no threads. Writes to the
+line may block: the host always reads.
 """
 
 import base64
+import contextlib
 import fcntl
+import functools
 import json
 import os
 import selectors
@@ -22,7 +24,7 @@ from typing import Any
 
 CHUNK = 32768
 CLEAN_ENV = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "PATH": ":".join(["/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", *sys.argv[2:]]),
     "HOME": "/root",
     "USER": "root",
     "LOGNAME": "root",
@@ -44,8 +46,10 @@ class Command:
         self.stdin: int | None = None
         self.outputs: dict[int, str] = {}
         self.pid = (self._start_on_terminal if request.get("tty") else self._start_on_pipes)(request)
-        for descriptor in [*self.outputs, *([] if self.stdin is None else [self.stdin])]:
+        for descriptor in self.outputs:
             os.set_blocking(descriptor, False)
+        if self.stdin is not None:
+            os.set_blocking(self.stdin, False)
 
     def _start_on_pipes(self, request: dict[str, Any]) -> int:
         ours: list[int] = []
@@ -56,7 +60,7 @@ class Command:
             theirs.append(pair[end])
         stdin = theirs[0] if request.get("stdin") else subprocess.DEVNULL
         try:
-            pid = spawn(request, CLEAN_ENV, stdin, theirs[-2], theirs[-1])
+            pid = spawn(request, CLEAN_ENV, (stdin, theirs[-2], theirs[-1]))
         except BaseException:
             close_all(ours)
             raise
@@ -71,7 +75,7 @@ class Command:
         resize(master, request["tty"])
         environment = CLEAN_ENV | {"TERM": "xterm-256color"}
         try:
-            pid = spawn(request, environment, slave, slave, slave, lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+            pid = spawn(request, environment, (slave, slave, slave), take_terminal)
         except BaseException:
             os.close(master)
             raise
@@ -84,24 +88,27 @@ class Command:
 def spawn(
     request: dict[str, Any],
     environment: dict[str, str],
-    stdin: int,
-    stdout: int,
-    stderr: int,
-    before_exec: Callable[[], Any] | None = None,
+    streams: tuple[int, int, int],
+    before_exec: Callable[[], None] | None = None,
 ) -> int:
     """Start the command of `request` and give its process id; the agent reaps it by itself."""
     child = subprocess.Popen(
         request["argv"],
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
+        stdin=streams[0],
+        stdout=streams[1],
+        stderr=streams[2],
         env=environment | request.get("env", {}),
         cwd=request.get("cwd", "/"),
         start_new_session=True,
-        preexec_fn=before_exec,
+        preexec_fn=before_exec,  # noqa: PLW1509 - there are no threads
     )
     child.returncode = 0
     return child.pid
+
+
+def take_terminal() -> None:
+    """Make standard input the controlling terminal of a new session."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def close_all(descriptors: list[int]) -> None:
@@ -141,7 +148,7 @@ class Agent:
                 if self.selector.get_map().get(key.fd) == key:  # not closed earlier in this round
                     key.data()
 
-    def watch(self, descriptor: int, handler: Callable[[], None], events: int = selectors.EVENT_READ) -> None:
+    def watch(self, descriptor: int, handler: Callable[[], object], events: int = selectors.EVENT_READ) -> None:
         """Call `handler` whenever the descriptor is ready."""
         self.selector.register(descriptor, events, handler)
 
@@ -177,7 +184,7 @@ class Agent:
             return
         self.commands[ident] = command
         for descriptor in command.outputs:
-            self.watch(descriptor, lambda descriptor=descriptor: self.pass_on(command, descriptor))
+            self.watch(descriptor, functools.partial(self.pass_on, command, descriptor))
 
     def do_stdin(self, ident: int, request: dict[str, Any]) -> None:
         """Queue bytes for a command's standard input; with `end`, close it after them."""
@@ -258,15 +265,10 @@ class Agent:
     def reap(self, wakeup: int) -> None:
         """Report every command that has ended, and bury orphans where the agent is process 1."""
         os.read(wakeup, CHUNK)
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if not pid:
-                return
-            for command in [each for each in self.commands.values() if each.pid == pid]:
-                self.finish(command, os.waitstatus_to_exitcode(status))
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                for command in [each for each in self.commands.values() if each.pid == ended[0]]:
+                    self.finish(command, os.waitstatus_to_exitcode(ended[1]))
 
     def finish(self, command: Command, status: int) -> None:
         """Send what a command has still written, then its exit status; its children's output is not waited for."""
@@ -284,14 +286,12 @@ class Agent:
 
 
 def main() -> None:
-    """Serve the serial line named on the command line."""
+    """Serve the serial line named on the command line; a second argument is one more folder of programs."""
     line = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
     tty.setraw(line)
-    try:
+    with contextlib.suppress(OSError):  # the host is gone
         Agent(line).serve()
-    except OSError:
-        pass  # the host is gone
-    subprocess.run(["poweroff", "-f", "-f"])
+    subprocess.run(["poweroff", "-f", "-f"], check=False)
 
 
 if __name__ == "__main__":

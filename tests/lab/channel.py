@@ -1,11 +1,9 @@
 """Host's end of the serial line to a guest: commands as jobs, files as calls. Knows nothing of how guests boot."""
 
 import base64
-import codecs
 import json
 import os
 import signal
-import os
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -172,6 +170,7 @@ class Channel:
     def start(
         self,
         command: Command,
+        *,
         env: Mapping[str, str] | None,
         cwd: str,
         tty: tuple[int, int] | None,
@@ -179,7 +178,7 @@ class Channel:
         on_output: Output | None,
     ) -> Job:
         """Start a command; a string is given to /bin/sh."""
-        argv = ("/bin/sh", "-c", command) if isinstance(command, str) else tuple(map(os.fspath, command))
+        argv = ("/bin/sh", "-c", command) if isinstance(command, str) else tuple(os.fspath(part) for part in command)
         job = Job(self, argv, on_output)
         self.send("start", job.ident, argv=argv, env=dict(env or {}), cwd=cwd, tty=tty, stdin=stdin)
         return job

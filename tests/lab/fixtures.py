@@ -1,14 +1,13 @@
 """pytest fixtures: one guest that tests share, and machines of their own for tests that cut the power."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
 
+from .helpers import MachineFactory, wipe
 from .machine import GiB, Machine
 
 SHARED_DISKS = {"ubda": GiB, "ubdb": GiB, "ubdc": GiB, "ubdd": GiB}
-
-MachineFactory = Callable[..., Machine]
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +21,6 @@ def shared_machine() -> Iterator[Machine]:
 @pytest.fixture
 def lab(shared_machine: Machine) -> Machine:
     """The shared guest, clean: no volume groups, no loops, nothing mounted, no state of lvmsnap."""
-    from .helpers import wipe
-
     if not shared_machine.is_running():
         shared_machine.boot()
     wipe(shared_machine)

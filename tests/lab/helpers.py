@@ -1,24 +1,55 @@
-"""What tests do with a guest again and again: volume groups, filesystems, a clean slate, a look at everything.
+"""What tests do with a guest again and again: volume groups, a clean slate, a look at everything.
 
 Each helper is one script in the guest, because starting processes is what costs time there.
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from .machine import Machine
 
-# Takes down everything that stands on the disks, then checks; a second round for what only then comes free.
-WIPE = r"""
-exec 2>&1
-busy() {
-    [ -n "$(findmnt -rno TARGET -t ext2,ext3,ext4,xfs,btrfs,vfat)" ] || [ -n "$(ls /sys/block/dm-0 /sys/block/dm-* 2>/dev/null)" ] ||
-        [ -n "$(cat /sys/block/loop*/loop/backing_file 2>/dev/null)" ]
-}
-"""
+MachineFactory = Callable[..., Machine]
+
+STATE_FOLDERS = ("/etc/lvmsnap", "/var/lib/lvmsnap", "/run/lvmsnap")
+SEEN_FOLDERS = (*STATE_FOLDERS, "/media", "/mnt")
+SCRIPTS = Path(__file__).resolve().parent
+
+
+def make_vg(
+    m: Machine,
+    vg: str = "vg0",
+    disks: Sequence[str] = ("ubda",),
+    *,
+    volumes: Mapping[str, str] | None = None,
+    filesystems: Mapping[str, str] | None = None,
+    mounts: Mapping[str, str] | None = None,
+) -> None:
+    """Make a volume group, in it volumes (name to size, 64M or 100%FREE), on them filesystems, mounted where said.
+
+    A name in `filesystems` or `mounts` that starts with /dev is a device of its own, e.g. {"/dev/ubdb": "ext4"}.
+    """
+    devices = " ".join(f"/dev/{disk}" for disk in disks)
+    lines = ["set -e", "lvm <<END", f"vgcreate -q -y {vg} {devices}"]
+    for name, size in (volumes or {}).items():
+        lines.append(f"lvcreate -q -y -W y {'-l' if '%' in size else '-L'} {size} -n {name} {vg}")
+    lines.append("END")
+
+    def device(name: str) -> str:
+        return name if name.startswith("/dev/") else f"/dev/{vg}/{name}"
+
+    for name, kind in (filesystems or {}).items():
+        lines.append(f"mkfs.{kind} {'-q' if kind != 'vfat' else ''} {device(name)}")
+    for name, folder in (mounts or {}).items():
+        lines.append(f"mkdir -p {shlex.quote(folder)}; mount {device(name)} {shlex.quote(folder)}")
+    m.run("\n".join(lines))
 
 
 def wipe(m: Machine) -> None:
     """Bring the guest back to its first state: nothing mounted, mapped or looped, disks blank, no state of lvmsnap."""
-    m.write_file("/run/lab-wipe", WIPE)
-    m.run(["/bin/sh", "/run/lab-wipe"], timeout=120)
+    m.run(["/bin/sh", "-c", (SCRIPTS / "wipe.sh").read_text(), "wipe", *m.disks], timeout=120)
+
+
+def fingerprint(m: Machine, folders: Sequence[str] = SEEN_FOLDERS) -> str:
+    """Give a canonical text of what a test may compare 'as before': LVM, device-mapper, loops, mounts, folders."""
+    return m.run(["/bin/sh", "-c", (SCRIPTS / "fingerprint.sh").read_text(), "fingerprint", *folders]).stdout

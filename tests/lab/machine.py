@@ -4,8 +4,8 @@ Owns the guest's life: its work folder, its disks, its process group. Leaves not
 """
 
 import atexit
+import contextlib
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -15,27 +15,17 @@ import time
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
+from . import launch
 from .channel import Channel, Command, CommandFailed, Job, LabError, LabTimeout, Output, Result, encode
 
 __all__ = ["Command", "CommandFailed", "GiB", "Job", "LabError", "LabTimeout", "Machine", "MiB", "Result"]
 
 MiB = 1 << 20
 GiB = 1 << 30
-HERE = Path(__file__).resolve().parent
-TOP = HERE.parent.parent
 DEFAULT_DISKS = {"ubda": 512 * MiB, "ubdb": 512 * MiB}
-AGENT_UNIT = """\
-[Unit]
-Description=Agent of the test lab
-After=basic.target systemd-user-sessions.service
-[Service]
-ExecStart={python} -I -S /lab/agent.py /dev/ttyS0
-KillMode=process
-TasksMax=infinity
-"""
 
 _machines: "weakref.WeakSet[Machine]" = weakref.WeakSet()
 
@@ -60,7 +50,7 @@ class Machine:
         """Give itself."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Leave nothing behind."""
         self.close()
 
@@ -84,12 +74,16 @@ class Machine:
         if self.is_running():
             raise LabError("the machine is on already")
         self._boot = {"systemd": systemd, "append": append, "initrd": initrd, "agent": agent, "timeout": timeout}
-        self._prepare(systemd)
+        handle_signals()
+        launch.prepare(self.work, systemd)
         guest_reads, we_write = os.pipe()
         we_read, guest_writes = os.pipe()
         lines = (guest_reads, guest_writes)
+        images = {name: self.disk_image(name) for name in self.disks}
+        more = [*(launch.own_root(self.work) if agent else []), *([f"initrd={initrd}"] if initrd else []), *append]
+        arguments = launch.kernel_arguments(self.work, self.mem, images, lines, more)
         try:
-            self._process = self._start(self._arguments(lines, append, initrd, agent), lines)
+            self._process = launch.start(arguments, self.work, lines)
         finally:
             os.close(guest_reads)
             os.close(guest_writes)
@@ -104,6 +98,7 @@ class Machine:
     def start(
         self,
         command: Command,
+        *,
         env: Mapping[str, str] | None = None,
         cwd: str = "/",
         tty: tuple[int, int] | None = None,
@@ -115,11 +110,12 @@ class Machine:
         `tty` (columns, rows) gives it a terminal; `stdin` lets Job.write() feed it; `on_output` is called with
         "out" or "err" and bytes as they come, from another thread.
         """
-        return self._agent().start(command, env, cwd, tty, stdin, on_output)
+        return self._agent().start(command, env=env, cwd=cwd, tty=tty, stdin=stdin, on_output=on_output)
 
     def run(
         self,
         command: Command,
+        *,
         env: Mapping[str, str] | None = None,
         cwd: str = "/",
         tty: tuple[int, int] | None = None,
@@ -133,7 +129,9 @@ class Machine:
         With `check` a failing command raises CommandFailed; with `stream` its output also goes to this process's
         own stdout and stderr as it comes.
         """
-        job = self.start(command, env, cwd, tty, stdin is not None, show if stream else None)
+        job = self.start(
+            command, env=env, cwd=cwd, tty=tty, stdin=stdin is not None, on_output=show if stream else None
+        )
         if stdin is not None:
             job.write(stdin, end=True)
         try:
@@ -173,10 +171,8 @@ class Machine:
     def cut_power(self) -> None:
         """Kill the guest at once; its disks keep what had reached them."""
         if self._process is not None:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self._process.wait()
             self._process = None
         if self._channel is not None:
@@ -214,67 +210,8 @@ class Machine:
             raise LabError("the machine is off")
         return self._channel
 
-    def _prepare(self, systemd: bool) -> None:
-        python = os.path.realpath(sys.executable)
-        settings = {
-            "LAB_TOP": TOP,
-            "LAB_PYTHON": python,
-            "LAB_PREFIX": sys.base_prefix,
-            "LAB_SYSTEMD": int(systemd),
-        }
-        lines = [f"{name}={shlex.quote(str(value))}\n" for name, value in settings.items()]
-        (self.work / "settings").write_text("".join(lines))
-        (self.work / "agent.service").write_text(AGENT_UNIT.format(python=python))
-        for name in ("init", "agent.py"):
-            shutil.copy(HERE / name, self.work)
-
-    def _arguments(self, lines: tuple[int, int], append: Sequence[str], initrd: Path | None, agent: bool) -> list[str]:
-        disks = [f"{name}={self.disk_image(name)}" for name in self.disks]
-        root = ["root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", f"init={self.work}/init"] if agent else []
-        return [
-            "linux.uml",
-            f"mem={self.mem}",
-            f"uml_dir={self.work}/uml",
-            "umid=lab",
-            *disks,
-            f"ssl0=fd:{lines[0]},fd:{lines[1]}",
-            "con=null",
-            "con0=null,fd:1",
-            "quiet",
-            "panic=-1",
-            "noreboot",
-            *([f"initrd={initrd}"] if initrd else []),
-            *root,
-            f"LAB_WORK={self.work}",
-            *append,
-        ]
-
-    def _start(self, arguments: Sequence[str], lines: tuple[int, int]) -> subprocess.Popen[bytes]:
-        handle_signals()
-        with (self.work / "console.log").open("wb") as console:
-            return subprocess.Popen(
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                env=os.environ | {"TMPDIR": memory_folder(self.work)},
-                cwd=self.work,
-                pass_fds=lines,
-                start_new_session=True,
-            )
-
     def _explain(self, problem: str) -> str:
         return f"{problem}; the console's last lines:\n" + "\n".join(self.console().splitlines()[-30:])
-
-
-def memory_folder(otherwise: Path) -> str:
-    """Where the guest's memory may lie: /dev/shm where it is big and executable (in containers often neither)."""
-    try:
-        state = os.statvfs("/dev/shm")
-    except OSError:
-        return str(otherwise)
-    fits = state.f_bavail * state.f_frsize > 2 * GiB and not state.f_flag & os.ST_NOEXEC
-    return "/dev/shm" if fits else str(otherwise)
 
 
 def show(stream: str, data: bytes) -> None:
