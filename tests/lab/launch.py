@@ -1,6 +1,7 @@
 """How a guest is started: the kernel's command line, and the files that init reads in the work folder."""
 
 import os
+import resource
 import shlex
 import shutil
 import subprocess
@@ -69,7 +70,7 @@ def start(arguments: Sequence[str], work: Path, lines: tuple[int, int]) -> subpr
     """Start the kernel as a process group of its own, its console going to console.log."""
     try:
         with (work / "console.log").open("wb") as console:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
@@ -81,6 +82,9 @@ def start(arguments: Sequence[str], work: Path, lines: tuple[int, int]) -> subpr
             )
     except FileNotFoundError as error:
         raise LabError(f"cannot start {arguments[0]} ({error}); run {HERE}/setup") from error
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (most, most))  # every file the guest knows stays open here
+    return process
 
 
 def memory_folder(otherwise: Path) -> str:
