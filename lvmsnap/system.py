@@ -1,0 +1,168 @@
+"""The frozen types of what was read from the system: LVM's objects, the kernel's tables, one profile's paths.
+
+No behaviour, and nothing here reads anything: `facts` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SECTOR_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicalVolume:
+    """A PV as LVM reports it; `vg` is empty for an orphan, `device` is "[unknown]" where it is missing."""
+
+    device: str
+    uuid: str
+    vg: str
+    extents: int
+    allocated_extents: int
+    missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogicalVolume:
+    """An LV as LVM reports it. `device_number` is "MAJOR:MINOR" while active, `devices` are the PVs it stands on.
+
+    `size_bytes` of a snapshot is the size of its CoW space; its device is as large as its origin.
+    """
+
+    vg: str
+    name: str
+    uuid: str
+    attr: str
+    size_bytes: int
+    tags: tuple[str, ...]
+    origin: str
+    segment_types: tuple[str, ...]
+    chunk_size_bytes: int
+    data_percent: float | None
+    device_number: str
+    devices: tuple[str, ...]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the LV has a device (lvs(8), lv_attr's fifth character)."""
+        return self.attr[4:5] not in ("-", "", "X")
+
+    @property
+    def is_invalid(self) -> bool:
+        """Whether this snapshot overflowed or lost a write (lvs(8): I, or S for an invalid suspended one)."""
+        return self.attr[4:5] in ("I", "S")
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeGroup:
+    """A VG as LVM reports it, with its PVs and LVs."""
+
+    name: str
+    uuid: str
+    extent_size_bytes: int
+    free_extents: int
+    missing_pv_count: int
+    is_exported: bool
+    is_shared: bool
+    pvs: tuple[PhysicalVolume, ...]
+    lvs: tuple[LogicalVolume, ...]
+
+    def lv(self, name: str) -> LogicalVolume | None:
+        """Return the LV of that name, if there is one."""
+        return next((lv for lv in self.lvs if lv.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One line of /proc/self/mountinfo (proc(5)), octal escapes undone."""
+
+    device_number: str
+    root: str
+    mountpoint: str
+    filesystem: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A bound loop device and the file beneath it (LOOP_GET_STATUS64): its st_dev and inode, and its path as told."""
+
+    device: str
+    device_number: str
+    file_device: int
+    file_inode: int
+    file_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class DmDevice:
+    """A device-mapper device, with or without a table."""
+
+    device_number: str
+    name: str
+    uuid: str
+    suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What stands at the backing file's path. `is_empty_private`: nothing in it, mode 0600, root's."""
+
+    device: int
+    inode: int
+    is_regular: bool
+    size_bytes: int
+    allocated_bytes: int
+    is_empty_private: bool
+    pv_uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryFacts:
+    """The directory that is to hold the backing file, its filesystem and every block device beneath it."""
+
+    exists: bool
+    real_path: str
+    is_private: bool
+    filesystem: str
+    available_bytes: int
+    block_devices: tuple[str, ...]
+    logical_block_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MountpointFacts:
+    """What stands at the mountpoint's path."""
+
+    kind: str  # "absent", "empty", "not empty", "mounted", "no directory", "symlink", "no parent"
+    real_path: str
+    claimed_by: str  # a line of fstab or a systemd mount unit that owns the path
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One reading of the system: everything that checks, planner and identification may look at."""
+
+    is_root: bool
+    boot_id: str
+    snapshot_target: bool
+    loop_driver: bool
+    vgs: tuple[VolumeGroup, ...]
+    orphan_pvs: tuple[PhysicalVolume, ...]
+    mounts: tuple[Mount, ...]
+    loops: tuple[Loop, ...]
+    loop_numbers: tuple[int, ...]
+    dm_devices: tuple[DmDevice, ...]
+    lvm_filters: tuple[tuple[str, tuple[str, ...]], ...]
+    devices_file: str
+    missing_tools: tuple[str, ...] = ()
+    vg_lock_holder: str = ""
+    origin_filesystem: str = ""
+    file: FileFacts | None = None
+    directory: DirectoryFacts | None = None
+    mountpoint: MountpointFacts | None = None
+    pv_logical_block_bytes: int = SECTOR_BYTES
+
+    def vg(self, name: str) -> VolumeGroup | None:
+        """Return the VG of that name, if there is one."""
+        return next((vg for vg in self.vgs if vg.name == name), None)
