@@ -106,6 +106,12 @@ def down(session: Session, name: str, loaded: Profile | None, *, force: bool) ->
         return True
 
 
+def names_standing(session: Session) -> tuple[str, ...]:
+    """Return the names of all profiles that have a record or a tagged snapshot."""
+    tagged = marks.tagged_names(facts.read_system(session.runner, locking=False))
+    return tuple(sorted({*record.names(), *tagged}))
+
+
 def statuses(session: Session, names: tuple[str, ...], load: Callable[[str], Profile | None]) -> tuple[Status, ...]:
     """Return the state of the named profiles, else of all that have a profile, a record or a mark."""
     system = facts.read_system(session.runner, locking=False)

@@ -1,0 +1,179 @@
+"""Installs what gives a volume group its LVs back at boot after a power cut, and takes snapshots down at shutdown.
+
+For the systems that are there: initramfs-tools, dracut, systemd. The programs themselves are in boot_files/.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from lvmsnap.actions import boot_commands
+from lvmsnap.errors import LvmsnapError, StepError
+from lvmsnap.runner import Runner, environment, shell_line
+
+SOURCE = Path(__file__).with_name("boot_files")
+LIBRARY = "/usr/local/lib/lvmsnap"
+
+
+class System(Enum):
+    """What takes part in a boot."""
+
+    INITRAMFS_TOOLS = "initramfs-tools"
+    DRACUT = "dracut"
+    SYSTEMD = "systemd"
+
+
+@dataclass(frozen=True, slots=True)
+class BootFile:
+    """A file to install: its source in boot_files/, its path, its mode, whose it is (None: everybody's)."""
+
+    source: str
+    path: str
+    mode: int
+    system: System | None
+
+
+@dataclass(frozen=True, slots=True)
+class BootStatus:
+    """Whether a system's part is installed; `problem` says what is missing or old."""
+
+    system: System
+    problem: str
+
+
+FILES = (
+    BootFile("repair-groups", f"{LIBRARY}/repair-groups", 0o755, None),
+    BootFile("initramfs-hook", "/etc/initramfs-tools/hooks/lvmsnap", 0o755, System.INITRAMFS_TOOLS),
+    BootFile("initramfs-script", "/etc/initramfs-tools/scripts/local-top/lvmsnap", 0o755, System.INITRAMFS_TOOLS),
+    BootFile("initramfs-script", "/etc/initramfs-tools/scripts/local-block/lvmsnap", 0o755, System.INITRAMFS_TOOLS),
+    BootFile("module-setup.sh", "/usr/lib/dracut/modules.d/91lvmsnap/module-setup.sh", 0o755, System.DRACUT),
+    BootFile("dracut-settled.sh", "/usr/lib/dracut/modules.d/91lvmsnap/lvmsnap-settled.sh", 0o755, System.DRACUT),
+    BootFile("lvmsnap-boot.service", "/etc/systemd/system/lvmsnap-boot.service", 0o644, System.SYSTEMD),
+    BootFile("lvmsnap-recover.service", "/etc/systemd/system/lvmsnap-recover.service", 0o644, System.SYSTEMD),
+    BootFile("lvmsnap-shutdown.service", "/etc/systemd/system/lvmsnap-shutdown.service", 0o644, System.SYSTEMD),
+    BootFile("70-lvmsnap.rules", "/etc/udev/rules.d/70-lvmsnap.rules", 0o644, System.SYSTEMD),
+)
+PROGRAMS = {System.INITRAMFS_TOOLS: "update-initramfs", System.DRACUT: "dracut", System.SYSTEMD: "systemctl"}
+
+
+def systems() -> tuple[System, ...]:
+    """Return those systems whose programs are on this machine."""
+    path = environment()["PATH"]
+    return tuple(system for system, program in PROGRAMS.items() if shutil.which(program, path=path))
+
+
+def install(runner: Runner, tell: Callable[[str], None]) -> None:
+    """Write the files of all systems that are there, and have each take them up. Twice in a row changes nothing.
+
+    Raises StepError where a command fails; what was written stays, and running it again completes it.
+    """
+    present = systems()
+    if not present:
+        known = ", ".join(system.value for system in System)
+        raise LvmsnapError(f"none of {known} is on this machine", hint="see `lvmsnap recover`: run it after each boot")
+    for file in wanted_files(present):
+        if current(file) != content(file):
+            _write(Path(file.path), content(file), file.mode)
+            tell(f"wrote {file.path}")
+    _run(runner, (system.value for system in present), tell, installing=True)
+
+
+def remove(runner: Runner, tell: Callable[[str], None]) -> None:
+    """Remove the files, and have each system forget them. Nothing there is no error. Raises StepError."""
+    present = systems()
+    there = [file for file in FILES if Path(file.path).exists()]
+    if there and System.SYSTEMD in present:
+        _run(runner, ("systemd, disable",), tell, installing=False)
+    for file in there:
+        Path(file.path).unlink()
+        tell(f"removed {file.path}")
+    for directory in {Path(file.path).parent for file in there if "lvmsnap" in Path(file.path).parent.name}:
+        if not any(directory.iterdir()):
+            directory.rmdir()
+    if there:
+        _run(runner, (system.value for system in present), tell, installing=False)
+
+
+def status() -> tuple[BootStatus, ...]:
+    """Return for each system that is there whether its part is installed, and up to date."""
+    return tuple(BootStatus(system, _problem(system)) for system in systems())
+
+
+def is_installed() -> bool:
+    """Whether the boot of this machine repairs its groups by itself: an initramfs has it, and systemd where it runs."""
+    found = {entry.system: entry.problem for entry in status()}
+    images = [found[system] for system in (System.INITRAMFS_TOOLS, System.DRACUT) if system in found]
+    return any(not problem for problem in images) and not found.get(System.SYSTEMD)
+
+
+def _problem(system: System) -> str:
+    files = [file for file in wanted_files((system,)) if current(file) != content(file)]
+    if files:
+        state = "is missing" if current(files[0]) is None else "is not this version's"
+        return f"{files[0].path} {state}"
+    if system is System.SYSTEMD:
+        return ""
+    written = max(os.stat(file.path).st_mtime for file in wanted_files((system,)))
+    old = [image for image in images() if os.stat(image).st_mtime < written]
+    return f"{old[0]} is older than the files in it" if old else ""
+
+
+def images() -> tuple[str, ...]:
+    """Return the initramfs images of the kernels in /boot."""
+    found = [*Path("/boot").glob("initrd.img-*"), *Path("/boot").glob("initramfs-*.img")]
+    return tuple(sorted(str(path) for path in found if "kdump" not in path.name and "rescue" not in path.name))
+
+
+def wanted_files(present: tuple[System, ...]) -> tuple[BootFile, ...]:
+    """Return the files that the present systems need."""
+    return tuple(file for file in FILES if file.system is None or file.system in present)
+
+
+def content(file: BootFile) -> str:
+    """Return what a file is to hold on this machine."""
+    text = (SOURCE / file.source).read_text(encoding="utf-8")
+    return text.replace("@LIBRARY@", LIBRARY).replace("@LVMSNAP@", own_command())
+
+
+def own_command() -> str:
+    """Return how a unit starts this lvmsnap: by its script where there is one, else as a module of its Python."""
+    script = shutil.which("lvmsnap", path=f"{Path(sys.argv[0]).resolve().parent}:{environment()['PATH']}")
+    return script or f"{sys.executable} -m lvmsnap"
+
+
+def current(file: BootFile) -> str | None:
+    """Return what a file holds now, None where it is not there."""
+    try:
+        return Path(file.path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.chmod(mode)
+    temporary.rename(path)
+
+
+def _run(runner: Runner, parts: Iterable[str], tell: Callable[[str], None], *, installing: bool) -> None:
+    running = Path("/run/systemd/system").is_dir()
+    for part in parts:
+        for argv in boot_commands(part, installing=installing, running=running):
+            _run_one(runner, argv, tell)
+
+
+def _run_one(runner: Runner, argv: tuple[str, ...], tell: Callable[[str], None]) -> None:
+    tell(f"running {shell_line(argv)}")
+    finished = runner.run(argv)
+    if not finished.ok:
+        raise StepError(
+            f"{shell_line(argv)}: {finished.complaint}", hint="mend what it says, then run the same command again"
+        )

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Sourced by dracut's init queue.
+/lib/lvmsnap/repair-groups

@@ -1,0 +1,16 @@
+#!/bin/bash
+# dracut module: takes lvmsnap's repair of volume groups into the initramfs (dracut.modules(7)).
+check() {
+    require_binaries lvm || return 1
+}
+
+depends() {
+    echo lvm
+}
+
+install() {
+    inst_multiple lvm sleep mkdir
+    inst_simple @LIBRARY@/repair-groups /lib/lvmsnap/repair-groups
+    # "settled" runs each time no more devices come, before LVM's own scan, as long as root is not found.
+    inst_hook initqueue/settled 01 "$moddir/lvmsnap-settled.sh"
+}

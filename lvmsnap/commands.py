@@ -1,0 +1,224 @@
+"""What each command does: options in, exit code out. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from lvmsnap.errors import LvmsnapError, ProfileError, ProfileProblem, Refusal, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from lvmsnap.model import Plan, Profile
+    from lvmsnap.session import Session
+
+EXIT_REFUSED = 3
+
+
+def cmd_plan(options: argparse.Namespace) -> int:
+    """`lvmsnap plan`: exit 3 where a check refuses it."""
+    if options.down:
+        return _show_down(options)
+    from lvmsnap import session
+
+    if options.offline:
+        from lvmsnap import offline, profile
+
+        path = profile.find(options.name, options.profile_dir)
+        loaded = profile.load(path, require_root_owned=False)
+        return _show_plan(options, loaded, offline.plan(loaded), note="offline: a clean system is assumed")
+    loaded, _ = session.load_for_change(options.name, options.profile_dir)
+    return _show_plan(options, loaded, session.plan(_session(options), loaded), note=loaded.path)
+
+
+def _show_plan(options: argparse.Namespace, loaded: Profile, plan: Plan, *, note: str) -> int:
+    from lvmsnap import render
+
+    if getattr(options, "json", False):
+        print(render.to_json(plan))
+    else:
+        lines = list(render.plan_lines(loaded.name, plan, note=note))
+        if getattr(options, "export", None):
+            render.export(lines, options.export, f"lvmsnap plan {loaded.name}")
+        else:
+            render.show(lines, sys.stdout)
+    return 0 if all(check.passed for check in plan.checks) else EXIT_REFUSED
+
+
+def _show_down(options: argparse.Namespace) -> int:
+    from lvmsnap import render, session
+
+    if getattr(options, "offline", False):
+        raise UsageError("plan --down --offline makes no sense", hint="what stands is only known on the machine itself")
+    name = _name(options.name)
+    plan = session.plan_down(_session(options), name, session.load_if_valid(name, options.profile_dir))
+    if getattr(options, "json", False):
+        print(render.to_json(plan))
+        return 0
+    lines = list(render.plan_lines(name, plan))
+    if getattr(options, "export", None):
+        render.export(lines, options.export, f"lvmsnap plan {name} --down")
+    else:
+        render.show(lines, sys.stdout)
+    return 0
+
+
+def cmd_up(options: argparse.Namespace) -> int:
+    """`lvmsnap up`: prints where the snapshot is, the mountpoint or the device."""
+    if options.dry_run:
+        return cmd_plan(argparse.Namespace(**{**vars(options), "down": False, "offline": False}))
+    from lvmsnap import session
+
+    loaded, text = session.load_for_change(options.name, options.profile_dir)
+    _require_root(f"lvmsnap up {loaded.name}")
+    target = session.up(_session(options), loaded, text, replace_old=options.replace, if_down=options.if_down)
+    print(target.mount.mountpoint if target.mount else f"/dev/{target.vg}/{target.snapshot}")
+    return 0
+
+
+def cmd_down(options: argparse.Namespace) -> int:
+    """`lvmsnap down`: nothing there is success too."""
+    if options.all:
+        return _down_all(options)
+    if options.dry_run:
+        return _show_down(options)
+    _require_root(f"lvmsnap down {options.name}")
+    _down(options, _session(options), _name(options.name))
+    return 0
+
+
+def _down_all(options: argparse.Namespace) -> int:
+    """Take everything down, the others too where one fails; raise the worst error."""
+    from lvmsnap import render, session
+
+    _require_root("lvmsnap down --all")
+    working = _session(options)
+    failures: list[LvmsnapError] = []
+    for name in session.names_standing(working):
+        try:
+            if options.dry_run:
+                _show_down(argparse.Namespace(**{**vars(options), "name": name}))
+            else:
+                _down(options, working, name)
+        except LvmsnapError as error:
+            render.fail(error)
+            failures.append(error)
+    return max((failure.exit_code for failure in failures), default=0)
+
+
+def _down(options: argparse.Namespace, working: Session, name: str) -> None:
+    from lvmsnap import session
+
+    loaded = session.load_if_valid(name, options.profile_dir)
+    if not session.down(working, name, loaded, force=options.force):
+        working.progress.note(f"{name} is down already: nothing of it stands")
+
+
+def cmd_status(options: argparse.Namespace) -> int:
+    """`lvmsnap status`: a table, or JSON."""
+    from lvmsnap import render, session
+
+    _require_root("lvmsnap status")
+    names = tuple(_name(name) for name in options.names)
+    found = session.statuses(_session(options), names, lambda name: session.load_if_valid(name, options.profile_dir))
+    if options.json:
+        print(render.to_json(found))
+    else:
+        render.show(render.status_lines(found, render.now()), sys.stdout)
+    return 0
+
+
+def cmd_recover(options: argparse.Namespace) -> int:
+    """`lvmsnap recover`: takes down what is partial or stale, leaves alone what is properly up."""
+    from lvmsnap import recovery, render, session
+
+    _require_root("lvmsnap recover")
+    names, working = tuple(_name(name) for name in options.names), _session(options)
+
+    def load(name: str) -> Profile | None:
+        return session.load_if_valid(name, options.profile_dir)
+
+    if options.dry_run:
+        for name, plan in recovery.plan_recover(working, names, load):
+            render.show(render.plan_lines(name, plan), sys.stdout)
+        return 0
+    found = recovery.recover(working, names, load)
+    render.show(render.recovered_lines(found), sys.stdout)
+    return 0
+
+
+def cmd_validate(options: argparse.Namespace) -> int:
+    """`lvmsnap validate`: every mistake of every file; exit 2 where there is one."""
+    from lvmsnap import profile
+
+    names = options.files or list(profile.names(options.profile_dir))
+    if not names:
+        raise UsageError(
+            f"there are no profiles in {options.profile_dir}", hint="lvmsnap init VG/LV prints a first one"
+        )
+    problems: list[ProfileProblem] = []
+    for name in names:
+        try:
+            path = profile.find(name, options.profile_dir)
+            profile.load(path, require_root_owned=False)
+        except ProfileError as error:
+            problems += error.problems
+        else:
+            if options.verbosity >= 0:
+                print(f"{path}: valid")
+    if problems:
+        raise ProfileError(tuple(problems))
+    return 0
+
+
+def cmd_install_boot(options: argparse.Namespace) -> int:
+    """`lvmsnap install-boot`: for initramfs-tools, dracut and systemd, whichever are there."""
+    from lvmsnap import boot
+
+    if options.status:
+        found = boot.status()
+        for entry in found:
+            print(f"{entry.system.value:<16} {entry.problem or 'installed'}")
+        return 1 if any(entry.problem for entry in found) else 0
+    _require_root("lvmsnap install-boot")
+    working = _session(options)
+    with working.signals:
+        (boot.remove if options.remove else boot.install)(working.runner, working.progress.note)
+    return 0
+
+
+def cmd_schema(_options: argparse.Namespace) -> int:
+    """`lvmsnap schema`."""
+    from lvmsnap import profile
+
+    print(profile.schema_text(), end="")
+    return 0
+
+
+def cmd_init(options: argparse.Namespace) -> int:
+    """`lvmsnap init VG/LV`: a commented profile, to be redirected into a file."""
+    from lvmsnap import first_profile
+
+    print(first_profile.text(options.origin), end="")
+    return 0
+
+
+def _name(name: str) -> str:
+    """Return the profile's name where a name or a file of it is given."""
+    return os.path.basename(name).removesuffix(".yaml") if name.endswith(".yaml") else name
+
+
+def _require_root(command: str) -> None:
+    if os.geteuid() != 0:
+        raise RefusedError((Refusal(f"{command} needs root", f"sudo {command}"),))
+
+
+def _session(options: argparse.Namespace) -> Session:
+    from lvmsnap.progress import Reporter
+    from lvmsnap.runner import Runner, Signals
+    from lvmsnap.session import Session
+
+    reporter, signals = Reporter(options.verbosity), Signals()
+    runner = Runner(reporter.observe, reporter.stalled, signals)
+    return Session(runner, signals, reporter, options.profile_dir, options.wait)
