@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -52,23 +53,26 @@ def run(profile: Profile, target: Target | None, facts: Facts, loop_device: str 
 def already(name: str, state: str, meaning: str) -> Check:
     """Return the check that fails because something of the profile is there: it must never be taken for fresh."""
     hint = f"lvmsnap down {name}, or lvmsnap up {name} --replace; lvmsnap status {name} shows it"
-    return Check(f"{name} is down", False, f"it is {state}: {meaning}", hint)
+    found = "up already; an old snapshot must never pass for a new one" if state == "up" else f"{state}: {meaning}"
+    return Check(f"state of profile {name}", False, found, hint)
 
 
 def _system(profile: Profile, facts: Facts) -> Iterator[Check]:
-    yield Check("run by root", facts.is_root, "root" if facts.is_root else "not root", "run it as root, or with sudo")
+    yield Check(
+        "run by root", facts.is_root, "" if facts.is_root else "you are not root", "run it as root, or with sudo"
+    )
     missing = facts.missing_tools
     packages = ", ".join(sorted({PACKAGES.get(tool, tool) for tool in missing}))
     yield Check(
-        "programs installed", not missing, ", ".join(missing) + " missing" if missing else "all", f"install {packages}"
+        "programs installed", not missing, ", ".join(missing) + " missing" if missing else "", f"install {packages}"
     )
     target = "dm-snapshot"
-    found = "there" if facts.snapshot_target else "missing"
+    found = "" if facts.snapshot_target else "missing"
     yield Check(
         f"kernel has {target}", facts.snapshot_target, found, f"modprobe {target}, or boot a kernel that has it"
     )
     if profile.backing_file:
-        found = "there" if facts.loop_driver else "missing"
+        found = "" if facts.loop_driver else "missing"
         yield Check("kernel has loop devices", facts.loop_driver, found, "modprobe loop, or boot a kernel that has it")
 
 
@@ -76,37 +80,37 @@ def _volume_group(profile: Profile, vg: VolumeGroup | None, facts: Facts) -> Ite
     name = profile.volume.vg
     there = "known are: " + ", ".join(group.name for group in facts.vgs) if facts.vgs else "there are none"
     hint = f"mend `origin` in {profile.path}; a group of another host's system id shows only in `vgs --foreign`"
-    yield Check(f"volume group {name} exists", vg is not None, "there" if vg else there, hint)
+    yield Check(f"volume group {name} exists", vg is not None, "" if vg else there, hint)
     if vg is None:
         return
     whole = not vg.missing_pv_count
     hint = "lvmsnap recover, if lvmsnap lent it; else bring the disk back before anything changes the group"
-    yield Check(f"{name} is whole", whole, "all PVs there" if whole else f"{vg.missing_pv_count} PV missing", hint)
+    yield Check(f"{name} is whole", whole, "" if whole else f"{vg.missing_pv_count} PV missing", hint)
     yield Check(
-        f"{name} is not exported", not vg.is_exported, "exported" if vg.is_exported else "yes", f"vgimport {name}"
+        f"{name} is not exported", not vg.is_exported, "it is exported" if vg.is_exported else "", f"vgimport {name}"
     )
     hint = "snapshots with lvmsnap need a group of one host: vgchange --lock-type none"
-    yield Check(f"{name} is not shared", not vg.is_shared, "shared" if vg.is_shared else "yes", hint)
+    yield Check(f"{name} is not shared", not vg.is_shared, "it is shared" if vg.is_shared else "", hint)
     holder = facts.vg_lock_holder
     hint = "wait for it to end, then try again"
-    yield Check(f"{name} is not locked", not holder, f"locked by {holder}" if holder else "free", hint)
+    yield Check(f"{name} is not locked", not holder, f"locked by {holder}" if holder else "", hint)
 
 
 def _origin(profile: Profile, vg: VolumeGroup, origin: LogicalVolume | None, facts: Facts) -> Iterator[Check]:
     name = f"{vg.name}/{profile.volume.origin}"
     known = ", ".join(lv.name for lv in vg.lvs) or "none"
     hint = f"mend `origin` in {profile.path}"
-    yield Check(f"origin {name} exists", origin is not None, "there" if origin else f"{vg.name} has: {known}", hint)
+    yield Check(f"origin {name} exists", origin is not None, "" if origin else f"{vg.name} has: {known}", hint)
     if origin is None:
         return
     active = origin.is_active
-    yield Check(f"{name} is active", active, "active" if active else "inactive", f"lvchange --activate y {name}")
+    yield Check(f"{name} is active", active, "" if active else "it is inactive", f"lvchange --activate y {name}")
     why_not = _no_snapshot_of(origin)
-    yield Check(f"{name} can be snapshotted", not why_not, why_not or "yes", "name another origin")
+    yield Check(f"{name} can be snapshotted", not why_not, why_not, "name another origin")
     prefix = dm_uuid(vg.uuid, origin.uuid)
     suspended = [device.name for device in facts.dm_devices if device.suspended and device.uuid.startswith(prefix)]
     hint = "a killed command may have left it so: lvmsnap recover; else dmsetup resume"
-    found = ", ".join(suspended) + " suspended" if suspended else "running"
+    found = ", ".join(suspended) + " suspended" if suspended else ""
     yield Check(f"{name} is not suspended", not suspended, found, hint)
     if profile.volume.mountpoint and active:
         filesystem = facts.origin_filesystem
@@ -135,15 +139,15 @@ def _no_snapshot_of(origin: LogicalVolume) -> str:
 def _snapshot_name(profile: Profile, vg: VolumeGroup, facts: Facts) -> Iterator[Check]:
     name = profile.volume.snapshot
     problem = names.name_problem(vg.name, name)
-    yield Check(f"name {name} is legal", not problem, problem or "yes", "give `snapshot` another name")
+    yield Check(f"name {name} is legal", not problem, problem or "", "give `snapshot` another name")
     other = vg.lv(name)
     hint = f"give `snapshot` another name, or see what it is: lvs -o+tags,origin {vg.name}/{name}"
-    found = "free" if other is None else f"{vg.name}/{name} exists and is not of this profile"
+    found = "" if other is None else f"{vg.name}/{name} exists and is not of this profile"
     yield Check(f"name {vg.name}/{name} is free", other is None, found, hint)
     device = names.dm_name(vg.name, name)
     taken = [dm.name for dm in facts.dm_devices if other is None and dm.name in (device, f"{device}-cow")]
     hint = f"see what it is: dmsetup info {device}"
-    yield Check(f"device name {device} is free", not taken, ", ".join(taken) + " exists" if taken else "free", hint)
+    yield Check(f"device name {device} is free", not taken, ", ".join(taken) + " exists" if taken else "", hint)
 
 
 def _space(profile: Profile, target: Target, vg: VolumeGroup) -> Iterator[Check]:
@@ -172,19 +176,19 @@ def _space(profile: Profile, target: Target, vg: VolumeGroup) -> Iterator[Check]
 
 
 def _backing_file(backing: BackingFile, target: Target | None, vg: VolumeGroup | None, facts: Facts) -> Iterator[Check]:
-    path, directory = backing.path, facts.directory
+    path, directory, parent = backing.path, facts.directory, os.path.dirname(backing.path)
     absent = facts.file is None
     hint = f"lvmsnap overwrites no file: remove it if it is of no use, or name another `path`: ls -l {path}"
-    yield Check(f"{path} does not exist", absent, "absent" if absent else "something is there", hint)
+    yield Check(f"{path} does not exist", absent, "" if absent else "something is there", hint)
     if directory is None or not directory.exists:
-        yield Check("its directory exists", False, "it does not", f"make it, or mount its filesystem: {path}")
+        yield Check(f"directory {parent} exists", False, "it does not", "make it, or mount its filesystem")
         return
     refused = NO_FILE_ON.match(directory.filesystem)
     hint = "name a path on ext4 or xfs: tmpfs is memory, a network may stall, copy-on-write may run full later"
-    yield Check("its filesystem can hold it", not refused, directory.filesystem or "unknown", hint)
-    found = "root's alone" if directory.is_private else "others can write there, or it is not root's"
+    yield Check(f"filesystem of {parent} can hold a backing file", not refused, directory.filesystem or "unknown", hint)
+    found = "" if directory.is_private else "others can write there, or it is not root's"
     hint = f"chown root {directory.real_path} && chmod go-w {directory.real_path}, or name another `path`"
-    yield Check("its directory is root's alone", directory.is_private, found, hint)
+    yield Check(f"directory {parent} is root's alone", directory.is_private, found, hint)
     if target is not None and target.lent_pv is not None:
         yield _room(target.lent_pv.size_bytes, directory)
     if vg is not None:
@@ -208,19 +212,19 @@ def _layers(
     origin = target.origin_uuid.replace("-", "") if target else ""
     on_origin = [name for _, lv, name in parts if lv == origin]
     hint = "name a path on another disk: every write to the origin would wait for itself, and the server would freeze"
-    found = f"it lies on {on_origin[0]}" if on_origin else "it does not"
-    yield Check("it does not lie on the origin", not on_origin, found, hint)
+    found = f"it lies on {on_origin[0]}" if on_origin else ""
+    yield Check(f"{backing.path} does not lie on the origin", not on_origin, found, hint)
     in_group = [name for group, lv, name in parts if group == vg.uuid.replace("-", "") and lv != origin]
     hint = "after a power cut the group could not come up to give the file back; `allow_same_vg: true` takes that risk"
     allowed = not in_group or backing.allow_same_vg
-    found = f"it lies on {in_group[0]}" if in_group else "it does not"
-    yield Check(f"it does not lie in {vg.name}", allowed, found, hint)
+    found = f"it lies on {in_group[0]}" if in_group else ""
+    yield Check(f"{backing.path} does not lie in {vg.name}", allowed, found, hint)
 
 
 def _loop(backing: BackingFile, loop_device: str, facts: Facts) -> Iterator[Check]:
     if backing.loop_device:
         bound = next((loop for loop in facts.loops if loop.device == backing.loop_device), None)
-        found = f"bound to {bound.file_path}" if bound else "free"
+        found = f"bound to {bound.file_path}" if bound else ""
         yield Check(
             f"{backing.loop_device} is free", bound is None, found, "name another, or write `loop_device: auto`"
         )
@@ -228,7 +232,7 @@ def _loop(backing: BackingFile, loop_device: str, facts: Facts) -> Iterator[Chec
         rejected = rejecting_pattern(patterns, loop_device or "/dev/loop0")
         hint = f'allow loop devices in lvm.conf: {name} = [ "a|^/dev/loop|", ... ]'
         yield Check(
-            f"LVM's {name} takes loop devices", not rejected, f"rejected by {rejected}" if rejected else "yes", hint
+            f"LVM's {name} takes loop devices", not rejected, f"rejected by {rejected}" if rejected else "", hint
         )
 
 
@@ -247,8 +251,11 @@ def _mountpoint(path: str, facts: Facts) -> Iterator[Check]:
     yield Check(f"mountpoint {path} is empty or absent", wrong is None, found, hint)
     straight = here.real_path == path
     yield Check(
-        "it is behind no symlink", straight, "yes" if straight else f"it is {here.real_path}", f"write {here.real_path}"
+        f"no symlink leads to {path}",
+        straight,
+        "" if straight else f"it is {here.real_path}",
+        f"write {here.real_path}",
     )
     claimed = here.claimed_by
     hint = "name another `mountpoint`: systemd mounts and unmounts what it knows of"
-    yield Check("nothing else mounts there", not claimed, f"{claimed} does" if claimed else "nothing does", hint)
+    yield Check(f"nothing else mounts on {path}", not claimed, f"{claimed} does" if claimed else "", hint)

@@ -124,7 +124,8 @@ def describe(
     profile: Profile, target: Target, vg: VolumeGroup, origin: LogicalVolume, facts: Facts
 ) -> tuple[tuple[str, str], ...]:
     """Return the facts that the plan rests on, as (what, value) lines for a reader."""
-    mounted = next((m.mountpoint for m in facts.mounts if m.device_number == origin.device_number), "not mounted")
+    mountpoints = [m.mountpoint for m in facts.mounts if m.device_number == origin.device_number]
+    mounted = f"mounted at {mountpoints[0]}" if mountpoints else "not mounted"
     filesystem = facts.origin_filesystem or "no filesystem"
     lines = [
         ("volume group", f"{vg.name}: {human(vg.free_extents * vg.extent_size_bytes)} free"),

@@ -22,6 +22,7 @@ class Reporter:
         self._verbosity = verbosity
         self._verb = ""
         self._place = ""
+        self._with_next: list[Line] = []
         self._spinner: Spinner | None = None
 
     def begin(self, verb: str, _actions: tuple[Action, ...]) -> None:
@@ -37,12 +38,17 @@ class Reporter:
             self._spin(f"{self._place} {self._summary(action)}")
 
     def done(self, action: Action, seconds: float) -> None:
-        """Print the step's line; a step without a command of its own has none."""
+        """Print the step's line; that of a step which the next one's command does waits for it."""
         self._stop()
-        if self._verb == "up" and not action.do:
-            return
         style = DIM if self._verb == "undo" else ""
-        self._say(((GOOD, "ok    "), (style, f"{self._place} {self._summary(action)}"), (DIM, f"  {seconds:.1f} s")))
+        line = ((GOOD, "ok    "), (style, f"{self._place} {self._summary(action)}"))
+        if self._verb == "up" and not action.do:
+            self._with_next = [line]
+            return
+        for earlier in self._with_next:
+            self._say(earlier)
+        self._with_next = []
+        self._say((*line, (DIM, f"  {seconds:.1f} s")))
 
     def failed(self, action: Action, complaint: str) -> None:
         """Print the step's line, and why it failed."""
@@ -66,7 +72,7 @@ class Reporter:
 
     def _summary(self, action: Action) -> str:
         summary = action.summary if self._verb == "up" else action.undo_summary
-        return summary if action.object in summary else f"{summary}: {action.object}"
+        return summary if action.object in summary else f"{summary} ({action.object})"
 
     def _say(self, line: Line) -> None:
         if self._verbosity >= 0:
@@ -74,9 +80,10 @@ class Reporter:
 
     def _spin(self, text: str) -> None:
         from rich.console import Console
+        from rich.text import Text
 
         self._stop()
-        self._spinner = Console(stderr=True).status(text)
+        self._spinner = Console(stderr=True).status(Text(text, overflow="ellipsis", no_wrap=True))
         self._spinner.start()
 
     def _stop(self) -> None:

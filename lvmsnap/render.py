@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -19,8 +22,13 @@ from lvmsnap.status import MEANING, State, Status
 
 # A line is a row of (style, text); the styles are rich's, and empty for plain text.
 Line = tuple[tuple[str, str], ...]
-GOOD, BAD, DIM, BOLD, COMMAND = "green", "bold red", "dim", "bold", "cyan"
-STATE_STYLE = {State.UP: GOOD, State.DOWN: DIM, State.STALE: "yellow", State.PARTIAL: "yellow"}
+# Readable on light and on dark: no yellow, no blue, no white. A command is never broken into lines.
+GOOD, BAD, WARN, DIM, BOLD = "green", "bold red", "magenta", "dim", "bold"
+COMMAND, UNDO_COMMAND = "default", "dim default"
+STATE_STYLE = {State.UP: GOOD, State.DOWN: DIM, State.STALE: WARN, State.PARTIAL: WARN}
+# Where text may be broken: not at every blank, so that a command in it stays in one piece.
+CLAUSE_END = re.compile(r"(?<=[,;:.] )")
+PICTURE_COLUMNS = 100
 
 
 def text(line: Line) -> str:
@@ -39,7 +47,47 @@ def show(lines: Iterable[Line], stream: TextIO) -> None:
 
     console = Console(file=stream, highlight=False)
     for line in lines:
-        console.print(Text.assemble(*((part, style) for style, part in line)), soft_wrap=True)
+        for row in fold(line, console.width):
+            console.print(Text.assemble(*((part, style) for style, part in row)), soft_wrap=True)
+
+
+def fold(line: Line, width: int) -> Iterator[Line]:
+    """Break a line that is too long after a comma, colon or the like, what follows indented; commands stay whole."""
+    whole = text(line)
+    if len(whole) <= width or "\n" in whole or line[-1][0] in (COMMAND, UNDO_COMMAND):
+        yield line
+        return
+    yield from _fill(
+        [(style, clause) for style, part in line for clause in CLAUSE_END.split(part)], _indent(line), width
+    )
+
+
+def fold_command(line: Line, width: int) -> Iterator[Line]:
+    """Break a command that is too long for a picture as one does in a shell, with a backslash at the end."""
+    if len(text(line)) <= width or line[-1][0] not in (COMMAND, UNDO_COMMAND):
+        yield line
+        return
+    style, command = line[-1]
+    words = [(style, f"{shell_line((word,))} ") for word in shlex.split(command)]
+    yield from _fill([*line[:-1], *words], _indent(line) + 2, width - 1, (DIM, "\\"))
+
+
+def _fill(pieces: list[tuple[str, str]], indent: int, width: int, mark: tuple[str, str] = ("", "")) -> Iterator[Line]:
+    row: list[tuple[str, str]] = []
+    used = 0
+    for style, piece in pieces:
+        if used > indent and used + len(piece.rstrip()) > width:
+            yield (*row, mark)
+            row, used = [("", " " * indent)], indent
+        row.append((style, piece))
+        used += len(piece)
+    yield tuple(row)
+
+
+def _indent(line: Line) -> int:
+    """Return where what is left of a line goes on: under what follows a first part that ends with a blank."""
+    first = line[0][1]
+    return len(first) if len(line) > 1 and first.endswith(" ") else len(first) - len(first.lstrip()) + 2
 
 
 def export(lines: Iterable[Line], path: str, title: str) -> None:
@@ -54,6 +102,10 @@ def export(lines: Iterable[Line], path: str, title: str) -> None:
     from rich.text import Text
 
     rows = list(lines)
+    if suffix != ".txt":
+        rows = [
+            row for line in rows for part in fold(line, PICTURE_COLUMNS) for row in fold_command(part, PICTURE_COLUMNS)
+        ]
     width = max((len(text(row)) for row in rows), default=80) + 1
     console = Console(file=StringIO(), record=True, width=width, highlight=False, force_terminal=True)
     for row in rows:
@@ -96,9 +148,9 @@ def _check_lines(checks: tuple[Check, ...]) -> Iterator[Line]:
     yield ((BOLD, "Checks"), verdict)
     for check in checks:
         mark = (GOOD, "  ok  ") if check.passed else (BAD, "  NO  ")
-        yield (mark, ("", check.title), (DIM if check.passed else BAD, f": {check.found}"))
-        if not check.passed and check.hint:
-            yield (("", f"      what to do: {check.hint}"),)
+        yield (mark, ("", check.title), (DIM if check.passed else BAD, f": {check.found}" if check.found else ""))
+        if not check.passed:
+            yield from _hint(check.hint, indent=6)
 
 
 def _step_lines(number: int, action: Action, direction: Direction) -> Iterator[Line]:
@@ -111,32 +163,43 @@ def _step_lines(number: int, action: Action, direction: Direction) -> Iterator[L
     yield from (((DIM, "     $ "), (COMMAND, shell_line(argv))) for argv in commands)
     if up:
         undo = action.undo or ()
-        yield from (((DIM, f"     undo: {shell_line(argv)}"),) for argv in undo)
+        yield from (((DIM, "     undo: "), (UNDO_COMMAND, shell_line(argv))) for argv in undo)
 
 
 def status_lines(statuses: tuple[Status, ...], now: datetime) -> Iterator[Line]:
-    """Return a table of the profiles' states."""
+    """Return a table of the profiles' states; its last columns go below the others where a terminal is too narrow."""
     if not statuses:
         yield (("", "no profiles, and nothing of lvmsnap's on this machine"),)
         return
+    head = ("PROFILE", "STATE", "SIZE", "FILL", "AGE", "SNAPSHOT", "MOUNTPOINT")
     rows = [_status_row(status, now) for status in statuses]
-    head = ("PROFILE", "STATE", "SNAPSHOT", "SIZE", "FILL", "AGE", "MOUNTPOINT")
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    yield tuple((BOLD, f"{title:<{width}}  ") for title, width in zip(head, widths, strict=True))
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    is_narrow = sum(widths) + 2 * len(widths) - 2 > columns
+    yield from _table_row(head, widths, is_narrow, [BOLD] * len(head))
     for status, row in zip(statuses, rows, strict=True):
-        cells = [f"{cell:<{width}}  " for cell, width in zip(row, widths, strict=True)]
         style = STATE_STYLE.get(status.state, BAD)
-        yield tuple((style if column == 1 else "", cell) for column, cell in enumerate(cells))
+        yield from _table_row(row, widths, is_narrow, ["", style, *[""] * (len(head) - 2)])
         if status.state not in (State.UP, State.DOWN):
             problem = f" ({status.problem})" if status.problem else ""
-            yield ((DIM, f"  {MEANING[status.state]}{problem}"),)
+            yield ((style, f"  {MEANING[status.state]}{problem}"),)
+
+
+def _table_row(row: tuple[str, ...], widths: list[int], is_narrow: bool, styles: list[str]) -> Iterator[Line]:
+    cells = [(style, f"{cell:<{width}}  ") for style, cell, width in zip(styles, row, widths, strict=True)]
+    if not is_narrow:
+        yield tuple(cells)
+        return
+    yield tuple(cells[:-2])
+    if any(cell != "-" for cell in row[-2:]):
+        yield (("", "  "), *cells[-2:])
 
 
 def _status_row(status: Status, now: datetime) -> tuple[str, ...]:
     fill = "-" if status.fill_percent is None else f"{status.fill_percent:.1f} %"
     size = human(status.size_bytes) if status.size_bytes else "-"
     place = status.mountpoint or status.device or "-"
-    return (status.name, status.state.value, status.snapshot or "-", size, fill, age(status.time, now), place)
+    return (status.name, status.state.value, size, fill, age(status.time, now), status.snapshot or "-", place)
 
 
 def recovered_lines(found: tuple[Status, ...]) -> Iterator[Line]:
