@@ -149,4 +149,4 @@ def _is_mounted(mount: MountTarget, snapshot: LogicalVolume | None, facts: Facts
 
 def _has_directory(mount: MountTarget, facts: Facts) -> bool:
     here = facts.mountpoint is not None and facts.mountpoint.kind in ("empty", "mounted")
-    return mount.make_directory and mount.remove_directory and here
+    return mount.remove_directory and here
