@@ -71,9 +71,9 @@ show() {
     run "cat /srv/system/report"
     run "cat /media/system_snapshot/report"
     [ "$(cat /media/system_snapshot/report)" = "all is well" ] || broken "the snapshot shows the origin's change"
-    run "cd /media/system_snapshot && md5sum --check --quiet /root/sums && ls | wc -l; cd /"
+    run "(cd /media/system_snapshot && md5sum --check --quiet /root/sums) && echo every file as it was"
     say "What stands?"
-    run "lvmsnap status"
+    run "lvmsnap status $name"
     lvmsnap status --json "$name" | grep -q '"state": "up"' || broken "$name is not up"
     [ "$name" = system ] || run "pvs; losetup --all"
     say "Down: everything it made goes."
@@ -89,7 +89,7 @@ show() {
 
 # More than a person would look at: device-mapper, UUIDs, tags, owners, modes.
 fingerprint() {
-    sh tests/lab/fingerprint.sh /media /mnt /etc/lvmsnap /run/lvmsnap
+    sh tests/lab/fingerprint.sh /media /mnt /etc/lvmsnap /etc/lvm/devices
 }
 
 make_server
