@@ -113,7 +113,7 @@ def is_installed() -> bool:
 
 
 def _problem(system: System) -> str:
-    files = [file for file in wanted_files((system,)) if current(file) != content(file)]
+    files = [file for file in wanted_files((system,)) if not is_current(file)]
     if files:
         state = "is missing" if current(files[0]) is None else "is not this version's"
         return f"{files[0].path} {state}"
@@ -145,6 +145,15 @@ def own_command() -> str:
     """Return how a unit starts this lvmsnap: by its script where there is one, else as a module of its Python."""
     script = shutil.which("lvmsnap", path=f"{Path(sys.argv[0]).resolve().parent}:{environment()['PATH']}")
     return script or f"{sys.executable} -m lvmsnap"
+
+
+def is_current(file: BootFile) -> bool:
+    """Whether a file holds what it is to hold, whichever lvmsnap of this machine it starts."""
+    before, _, after = (
+        (SOURCE / file.source).read_text(encoding="utf-8").replace("@LIBRARY@", LIBRARY).partition("@LVMSNAP@")
+    )
+    text = current(file) or ""
+    return text.startswith(before) and text.endswith(after) and len(text) >= len(before) + len(after)
 
 
 def current(file: BootFile) -> str | None:

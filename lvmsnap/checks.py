@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
-from lvmsnap import names
+from lvmsnap import boot_risk, names
 from lvmsnap.filesystems import MOUNT_OPTIONS, WHY_NOT
 from lvmsnap.identify import dm_uuid, own_pvs
 from lvmsnap.lvm_config import rejecting_pattern
@@ -44,6 +43,7 @@ def run(profile: Profile, target: Target | None, facts: Facts, loop_device: str 
         found += [
             *_backing_file(profile.backing_file, target, vg, facts),
             *_loop(profile.backing_file, loop_device, facts),
+            *boot_risk.check(profile, profile.backing_file, facts),
         ]
     if profile.volume.mountpoint:
         found += _mountpoint(profile.volume.mountpoint, facts)
@@ -176,7 +176,7 @@ def _space(profile: Profile, target: Target, vg: VolumeGroup) -> Iterator[Check]
 
 
 def _backing_file(backing: BackingFile, target: Target | None, vg: VolumeGroup | None, facts: Facts) -> Iterator[Check]:
-    path, directory, parent = backing.path, facts.directory, os.path.dirname(backing.path)
+    path, directory, parent = backing.path, facts.directory, backing.path.rpartition("/")[0] or "/"
     absent = facts.file is None
     hint = f"lvmsnap overwrites no file: remove it if it is of no use, or name another `path`: ls -l {path}"
     yield Check(f"{path} does not exist", absent, "" if absent else "something is there", hint)

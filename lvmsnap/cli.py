@@ -114,6 +114,11 @@ def _add_common(parser: argparse.ArgumentParser, *, top: bool) -> None:
     )
 
 
+def _add_boot_risk(parser: argparse.ArgumentParser) -> None:
+    text = "lend a file to the root filesystem's group though boot recovery is not installed"
+    parser.add_argument("--accept-boot-risk", action="store_true", help=text)
+
+
 def _seconds(text: str) -> float:
     value = float(text)
     if not 0 <= value < float("inf"):
@@ -123,6 +128,7 @@ def _seconds(text: str) -> float:
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME")
+    _add_boot_risk(parser)
     parser.add_argument("--down", action="store_true", help="plan down instead of up")
     parser.add_argument("--offline", action="store_true", help="assume a clean system: needs neither root nor LVM")
     parser.add_argument("--json", action="store_true", help="as JSON")
@@ -131,6 +137,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 
 def _add_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME")
+    _add_boot_risk(parser)
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
     old = parser.add_mutually_exclusive_group()
     old.add_argument("--replace", action="store_true", help="if it is there already, take it down first")

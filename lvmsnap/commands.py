@@ -28,7 +28,8 @@ def cmd_plan(options: argparse.Namespace) -> int:
         path = profile.find(options.name, options.profile_dir)
         loaded = profile.load(path, require_root_owned=False)
         return _show_plan(options, loaded, offline.plan(loaded), note="offline: a clean system is assumed")
-    loaded, _ = session.load_for_change(options.name, options.profile_dir)
+    accept = options.accept_boot_risk
+    loaded, _ = session.load_for_change(options.name, options.profile_dir, accept_boot_risk=accept)
     return _show_plan(options, loaded, session.plan(_session(options), loaded), note=loaded.path)
 
 
@@ -70,7 +71,8 @@ def cmd_up(options: argparse.Namespace) -> int:
         return cmd_plan(argparse.Namespace(**{**vars(options), "down": False, "offline": False}))
     from lvmsnap import session
 
-    loaded, text = session.load_for_change(options.name, options.profile_dir)
+    accept = options.accept_boot_risk
+    loaded, text = session.load_for_change(options.name, options.profile_dir, accept_boot_risk=accept)
     _require_root(f"lvmsnap up {loaded.name}")
     target = session.up(_session(options), loaded, text, replace_old=options.replace, if_down=options.if_down)
     print(target.mount.mountpoint if target.mount else f"/dev/{target.vg}/{target.snapshot}")

@@ -63,6 +63,7 @@ def read_system(runner: Runner, *, locking: bool = True) -> Facts:
         dm_devices=device_mapper.devices(),
         lvm_filters=lvm_config.filters(settings),
         devices_file=lvm_config.devices_file(settings),
+        boot_mountpoints=boot_mountpoints(),
     )
 
 
@@ -237,13 +238,22 @@ def _kind(path: str) -> str:
         return "not empty"
 
 
+def boot_mountpoints() -> tuple[str, ...]:
+    """Return the mountpoints that a boot does not do without: the root, and fstab's, but noauto and nofail ones."""
+    fields = [field for field in _fstab() if len(field) > 3 and not {"noauto", "nofail"} & set(field[3].split(","))]
+    return ("/", *(kernel.unescape_octal(field[1]) for field in fields if field[1].startswith("/") and field[1] != "/"))
+
+
+def _fstab() -> list[list[str]]:
+    path = Path("/etc/fstab")
+    text = path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else ""
+    return [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+
+
 def claimed_by(path: str) -> str:
     """Return the fstab or the systemd unit file that has the mountpoint `path`, "" where none has."""
-    fstab = Path("/etc/fstab")
-    lines = fstab.read_text(encoding="utf-8", errors="surrogateescape").splitlines() if fstab.is_file() else []
-    fields = [line.split() for line in lines if not line.lstrip().startswith("#")]
-    if any(len(field) > 1 and kernel.unescape_octal(field[1]).rstrip("/") == path for field in fields):
-        return str(fstab)
+    if any(len(field) > 1 and kernel.unescape_octal(field[1]).rstrip("/") == path for field in _fstab()):
+        return "/etc/fstab"
     names = [f"{unit_name(path)}.{suffix}" for suffix in ("mount", "automount")]
     units = (Path(directory, name) for directory in UNIT_DIRS for name in names)
     return next((str(unit) for unit in units if unit.exists()), "")

@@ -60,6 +60,7 @@ class BackingFile:
     loop_device: str | None
     allocation: Allocation
     allow_same_vg: bool
+    accept_boot_risk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +197,16 @@ class Direction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check of section 'checks': what was looked at, whether it is good, and what to do where it is not."""
+    """One check: what was looked at, whether it is good, and what to do where it is not.
+
+    A `warning` refuses nothing; it is told once, before the first change.
+    """
 
     title: str
     passed: bool
     found: str
     hint: str = ""
+    warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

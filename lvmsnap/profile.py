@@ -275,6 +275,7 @@ def _backing_file(data: Mapping[str, Any]) -> BackingFile:
         loop_device=None if data["loop_device"] == "auto" else data["loop_device"],
         allocation=Allocation(data["allocation"]),
         allow_same_vg=data["allow_same_vg"],
+        accept_boot_risk=data["accept_boot_risk"],
     )
 
 

@@ -147,9 +147,9 @@ def _check_lines(checks: tuple[Check, ...]) -> Iterator[Line]:
     verdict = (BAD, f"  {failed} of {len(checks)} refuse it") if failed else (GOOD, f"  all {len(checks)} passed")
     yield ((BOLD, "Checks"), verdict)
     for check in checks:
-        mark = (GOOD, "  ok  ") if check.passed else (BAD, "  NO  ")
+        mark = (WARN, "  !!  ") if check.warning else (GOOD, "  ok  ") if check.passed else (BAD, "  NO  ")
         yield (mark, ("", check.title), (DIM if check.passed else BAD, f": {check.found}" if check.found else ""))
-        if not check.passed:
+        if check.warning or not check.passed:
             yield from _hint(check.hint, indent=6)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lvmsnap import checks, executor, facts, marks, planner, profile, record, status
+from lvmsnap import boot, checks, executor, facts, marks, planner, profile, record, status
 from lvmsnap.errors import LvmsnapError, ProfileError, Refusal, RefusedError
 from lvmsnap.executor import Progress, Work
 from lvmsnap.facts import Interest
@@ -82,6 +82,9 @@ def up(session: Session, loaded: Profile, text: str, *, replace_old: bool, if_do
             known = look_back(loaded.name, loaded, system)
         made = _plan_up(session, loaded, system, known)
         refuse_failed(made)
+        for check in made.checks:
+            if check.warning:
+                session.progress.note(f"warning: {check.title}: {check.found}; {check.hint}")
         if made.target is None:
             raise LvmsnapError("the plan has no target though every check passed")
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -208,6 +211,7 @@ def _plan_up(session: Session, loaded: Profile, system: Facts, known: Known) -> 
         facts.focus(system, interest),
         origin_filesystem=facts.origin_filesystem(session.runner, system, interest),
         missing_tools=facts.missing_tools(checks.tools(loaded)),
+        boot_recovery=loaded.backing_file is not None and boot.is_installed(),
     )
     made = planner.plan_up(loaded, focused, marks.pv_uuid(loaded.name, secrets.token_hex(11)))
     if known.target is None:
@@ -227,11 +231,17 @@ def status_of(target: Target, written: Record | None, system: Facts) -> Status:
     return status.of_target(target, facts.focus(system, Interest.of_target(target)), written)
 
 
-def load_for_change(name: str, directory: str) -> tuple[Profile, str]:
-    """Load a profile that root is to act on, and its text. Raises UsageError, ProfileError."""
+def load_for_change(name: str, directory: str, *, accept_boot_risk: bool = False) -> tuple[Profile, str]:
+    """Load a profile that root is to act on, and its text. Raises UsageError, ProfileError.
+
+    `accept_boot_risk` does what the profile's key of that name does.
+    """
     path = profile.find(name, directory)
     text = profile.read_text(path, require_root_owned=facts.is_root())
-    return profile.parse(text, name=path.stem, file=str(path)), text
+    loaded = profile.parse(text, name=path.stem, file=str(path))
+    if accept_boot_risk and loaded.backing_file is not None:
+        loaded = replace(loaded, backing_file=replace(loaded.backing_file, accept_boot_risk=True))
+    return loaded, text
 
 
 def load_if_valid(name: str, directory: str) -> Profile | None:

@@ -156,6 +156,8 @@ class Facts:
     lvm_filters: tuple[tuple[str, tuple[str, ...]], ...]
     devices_file: str
     missing_tools: tuple[str, ...] = ()
+    boot_mountpoints: tuple[str, ...] = ("/",)
+    boot_recovery: bool = False
     vg_lock_holder: str = ""
     origin_filesystem: str = ""
     file: FileFacts | None = None

@@ -54,7 +54,8 @@ def test_the_schema_has_the_keys_that_work_and_no_others() -> None:
         "volumes",
         *(f"volumes[0].{key}" for key in ("origin", "snapshot", "size", "chunk_size", "mountpoint", "mount_options")),
         "backing_file",
-        *(f"backing_file.{key}" for key in ("path", "size", "loop_device", "allocation", "allow_same_vg")),
+        *(f"backing_file.{key}" for key in ("path", "size", "loop_device", "allocation")),
+        *(f"backing_file.{key}" for key in ("allow_same_vg", "accept_boot_risk")),
         "remove_mountpoint",
     ]
 
@@ -127,6 +128,7 @@ def test_a_profile_with_only_the_required_keys_gets_the_schemas_defaults() -> No
         "backing_file.loop_device": loaded.backing_file.loop_device or "auto",
         "backing_file.allocation": loaded.backing_file.allocation.value,
         "backing_file.allow_same_vg": loaded.backing_file.allow_same_vg,
+        "backing_file.accept_boot_risk": loaded.backing_file.accept_boot_risk,
         "remove_mountpoint": loaded.remove_mountpoint,
     } == defaults
 

@@ -1,0 +1,38 @@
+"""Whether a power cut while a file is lent could keep this machine from booting. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lvmsnap.model import BackingFile, Check, Profile
+from lvmsnap.system import Facts
+
+HINT = "lvmsnap install-boot has the boot repair the group by itself"
+
+
+def check(profile: Profile, backing: BackingFile, facts: Facts) -> Iterator[Check]:
+    """Yield the check of the boot's risk, where the boot needs the profile's group at all.
+
+    Refused is only the root filesystem's own LV: its boot would end in an emergency shell, without a network.
+    """
+    needed = {place: lv for place, (vg, lv) in boot_volumes(facts).items() if vg == profile.volume.vg}
+    if not needed:
+        return
+    title = f"the boot survives a power cut while {profile.volume.vg} has the file"
+    if facts.boot_recovery:
+        yield Check(title, True, "boot recovery is installed")
+        return
+    is_root = needed.get("/") == profile.volume.origin
+    places = ", ".join(sorted(needed))
+    if is_root and not backing.accept_boot_risk:
+        hint = f"{HINT}; --accept-boot-risk, or `accept_boot_risk: true`, takes the risk"
+        yield Check(title, False, "the origin is the root filesystem, and boot recovery is not installed", hint)
+        return
+    yield Check(title, True, f"boot recovery is not installed, and {places} would not come up", HINT, warning=True)
+
+
+def boot_volumes(facts: Facts) -> dict[str, tuple[str, str]]:
+    """Return the (VG, LV) of each mountpoint that the boot needs: the root filesystem's, and those of fstab."""
+    by_number = {lv.device_number: (vg.name, lv.name) for vg in facts.vgs for lv in vg.lvs if lv.device_number}
+    mounted = {mount.mountpoint: by_number.get(mount.device_number) for mount in facts.mounts}
+    return {place: lv for place in facts.boot_mountpoints if (lv := mounted.get(place))}
