@@ -45,7 +45,7 @@ mount -t tmpfs none /mnt; mount -t tmpfs none /mnt
 
 def main() -> None:
     """Boot a guest, make the situation, write what its LVM and its kernel say."""
-    with Machine({name: GiB for name in ("ubda", "ubdb", "ubdc", "ubdd")}) as machine:
+    with Machine(dict.fromkeys(("ubda", "ubdb", "ubdc", "ubdd"), GiB)) as machine:
         machine.boot()
         machine.run(SCRIPT)
         report = machine.run(shlex.join(report_command(locking=False)), check=False)
