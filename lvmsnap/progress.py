@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lvmsnap.model import Action
-from lvmsnap.render import BAD, DIM, GOOD, Line, show
+from lvmsnap.render import BAD, COMMAND, DIM, GOOD, UNDO_COMMAND, Line, show, text
 from lvmsnap.runner import Finished, shell_line
 
 if TYPE_CHECKING:
@@ -35,55 +35,59 @@ class Reporter:
         """Show on a terminal what is going on."""
         self._place = f"{number}/{total}"
         if self._verbosity >= 0 and sys.stderr.isatty():
-            self._spin(f"{self._place} {self._summary(action)}")
+            self._spin(text(self._summary(action)))
 
     def done(self, action: Action, seconds: float) -> None:
         """Print the step's line; that of a step which the next one's command does waits for it."""
         self._stop()
-        style = DIM if self._verb == "undo" else ""
-        line = ((GOOD, "ok    "), (style, f"{self._place} {self._summary(action)}"))
-        if self._verb == "up" and not action.do:
+        with_next = self._verb == "up" and not action.do
+        time = "" if with_next else f"{seconds:.1f} s"
+        line = ((GOOD, "ok     "), (DIM, f"{time:>6}  "), *self._summary(action))
+        if with_next:
             self._with_next = [line]
             return
-        for earlier in self._with_next:
+        for earlier in (*self._with_next, line):
             self._say(earlier)
         self._with_next = []
-        self._say((*line, (DIM, f"  {seconds:.1f} s")))
 
     def failed(self, action: Action, complaint: str) -> None:
         """Print the step's line, and why it failed."""
         self._stop()
-        self._say(((BAD, "FAILED"), ("", f" {self._place} {self._summary(action)}: {complaint}")))
+        self._say(((BAD, "FAILED "), ("", " " * 8), *self._summary(action), ("", f": {complaint}")))
 
-    def note(self, text: str) -> None:
+    def note(self, message: str) -> None:
         """Print a line of its own."""
         self._stop()
-        self._say((("", text),))
+        self._say((("", message),))
 
     def observe(self, finished: Finished) -> None:
         """Print each command and its time, where asked to."""
         if self._verbosity > 0:
             self._stop()
-            self._say(((DIM, f"  $ {shell_line(finished.argv)}  {finished.seconds:.2f} s"),))
+            command = f"{shell_line(finished.argv)}  # {finished.seconds:.2f} s"
+            self._say(((DIM, "  $ "), (UNDO_COMMAND, command)))
 
     def stalled(self, argv: tuple[str, ...], seconds: float) -> None:
         """Say that a command takes long; it is left to finish."""
-        self.note(f"still running after {seconds:.0f} s, and left to finish: {shell_line(argv)}")
+        self._stop()
+        self._say((("", f"still running after {seconds:.0f} s, and left to finish: "), (COMMAND, shell_line(argv))))
 
-    def _summary(self, action: Action) -> str:
+    def _summary(self, action: Action) -> Line:
         summary = action.summary if self._verb == "up" else action.undo_summary
-        return summary if action.object in summary else f"{summary} ({action.object})"
+        style = DIM if self._verb == "undo" else ""
+        named = () if action.object in summary else ((DIM, f"({action.object})"),)
+        return ((style, f"{self._place} {summary} "), *named)
 
     def _say(self, line: Line) -> None:
         if self._verbosity >= 0:
             show([line], sys.stderr)
 
-    def _spin(self, text: str) -> None:
+    def _spin(self, doing: str) -> None:
         from rich.console import Console
         from rich.text import Text
 
         self._stop()
-        self._spinner = Console(stderr=True).status(Text(text, overflow="ellipsis", no_wrap=True))
+        self._spinner = Console(stderr=True).status(Text(doing, overflow="ellipsis", no_wrap=True))
         self._spinner.start()
 
     def _stop(self) -> None:

@@ -25,7 +25,7 @@ Line = tuple[tuple[str, str], ...]
 # Readable on light and on dark: no yellow, no blue, no white. A command is never broken into lines.
 GOOD, BAD, WARN, DIM, BOLD = "green", "bold red", "magenta", "dim", "bold"
 COMMAND, UNDO_COMMAND = "default", "dim default"
-STATE_STYLE = {State.UP: GOOD, State.DOWN: DIM, State.STALE: WARN, State.PARTIAL: WARN}
+STATE_STYLE = {State.UP: GOOD, State.DOWN: DIM, State.STALE: WARN, State.PARTIAL: WARN, State.FOREIGN: WARN}
 # Where text may be broken: not at every blank, so that a command in it stays in one piece.
 CLAUSE_END = re.compile(r"(?<=[,;:.] )")
 PICTURE_COLUMNS = 100
