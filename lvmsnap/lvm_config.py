@@ -10,6 +10,7 @@ SYSTEM_DIR = "/etc/lvm"
 _SETTING = re.compile(
     r"\b(global_filter|filter|use_devicesfile|devicesfile)\s*=\s*(\[[^\"\]]*(?:\"(?:[^\"\\]|\\.)*\"[^\"\]]*)*\]|\S+)"
 )
+_STRING_OR_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|#[^\n]*')
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -19,8 +20,8 @@ def read_settings(system_dir: str = SYSTEM_DIR) -> dict[str, str]:
     for name in ("lvm.conf", "lvmlocal.conf"):
         path = Path(system_dir, name)
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
-        settings |= {match[1]: match[2] for match in _SETTING.finditer("\n".join(lines))}
+        text = _STRING_OR_COMMENT.sub(lambda match: match[1] or "", text)
+        settings |= {match[1]: match[2] for match in _SETTING.finditer(text)}
     return settings
 
 

@@ -1,0 +1,168 @@
+"""What is made of the kernel's tables: mounts captured from a real one, loop devices and layers in a made /sys."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lvmsnap import device_mapper, kernel
+from lvmsnap.system import Mount
+
+MOUNTINFO = (Path(__file__).parent / "data/mountinfo").read_text()
+
+
+def table() -> tuple[Mount, ...]:
+    return tuple(kernel.parse_mount(line) for line in MOUNTINFO.splitlines())
+
+
+# --- mounts -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_mounted_snapshot_is_read_from_the_mount_table() -> None:
+    snapshot = Mount("254:9", "/", "/run/lvmsnap/nightly", "ext4", "/dev/mapper/vg0-system--lvmsnap--nightly")
+
+    assert snapshot in table()
+
+
+def test_octal_escapes_of_a_mountpoint_are_undone() -> None:
+    assert [m.root for m in table() if m.mountpoint == r"/mnt/with space\and backslash"] == ["/"]
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [("/a\\040b", "/a b"), ("/a\\134040", "/a\\040"), ("/a\\012", "/a\n"), ("/caf\\303\\251", "/café"), ("/a", "/a")],
+)
+def test_an_escape_is_undone_once(text: str, plain: str) -> None:
+    assert kernel.unescape_octal(text) == plain
+
+
+def test_a_name_that_is_no_utf8_survives() -> None:
+    assert os.fsencode(kernel.unescape_octal("/a\\377")) == b"/a\xff"
+
+
+def test_optional_fields_of_a_mount_do_not_shift_the_others() -> None:
+    line = "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 propagate_from:2 - ext3 /dev/root rw,errors=continue"
+
+    assert kernel.parse_mount(line) == Mount("98:0", "/mnt1", "/mnt2", "ext3", "/dev/root")
+
+
+@pytest.mark.parametrize(
+    ("path", "device_number"),
+    [
+        ("/", "0:17"),
+        ("/srv", "0:17"),
+        ("/srv/space", "98:48"),
+        ("/srv/space/deep/file", "98:48"),
+        ("/srv/spaceship", "0:17"),
+        ("/mnt", "0:28"),  # mounted over twice: the upper one is seen
+        ("/run/lvmsnap/nightly/x", "254:9"),
+    ],
+)
+def test_a_path_is_held_by_the_last_mount_on_its_longest_prefix(path: str, device_number: str) -> None:
+    mount = kernel.mount_of(path, table())
+
+    assert mount is not None
+    assert mount.device_number == device_number
+
+
+def test_a_path_under_no_mount_has_none() -> None:
+    assert kernel.mount_of("/a", ()) is None
+
+
+# --- layers -----------------------------------------------------------------------------------------------------------
+
+
+class Sys:
+    """A /sys with the given block devices: number -> the numbers beneath it."""
+
+    def __init__(self, root: Path) -> None:
+        self.block, self.dev = root / "block", root / "dev/block"
+        self.dev.mkdir(parents=True)
+        self.block.mkdir()
+
+    def device(self, number: str, *, slaves: tuple[str, ...] = (), parent: str = "", loop_file: str = "") -> None:
+        node = (self.dev / parent).resolve() / f"p{number}" if parent else self.block / number
+        (node / "slaves").mkdir(parents=True)
+        (node / "dev").write_text(f"{number}\n")
+        for slave in slaves:
+            (node / "slaves" / slave).symlink_to((self.dev / slave).resolve())
+        if parent:
+            (node / "partition").write_text("1\n")
+        if loop_file:
+            (node / "loop").mkdir()
+            (node / "loop/backing_file").write_text(f"{loop_file}\n")
+        (self.dev / number).symlink_to(node)
+
+
+@pytest.fixture
+def sys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sys:
+    made = Sys(tmp_path / "sys")
+    monkeypatch.setattr(kernel, "SYS_BLOCK", made.block)
+    monkeypatch.setattr(kernel, "SYS_DEV_BLOCK", made.dev)
+    return made
+
+
+def test_every_layer_beneath_a_directory_is_found(sys: Sys, tmp_path: Path) -> None:
+    own = kernel.device_number(os.stat(tmp_path).st_dev)
+    sys.device("8:0")
+    sys.device("8:1", parent="8:0")
+    sys.device("8:16")
+    sys.device("9:0", slaves=("8:1", "8:16"))  # md over a partition and a disk
+    sys.device("999:0", slaves=("9:0",))  # LVM over md
+    sys.device(own, slaves=("999:0",))  # crypt over LVM
+    sys.device("8:32")  # a disk that has nothing to do with it
+
+    assert set(kernel.devices_under(str(tmp_path), ())) == {own, "999:0", "9:0", "8:1", "8:0", "8:16"}
+
+
+def test_a_loop_device_leads_on_to_the_filesystem_of_its_file(sys: Sys, tmp_path: Path) -> None:
+    own = kernel.device_number(os.stat(tmp_path).st_dev)
+    sys.device("8:0")
+    sys.device("7:0", loop_file=f"{tmp_path}/image (deleted)")
+    sys.device("254:1", slaves=("7:0",))
+    sys.device(own, slaves=("8:0",))
+
+    seen: dict[str, None] = {}
+    kernel._collect("254:1", seen, ())
+
+    assert set(seen) == {"254:1", "7:0", own, "8:0"}
+
+
+def test_a_circle_of_layers_ends(sys: Sys, tmp_path: Path) -> None:
+    own = kernel.device_number(os.stat(tmp_path).st_dev)
+    sys.device(own, loop_file=f"{tmp_path}/image")
+
+    assert kernel.devices_under(str(tmp_path), ()) == (own,)
+
+
+def test_loop_numbers_are_those_of_whole_loop_devices(sys: Sys) -> None:
+    for name in ("loop0", "loop12", "loop3", "loopback", "sda"):
+        (sys.block / name).mkdir()
+
+    assert kernel.loop_numbers() == (0, 3, 12)
+
+
+def test_block_sizes_are_those_of_the_disk_and_512_where_unknown(sys: Sys) -> None:
+    sys.device("8:0")
+    sys.device("8:1", parent="8:0")
+    (sys.block / "8:0/queue").mkdir()
+    (sys.block / "8:0/queue/logical_block_size").write_text("4096\n")
+    (sys.block / "8:0/size").write_text("8\n")
+
+    assert kernel.logical_block_bytes("8:0") == 4096
+    assert kernel.logical_block_bytes("8:1") == 4096
+    assert kernel.logical_block_bytes("9:9") == 512
+    assert kernel.device_bytes("8:0") == 4096
+    assert kernel.device_bytes("9:9") == 0
+
+
+def test_a_module_that_no_kernel_has_is_not_there() -> None:
+    assert not kernel.has_module("dm-nonsense")
+
+
+def test_where_device_mapper_cannot_be_asked_there_are_no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_mapper, "CONTROL", "/nonexistent/control")
+
+    assert device_mapper.devices() == ()

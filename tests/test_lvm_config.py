@@ -1,0 +1,77 @@
+"""What lvm.conf says of filters and the devices file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lvmsnap import lvm_config
+
+
+def filters_of(tmp_path: Path, conf: str, local: str = "") -> dict[str, tuple[str, ...]]:
+    (tmp_path / "lvm.conf").write_text(conf)
+    if local:
+        (tmp_path / "lvmlocal.conf").write_text(local)
+    return dict(lvm_config.filters(lvm_config.read_settings(str(tmp_path))))
+
+
+@pytest.mark.parametrize(
+    ("conf", "expected"),
+    [
+        ("", {}),
+        ('devices {\n\tglobal_filter = [ "a|.*|" ]\n}', {"global_filter": ("a|.*|",)}),
+        ('filter = ["a|^/dev/sd|","r|.*|"]', {"filter": ("a|^/dev/sd|", "r|.*|")}),
+        ('filter = [\n  "a|x|",\n  "r|.*|"\n]', {"filter": ("a|x|", "r|.*|")}),
+        ('filter = "r|loop|"', {"filter": ("r|loop|",)}),
+        ('filter = [ "a|[0-9]]|", "r|.*|" ]', {"filter": ("a|[0-9]]|", "r|.*|")}),
+        ('# filter = [ "r|.*|" ]\n  #global_filter = [ "r|.*|" ]', {}),
+        ('filter = [ "a|sd|", # "r|loop|",\n "r|.*|" ]', {"filter": ("a|sd|", "r|.*|")}),
+        ('use_lvmpolld = 1\nmy_filter = [ "r|.*|" ]', {}),
+    ],
+)
+def test_filters_are_read_as_they_are_written(tmp_path: Path, conf: str, expected: dict[str, tuple[str, ...]]) -> None:
+    assert filters_of(tmp_path, conf) == expected
+
+
+def test_the_local_file_goes_before_the_common_one(tmp_path: Path) -> None:
+    assert filters_of(tmp_path, 'filter = [ "r|a|" ]', 'filter = [ "a|.*|" ]') == {"filter": ("a|.*|",)}
+
+
+def test_without_any_file_there_are_no_settings(tmp_path: Path) -> None:
+    assert lvm_config.read_settings(str(tmp_path / "none")) == {}
+
+
+@pytest.mark.parametrize(
+    ("patterns", "rejected"),
+    [
+        ((), None),
+        (("a|.*|",), None),
+        (("r|.*|",), "r|.*|"),
+        (("a|loop|", "r|.*|"), None),
+        (("a|^/dev/sd|", "r|.*|"), "r|.*|"),
+        (("r|^/dev/loop|",), "r|^/dev/loop|"),
+        (("r/loop7$/",), None),
+        (("r/loop[0-9]/", "a/.*/"), "r/loop[0-9]/"),
+        (("r{loop}",), "r{loop}"),
+        (("r[loop]",), "r[loop]"),
+        (("r(loop)",), "r(loop)"),
+        (("r|loop(|", "r|.*|"), "r|.*|"),  # no regular expression at all decides nothing
+    ],
+)
+def test_the_first_pattern_that_matches_decides(patterns: tuple[str, ...], rejected: str | None) -> None:
+    assert lvm_config.rejecting_pattern(patterns, "/dev/loop5") == rejected
+
+
+def test_the_devices_file_is_in_use_where_it_exists_and_is_not_switched_off(tmp_path: Path) -> None:
+    system_dir = str(tmp_path)
+    assert lvm_config.devices_file({}, system_dir) == ""
+
+    (tmp_path / "devices").mkdir()
+    (tmp_path / "devices/system.devices").touch()
+    (tmp_path / "devices/mine").touch()
+
+    assert lvm_config.devices_file({}, system_dir) == str(tmp_path / "devices/system.devices")
+    assert lvm_config.devices_file({"use_devicesfile": "0"}, system_dir) == ""
+    assert lvm_config.devices_file({"devicesfile": '"mine"'}, system_dir) == str(tmp_path / "devices/mine")
+    assert lvm_config.devices_file({"devicesfile": '"other"'}, system_dir) == ""
