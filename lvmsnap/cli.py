@@ -13,11 +13,17 @@ from lvmsnap.errors import LvmsnapError
 DEFAULT_PROFILE_DIR = "/etc/lvmsnap"
 DEFAULT_WAIT_SECONDS = 60.0
 
-DESCRIPTION = "LVM snapshots for backups, from named profiles: planned, made, and taken back completely."
+DESCRIPTION = """\
+LVM snapshots for backups, from named profiles: planned, made, and taken back
+completely."""
 EXIT_CODES = """\
-exit codes: 0 done; 1 a step failed, everything begun was undone; 2 wrong usage or invalid profile;
-3 refused by a check, nothing changed; 4 a step failed and undoing failed too: what is left is named;
-130, 143, 129 interrupted by INT, TERM, HUP, everything undone"""
+exit codes:
+  0                done
+  1                a step failed, everything begun was undone
+  2                wrong usage or invalid profile, nothing changed
+  3                refused by a check, nothing changed
+  4                a step failed and undoing failed too: what is left is named
+  129, 130, 143    interrupted by HUP, INT, TERM, everything undone"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

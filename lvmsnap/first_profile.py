@@ -6,14 +6,15 @@ from lvmsnap import names
 from lvmsnap.errors import UsageError
 
 TEMPLATE = """\
-# Save this as /etc/lvmsnap/NAME.yaml, owned by root, writable by nobody else; NAME is the profile's name.
-# `lvmsnap schema` prints every key with its meaning; `lvmsnap plan NAME` shows what this one does.
+# Save this as /etc/lvmsnap/NAME.yaml, owned by root, writable by nobody else.
+# `lvmsnap schema` prints every key with its meaning,
+# `lvmsnap plan NAME` shows what this profile does.
 description: Snapshot of {origin} for the backup
 volumes:
   - origin: {origin}
-    size: 4GiB                        # room for what changes while the snapshot stands; or 20%ORIGIN, 50%FREE
-    # mountpoint: /media/snapshot     # default /run/lvmsnap/NAME; null: only the device is made
-# If the volume group has no room, a temporary file on another disk can lend it some:
+    size: 4GiB        # room for changes to the origin; or 20%ORIGIN, 50%FREE
+    # mountpoint: /media/snapshot   # default: /run/lvmsnap/NAME
+# If the group has no room, a temporary file on another disk can lend it some:
 # backing_file:
 #   path: /mnt/other_disk/lvmsnap.tmp
 """

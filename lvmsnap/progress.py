@@ -23,6 +23,7 @@ class Reporter:
         self._verb = ""
         self._place = ""
         self._with_next: list[Line] = []
+        self._told: set[tuple[str, str]] = set()
         self._spinner: Spinner | None = None
 
     def begin(self, verb: str, _actions: tuple[Action, ...]) -> None:
@@ -51,8 +52,11 @@ class Reporter:
         self._with_next = []
 
     def failed(self, action: Action, complaint: str) -> None:
-        """Print the step's line, and why it failed."""
+        """Print the step's line and why it failed, once; what was only held back by another one is in the error."""
         self._stop()
+        if complaint.startswith("held back: ") or (action.object, complaint) in self._told:
+            return
+        self._told.add((action.object, complaint))
         self._say(((BAD, "FAILED "), ("", " " * 8), *self._summary(action), ("", f": {complaint}")))
 
     def note(self, message: str) -> None:
@@ -75,8 +79,8 @@ class Reporter:
     def _summary(self, action: Action) -> Line:
         summary = action.summary if self._verb == "up" else action.undo_summary
         style = DIM if self._verb == "undo" else ""
-        named = () if action.object in summary else ((DIM, f"({action.object})"),)
-        return ((style, f"{self._place} {summary} "), *named)
+        named = () if action.object in summary else ((DIM, f" ({action.object})"),)
+        return ((style, f"{self._place} {summary}"), *named)
 
     def _say(self, line: Line) -> None:
         if self._verbosity >= 0:

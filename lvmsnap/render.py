@@ -27,7 +27,7 @@ GOOD, BAD, WARN, DIM, BOLD = "green", "bold red", "magenta", "dim", "bold"
 COMMAND, UNDO_COMMAND = "default", "dim default"
 STATE_STYLE = {State.UP: GOOD, State.DOWN: DIM, State.STALE: WARN, State.PARTIAL: WARN, State.FOREIGN: WARN}
 # Where text may be broken: not at every blank, so that a command in it stays in one piece.
-CLAUSE_END = re.compile(r"(?<=[,;:.] )")
+CLAUSE_END = re.compile(r"(?<=[,;:.] )|(?<= )(?=\()")
 PICTURE_COLUMNS = 100
 
 
@@ -78,7 +78,7 @@ def _fill(pieces: list[tuple[str, str]], indent: int, width: int, mark: tuple[st
     for style, piece in pieces:
         if used > indent and used + len(piece.rstrip()) > width:
             yield (*row, mark)
-            row, used = [("", " " * indent)], indent
+            row, used, piece = [("", " " * indent)], indent, piece.lstrip()  # noqa: PLW2901
         row.append((style, piece))
         used += len(piece)
     yield tuple(row)
@@ -259,7 +259,8 @@ def error_lines(error: LvmsnapError) -> Iterator[Line]:
         return
     yield ((BAD, "error: "), ("", error.message))
     if isinstance(error, ResidueError):
-        yield from (((BAD, "  left: "), ("", item)) for item in error.residue)
+        for item in error.residue:
+            yield ((BAD, "  "), ("", item)) if item.startswith("held by ") else ((BAD, "  left: "), ("", item))
         yield ((BOLD, "  to finish by hand:"),)
         yield from (((DIM, "    $ "), (COMMAND, command)) for command in error.commands)
     yield from _hint(error.hint)

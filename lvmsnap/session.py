@@ -132,9 +132,7 @@ def _status(name: str, loaded: Profile | None, system: Facts) -> Status:
     vg = system.vg(volume.vg) if volume else None
     if volume and vg and (taken := vg.lv(volume.snapshot)):
         owners = [tag.removeprefix("lvmsnap.") for tag in taken.tags if tag.startswith("lvmsnap.")]
-        problem = (
-            f"it is of profile {owners[0]}" if owners else f"see what it is: lvs -o+tags,origin {vg.name}/{taken.name}"
-        )
+        problem = f"by profile {owners[0]}" if owners else f"see what it is: lvs -o+tags,origin {vg.name}/{taken.name}"
         return Status(name, State.FOREIGN, f"{vg.name}/{volume.snapshot}", problem=problem)
     return Status(name, State.DOWN, f"{volume.vg}/{volume.snapshot}" if volume else "")
 

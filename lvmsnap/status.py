@@ -27,7 +27,7 @@ MEANING = {
     State.PARTIAL: "something of it is missing: lvmsnap recover puts it right",
     State.LOST: "its snapshot overflowed, nothing read from it counts: lvmsnap down",
     State.STALE: "left by an earlier boot: lvmsnap recover puts it right",
-    State.FOREIGN: "its snapshot's name is taken by something that is not of this profile",
+    State.FOREIGN: "the name of its snapshot is taken",
 }
 
 
