@@ -6,7 +6,7 @@ if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
     said=$(printf '\033[1m') prompt=$(printf '\033[32m') bad=$(printf '\033[1;31m') good=$(printf '\033[1;32m')
     plain=$(printf '\033[0m')
 else
-    said= prompt= bad= good= plain=
+    said='' prompt='' bad='' good='' plain=''
 fi
 
 say() {
