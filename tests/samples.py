@@ -134,8 +134,14 @@ def lv(name: str = "other", **fields: Any) -> LogicalVolume:
 
 def snapshot_lv(**fields: Any) -> LogicalVolume:
     """Make profile nightly's snapshot as it stands after `up`."""
-    standing = {"attr": "sri-a-s---", "size_bytes": 64 * MIB, "tags": ("lvmsnap.nightly",), "origin": "system"}
-    return lv(SNAPSHOT, **{"uuid": SNAPSHOT_UUID, "device_number": "254:3", "data_percent": 1.5, **standing, **fields})
+    standing: dict[str, Any] = {
+        "uuid": SNAPSHOT_UUID,
+        "attr": "sri-a-s---",
+        "size_bytes": 64 * MIB,
+        "tags": ("lvmsnap.nightly",),
+    }
+    standing |= {"name": SNAPSHOT, "origin": "system", "device_number": "254:3", "data_percent": 1.5}
+    return replace(ORIGIN, **standing | fields)
 
 
 def lent_pv(**fields: Any) -> PhysicalVolume:

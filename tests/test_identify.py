@@ -1,0 +1,244 @@
+"""What is ours and what is not: every distinction between a thing lvmsnap made and one that looks like it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lvmsnap.identify import dm_uuid, find, own_pvs
+from lvmsnap.system import Facts, MountpointFacts
+from tests import samples
+from tests.samples import DISK, EARLIER_BOOT, FILE_FACTS, LOOP, ORIGIN_UUID, PV_UUID, SNAPSHOT_UUID, TARGET, VG_UUID
+
+ORIGIN_DM = dm_uuid(VG_UUID, ORIGIN_UUID)
+SNAPSHOT_DM = dm_uuid(VG_UUID, SNAPSHOT_UUID)
+
+
+def test_everything_of_a_profile_that_is_up_is_found() -> None:
+    found = find(TARGET, samples.up_facts(), samples.record())
+
+    assert found.file == FILE_FACTS
+    assert found.loop == LOOP
+    assert found.pv == samples.lent_pv()
+    assert found.is_member
+    assert found.snapshot == samples.snapshot_lv()
+    assert found.is_mounted
+    assert found.has_directory
+    assert found.origin_has_snapshots
+    assert (found.suspended, found.leftovers) == ((), ())
+
+
+def test_nothing_is_found_on_a_clean_system() -> None:
+    found = find(TARGET, samples.facts(), samples.record())
+
+    assert (found.file, found.loop, found.pv, found.snapshot) == (None, None, None, None)
+    assert (found.is_mounted, found.has_directory, found.is_member) == (False, False, False)
+
+
+# --- the group --------------------------------------------------------------------------------------------------------
+
+
+def test_a_group_renamed_since_is_found_by_its_uuid() -> None:
+    group = samples.vg(samples.snapshot_lv(), name="renamed")
+
+    assert find(TARGET, samples.facts(group)).vg == group
+
+
+def test_another_group_of_the_same_name_is_not_ours() -> None:
+    group = samples.vg(samples.snapshot_lv(), uuid=samples.OTHER_UUID)
+
+    found = find(TARGET, samples.facts(group))
+
+    assert (found.vg, found.snapshot) == (None, None)
+
+
+# --- the snapshot -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "ours"),
+    [
+        ({}, True),
+        ({"name": "renamed"}, True),
+        ({"tags": ("backup", "lvmsnap.nightly")}, True),
+        ({"tags": ()}, False),
+        ({"tags": ("lvmsnap.weekly",)}, False),
+        ({"tags": ("lvmsnap.nightly2",)}, False),
+        ({"origin": "other"}, False),
+        ({"origin": "", "attr": "-wi-a-----"}, True),  # what a killed lvcreate leaves: plain, tagged, of our name
+        ({"origin": "", "name": "renamed"}, False),
+        ({"origin": "", "segment_types": ("striped",)}, False),
+        ({"origin": "", "tags": ()}, False),
+    ],
+)
+def test_a_snapshot_is_ours_by_tag_and_origin(fields: dict[str, Any], ours: bool) -> None:
+    lv = samples.snapshot_lv(**fields)
+
+    assert find(TARGET, samples.facts(samples.vg(lv))).snapshot == (lv if ours else None)
+
+
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "lent", "boot", "ours"),
+    [
+        ({}, {}, samples.BOOT, True),
+        ({"inode": 1}, {}, samples.BOOT, True),  # our label in it goes before its inode
+        ({"pv_uuid": samples.OTHER_UUID}, {}, samples.BOOT, False),
+        ({"pv_uuid": ""}, {}, samples.BOOT, True),
+        ({"pv_uuid": "", "inode": 1}, {}, samples.BOOT, False),
+        ({"pv_uuid": "", "device": 1}, {}, samples.BOOT, False),
+        ({"pv_uuid": "", "device": 1}, {}, EARLIER_BOOT, True),  # device numbers hold for one boot only
+        ({"pv_uuid": "", "inode": 1}, {}, EARLIER_BOOT, False),
+        ({"is_regular": False}, {}, samples.BOOT, False),
+        ({"pv_uuid": "", "is_empty_private": True}, {"inode": None, "device": None}, samples.BOOT, True),
+        ({"pv_uuid": "", "is_empty_private": False}, {"inode": None, "device": None}, samples.BOOT, False),
+    ],
+)
+def test_the_file_is_ours_by_label_or_inode(file: dict[str, Any], lent: dict[str, Any], boot: str, ours: bool) -> None:
+    here = replace(FILE_FACTS, **file)
+    record = samples.record(boot, lent_pv=samples.lent(**lent))
+
+    assert find(record.target, samples.facts(file=here), record).file == (here if ours else None)
+
+
+# --- the loop device --------------------------------------------------------------------------------------------------
+
+
+def test_the_same_loop_number_over_another_file_is_not_ours() -> None:
+    foreign = replace(LOOP, file_inode=1)
+
+    assert find(TARGET, samples.up_facts(loops=(foreign,))).loop is None
+
+
+def test_another_loop_number_over_our_file_is_ours() -> None:
+    moved = replace(LOOP, device="/dev/loop0")
+
+    assert find(TARGET, samples.up_facts(loops=(replace(LOOP, file_inode=1), moved))).loop == moved
+
+
+def test_the_loop_over_our_deleted_file_is_still_ours_in_the_same_boot() -> None:
+    deleted = replace(LOOP, file_path=f"{LOOP.file_path} (deleted)")
+    facts = samples.up_facts(file=None, loops=(deleted,))
+
+    assert find(TARGET, facts, samples.record()).loop == deleted
+    assert find(TARGET, facts, samples.record(EARLIER_BOOT)).loop is None
+
+
+def test_a_loop_over_the_same_inode_of_another_filesystem_is_not_ours() -> None:
+    assert find(TARGET, samples.up_facts(loops=(replace(LOOP, file_device=1),))).loop is None
+
+
+# --- the PV -----------------------------------------------------------------------------------------------------------
+
+
+def test_our_pv_is_found_in_no_group_and_while_it_is_missing() -> None:
+    orphan = samples.lent_pv(vg="")
+    missing = samples.lent_pv(device="[unknown]", missing=True)
+
+    alone = find(TARGET, samples.facts(orphan_pvs=(orphan,)))
+    lost = find(TARGET, samples.facts(samples.vg(pvs=(DISK, missing))))
+
+    assert (alone.pv, alone.is_member) == (orphan, False)
+    assert (lost.pv, lost.is_member) == (missing, True)
+
+
+def test_a_pv_lent_by_another_profile_is_neither_ours_nor_the_groups_own() -> None:
+    other = samples.lent_pv(uuid="lvmsnp-9999-aaaa-bbbb-cccc-dddd-eeeeee")
+    group = samples.vg(pvs=(DISK, other))
+
+    assert find(TARGET, samples.facts(group)).pv is None
+    assert own_pvs(group) == (DISK,)
+
+
+# --- mount and directory ----------------------------------------------------------------------------------------------
+
+
+def test_only_the_top_mount_of_the_snapshots_own_device_is_ours() -> None:
+    ours, foreign = samples.mounted(), samples.mounted(device_number="8:1")
+
+    def is_mounted(*mounts: Any) -> bool:
+        return find(TARGET, samples.up_facts(mounts=mounts)).is_mounted
+
+    assert is_mounted(ours)
+    assert is_mounted(foreign, ours)
+    assert not is_mounted(ours, foreign)
+    assert not is_mounted(samples.mounted("/elsewhere"))
+    assert not find(TARGET, samples.up_facts(samples.vg(), mounts=(ours,))).is_mounted
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [("empty", True), ("mounted", True), ("absent", False), ("not empty", False), ("symlink", False)],
+)
+def test_a_directory_is_taken_back_only_while_nothing_else_is_in_it(kind: str, found: bool) -> None:
+    facts = samples.facts(mountpoint=MountpointFacts(kind, samples.MOUNTPOINT, ""))
+
+    assert find(TARGET, facts).has_directory is found
+
+
+def test_a_directory_that_the_profile_keeps_is_not_taken_back() -> None:
+    assert TARGET.mount is not None
+    kept = samples.target(mount=replace(TARGET.mount, make_directory=False, remove_directory=False))
+
+    assert not find(kept, samples.up_facts()).has_directory
+
+
+# --- what a killed command left ---------------------------------------------------------------------------------------
+
+
+def found_devices(*devices: Any, lvs: tuple[Any, ...] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    found = find(TARGET, samples.facts(samples.vg(*lvs), dm_devices=devices))
+    return found.suspended, found.leftovers
+
+
+def test_a_suspended_origin_is_told_by_its_uuid_whichever_layer() -> None:
+    devices = [
+        samples.dm("vg0-system", ORIGIN_DM, suspended=True),
+        samples.dm("vg0-system-real", f"{ORIGIN_DM}-real", suspended=True),
+        samples.dm("vg0-other", dm_uuid(VG_UUID, samples.OTHER_UUID), suspended=True),
+    ]
+
+    assert found_devices(*devices, lvs=(samples.snapshot_lv(),))[0] == ("vg0-system", "vg0-system-real")
+
+
+def test_devices_that_lvm_no_longer_knows_are_leftovers() -> None:
+    name = "vg0-system--lvmsnap--nightly"
+    left = [samples.dm(name, SNAPSHOT_DM), samples.dm(f"{name}-cow", f"{SNAPSHOT_DM}-cow")]
+    real = samples.dm("vg0-system-real", f"{ORIGIN_DM}-real")
+
+    assert found_devices(*left, real)[1] == (name, f"{name}-cow", "vg0-system-real")
+
+
+def test_devices_of_a_snapshot_that_lvm_knows_are_no_leftovers() -> None:
+    name = "vg0-system--lvmsnap--nightly"
+    devices = [samples.dm(name, SNAPSHOT_DM), samples.dm("vg0-system-real", f"{ORIGIN_DM}-real")]
+
+    assert found_devices(*devices, lvs=(samples.snapshot_lv(),))[1] == ()
+    assert found_devices(*devices, lvs=(samples.snapshot_lv(tags=()),))[1] == ()
+
+
+def test_an_origins_real_device_is_no_leftover_while_it_has_another_snapshot() -> None:
+    real = samples.dm("vg0-system-real", f"{ORIGIN_DM}-real")
+
+    assert found_devices(real, lvs=(samples.lv("foreign", origin="system"),))[1] == ()
+
+
+def test_a_device_of_our_name_that_lvm_did_not_make_is_no_leftover() -> None:
+    assert found_devices(samples.dm("vg0-system--lvmsnap--nightly", "CRYPT-LUKS2-x"))[1] == ()
+
+
+def test_the_lent_pv_of_the_samples_is_recognised_by_its_uuid() -> None:
+    assert samples.lent_pv().uuid == PV_UUID
+    assert find(samples.target(lent_pv=None), samples.up_facts()).pv is None
+
+
+def test_facts_are_not_changed_by_looking_at_them() -> None:
+    before: Facts = samples.up_facts()
+
+    find(TARGET, before)
+
+    assert before == samples.up_facts()

@@ -1,0 +1,95 @@
+"""What the system's own marks tell where the record is lost."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from lvmsnap import marks, status
+from lvmsnap.status import State
+from tests import samples
+from tests.samples import DISK, FILE, FILE_FACTS, LOOP, PV_UUID
+
+
+def test_a_pv_uuid_has_lvms_form_and_tells_the_profile() -> None:
+    uuid = marks.pv_uuid("nightly", "0123456789abcdef012345")
+
+    assert re.fullmatch(r"lvmsnp-[0-9a-f]{4}(-[0-9a-f]{4}){4}-[0-9a-f]{6}", uuid)
+    assert uuid == "lvmsnp-2a3b-0123-4567-89ab-cdef-012345"
+    assert uuid.startswith(marks.pv_uuid_prefix("nightly"))
+    assert not uuid.startswith(marks.pv_uuid_prefix("weekly"))
+
+
+def test_tagged_names_are_those_of_our_tags_alone() -> None:
+    lvs = (samples.lv("a", tags=("lvmsnap.b", "x")), samples.lv("b", tags=("lvmsnap.a", "lvmsnapper")))
+
+    assert marks.tagged_names(samples.facts(samples.vg(*lvs))) == ("a", "b")
+
+
+def test_a_clean_system_tells_of_nothing() -> None:
+    assert marks.target_from_marks("nightly", samples.with_file(), samples.facts()) is None
+    assert marks.tagged_names(samples.facts()) == ()
+
+
+def test_everything_that_is_up_is_known_again_without_record_and_profile() -> None:
+    target = marks.target_from_marks("nightly", None, samples.up_facts())
+
+    assert target is not None
+    assert (target.vg, target.vg_uuid, target.origin, target.snapshot) == (
+        *("vg0", samples.VG_UUID, "system", samples.SNAPSHOT),
+    )
+    assert target.lent_pv is not None
+    assert (target.lent_pv.path, target.lent_pv.pv_uuid, target.lent_pv.inode) == (FILE, PV_UUID, FILE_FACTS.inode)
+    assert target.mount is not None
+    assert target.mount.mountpoint == samples.MOUNTPOINT
+    assert target.mount.remove_directory
+    assert status.of_target(target, samples.up_facts(), None).state is State.UP
+
+
+def test_a_loop_over_a_deleted_file_still_tells_its_path() -> None:
+    facts = samples.up_facts(loops=(replace(LOOP, file_path=f"{FILE} (deleted)"),))
+
+    target = marks.target_from_marks("nightly", None, facts)
+
+    assert target is not None
+    assert target.lent_pv is not None
+    assert target.lent_pv.path == FILE
+
+
+def test_where_the_lent_pv_is_missing_the_profile_tells_the_path_of_its_file() -> None:
+    group = samples.vg(pvs=(DISK, samples.lent_pv(device="[unknown]", missing=True)))
+
+    target = marks.target_from_marks("nightly", samples.with_file(), samples.facts(group))
+
+    assert target is not None
+    assert target.lent_pv is not None
+    assert (target.lent_pv.path, target.lent_pv.inode) == (FILE, 0)
+    assert target.snapshot == samples.SNAPSHOT
+
+
+def test_a_mountpoint_that_lvmsnap_cannot_have_made_is_left_there() -> None:
+    facts = samples.up_facts(mounts=(samples.mounted("/media/snapshot"),))
+
+    target = marks.target_from_marks("nightly", None, facts)
+
+    assert target is not None
+    assert target.mount is not None
+    assert target.mount.mountpoint == "/media/snapshot"
+    assert not target.mount.remove_directory
+
+
+def test_another_profiles_pv_and_snapshot_are_not_taken_for_ours() -> None:
+    facts = samples.up_facts()
+
+    assert marks.target_from_marks("weekly", None, facts) is None
+    assert marks.target_from_marks("night", None, facts) is None
+
+
+def test_a_lent_pv_that_no_profile_claims_gets_a_target_of_its_own() -> None:
+    facts = samples.up_facts()
+
+    assert marks.unclaimed_targets(facts, {PV_UUID}) == ()
+    (target,) = marks.unclaimed_targets(facts, set())
+    assert target.lent_pv is not None
+    assert target.lent_pv.pv_uuid == PV_UUID
+    assert target.vg == "vg0"

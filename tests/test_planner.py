@@ -1,0 +1,222 @@
+"""Plans as golden files: what a profile on a system becomes, command for command.
+
+`LVMSNAP_WRITE_GOLDEN=1 pytest tests/test_planner.py` writes them anew; look at the diff before it is committed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from lvmsnap import offline, planner, render
+from lvmsnap.model import GIB, MIB, Direction, Plan, Profile, Thing
+from lvmsnap.system import Facts, MountpointFacts
+from tests import samples
+from tests.samples import DIRECTORY, PV_UUID, TARGET
+
+GOLDEN = Path(__file__).parent / "golden"
+XFS = {"origin_filesystem": "xfs"}
+MOUNTPOINT_THERE = {"mountpoint": MountpointFacts("empty", "/media/snap", "")}
+
+
+def plain(volume: str, more: str = "") -> Profile:
+    return samples.profile(f"volumes:\n  - origin: vg0/system\n    {volume}\n{more}")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A profile on a system."""
+
+    profile: Profile
+    facts: Facts
+
+
+CASES = {
+    "plain": Case(samples.profile(), samples.facts()),
+    "backing-file": Case(samples.with_file(), samples.facts(samples.vg(free_extents=0))),
+    "xfs": Case(samples.with_file(), samples.facts(**XFS)),
+    "lent-and-free-space": Case(samples.with_file("size: 33MiB"), samples.facts()),
+    "zero-fill": Case(samples.with_file("allocation: zero-fill"), samples.facts()),
+    "given-loop-device": Case(samples.with_file("loop_device: /dev/loop5"), samples.facts()),
+    "chunk-size": Case(plain("chunk_size: 64KiB"), samples.facts()),
+    "no-mountpoint": Case(plain("mountpoint: null"), samples.facts()),
+    "mountpoint-there": Case(plain("mountpoint: /media/snap"), samples.facts(**MOUNTPOINT_THERE)),
+    "mountpoint-there-removed": Case(
+        plain("mountpoint: /media/snap", "remove_mountpoint: true\n"), samples.facts(**MOUNTPOINT_THERE)
+    ),
+    "mount-options": Case(plain("mount_options: [noexec, nodev]"), samples.facts()),
+    "4k-disks": Case(samples.with_file(), samples.facts(pv_logical_block_bytes=4096)),
+    "no-direct-io": Case(samples.with_file(), samples.facts(directory=replace(DIRECTORY, logical_block_bytes=4096))),
+    "devices-file": Case(samples.with_file(), samples.facts(devices_file="/etc/lvm/devices/system.devices")),
+    "odd-names": Case(
+        samples.profile(
+            "volumes:\n  - origin: a-b+c/sys.tem_1\n    snapshot: x--y\n"
+            + '    mountpoint: "/media/it\'s $HOME; a \\"snap\\"/ä"\n    size: 64MiB\n'
+            + "backing_file:\n  path: /srv/-rf *\n",
+            name="odd_na-me",
+        ),
+        samples.facts(samples.vg(name="a-b+c", lvs=(samples.lv("sys.tem_1", vg="a-b+c", origin=""),))),
+    ),
+}
+
+
+def made(case: Case) -> Plan:
+    return planner.plan_up(case.profile, case.facts, PV_UUID)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_plan_is_as_it_is_written_down(name: str) -> None:
+    plan = made(CASES[name])
+    path = GOLDEN / f"{name}.json"
+    data = json.loads(render.to_json(plan))
+    # Checks have a test of their own, and are no part of what is done.
+    del data["checks"]
+
+    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    if os.environ.get("LVMSNAP_WRITE_GOLDEN"):
+        path.write_text(text)
+
+    assert text.splitlines() == path.read_text().splitlines()
+
+
+def test_every_golden_file_has_its_case() -> None:
+    assert sorted(path.stem for path in GOLDEN.glob("*.json")) == sorted(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_way_down_undoes_what_the_way_up_does(name: str) -> None:
+    for action in made(CASES[name]).actions:
+        assert action.undo or action.thing is Thing.SPACE, action.summary
+        assert action.summary
+        assert action.condition
+
+
+# --- what `up` decides ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.profile.backing_file])
+def test_the_file_has_the_lent_extents_and_one_mebibyte_more(name: str) -> None:
+    target = made(CASES[name]).target
+
+    assert target is not None
+    assert target.lent_pv is not None
+    if name != "lent-and-free-space":
+        assert target.lent_pv.size_bytes == MIB + target.extents * target.extent_size_bytes
+
+
+def test_a_file_that_is_too_small_takes_the_groups_own_disks_to_help() -> None:
+    target = made(CASES["lent-and-free-space"]).target
+
+    assert target is not None
+    assert target.lent_pv is not None
+    assert (target.lent_pv.size_bytes, target.extents) == (33 * MIB, 16)
+    assert target.lent_pv.allocate_on == ("/dev/sda2",)
+
+
+def test_without_group_or_origin_nothing_is_decided_and_the_checks_say_why() -> None:
+    for facts in (samples.facts(samples.vg(name="other")), samples.facts(samples.vg(lvs=()))):
+        plan = planner.plan_up(samples.profile(), facts, PV_UUID)
+
+        assert (plan.target, plan.actions) == (None, ())
+        assert not all(check.passed for check in plan.checks)
+
+
+@pytest.mark.parametrize(
+    ("there", "bound", "chosen"),
+    [
+        (range(8), (), "/dev/loop7"),
+        (range(8), (7, 6), "/dev/loop5"),
+        (range(8), range(8), "/dev/loop8"),
+        ((), (), "/dev/loop0"),
+        ((0, 100), (100,), "/dev/loop0"),
+    ],
+)
+def test_the_highest_free_loop_device_is_chosen(there: range, bound: range, chosen: str) -> None:
+    loops = tuple(replace(samples.LOOP, device=f"/dev/loop{number}") for number in bound)
+    facts = samples.facts(loop_numbers=tuple(there), loops=loops)
+
+    assert planner.choose_loop_device(samples.with_file().backing_file, facts) == chosen
+
+
+def test_a_given_loop_device_is_taken_as_it_is() -> None:
+    backing = samples.with_file("loop_device: /dev/loop2").backing_file
+
+    assert planner.choose_loop_device(backing, samples.facts()) == "/dev/loop2"
+    assert planner.choose_loop_device(None, samples.facts()) == ""
+
+
+# --- down -------------------------------------------------------------------------------------------------------------
+
+
+def things(plan: Plan) -> list[Thing]:
+    return [action.thing for action in plan.actions]
+
+
+def test_down_takes_what_stands_in_the_opposite_order() -> None:
+    plan = planner.plan_down(TARGET, samples.up_facts(), samples.record())
+
+    assert plan.direction is Direction.DOWN
+    assert things(plan) == [
+        *(Thing.MOUNT, Thing.DIRECTORY, Thing.SNAPSHOT),
+        *(Thing.VG_MEMBER, Thing.PV, Thing.LOOP, Thing.FILE),
+    ]
+
+
+def test_down_leaves_alone_what_is_not_ours() -> None:
+    foreign = samples.vg(samples.snapshot_lv(tags=()), pvs=(samples.DISK,))
+    facts = samples.up_facts(foreign, file=replace(samples.FILE_FACTS, pv_uuid=samples.OTHER_UUID), loops=())
+
+    assert things(planner.plan_down(TARGET, facts, samples.record())) == [Thing.DIRECTORY]
+    assert planner.plan_down(TARGET, samples.facts(), samples.record()).actions == ()
+
+
+def test_a_missing_lent_pv_is_taken_out_without_force() -> None:
+    group = samples.vg(pvs=(samples.DISK, samples.lent_pv(device="[unknown]", missing=True)))
+
+    plan = planner.plan_down(TARGET, samples.facts(group), samples.record())
+
+    assert [action.undo for action in plan.actions] == [
+        (("vgreduce", "--removemissing", "vg0"), ("vgchange", "--activate", "ay", "vg0"))
+    ]
+
+
+def test_a_suspended_origin_goes_on_by_lvm_where_it_has_a_snapshot_else_by_hand() -> None:
+    suspended = samples.dm(
+        "vg0-system", f"LVM-{samples.VG_UUID}{samples.ORIGIN_UUID}".replace("-", "")[3:], suspended=True
+    )
+    suspended = replace(suspended, uuid="LVM-" + suspended.uuid)
+
+    with_snapshot = planner.plan_down(TARGET, samples.up_facts(dm_devices=(suspended,)), None)
+    without = planner.plan_down(TARGET, samples.facts(dm_devices=(suspended,)), None)
+
+    (by_lvm,) = [a.undo for a in with_snapshot.actions if a.thing is Thing.SUSPENDED_ORIGIN]
+    assert by_lvm == (("lvchange", "--refresh", "vg0/system"),)
+    assert without.actions[0].undo == (("dmsetup", "clear", "vg0-system"), ("dmsetup", "resume", "vg0-system"))
+
+
+# --- offline ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_offline_plan_has_the_same_steps_as_one_on_a_clean_system(name: str) -> None:
+    case = CASES[name]
+
+    plan = offline.plan(case.profile)
+
+    assert plan.target is not None
+    # Only the assumed system differs: its mountpoint is absent, so it is made and removed.
+    expected = {Thing.DIRECTORY} if case.profile.volume.mountpoint else set()
+    assert set(things(plan)) == set(things(made(case))) | expected
+    assert plan.checks == ()
+    assert plan.facts[0][0] == "assumed"
+
+
+def test_an_offline_plan_assumes_an_origin_of_100_gib() -> None:
+    plan = offline.plan(plain("size: 20%ORIGIN"))
+
+    assert plan.target is not None
+    assert plan.target.extents * plan.target.extent_size_bytes == 20 * GIB
