@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lvmsnap import device_mapper, kernel, lvm_config, lvm_report
 from lvmsnap.model import Profile, Target
+from lvmsnap.record import RUN_DIR
 from lvmsnap.runner import Runner, environment
 from lvmsnap.system import SECTOR_BYTES, DirectoryFacts, Facts, FileFacts, LogicalVolume, Mount, MountpointFacts
 
@@ -231,7 +232,9 @@ def _kind(path: str) -> str:
         with os.scandir(path) as entries:
             return "not empty" if next(entries, None) else "empty"
     except FileNotFoundError:
-        return "absent" if os.path.isdir(os.path.dirname(path)) else "no parent"
+        parent = os.path.dirname(path)
+        # After a boot RUN_DIR is absent until the first change takes its lock in it.
+        return "absent" if os.path.isdir(parent) or parent == RUN_DIR else "no parent"
     except NotADirectoryError:
         return "no parent"
     except OSError:

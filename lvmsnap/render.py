@@ -107,7 +107,10 @@ def export(lines: Iterable[Line], path: str, title: str) -> None:
             row for line in rows for part in fold(line, PICTURE_COLUMNS) for row in fold_command(part, PICTURE_COLUMNS)
         ]
     width = max((len(text(row)) for row in rows), default=80) + 1
-    console = Console(file=StringIO(), record=True, width=width, highlight=False, force_terminal=True)
+    # The height is given too: else rich takes 80 columns where TERM is dumb, and cuts off the rest.
+    console = Console(
+        file=StringIO(), record=True, width=width, height=25, highlight=False, force_terminal=True, no_color=False
+    )
     for row in rows:
         console.print(Text.assemble(*((part, style) for style, part in row)), soft_wrap=True)
     try:
