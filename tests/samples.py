@@ -51,8 +51,8 @@ ORIGIN = LogicalVolume(
     device_number="254:0",
     devices=("/dev/sda2",),
 )
-DISK = PhysicalVolume("/dev/sda2", DISK_UUID, "vg0", extents=5000, allocated_extents=4000, missing=False)
-GROUP = VolumeGroup("vg0", VG_UUID, EXTENT, 1000, 0, is_exported=False, is_shared=False, pvs=(DISK,), lvs=(ORIGIN,))
+DISK = PhysicalVolume("/dev/sda2", DISK_UUID, "vg0", extents=5000, allocated_extents=3000, missing=False)
+GROUP = VolumeGroup("vg0", VG_UUID, EXTENT, 2000, 0, is_exported=False, is_shared=False, pvs=(DISK,), lvs=(ORIGIN,))
 DIRECTORY = DirectoryFacts(
     exists=True,
     real_path="/srv/space",
@@ -150,7 +150,7 @@ def lent_pv(**fields: Any) -> PhysicalVolume:
 
 
 def vg(*lvs: LogicalVolume, **fields: Any) -> VolumeGroup:
-    """Make group vg0 with its origin and further LVs; 1000 extents of 4 MiB are free."""
+    """Make group vg0 with its origin and further LVs; 2000 extents of 4 MiB are free."""
     return replace(GROUP, **{"lvs": (ORIGIN, *lvs), **fields})
 
 

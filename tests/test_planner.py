@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from lvmsnap import offline, planner, render
+from lvmsnap.identify import dm_uuid
 from lvmsnap.model import GIB, MIB, Direction, Plan, Profile, Thing
 from lvmsnap.system import Facts, MountpointFacts
 from tests import samples
 from tests.samples import DIRECTORY, PV_UUID, TARGET
 
 GOLDEN = Path(__file__).parent / "golden"
-XFS = {"origin_filesystem": "xfs"}
-MOUNTPOINT_THERE = {"mountpoint": MountpointFacts("empty", "/media/snap", "")}
+THERE = MountpointFacts("empty", "/media/snap", "")
 
 
 def plain(volume: str, more: str = "") -> Profile:
@@ -38,15 +38,15 @@ class Case:
 CASES = {
     "plain": Case(samples.profile(), samples.facts()),
     "backing-file": Case(samples.with_file(), samples.facts(samples.vg(free_extents=0))),
-    "xfs": Case(samples.with_file(), samples.facts(**XFS)),
+    "xfs": Case(samples.with_file(), samples.facts(origin_filesystem="xfs")),
     "lent-and-free-space": Case(samples.with_file("size: 33MiB"), samples.facts()),
     "zero-fill": Case(samples.with_file("allocation: zero-fill"), samples.facts()),
     "given-loop-device": Case(samples.with_file("loop_device: /dev/loop5"), samples.facts()),
     "chunk-size": Case(plain("chunk_size: 64KiB"), samples.facts()),
     "no-mountpoint": Case(plain("mountpoint: null"), samples.facts()),
-    "mountpoint-there": Case(plain("mountpoint: /media/snap"), samples.facts(**MOUNTPOINT_THERE)),
+    "mountpoint-there": Case(plain("mountpoint: /media/snap"), samples.facts(mountpoint=THERE)),
     "mountpoint-there-removed": Case(
-        plain("mountpoint: /media/snap", "remove_mountpoint: true\n"), samples.facts(**MOUNTPOINT_THERE)
+        plain("mountpoint: /media/snap", "remove_mountpoint: true\n"), samples.facts(mountpoint=THERE)
     ),
     "mount-options": Case(plain("mount_options: [noexec, nodev]"), samples.facts()),
     "4k-disks": Case(samples.with_file(), samples.facts(pv_logical_block_bytes=4096)),
@@ -185,10 +185,7 @@ def test_a_missing_lent_pv_is_taken_out_without_force() -> None:
 
 
 def test_a_suspended_origin_goes_on_by_lvm_where_it_has_a_snapshot_else_by_hand() -> None:
-    suspended = samples.dm(
-        "vg0-system", f"LVM-{samples.VG_UUID}{samples.ORIGIN_UUID}".replace("-", "")[3:], suspended=True
-    )
-    suspended = replace(suspended, uuid="LVM-" + suspended.uuid)
+    suspended = samples.dm("vg0-system", dm_uuid(samples.VG_UUID, samples.ORIGIN_UUID), suspended=True)
 
     with_snapshot = planner.plan_down(TARGET, samples.up_facts(dm_devices=(suspended,)), None)
     without = planner.plan_down(TARGET, samples.facts(dm_devices=(suspended,)), None)

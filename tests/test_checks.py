@@ -1,0 +1,358 @@
+"""Every check passes on a good system, fails on a bad one, and says what is wrong and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from lvmsnap import checks, planner
+from lvmsnap.identify import dm_uuid
+from lvmsnap.model import GIB, Check, Profile
+from lvmsnap.system import Facts, Mount, MountpointFacts
+from tests import samples
+from tests.samples import DIRECTORY, FILE_FACTS, LOOP, ORIGIN_UUID, OTHER_UUID, PV_UUID, SNAPSHOT_UUID, VG_UUID
+
+
+def run(profile: Profile, facts: Facts) -> tuple[Check, ...]:
+    return planner.plan_up(profile, facts, PV_UUID).checks
+
+
+def failed(profile: Profile, facts: Facts) -> list[str]:
+    return [f"{check.title}: {check.found}" for check in run(profile, facts) if not check.passed]
+
+
+WITH_FILE = samples.with_file()
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A system with one thing wrong, the only check that refuses it, and words of its hint."""
+
+    facts: Facts
+    says: str
+    do: str
+    profile: Profile = WITH_FILE
+
+
+def group(*lvs: Any, **fields: Any) -> Facts:
+    return samples.facts(samples.vg(*lvs, **fields))
+
+
+def origin(**fields: Any) -> Facts:
+    return samples.facts(samples.vg(lvs=(samples.lv("system", uuid=ORIGIN_UUID, **fields),)))
+
+
+def directory(**fields: Any) -> Facts:
+    return samples.facts(directory=replace(DIRECTORY, **fields))
+
+
+def mountpoint(kind: str, real_path: str = samples.MOUNTPOINT, claimed_by: str = "") -> Facts:
+    return samples.facts(mountpoint=MountpointFacts(kind, real_path, claimed_by))
+
+
+def beneath(uuid: str) -> Facts:
+    """The backing file's directory lies on a device-mapper device with this UUID."""
+    return samples.facts(
+        directory=replace(DIRECTORY, block_devices=("254:9",)), dm_devices=(samples.dm("vg0-below", uuid),)
+    )
+
+
+AT = samples.MOUNTPOINT
+SNAP = "system-lvmsnap-nightly"
+DM_SNAP = "vg0-system--lvmsnap--nightly"
+SUSPENDED = samples.dm("vg0-system", dm_uuid(VG_UUID, ORIGIN_UUID), suspended=True)
+FILTERED = samples.facts(lvm_filters=(("global_filter", ("a|^/dev/sd|", "r|.*|")),))
+ALLOWED = samples.with_file("allow_same_vg: true")
+
+BAD = {
+    "not root": Bad(samples.facts(is_root=False), "run by root: you are not root", "sudo"),
+    "a tool missing": Bad(
+        samples.facts(missing_tools=("losetup", "fallocate")),
+        "programs installed: losetup, fallocate missing",
+        "install mount or util-linux, util-linux",
+    ),
+    "no dm-snapshot": Bad(samples.facts(snapshot_target=False), "kernel has dm-snapshot: missing", "modprobe"),
+    "no loop driver": Bad(samples.facts(loop_driver=False), "kernel has loop devices: missing", "modprobe loop"),
+    "no such group": Bad(group(name="vg1"), "volume group vg0 exists: known are: vg1", "/etc/lvmsnap/nightly.yaml"),
+    "no group": Bad(replace(samples.GOOD, vgs=()), "volume group vg0 exists: there are none", "vgs --foreign"),
+    "group incomplete": Bad(group(missing_pv_count=1), "vg0 is whole: 1 PV missing", "lvmsnap recover"),
+    "group exported": Bad(group(is_exported=True), "vg0 is not exported: it is exported", "vgimport vg0"),
+    "group shared": Bad(group(is_shared=True), "vg0 is not shared: it is shared", "--lock-type none"),
+    "group locked": Bad(
+        samples.facts(vg_lock_holder="pid 7 (lvcreate)"), "vg0 is not locked: locked by pid 7 (lvcreate)", "wait"
+    ),
+    "no such origin": Bad(group(lvs=(samples.lv("other"),)), "origin vg0/system exists: vg0 has: other", "`origin`"),
+    "origin inactive": Bad(
+        origin(attr="-wi-------"), "vg0/system is active: it is inactive", "lvchange --activate y vg0/system"
+    ),
+    "origin a snapshot": Bad(
+        origin(attr="swi-a-s---"), "vg0/system can be snapshotted: it is a snapshot itself", "another origin"
+    ),
+    "origin a thin pool": Bad(
+        origin(attr="twi-aotz--"), "vg0/system can be snapshotted: it is a thin pool", "another origin"
+    ),
+    "origin merging": Bad(
+        origin(attr="Owi-aos---"), "vg0/system can be snapshotted: a snapshot is being merged into it", "another"
+    ),
+    "origin suspended": Bad(
+        samples.facts(dm_devices=(SUSPENDED,)), "vg0/system is not suspended: vg0-system suspended", "lvmsnap recover"
+    ),
+    "btrfs": Bad(
+        samples.facts(origin_filesystem="btrfs"),
+        "vg0/system's filesystem can be mounted beside it: btrfs: btrfs refuses two filesystems with one fsid, "
+        "and may mix them up",
+        "mountpoint: null",
+    ),
+    "no filesystem": Bad(
+        samples.facts(origin_filesystem=""),
+        "vg0/system's filesystem can be mounted beside it: no filesystem found: only ext2, ext3, ext4, xfs are known "
+        "to work",
+        "mountpoint: null",
+    ),
+    "name taken": Bad(
+        group(samples.snapshot_lv(tags=())),
+        f"name vg0/{SNAP} is free: vg0/{SNAP} exists and is not of this profile",
+        f"lvs -o+tags,origin vg0/{SNAP}",
+    ),
+    "device name taken": Bad(
+        samples.facts(dm_devices=(samples.dm(f"{DM_SNAP}-cow", "x"),)),
+        f"device name {DM_SNAP} is free: {DM_SNAP}-cow exists",
+        f"dmsetup info {DM_SNAP}",
+    ),
+    "no space": Bad(
+        group(free_extents=3),
+        "space for the snapshot: 64 MiB wanted, 12 MiB there",
+        "a `backing_file`",
+        samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
+    ),
+    "only lent space of another profile": Bad(
+        group(
+            free_extents=16, pvs=(replace(samples.DISK, allocated_extents=5000), samples.lent_pv(allocated_extents=0))
+        ),
+        "space for the snapshot: 64 MiB wanted, 0 B there",
+        "a `backing_file`",
+        samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
+    ),
+    "file and group too small": Bad(
+        group(free_extents=1),
+        "space for the snapshot: 64 MiB wanted, 36 MiB there",
+        "a larger `backing_file.size`",
+        samples.with_file("size: 33MiB"),
+    ),
+    "file too large": Bad(
+        samples.facts(),
+        "nobody else can allocate on the lent space: 64 MiB of the lent space stay unused",
+        "leave it out",
+        samples.with_file("size: 129MiB"),
+    ),
+    "file there": Bad(samples.facts(file=FILE_FACTS), "/srv/space/lent does not exist: something is there", "ls -l"),
+    "no directory": Bad(directory(exists=False), "directory /srv/space exists: it does not", "make it"),
+    "tmpfs": Bad(
+        directory(filesystem="tmpfs"), "filesystem of /srv/space can hold a backing file: tmpfs", "ext4 or xfs"
+    ),
+    "nfs": Bad(directory(filesystem="nfs4"), "filesystem of /srv/space can hold a backing file: nfs4", "network"),
+    "btrfs below": Bad(
+        directory(filesystem="btrfs"), "filesystem of /srv/space can hold a backing file: btrfs", "copy-on-write"
+    ),
+    "writable by others": Bad(
+        directory(is_private=False),
+        "directory /srv/space is root's alone: others can write there, or it is not root's",
+        "chmod go-w /srv/space",
+    ),
+    "disk too full": Bad(
+        directory(available_bytes=70 * 1024**2),
+        "room for the backing file: 65 MiB of 63 MiB (90 % of what is available)",
+        "smaller `size`",
+    ),
+    "file on its own origin": Bad(
+        beneath(dm_uuid(VG_UUID, ORIGIN_UUID)),
+        "/srv/space/lent does not lie on the origin: it lies on vg0-below",
+        "another disk",
+    ),
+    "file on its own origin, through -real": Bad(
+        beneath(f"{dm_uuid(VG_UUID, ORIGIN_UUID)}-real"),
+        "/srv/space/lent does not lie on the origin: it lies on vg0-below",
+        "another disk",
+        ALLOWED,
+    ),
+    "file in the same group": Bad(
+        beneath(dm_uuid(VG_UUID, OTHER_UUID)),
+        "/srv/space/lent does not lie in vg0: it lies on vg0-below",
+        "allow_same_vg",
+    ),
+    "loop device taken": Bad(
+        samples.facts(loops=(replace(LOOP, device="/dev/loop5", file_path="/x"),)),
+        "/dev/loop5 is free: bound to /x",
+        "loop_device: auto",
+        samples.with_file("loop_device: /dev/loop5"),
+    ),
+    "filtered": Bad(FILTERED, "LVM's global_filter takes loop devices: rejected by r|.*|", "global_filter = ["),
+    "mountpoint mounted": Bad(
+        mountpoint("mounted"), f"mountpoint {AT} is empty or absent: something is mounted there", f"findmnt {AT}"
+    ),
+    "mountpoint a symlink": Bad(
+        mountpoint("symlink"), f"mountpoint {AT} is empty or absent: it is a symlink", "the directory itself"
+    ),
+    "mountpoint a file": Bad(
+        mountpoint("no directory"), f"mountpoint {AT} is empty or absent: it is a file, not a directory", "another"
+    ),
+    "mountpoint not empty": Bad(
+        mountpoint("not empty"),
+        f"mountpoint {AT} is empty or absent: the directory is not empty, or cannot be read",
+        "empty it",
+    ),
+    "mountpoint without parent": Bad(
+        mountpoint("no parent"), f"mountpoint {AT} is empty or absent: its parent directory does not exist", "make it"
+    ),
+    "mountpoint behind a symlink": Bad(
+        mountpoint("absent", "/media/x"), f"no symlink leads to {AT}: it is /media/x", "write /media/x"
+    ),
+    "mountpoint in fstab": Bad(
+        mountpoint("empty", claimed_by="/etc/fstab"), f"nothing else mounts on {AT}: /etc/fstab does", "another"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_system_is_refused_by_the_one_check_that_is_meant(name: str) -> None:
+    case = BAD[name]
+
+    assert failed(case.profile, case.facts) == [case.says]
+    (check,) = (check for check in run(case.profile, case.facts) if not check.passed)
+    assert case.do in check.hint
+
+
+GOOD = {
+    "nothing special": (samples.profile(), samples.facts()),
+    "a backing file in a full group": (samples.with_file(), group(free_extents=0)),
+    "a device alone of btrfs": (
+        samples.profile("volumes: [{origin: vg0/system, mountpoint: null}]"),
+        samples.facts(origin_filesystem="btrfs"),
+    ),
+    "an existing empty mountpoint": (samples.profile(), mountpoint("empty")),
+    "another volume of the group beneath, as the profile allows": (ALLOWED, beneath(dm_uuid(VG_UUID, OTHER_UUID))),
+    "another group beneath": (samples.with_file(), beneath(dm_uuid(OTHER_UUID, SNAPSHOT_UUID))),
+    "a crypt device beneath": (samples.with_file(), beneath("CRYPT-LUKS2-" + "0" * 32)),
+    "another origin suspended": (
+        samples.profile(),
+        samples.facts(dm_devices=(samples.dm("vg0-other", dm_uuid(VG_UUID, OTHER_UUID), suspended=True),)),
+    ),
+    "a filter that takes loop devices": (
+        samples.with_file(),
+        samples.facts(lvm_filters=(("filter", ("a|^/dev/loop|", "r|.*|")),)),
+    ),
+    "another loop device taken": (samples.with_file("loop_device: /dev/loop5"), samples.facts(loops=(LOOP,))),
+    "a thin volume as origin": (samples.profile(), origin(attr="Vwi-aotz--")),
+    "exactly as much space as wanted": (
+        samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
+        group(free_extents=16),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_system_is_refused_by_no_check(name: str) -> None:
+    assert failed(*GOOD[name]) == []
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    bad = samples.facts(is_root=False, file=FILE_FACTS, mountpoint=MountpointFacts("symlink", AT, ""))
+
+    assert [line.partition(":")[0] for line in failed(samples.with_file(), bad)] == [
+        *("run by root", "/srv/space/lent does not exist", f"mountpoint {AT} is empty or absent")
+    ]
+
+
+def test_an_illegal_snapshot_name_is_refused_before_lvm_could_leave_it_half_made() -> None:
+    profile = samples.profile()
+    long = replace(profile, volume=replace(profile.volume, snapshot="x" * 121))
+
+    (line,) = failed(long, samples.facts())
+
+    assert "is too long: device-mapper's name" in line
+
+
+@pytest.mark.parametrize("name", [*BAD, *GOOD])
+def test_no_title_is_told_twice(name: str) -> None:
+    profile, facts = (BAD[name].profile, BAD[name].facts) if name in BAD else GOOD[name]
+
+    titles = [check.title for check in run(profile, facts)]
+
+    assert len(titles) == len(set(titles))
+
+
+def test_every_failing_check_of_the_table_is_one_of_a_kind() -> None:
+    """Every check there is has a system in the table that it refuses."""
+    every = {_kind(check) for case in BAD.values() for check in run(case.profile, case.facts)}
+    refusing = set(_refusing())
+
+    assert every - refusing == set()
+
+
+def _kind(check: Check) -> str:
+    return check.title.replace("/dev/loop5", "loop")
+
+
+def _refusing() -> Iterator[str]:
+    for case in BAD.values():
+        yield from (_kind(check) for check in run(case.profile, case.facts) if not check.passed)
+    yield f"name {SNAP} is legal"  # test_an_illegal_snapshot_name_...
+
+
+# --- the risk of a boot -----------------------------------------------------------------------------------------------
+
+ROOT = Mount("254:0", "/", "/", "ext4", "/dev/mapper/vg0-system")
+
+
+def boot_check(facts: Facts, profile: Profile | None = None) -> Check | None:
+    return next(
+        (c for c in run(profile or samples.with_file(), facts) if c.title.startswith("the boot survives")), None
+    )
+
+
+def test_lending_to_the_group_of_the_root_filesystem_is_refused_without_boot_recovery() -> None:
+    check = boot_check(samples.facts(mounts=(ROOT,)))
+
+    assert check is not None
+    assert not check.passed
+    assert "install-boot" in check.hint
+
+
+def test_it_is_allowed_with_boot_recovery_or_where_the_profile_takes_the_risk() -> None:
+    installed = boot_check(samples.facts(mounts=(ROOT,), boot_recovery=True))
+    risked = boot_check(samples.facts(mounts=(ROOT,)), samples.with_file("accept_boot_risk: true"))
+
+    assert installed is not None
+    assert (installed.passed, installed.warning) == (True, False)
+    assert risked is not None
+    assert (risked.passed, risked.warning) == (True, True)
+
+
+def test_another_volume_of_the_group_that_the_boot_needs_is_a_warning() -> None:
+    facts = samples.facts(samples.vg(samples.lv("home")), mounts=(replace(ROOT, device_number="254:7"),))
+
+    check = boot_check(facts)
+
+    assert check is not None
+    assert (check.passed, check.warning) == (True, True)
+
+
+def test_a_group_that_the_boot_does_not_need_is_not_spoken_of() -> None:
+    assert boot_check(samples.facts()) is None
+
+
+# --- programs ---------------------------------------------------------------------------------------------------------
+
+
+def test_only_the_programs_that_the_profile_needs_are_asked_for() -> None:
+    assert checks.tools(samples.profile("volumes: [{origin: vg0/system, mountpoint: null}]")) == ("lvm", "dmsetup")
+    assert {"fallocate", "losetup", "mount", "umount"} <= set(checks.tools(samples.with_file()))
+    assert "dd" in checks.tools(samples.with_file("allocation: zero-fill"))
+    assert "fallocate" not in checks.tools(samples.with_file("allocation: zero-fill"))
+
+
+def test_a_filesystem_of_a_terabyte_has_room() -> None:
+    assert failed(samples.with_file(), directory(available_bytes=1024 * GIB)) == []
