@@ -132,13 +132,21 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _picture(text: str) -> str:
+    if not text.endswith((".svg", ".html", ".txt")):
+        raise argparse.ArgumentTypeError(f"{text}: name a file that ends in .svg, .html or .txt")
+    return text
+
+
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME")
     _add_boot_risk(parser)
     parser.add_argument("--down", action="store_true", help="plan down instead of up")
     parser.add_argument("--offline", action="store_true", help="assume a clean system: needs neither root nor LVM")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--export", metavar="FILE", help="write it as a picture, page or text: FILE.svg, .html, .txt")
+    parser.add_argument(
+        "--export", metavar="FILE", type=_picture, help="write it as a picture, page or text: FILE.svg, .html, .txt"
+    )
 
 
 def _add_up(parser: argparse.ArgumentParser) -> None:
