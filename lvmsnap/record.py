@@ -21,20 +21,37 @@ RUN_DIR = "/run/lvmsnap"
 FORMAT = 1
 
 
+class RecordError(LvmsnapError):
+    """The record cannot be read, or not be kept."""
+
+
 def record_path(name: str, directory: str = STATE_DIR) -> Path:
     """Return where the record of profile `name` is kept."""
     return Path(directory) / f"{name}.json"
 
 
 def write(record: Record, directory: str = STATE_DIR) -> None:
-    """Write the record whole and durably: a new file, synced, then renamed over the old one (rename(2))."""
+    """Write the record whole and durably: a new file, synced, then renamed over the old one (rename(2)).
+
+    Raises RecordError where that fails; the old one is there then.
+    """
     path = record_path(record.target.name, directory)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_suffix(".json.new")
     text = json.dumps({"format": FORMAT, **asdict(record)}, default=_enum_value, indent=1)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_durably(path, text + "\n")
+    except OSError as error:
+        raise RecordError(
+            f"the record cannot be written: {path}: {error.strerror}",
+            hint=f"lvmsnap changes nothing that it has not written down: make room in {directory}",
+        ) from error
+
+
+def _write_durably(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".json.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text + "\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(path)
@@ -42,7 +59,7 @@ def write(record: Record, directory: str = STATE_DIR) -> None:
 
 
 def read(name: str, directory: str = STATE_DIR) -> Record | None:
-    """Return the record of profile `name`, None where there is none. Raises LvmsnapError where it is unreadable."""
+    """Return the record of profile `name`, None where there is none. Raises RecordError where it is unreadable."""
     path = record_path(name, directory)
     try:
         data = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
@@ -52,7 +69,7 @@ def read(name: str, directory: str = STATE_DIR) -> Record | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LvmsnapError(
+        raise RecordError(
             f"the record cannot be read: {path}: {error}",
             hint=f"move it away (mv {path} {path}.broken); `lvmsnap down {name}` then goes by LVM's own marks",
         ) from error
@@ -78,8 +95,7 @@ def lock(wait_seconds: float, announce: Callable[[str], None], directory: str = 
 
     Raises RefusedError where it is still held after `wait_seconds`.
     """
-    Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
-    descriptor = os.open(Path(directory) / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = _open_lock(Path(directory) / "lock")
     try:
         _wait_for(descriptor, wait_seconds, announce)
         os.ftruncate(descriptor, 0)
@@ -87,6 +103,15 @@ def lock(wait_seconds: float, announce: Callable[[str], None], directory: str = 
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        hint = "lvmsnap changes nothing without it; see what stands there"
+        raise RecordError(f"the lock cannot be opened: {path}: {error.strerror}", hint=hint) from error
 
 
 def _wait_for(descriptor: int, wait_seconds: float, announce: Callable[[str], None]) -> None:

@@ -1,0 +1,267 @@
+"""The record is durable and refuses what it cannot understand; the lock lets one change happen at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lvmsnap import record
+from lvmsnap.errors import LvmsnapError, RefusedError
+from lvmsnap.model import Record
+from tests import samples
+
+ROOT = Path(__file__).parent.parent
+# A process of its own that holds the lock until its stdin ends; it says "held" once it has it.
+HOLD = """\
+import sys
+from lvmsnap import record
+with record.lock(0, print, sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        samples.record(),
+        samples.record(lent_pv=None, mount=None),
+        samples.record(
+            chunk_size_bytes=65536, lent_pv=samples.lent(inode=None, device=None, allocate_on=("/dev/sda",))
+        ),
+        samples.record(lent_pv=samples.lent(path="/srv/\udcff \n'")),
+    ],
+    ids=["whole", "bare", "before the file", "odd file name"],
+)
+def test_a_record_is_read_as_it_was_written(tmp_path: Path, written: Record) -> None:
+    record.write(written, str(tmp_path))
+
+    assert record.read("nightly", str(tmp_path)) == written
+    assert record.names(str(tmp_path)) == ("nightly",)
+
+
+def test_a_record_is_roots_alone(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+
+    record.write(samples.record(), str(directory))
+
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert (directory / "nightly.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_record_is_synced_before_it_is_in_place_and_its_directory_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        content = "whole" if os.path.isfile(path) and json.loads(Path(path).read_text()) else ""
+        done.append(f"sync {os.path.relpath(path, tmp_path)} {content}".strip())
+
+    def rename(self: Path, target: Path) -> None:
+        done.append(f"rename {self.name} {target.name}")
+        os.rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "rename", rename)
+
+    record.write(samples.record(), str(tmp_path))
+
+    assert done == ["sync nightly.json.new whole", "rename nightly.json.new nightly.json", "sync ."]
+
+
+def test_a_record_that_could_not_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record.write(samples.record(), str(tmp_path))
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(LvmsnapError, match=r"the record cannot be written: .*: No space left on device"):
+        record.write(samples.record(snapshot="other"), str(tmp_path))
+
+    assert record.read("nightly", str(tmp_path)) == samples.record()
+    assert record.names(str(tmp_path)) == ("nightly",)
+
+
+def test_no_record_is_none(tmp_path: Path) -> None:
+    assert record.read("nightly", str(tmp_path)) is None
+    assert record.read("nightly", str(tmp_path / "none")) is None
+    assert record.names(str(tmp_path / "none")) == ()
+
+
+def _changed(**fields: Any) -> str:
+    data = json.loads(_text())
+    return json.dumps(data | fields)
+
+
+def _text() -> str:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as directory:
+        record.write(samples.record(), directory)
+        return record.record_path("nightly", directory).read_text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "null", "3", _text()[:200], _changed(format=2), _changed(target={}), _changed(target=None)),
+        *(_changed(more=1), '{"format": 1}', "\x00" * 100),
+    ],
+)
+def test_a_record_that_cannot_be_understood_is_told_with_a_way_out(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "nightly.json"
+    path.write_text(text)
+
+    with pytest.raises(LvmsnapError, match=f"the record cannot be read: {path}: .") as caught:
+        record.read("nightly", str(tmp_path))
+
+    assert f"mv {path} {path}.broken" in caught.value.hint
+    assert "lvmsnap down nightly" in caught.value.hint
+
+
+def test_a_record_of_another_version_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "nightly.json").write_text(_changed(format=2))
+
+    with pytest.raises(LvmsnapError, match="written by another version of lvmsnap"):
+        record.read("nightly", str(tmp_path))
+
+
+def test_removing_takes_the_record_and_what_an_interrupted_write_left(tmp_path: Path) -> None:
+    record.write(samples.record(), str(tmp_path))
+    (tmp_path / "nightly.json.new").write_text("half")
+
+    record.remove("nightly", str(tmp_path))
+    record.remove("nightly", str(tmp_path))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_write_is_no_record(tmp_path: Path) -> None:
+    (tmp_path / "nightly.json.new").write_text("half")
+
+    assert record.names(str(tmp_path)) == ()
+    assert record.read("nightly", str(tmp_path)) is None
+
+
+def test_writing_follows_no_symlink(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "nightly.json.new").symlink_to(victim)
+
+    with pytest.raises(LvmsnapError, match="Too many levels of symbolic links"):
+        record.write(samples.record(), str(tmp_path))
+
+    assert victim.read_text() == "precious"
+
+
+# --- the lock ---------------------------------------------------------------------------------------------------------
+
+
+class Holder:
+    """Another process that holds the lock."""
+
+    def __init__(self, directory: Path) -> None:
+        run = [sys.executable, "-c", HOLD, str(directory)]
+        self.process = subprocess.Popen(run, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "held\n"
+
+    def release(self) -> None:
+        self.process.communicate()
+
+
+def test_a_second_change_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
+    holder = Holder(tmp_path)
+    said: list[str] = []
+
+    with pytest.raises(RefusedError) as caught, record.lock(0.15, said.append, str(tmp_path)):
+        pytest.fail("both have the lock")
+    holder.release()
+
+    (refusal,) = caught.value.refusals
+    assert refusal.message == f"another lvmsnap is at work (pid {holder.process.pid}) and was so for 0.15 s"
+    assert "--wait" in refusal.hint
+    assert said == [f"waiting up to 0.15 s for another lvmsnap (pid {holder.process.pid})"]
+    assert caught.value.exit_code == 3
+
+
+def test_without_waiting_nothing_is_announced(tmp_path: Path) -> None:
+    holder = Holder(tmp_path)
+    said: list[str] = []
+
+    with pytest.raises(RefusedError), record.lock(0, said.append, str(tmp_path)):
+        pytest.fail("both have the lock")
+    holder.release()
+
+    assert said == []
+
+
+def test_the_lock_is_had_as_soon_as_it_is_free(tmp_path: Path) -> None:
+    holder = Holder(tmp_path)
+    threading.Timer(0.3, holder.release).start()
+    start = time.monotonic()
+
+    with record.lock(30, lambda _: None, str(tmp_path)):
+        waited = time.monotonic() - start
+
+    assert 0.2 < waited < 10
+
+
+def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+    holder = Holder(tmp_path)
+    holder.process.kill()
+    holder.process.communicate()
+
+    with record.lock(5, pytest.fail, str(tmp_path)):
+        pass
+
+
+def test_a_child_that_inherited_the_lock_keeps_it_after_its_parent(tmp_path: Path) -> None:
+    with record.lock(0, pytest.fail, str(tmp_path)) as descriptor:
+        child = subprocess.Popen(["sleep", "60"], pass_fds=(descriptor,))
+
+    with pytest.raises(RefusedError), record.lock(0, pytest.fail, str(tmp_path)):
+        pytest.fail("the child's lock is gone")
+    child.kill()
+    child.wait()
+    with record.lock(5, lambda _: None, str(tmp_path)):
+        pass
+
+
+def test_other_children_do_not_inherit_the_lock(tmp_path: Path) -> None:
+    with record.lock(0, pytest.fail, str(tmp_path)):
+        child = subprocess.Popen(["sleep", "60"])
+    try:
+        with record.lock(0, pytest.fail, str(tmp_path)):
+            pass
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_symlink_for_a_lock_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(LvmsnapError, match="the lock cannot be opened"), record.lock(0, pytest.fail, str(tmp_path)):
+        pass
+
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_sample_record_differs_from_another() -> None:
+    assert samples.record() != replace(samples.record(), time="")

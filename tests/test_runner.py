@@ -1,0 +1,231 @@
+"""How processes are started: environment, session, output, stalls, and signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from lvmsnap import runner
+from lvmsnap.errors import ToolError
+from lvmsnap.runner import Finished, Runner, Signals
+
+
+def python(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", code)
+
+
+def out(code: str) -> str:
+    finished = Runner().run(python(code))
+    assert finished.ok, finished.complaint
+    return finished.stdout.strip()
+
+
+# --- environment ------------------------------------------------------------------------------------------------------
+
+
+def test_a_child_gets_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/opt/mine")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.setenv("LANGUAGE", "de")
+    monkeypatch.setenv("DM_DISABLE_UDEV", "1")
+    monkeypatch.setenv("LD_PRELOAD", "")
+    monkeypatch.setenv("LVM_SYSTEM_DIR", "/etc/lvm2")
+    monkeypatch.setenv("HOME", "/nowhere")
+
+    assert runner.environment() == {
+        "PATH": f"/opt/mine:{runner.SYSTEM_PATH}",
+        "LC_ALL": "C",
+        "LVM_SUPPRESS_FD_WARNINGS": "1",
+        "LVM_SYSTEM_DIR": "/etc/lvm2",
+        "HOME": "/nowhere",
+    }
+    assert "LANGUAGE" not in out("import os; print(dict(os.environ))")
+
+
+def test_without_a_path_of_the_caller_there_is_still_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PATH")
+
+    assert runner.environment()["PATH"] == runner.SYSTEM_PATH
+    assert "/sbin" in runner.SYSTEM_PATH.split(":")
+
+
+def test_a_program_is_looked_for_on_the_path_that_it_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "fallocate"
+    own.write_text("#!/bin/sh\necho mine\n")
+    own.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert Runner().run(("fallocate",)).stdout == "mine\n"
+
+
+def test_a_child_has_no_stdin_and_a_session_of_its_own() -> None:
+    assert out("import sys; print(repr(sys.stdin.read()))") == "''"
+    assert out("import os; print(os.getsid(0) == os.getpid() == os.getpgrp())") == "True"
+
+
+def test_files_of_a_child_are_not_writable_by_others() -> None:
+    before = os.umask(0)
+    try:
+        assert out("import os; print(oct(os.umask(0)))") == "0o22"
+    finally:
+        os.umask(before)
+
+
+def test_a_child_inherits_the_lock_and_nothing_else(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock, (tmp_path / "other").open("w") as other:
+        os.set_inheritable(other.fileno(), True)
+        working = Runner()
+        working.lock_fd = lock.fileno()
+
+        listed = working.run(("sh", "-c", "readlink /proc/self/fd/*"))
+
+    assert f"{tmp_path}/lock" in listed.stdout
+    assert f"{tmp_path}/other" not in listed.stdout
+
+
+# --- how it ends ------------------------------------------------------------------------------------------------------
+
+
+def test_exit_status_output_and_time_are_told() -> None:
+    finished = Runner().run(("sh", "-c", "echo out; echo bad >&2; exit 5"))
+
+    assert (finished.ok, finished.returncode, finished.stdout, finished.stderr) == (False, 5, "out\n", "bad\n")
+    assert finished.complaint == "exit 5: bad"
+    assert 0 < finished.seconds < 30
+
+
+@pytest.mark.parametrize(
+    ("script", "complaint"),
+    [
+        ("exit 3", "exit 3"),
+        ("echo x; exit 1", "exit 1: x"),
+        ("kill -9 $$", "SIGKILL"),
+        ("echo y >&2; kill $$", "SIGTERM: y"),
+    ],
+)
+def test_a_failure_is_told_in_a_line(script: str, complaint: str) -> None:
+    assert Runner().run(("sh", "-c", script)).complaint == complaint
+
+
+def test_a_program_that_is_not_there_is_a_failed_command() -> None:
+    finished = Runner().run(("lvmsnap-no-such-program", "x"))
+
+    assert finished.returncode == 127
+    assert finished.complaint == "exit 127: lvmsnap-no-such-program: No such file or directory"
+
+
+def test_a_reading_command_that_fails_is_an_error_unless_its_status_is_accepted() -> None:
+    assert Runner().read(("sh", "-c", "exit 5"), accept=(0, 5)).returncode == 5
+    with pytest.raises(ToolError, match="cannot read the system: sh -c 'exit 5': exit 5") as caught:
+        Runner().read(("sh", "-c", "exit 5"))
+    assert "nothing was changed" in caught.value.hint
+
+
+def test_large_output_on_both_streams_is_read_whole() -> None:
+    code = "import sys; sys.stdout.write('o' * 3_000_000); sys.stderr.write('e' * 3_000_000)"
+
+    finished = Runner().run(python(code))
+
+    assert (len(finished.stdout), len(finished.stderr)) == (3_000_000, 3_000_000)
+
+
+def test_output_that_is_no_utf8_is_no_failure() -> None:
+    finished = Runner().run(("printf", r"\377\000\303"))
+
+    assert os.fsencode(finished.stdout) == b"\xff\x00\xc3"
+    assert Runner().run(("sh", "-c", r"printf '\377' >&2; exit 1")).complaint == "exit 1: \ufffd"
+
+
+def test_every_command_is_observed_once() -> None:
+    seen: list[Finished] = []
+
+    finished = Runner(observe=seen.append).run(("true",))
+    missing = Runner(observe=seen.append).run(("lvmsnap-no-such-program",))
+
+    assert seen == [finished, missing]
+
+
+def test_a_command_is_told_as_one_would_paste_it() -> None:
+    assert runner.shell_line(("rm", "--", "/a b/it's")) == """rm -- '/a b/it'"'"'s'"""
+
+
+# --- stalls and signals -----------------------------------------------------------------------------------------------
+
+
+def test_a_stall_is_told_and_the_command_left_to_finish(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "STALL_SECONDS", 0.1)
+    told: list[tuple[tuple[str, ...], float]] = []
+
+    finished = Runner(stalled=lambda argv, seconds: told.append((argv, seconds))).run(("sleep", "0.5"))
+
+    assert finished.ok
+    assert [argv for argv, _ in told][:2] == [("sleep", "0.5")] * 2
+    assert len(told) <= 4  # at 0.1, 0.2, 0.4: each after twice the time
+    assert told[0][1] >= 0.1
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that sleep, under the names of real ones."""
+    for name in ("dd", "fallocate", "lvcreate"):
+        (tmp_path / name).write_text("#!/bin/sh\necho started\nexec sleep ${1}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize("program", ["dd", "fallocate"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_what_only_fills_the_file(program: str, number: signal.Signals) -> None:
+    signals = Signals()
+    threading.Timer(0.3, os.kill, (os.getpid(), number)).start()
+
+    with signals:
+        finished = Runner(signals=signals).run((program, "30"))
+
+    assert finished.complaint.startswith("SIGTERM")
+    assert finished.seconds < 20
+    assert signals.name == number.name
+
+
+@pytest.mark.usefixtures("tools")
+def test_a_signal_lets_an_lvm_command_finish() -> None:
+    signals = Signals()
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    with signals:
+        finished = Runner(signals=signals).run(("lvcreate", "0.8"))
+
+    assert finished.ok
+    assert finished.seconds >= 0.8
+    assert signals.received == signal.SIGTERM
+
+
+def test_the_first_signal_counts_and_handlers_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    signals = Signals()
+
+    with signals:
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+
+    assert (signals.received, signals.name) == (signal.SIGHUP, "SIGHUP")
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+    assert Signals().name == ""
+
+
+def test_a_signal_that_nohup_had_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signals = Signals()
+    try:
+        with signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signals.received == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
