@@ -29,7 +29,7 @@ exit codes:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run lvmsnap and return its exit code."""
     try:
-        options = build_parser().parse_args(arguments)
+        options = parse(sys.argv[1:] if arguments is None else arguments)
         command: Callable[[argparse.Namespace], int] = options.command
         code = command(options)
         sys.stdout.flush()
@@ -44,6 +44,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 141
     except KeyboardInterrupt:
         return 130
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options; `argv` is what follows `--`, which only `run` takes, and must have."""
+    words = list(arguments)
+    ours, command = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
+    parser = build_parser()
+    options = parser.parse_args(ours)
+    wanted = options.command is commands.cmd_run
+    if wanted and not command:
+        parser.error("run needs a command: lvmsnap run NAME -- COMMAND [ARG...]")
+    if command and not wanted:
+        parser.error(f"only run takes a command after --: {' '.join(command)}")
+    options.argv = tuple(command)
+    return options
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -64,6 +79,12 @@ def build_parser() -> argparse.ArgumentParser:
         add("plan", commands.cmd_plan, "show what up (or down) would do: facts, checks, every command and its undo")
     )
     _add_up(add("up", commands.cmd_up, "bring a profile up: do what its plan shows"))
+    run = add(
+        "run", commands.cmd_run, "bring a profile up, run a command, take it down: lvmsnap run NAME -- COMMAND [ARG...]"
+    )
+    run.add_argument("name", metavar="NAME")
+    run.add_argument("--replace", action="store_true", help="if it is there already, take it down first")
+    _add_boot_risk(run)
     down = add("down", commands.cmd_down, "take a profile down: everything it made goes")
     which = down.add_mutually_exclusive_group(required=True)
     which.add_argument("name", metavar="NAME", nargs="?")

@@ -79,6 +79,16 @@ def cmd_up(options: argparse.Namespace) -> int:
     return 0
 
 
+def cmd_run(options: argparse.Namespace) -> int:
+    """`lvmsnap run`: exits as the command did; 124 where its snapshot was lost, 125 where it never started."""
+    from lvmsnap import run, session
+
+    accept = options.accept_boot_risk
+    loaded, text = session.load_for_change(options.name, options.profile_dir, accept_boot_risk=accept)
+    _require_root(f"lvmsnap run {loaded.name}")
+    return run.run(_session(options), loaded, text, options.argv, replace_old=options.replace)
+
+
 def cmd_down(options: argparse.Namespace) -> int:
     """`lvmsnap down`: nothing there is success too."""
     if options.all:

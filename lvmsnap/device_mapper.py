@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import struct
 from dataclasses import dataclass
 
-from lvmsnap.system import DmDevice
+from lvmsnap.system import SECTOR_BYTES, DmDevice, SnapshotStatus
 
 CONTROL = "/dev/mapper/control"
 
@@ -16,9 +17,12 @@ CONTROL = "/dev/mapper/control"
 HEADER = struct.Struct("=3I6iIQ128s129s7s")
 LIST_DEVICES = 0xC138FD02
 DEV_STATUS = 0xC138FD07
+TABLE_STATUS = 0xC138FD0C
 SUSPEND_FLAG = 1 << 1
 BUFFER_FULL_FLAG = 1 << 8
 LIST_ENTRY = struct.Struct("=QI")
+# struct dm_target_spec: sector_start, length, status, next, target_type[16]; its status text follows.
+TARGET_SPEC = struct.Struct("=QQiI16s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,36 @@ def devices() -> tuple[DmDevice, ...]:
         return tuple(device for name in _names(descriptor) if (device := _device(descriptor, name)))
     finally:
         os.close(descriptor)
+
+
+def snapshot_status(name: str) -> SnapshotStatus | None:
+    """Return how full the CoW space of the snapshot device `name` is; None where there is no such snapshot.
+
+    The kernel writes "USED/TOTAL METADATA" in sectors, or "Invalid", "Overflow" (Documentation: dm snapshot).
+    """
+    try:
+        descriptor = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        answer = _ask(descriptor, TABLE_STATUS, name, 1 << 12)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    spec = TARGET_SPEC.unpack_from(answer.raw, answer.data_start)
+    if spec[4].rstrip(b"\0") != b"snapshot":
+        return None
+    start = answer.data_start + TARGET_SPEC.size
+    return parse_snapshot_status(_string(answer.raw[start : answer.raw.index(b"\0", start)]))
+
+
+def parse_snapshot_status(text: str) -> SnapshotStatus:
+    """Make a SnapshotStatus of the kernel's status text."""
+    match = re.match(r"(\d+)/(\d+) ", text + " ")
+    if not match:
+        return SnapshotStatus(is_lost=True, used_bytes=0, total_bytes=0)
+    return SnapshotStatus(False, int(match[1]) * SECTOR_BYTES, int(match[2]) * SECTOR_BYTES)
 
 
 def _names(descriptor: int, buffer_bytes: int = 1 << 16) -> list[str]:

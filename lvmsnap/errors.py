@@ -98,3 +98,25 @@ class InterruptedBySignalError(LvmsnapError):
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+class SnapshotLostError(LvmsnapError):
+    """`run`'s command ended, but what it read does not count: the snapshot was lost while it ran."""
+
+    exit_code = 124
+
+
+class NotStartedError(LvmsnapError):
+    """`run` never started its command; the machine is as before. `refusals` are the checks that refused, if any."""
+
+    exit_code = 125
+
+    def __init__(self, message: str, *, hint: str = "", refusals: tuple[Refusal, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.refusals = refusals
+
+    @classmethod
+    def because(cls, error: LvmsnapError) -> NotStartedError:
+        """Return the error of a `run` whose `up` failed with `error`."""
+        refusals = error.refusals if isinstance(error, RefusedError) else ()
+        return cls(f"the command was not started: {error.message}", hint=error.hint, refusals=refusals)

@@ -52,6 +52,7 @@ def parse_mount(line: str) -> Mount:
         mountpoint=unescape_octal(fields[4]),
         filesystem=tail[0],
         source=unescape_octal(tail[1]),
+        mount_id=int(fields[0]),
     )
 
 

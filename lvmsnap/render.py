@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TextIO
 
-from lvmsnap.errors import LvmsnapError, ProfileError, RefusedError, ResidueError
+from lvmsnap.errors import LvmsnapError, NotStartedError, ProfileError, RefusedError, ResidueError
 from lvmsnap.model import Action, Check, Direction, Plan
 from lvmsnap.runner import shell_line
 from lvmsnap.sizes import human
@@ -254,7 +254,7 @@ def error_lines(error: LvmsnapError) -> Iterator[Line]:
             yield ((BAD, "error: "), (BOLD, f"{problem.place}: "), ("", problem.message))
             yield from _hint(problem.hint)
         return
-    if isinstance(error, RefusedError):
+    if isinstance(error, RefusedError) or (isinstance(error, NotStartedError) and error.refusals):
         yield ((BAD, "refused: "), ("", "nothing was changed"))
         for refusal in error.refusals:
             yield ((BAD, "  NO  "), ("", refusal.message))

@@ -49,13 +49,21 @@ def shell_line(argv: tuple[str, ...]) -> str:
 
 
 class Signals:
-    """Holds back INT, TERM and HUP while something is being changed; `received` is the first that came, or 0."""
+    """Holds back INT, TERM and HUP while something is being changed; `received` is the first that came, or 0.
+
+    It may be entered again while it is entered. `pass_on`, where it is set, is told of each signal at once.
+    """
 
     def __init__(self) -> None:
         self.received = 0
+        self.pass_on: Callable[[int], None] | None = None
+        self._depth = 0
         self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> Signals:
+        self._depth += 1
+        if self._depth > 1:
+            return self
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # A command started by nohup has HUP ignored, and wants it to stay so.
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -63,6 +71,9 @@ class Signals:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth:
+            return
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -73,6 +84,8 @@ class Signals:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.received = self.received or number
+        if self.pass_on is not None:
+            self.pass_on(number)
 
 
 class Runner:
@@ -141,6 +154,17 @@ class Runner:
                 if seconds >= next_stall:
                     self._stalled(argv, seconds)
                     next_stall += next_stall
+
+
+def start(argv: tuple[str, ...], variables: dict[str, str]) -> int:
+    """Start the user's own command in a process group of its own, with our environment and `variables`.
+
+    Its input, output and terminal are ours. Returns its pid; raises OSError where it cannot be started.
+    """
+    process = subprocess.Popen(argv, env={**os.environ, **variables}, process_group=0)
+    # It is waited for with waitpid, which can tell a stop from an end; Popen must not reap or complain.
+    process.returncode = 0
+    return process.pid
 
 
 def environment() -> dict[str, str]:

@@ -74,13 +74,14 @@ class VolumeGroup:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line of /proc/self/mountinfo (proc(5)), octal escapes undone."""
+    """One line of /proc/self/mountinfo (proc(5)), octal escapes undone; `mount_id` is of this one mount."""
 
     device_number: str
     root: str
     mountpoint: str
     filesystem: str
     source: str
+    mount_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,15 @@ class DmDevice:
     name: str
     uuid: str
     suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotStatus:
+    """What the kernel says of a snapshot's CoW space. `is_lost`: it overflowed, or lost a write."""
+
+    is_lost: bool
+    used_bytes: int
+    total_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

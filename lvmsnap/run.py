@@ -1,0 +1,133 @@
+"""`lvmsnap run`: up, the command, down, whatever happens; no good word for a command that read a dead snapshot."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+
+from lvmsnap import device_mapper, executor, kernel, record, session
+from lvmsnap.errors import LvmsnapError, NotStartedError, RefusedError, ResidueError, SnapshotLostError, StepError
+from lvmsnap.holders import holders
+from lvmsnap.model import Profile, Target
+from lvmsnap.names import dm_name
+from lvmsnap.session import Session
+from lvmsnap.supervise import supervise
+
+LOOK_SECONDS = 5.0
+STRAGGLER_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """What the command is given, as it stood when the command began: it must stand the same way when it ends."""
+
+    dm_name: str
+    dm_uuid: str
+    mountpoint: str
+    mount_id: int
+
+
+def run(working: Session, loaded: Profile, text: str, argv: tuple[str, ...], *, replace_old: bool) -> int:
+    """Bring the profile up, run the command, take the profile down; return run's exit code.
+
+    Raises NotStartedError where the command never ran, SnapshotLostError where what it read does not count,
+    ResidueError where something is left.
+    """
+    if shutil.which(argv[0]) is None:
+        raise NotStartedError(
+            f"{argv[0]}: no such program", hint="nothing was changed; give a program that is on the PATH"
+        )
+    with working.signals:
+        try:
+            target = session.up(working, loaded, text, replace_old=replace_old, if_down=False)
+        except (RefusedError, StepError) as error:
+            raise NotStartedError.because(error) from error
+        outcome = _run_command(working, target, argv)
+        _take_down(working, target, outcome)
+        if isinstance(outcome, LvmsnapError):
+            raise outcome
+        return outcome
+
+
+def _run_command(working: Session, target: Target, argv: tuple[str, ...]) -> int | LvmsnapError:
+    """Run the command over what stands; return its exit status, or the error that it is to end in."""
+    before = look(target)
+    told: list[str] = []
+
+    def watch() -> float:
+        lost = why_lost(before, target)
+        if lost and not told:
+            told.append(lost)
+            working.progress.note(f"the snapshot is lost while {argv[0]} runs: {lost}; do not trust its result")
+        return LOOK_SECONDS
+
+    try:
+        status = supervise(argv, variables(target), working.signals, watch)
+    except OSError as error:
+        return NotStartedError(f"{argv[0]}: {error.strerror}", hint="the snapshot was taken down again")
+    if lost := (told[0] if told else why_lost(before, target)):
+        return SnapshotLostError(
+            f"{argv[0]} exited {status}, but its snapshot was lost: {lost}",
+            hint="do not trust its result; give the profile a larger `size`, or run it when less is written",
+        )
+    if working.signals.received and not status:
+        return 128 + working.signals.received
+    return status
+
+
+def _take_down(working: Session, target: Target, outcome: int | LvmsnapError) -> None:
+    # The command had the signal. One that comes from here on would only be noted: all goes down anyway.
+    working.signals.received = 0
+    _wait_for_stragglers(working, target)
+    try:
+        with session.changing(working):
+            executor.bring_down(target, record.read(target.name), session.work(working))
+    except ResidueError as error:
+        if not isinstance(outcome, SnapshotLostError):
+            raise
+        # That the result is worthless is the worse news, and has its own exit code.
+        for line in (error.message, *error.residue):
+            working.progress.note(line)
+
+
+def _wait_for_stragglers(working: Session, target: Target) -> None:
+    """Wait, within bounds, for what the command left running in the snapshot; name it."""
+    mountpoint = target.mount.mountpoint if target.mount else ""
+    deadline = time.monotonic() + STRAGGLER_SECONDS
+    named: tuple[str, ...] = ()
+    while mountpoint and (busy := holders(mountpoint)) and time.monotonic() < deadline:
+        if busy != named:
+            named = busy
+            working.progress.note(f"the command ended, but {mountpoint} is still in use: {'; '.join(busy)}")
+        time.sleep(0.5)
+
+
+def variables(target: Target) -> dict[str, str]:
+    """Return what the command finds in its environment; the names with _1 are of the first volume."""
+    mountpoint = target.mount.mountpoint if target.mount else ""
+    device = f"/dev/{target.vg}/{target.snapshot}"
+    found = {"LVMSNAP_PROFILE": target.name, "LVMSNAP_MOUNTPOINT": mountpoint, "LVMSNAP_DEVICE": device}
+    return {**found, "LVMSNAP_MOUNTPOINT_1": mountpoint, "LVMSNAP_DEVICE_1": device}
+
+
+def look(target: Target) -> Stand:
+    """Return how the target stands now; reads the kernel alone."""
+    name = dm_name(target.vg, target.snapshot)
+    uuid = next((device.uuid for device in device_mapper.devices() if device.name == name), "")
+    mountpoint = target.mount.mountpoint if target.mount else ""
+    top = next((mount for mount in reversed(kernel.mounts()) if mountpoint and mount.mountpoint == mountpoint), None)
+    return Stand(name, uuid, mountpoint, top.mount_id if top else 0)
+
+
+def why_lost(before: Stand, target: Target) -> str:
+    """Say why what was read since `before` does not count, "" where it does."""
+    status = device_mapper.snapshot_status(before.dm_name)
+    now = look(target)
+    if status is None or now.dm_uuid != before.dm_uuid:
+        return "it was removed or replaced"
+    if status.is_lost:
+        return "it overflowed, or a write to it failed"
+    if now.mount_id != before.mount_id:
+        return f"{before.mountpoint} was unmounted or mounted over" if before.mountpoint else ""
+    return ""
