@@ -6,17 +6,19 @@ last made first. A failing undo holds back only what needs it gone.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from lvmsnap import device_mapper, kernel, planner, record, runner
-from lvmsnap.errors import InterruptedBySignalError, ResidueError, StepError
+from lvmsnap.errors import InterruptedBySignalError, ResidueError, StepError, ToolError
 from lvmsnap.facts import file_facts
-from lvmsnap.identify import find_vg, is_ours, leftover_devices
-from lvmsnap.model import Action, Plan, Record, Target, Thing
+from lvmsnap.identify import dm_uuid, find_vg, is_ours, leftover_devices
+from lvmsnap.model import Action, LentPV, Plan, Record, Target, Thing
 from lvmsnap.names import dm_name
+from lvmsnap.record import RecordError
 from lvmsnap.runner import Finished, Runner, Signals
 from lvmsnap.system import Facts
 
@@ -71,7 +73,7 @@ def bring_up(plan: Plan, written: Record, work: Work) -> None:
             work.progress.step(action, number, len(plan.actions))
             written = _do(action, written, work)
             _stop_on_signal(work)
-    except _Stopped as stopped:
+    except (_Stopped, RecordError) as stopped:
         _roll_back(written, str(stopped), work)
 
 
@@ -114,10 +116,8 @@ def not_standing(thing: Thing, target: Target) -> str:
     lent, mount = target.lent_pv, target.mount
     if thing is Thing.FILE and lent:
         return "" if lent.inode else f"{lent.path} is no new, empty file of root's"
-    if thing is Thing.SPACE and lent:
-        file = file_facts(lent.path)
-        whole = file is not None and file.size_bytes == lent.size_bytes <= file.allocated_bytes
-        return "" if whole else f"{lent.path} has not all of its {lent.size_bytes} bytes allocated"
+    if thing in (Thing.SPACE, Thing.PV) and lent:
+        return _content_missing(thing, lent)
     if thing is Thing.LOOP and lent:
         return "" if _is_looped(target) else f"no loop device is bound to {lent.path}"
     if thing is Thing.SNAPSHOT:
@@ -125,6 +125,15 @@ def not_standing(thing: Thing, target: Target) -> str:
     if thing is Thing.MOUNT and mount:
         return "" if _is_mounted(target) else f"{mount.mountpoint} does not show the snapshot"
     return ""
+
+
+def _content_missing(thing: Thing, lent: LentPV) -> str:
+    file = file_facts(lent.path)
+    if thing is Thing.PV:
+        # vgextend would make a PV of any device itself, with a UUID that nobody knows for ours.
+        return "" if file and file.pv_uuid == lent.pv_uuid else f"{lent.path} does not bear the PV's UUID"
+    whole = file is not None and file.size_bytes == lent.size_bytes <= file.allocated_bytes
+    return "" if whole else f"{lent.path} has not all of its {lent.size_bytes} bytes allocated"
 
 
 def _is_looped(target: Target) -> bool:
@@ -156,7 +165,7 @@ def _roll_back(written: Record, why: str, work: Work) -> None:
     mount = written.target.mount
     # Whatever the profile says of directories that were there before, a failed `up` leaves them there.
     target = replace(written.target, mount=mount and replace(mount, remove_directory=mount.make_directory))
-    left = take_down(target, written, work, verb="undo")
+    left = _take_down_or_say(target, written, work, verb="undo", why=why)
     if left:
         raise _residue(why, left, target, work)
     if work.signals.received:
@@ -169,11 +178,25 @@ def bring_down(target: Target, written: Record | None, work: Work) -> None:
 
     A signal does not stop it half-way: it ends with everything taken down, then raises InterruptedBySignalError.
     """
-    left = take_down(target, written, work, verb="down")
+    why = f"{target.name} could not be taken down"
+    left = _take_down_or_say(target, written, work, verb="down", why=why)
     if left:
-        raise _residue(f"{target.name} could not be taken down", left, target, work)
+        raise _residue(why, left, target, work)
     if work.signals.received:
         raise InterruptedBySignalError(work.signals.received, f"interrupted by {work.signals.name}; it is all down")
+
+
+def _take_down_or_say(target: Target, written: Record | None, work: Work, *, verb: str, why: str) -> tuple[Action, ...]:
+    """Take down; a system that cannot be read half-way is no reason to say that nothing was changed."""
+    try:
+        return take_down(target, written, work, verb=verb)
+    except ToolError as error:
+        raise ResidueError(
+            f"{why}; what is left is not known, since the system cannot be read: {error.message}",
+            residue=(f"unknown: whatever of {target.name} stands",),
+            commands=(f"lvmsnap down {target.name}",),
+            hint=f"mend what it says, then lvmsnap down {target.name}: the record is kept",
+        ) from error
 
 
 def take_down(target: Target, written: Record | None, work: Work, *, verb: str) -> tuple[Action, ...]:
@@ -181,17 +204,27 @@ def take_down(target: Target, written: Record | None, work: Work, *, verb: str) 
     for attempt in range(PASSES):
         if attempt:
             time.sleep(PAUSE_SECONDS)
-        facts = work.read(target)
+        facts = _read(target, work)
         plan = planner.plan_down(target, facts, written)
         if plan.actions:
             work.progress.begin(verb, plan.actions)
         if _walk_down(plan, target, work) and not _leftovers(target, facts):
             record.remove(target.name)
             return ()
-    left = planner.plan_down(target, work.read(target), written).actions
+    left = planner.plan_down(target, _read(target, work), written).actions
     if not left:
         record.remove(target.name)
     return left
+
+
+def _read(target: Target, work: Work) -> Facts:
+    """Read the system. Raises ToolError where LVM keeps silent about a group whose devices are there."""
+    facts = work.read(target)
+    if target.vg_uuid and find_vg(target, facts) is None:
+        prefix = dm_uuid(target.vg_uuid, "")
+        if any(device.uuid.startswith(prefix) for device in facts.dm_devices):
+            raise ToolError(f"LVM does not report the volume group {target.vg}, though its devices are there")
+    return facts
 
 
 def _walk_down(plan: Plan, target: Target, work: Work) -> bool:
@@ -219,6 +252,8 @@ def _undo(action: Action, target: Target, work: Work) -> str:
     if action.thing is Thing.LOOP and not _detached(action.object, target):
         # losetup(8): a device in use is detached at its last close; its file must stay until then.
         return f"{action.object} is still in use {DETACH_SECONDS:g} s after losetup --detach"
+    if action.thing in (Thing.FILE, Thing.DIRECTORY) and os.path.lexists(action.object):
+        return f"{action.object} is still there after {runner.shell_line(action.undo[-1])}"
     return ""
 
 
