@@ -23,7 +23,12 @@ exit codes:
   2                wrong usage or invalid profile, nothing changed
   3                refused by a check, nothing changed
   4                a step failed and undoing failed too: what is left is named
-  129, 130, 143    interrupted by HUP, INT, TERM, everything undone"""
+  124              run: the snapshot was lost while the command ran: do not trust its result
+  125              run: the command was never started
+  124              run: the snapshot was lost while COMMAND ran: do not trust it
+  125              run: COMMAND was never started
+  129, 130, 143    interrupted by HUP, INT, TERM, everything undone
+run exits as COMMAND does, unless its snapshot was lost."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,9 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return fail(error)
     except BrokenPipeError:
-        # The reader went away (`lvmsnap plan x | head`): no traceback, and no second try at interpreter exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader went away (`lvmsnap plan x | head`): no traceback.
+        _give_up_stdout()
         return 141
+    except OSError as error:
+        from lvmsnap.render import fail
+
+        _give_up_stdout()
+        return fail(LvmsnapError(f"{error.strerror}: {error.filename or 'standard output'}"))
     except KeyboardInterrupt:
         return 130
 
@@ -61,6 +71,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
+def _give_up_stdout() -> None:
+    """Keep the interpreter from a second try at exit to write what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     form = argparse.RawDescriptionHelpFormatter
@@ -68,52 +83,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lvmsnap {__version__}")
     _add_common(parser, top=True)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-    def add(name: str, function: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    for name, function, text, add_options in COMMANDS:
         command = subparsers.add_parser(name, help=text, description=text)
         _add_common(command, top=False)
+        add_options(command)
         command.set_defaults(command=function)
-        return command
-
-    _add_plan(
-        add("plan", commands.cmd_plan, "show what up (or down) would do: facts, checks, every command and its undo")
-    )
-    _add_up(add("up", commands.cmd_up, "bring a profile up: do what its plan shows"))
-    run = add(
-        "run", commands.cmd_run, "bring a profile up, run a command, take it down: lvmsnap run NAME -- COMMAND [ARG...]"
-    )
-    run.add_argument("name", metavar="NAME")
-    run.add_argument("--replace", action="store_true", help="if it is there already, take it down first")
-    _add_boot_risk(run)
-    down = add("down", commands.cmd_down, "take a profile down: everything it made goes")
-    which = down.add_mutually_exclusive_group(required=True)
-    which.add_argument("name", metavar="NAME", nargs="?")
-    which.add_argument("--all", action="store_true", help="take down every profile of which anything stands")
-    down.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
-    down.add_argument(
-        "--force", action="store_true", help="ignore an unreadable record, and a volume group that is gone"
-    )
-    status = add("status", commands.cmd_status, "show the state of profiles")
-    status.add_argument("names", metavar="NAME", nargs="*")
-    status.add_argument("--json", action="store_true", help="as JSON")
-    recover = add("recover", commands.cmd_recover, "put right what a crash or a power cut left")
-    recover.add_argument("names", metavar="NAME", nargs="*")
-    recover.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
-    validate = add(
-        "validate", commands.cmd_validate, "check profiles for mistakes; all of the profile directory by default"
-    )
-    validate.add_argument("files", metavar="FILE", nargs="*", help="names of profiles, or files")
-    init = add("init", commands.cmd_init, "print a first profile for a volume")
-    init.add_argument("origin", metavar="VG/LV")
-    boot = add(
-        "install-boot",
-        commands.cmd_install_boot,
-        "have the boot repair what a power cut leaves, and shutdown take all down",
-    )
-    what = boot.add_mutually_exclusive_group()
-    what.add_argument("--remove", action="store_true", help="remove it again")
-    what.add_argument("--status", action="store_true", help="show what is installed; exit 1 where something is missing")
-    add("schema", commands.cmd_schema, "print the JSON Schema of profiles")
     return parser
 
 
@@ -147,9 +121,12 @@ def _add_boot_risk(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
     if not 0 <= value < float("inf"):
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
     return value
 
 
@@ -177,3 +154,70 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     old = parser.add_mutually_exclusive_group()
     old.add_argument("--replace", action="store_true", help="if it is there already, take it down first")
     old.add_argument("--if-down", action="store_true", help="if it is up already, leave it and succeed")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME")
+    _add_boot_risk(parser)
+    parser.add_argument("--replace", action="store_true", help="if it is there already, take it down first")
+
+
+def _add_down(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("name", metavar="NAME", nargs="?")
+    which.add_argument("--all", action="store_true", help="take down every profile of which anything stands")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
+    text = "ignore an unreadable record, and a volume group that is gone"
+    parser.add_argument("--force", action="store_true", help=text)
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", metavar="NAME", nargs="*")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_recover(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", metavar="NAME", nargs="*")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
+
+
+def _add_validate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", metavar="FILE", nargs="*", help="names of profiles, or files")
+
+
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("origin", metavar="VG/LV")
+
+
+def _add_install_boot(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--remove", action="store_true", help="remove it again")
+    what.add_argument("--status", action="store_true", help="show what is installed; exit 1 where something is missing")
+
+
+def _add_nothing(_parser: argparse.ArgumentParser) -> None:
+    """Take no options but the common ones."""
+
+
+COMMANDS = (
+    (
+        "plan",
+        commands.cmd_plan,
+        "show what up (or down) would do: facts, checks, every command and its undo",
+        _add_plan,
+    ),
+    ("up", commands.cmd_up, "bring a profile up: do what its plan shows", _add_up),
+    ("run", commands.cmd_run, "up, your command, down: lvmsnap run NAME -- COMMAND [ARG...]", _add_run),
+    ("down", commands.cmd_down, "take a profile down: everything it made goes", _add_down),
+    ("status", commands.cmd_status, "show the state of profiles", _add_status),
+    ("recover", commands.cmd_recover, "put right what a crash or a power cut left", _add_recover),
+    (
+        "validate",
+        commands.cmd_validate,
+        "check profiles for mistakes; all of the profile directory by default",
+        _add_validate,
+    ),
+    ("init", commands.cmd_init, "print a first profile for a volume", _add_init),
+    ("install-boot", commands.cmd_install_boot, "have the boot repair what a power cut leaves", _add_install_boot),
+    ("schema", commands.cmd_schema, "print the JSON Schema of profiles", _add_nothing),
+)
