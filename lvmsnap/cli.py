@@ -23,12 +23,9 @@ exit codes:
   2                wrong usage or invalid profile, nothing changed
   3                refused by a check, nothing changed
   4                a step failed and undoing failed too: what is left is named
-  124              run: the snapshot was lost while the command ran: do not trust its result
+  124              run: the snapshot was lost while its command ran: do not trust it
   125              run: the command was never started
-  124              run: the snapshot was lost while COMMAND ran: do not trust it
-  125              run: COMMAND was never started
-  129, 130, 143    interrupted by HUP, INT, TERM, everything undone
-run exits as COMMAND does, unless its snapshot was lost."""
+  129, 130, 143    interrupted by HUP, INT, TERM, everything undone"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
