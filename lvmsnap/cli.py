@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -30,6 +31,10 @@ exit codes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run lvmsnap and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name may have bytes that the terminal's encoding has not.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         command: Callable[[argparse.Namespace], int] = options.command

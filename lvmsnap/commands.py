@@ -176,6 +176,8 @@ def cmd_validate(options: argparse.Namespace) -> int:
             profile.load(path, require_root_owned=False)
         except ProfileError as error:
             problems += error.problems
+        except UsageError as error:
+            problems.append(ProfileProblem(name, 0, 0, "", error.message, error.hint))
         else:
             if options.verbosity >= 0:
                 print(f"{path}: valid")

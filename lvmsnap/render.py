@@ -29,6 +29,8 @@ STATE_STYLE = {State.UP: GOOD, State.DOWN: DIM, State.STALE: WARN, State.PARTIAL
 # Where text may be broken: not at every blank, so that a command in it stays in one piece.
 CLAUSE_END = re.compile(r"(?<=[,;:.] )|(?<= )(?=\()")
 PICTURE_COLUMNS = 100
+# Control characters, and those that turn the direction of writing: file names may have them, terminals obey them.
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def text(line: Line) -> str:
@@ -40,15 +42,20 @@ def show(lines: Iterable[Line], stream: TextIO) -> None:
     """Print the lines, in colour where the stream is a terminal that wants it (rich honours NO_COLOR and TERM)."""
     if not stream.isatty():
         for line in lines:
-            print(text(line), file=stream)
+            print(text(printable(line)), file=stream)
         return
     from rich.console import Console
     from rich.text import Text
 
     console = Console(file=stream, highlight=False)
-    for line in lines:
+    for line in map(printable, lines):
         for row in fold(line, console.width):
             console.print(Text.assemble(*((part, style) for style, part in row)), soft_wrap=True)
+
+
+def printable(line: Line) -> Line:
+    """Return the line with an escape such as \\x1b for each character that a terminal would obey."""
+    return tuple((style, UNPRINTABLE.sub(lambda match: repr(match[0])[1:-1], part)) for style, part in line)
 
 
 def fold(line: Line, width: int) -> Iterator[Line]:
@@ -101,7 +108,7 @@ def export(lines: Iterable[Line], path: str, title: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    rows = list(lines)
+    rows = [printable(line) for line in lines]
     if suffix != ".txt":
         rows = [
             row for line in rows for part in fold(line, PICTURE_COLUMNS) for row in fold_command(part, PICTURE_COLUMNS)

@@ -1,87 +1,262 @@
-"""How plans, states and errors look: in pipes, on narrow terminals, in pictures."""
+"""What a reader sees: plain lines, colour on a terminal that wants it, exports, and nothing unprintable."""
 
 from __future__ import annotations
 
 import io
+import json
+import os
+import pty
 import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from lvmsnap import facts, offline, profile, render
-from lvmsnap.record import RUN_DIR
+from lvmsnap import offline, planner, render
+from lvmsnap.errors import (
+    InterruptedBySignalError,
+    LvmsnapError,
+    ProfileError,
+    ProfileProblem,
+    Refusal,
+    RefusedError,
+    ResidueError,
+)
+from lvmsnap.progress import Reporter
+from lvmsnap.render import Line
+from lvmsnap.runner import Finished
+from lvmsnap.status import State, Status
+from tests import samples
 
-TOP = Path(__file__).parent.parent
-FULL = profile.load(TOP / "profiles/system-full-vg.yaml", require_root_owned=False)
+ROOT = Path(__file__).parent.parent
+GOLDEN = Path(__file__).parent / "golden"
+NOW = datetime.fromisoformat("2024-05-04T05:30:00+00:00")
+STATUSES = (
+    Status("nightly", State.UP, "vg0/s", 4 << 30, 12.34, "/run/lvmsnap/nightly", "/dev/vg0/s", samples.TIME),
+    Status("device-only", State.UP, "vg0/d", 64 << 20, 0.0, "", "/dev/vg0/d", "2024-05-04T05:29:30+00:00"),
+    Status("idle", State.DOWN, "vg0/idle"),
+    Status("full", State.LOST, "vg0/full", 64 << 20, 100.0, "", "/dev/vg0/full", "2024-05-01T05:30:00+00:00"),
+    Status("broken", State.PARTIAL, "vg0/b", problem="missing: mount"),
+)
 
 
-def plan() -> list[render.Line]:
-    return list(render.plan_lines(FULL.name, offline.plan(FULL)))
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_plain_output_has_no_escape_codes_and_no_trailing_blanks() -> None:
+def shown(lines: Iterable[Line]) -> str:
     stream = io.StringIO()
-
-    render.show(plan(), stream)
-
-    assert "\033" not in stream.getvalue()
-    assert not [line for line in stream.getvalue().splitlines() if line != line.rstrip()]
+    render.show(lines, stream)
+    return stream.getvalue()
 
 
-def test_no_color_is_honoured_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    coloured, plain = Terminal(), Terminal()
-
-    render.show([((render.GOOD, "ok"),)], coloured)
-    monkeypatch.setenv("NO_COLOR", "1")
-    render.show([((render.GOOD, "ok"),)], plain)
-
-    assert coloured.getvalue() == "\033[32mok\033[0m\n"
-    assert plain.getvalue() == "ok\n"
+def golden(name: str, text: str) -> None:
+    path = GOLDEN / name
+    if os.environ.get("LVMSNAP_WRITE_GOLDEN"):
+        path.write_text(text)
+    assert text.splitlines() == path.read_text().splitlines()
 
 
-def test_a_command_stays_in_one_line_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "60")
-    stream = Terminal()
-
-    render.show(plan(), stream)
-
-    shown = re.sub(r"\033\[[0-9;]*m", "", stream.getvalue())
-    longest = max((render.text(line) for line in plan()), key=len)
-    assert len(longest) > 120
-    assert longest in shown.splitlines()
+# --- plain lines ------------------------------------------------------------------------------------------------------
 
 
-def test_a_long_line_breaks_after_a_comma_and_goes_on_indented() -> None:
-    line = ((render.BAD, "  NO  "), ("", "a first part of the sentence, and a second one (/some/path)"))
+def test_a_plan_that_is_refused_is_shown_with_what_to_do() -> None:
+    facts = samples.facts(samples.vg(free_extents=0), file=samples.FILE_FACTS, is_root=False)
 
-    folded = [render.text(row) for row in render.fold(line, 45)]
+    plan = planner.plan_up(samples.with_file(), facts, samples.PV_UUID)
 
-    assert folded == ["  NO  a first part of the sentence,", "      and a second one (/some/path)"]
-
-
-@pytest.mark.parametrize("term", ["dumb", "xterm-256color"])
-def test_a_picture_shows_every_word_of_the_plan(term: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", term)
-    picture = tmp_path / "plan.svg"
-
-    render.export(plan(), str(picture), "lvmsnap plan system-full-vg")
-
-    words = re.sub(r"<[^>]*>", " ", picture.read_text()).replace("&#160;", " ").replace("&quot;", '"')
-    words = words.replace("&gt;", ">").replace("&#x27;", "'").replace("&amp;", "&")
-    missing = [word for line in plan() for word in render.text(line).split() if word not in words]
-    assert not missing
+    golden("refused-plan.txt", shown(render.plan_lines("nightly", plan, note="/etc/lvmsnap/nightly.yaml")))
 
 
-def test_a_mountpoint_below_run_can_be_planned_before_the_first_up_of_a_boot() -> None:
-    assert not Path(f"{RUN_DIR}-nowhere").exists()
+def test_a_plan_of_down_is_shown() -> None:
+    plan = planner.plan_down(samples.TARGET, samples.up_facts(), samples.record())
 
-    below_run, elsewhere = facts._kind(f"{RUN_DIR}/never-made"), facts._kind(f"{RUN_DIR}-nowhere/never-made")
+    golden("down-plan.txt", shown(render.plan_lines("nightly", plan)))
 
-    assert (below_run, elsewhere) == ("absent", "no parent")
+
+def test_a_plan_of_nothing_says_so() -> None:
+    assert "there is nothing to do" in shown(render.plan_lines("nightly", planner.nothing_to_do()))
+
+
+def test_states_are_a_table() -> None:
+    golden("status.txt", shown(render.status_lines(STATUSES, NOW)))
+
+
+def test_no_states_are_a_sentence() -> None:
+    assert shown(render.status_lines((), NOW)) == "no profiles, and nothing of lvmsnap's on this machine\n"
+
+
+def test_what_recover_did_is_told_for_each_profile() -> None:
+    golden("recovered.txt", shown(render.recovered_lines(STATUSES)))
+    assert "nothing to recover" in shown(render.recovered_lines(()))
+
+
+ERRORS = (
+    ProfileError(
+        (
+            ProfileProblem("a.yaml", 3, 5, "volumes[0].sise", "sise is not known", "did you mean size?"),
+            ProfileProblem("b.yaml", 0, 0, "", "cannot be read", ""),
+        )
+    ),
+    RefusedError((Refusal("vg0 is whole: 1 PV missing", "bring the disk back"), Refusal("run by root: you are not"))),
+    ResidueError(
+        "take the snapshot failed",
+        residue=("loop device: /dev/loop7", "held by pid 7 (tar)"),
+        commands=("losetup --detach /dev/loop7",),
+        hint="lvmsnap down nightly tries again",
+    ),
+    LvmsnapError("something is wrong: on that object", hint="mend it"),
+    InterruptedBySignalError(15, "interrupted by SIGTERM; everything begun was undone"),
+)
+
+
+def test_errors_say_what_is_wrong_where_and_what_to_do() -> None:
+    golden("errors.txt", "\n".join(shown(render.error_lines(error)) for error in ERRORS))
+
+
+@pytest.mark.parametrize(
+    ("time", "age"),
+    [
+        ("", "-"),
+        ("2024-05-04T05:30:00+00:00", "0 s"),
+        ("2024-05-04T05:28:01+00:00", "119 s"),
+        ("2024-05-04T05:28:00+00:00", "2 min"),
+        ("2024-05-04T03:30:01+00:00", "119 min"),
+        ("2024-05-04T03:30:00+00:00", "2 h"),
+        ("2024-05-02T05:30:01+00:00", "47 h"),
+        ("2024-05-02T05:30:00+00:00", "2 d"),
+        ("2024-05-04T05:31:00+00:00", "0 s"),  # the clock was set back since
+    ],
+)
+def test_an_age_is_told_in_one_unit(time: str, age: str) -> None:
+    assert render.age(time, NOW) == age
+
+
+def test_states_as_json_are_plain_data() -> None:
+    data = json.loads(render.to_json(STATUSES))
+
+    assert [entry["state"] for entry in data] == ["up", "up", "down", "lost", "partial"]
+    assert data[0]["fill_percent"] == 12.34
+
+
+# --- colour -----------------------------------------------------------------------------------------------------------
+
+SHOW = """\
+import sys
+from lvmsnap import offline, profile, render
+loaded = profile.parse("volumes: [{origin: vg0/system}]", name="x", file="x")
+render.show(render.plan_lines("x", offline.plan(loaded)), sys.stdout)
+"""
+
+
+def on_terminal(*, columns: int = 80, term: str = "xterm-256color", **environment: str) -> str:
+    """What the plan looks like on a terminal of that width."""
+    leader, follower = pty.openpty()
+    given = {"PATH": os.environ["PATH"], "TERM": term, "COLUMNS": str(columns), **environment}
+    done = subprocess.Popen([sys.executable, "-c", SHOW], cwd=ROOT, env=given, stdin=follower, stdout=follower)
+    os.close(follower)
+    told = b""
+    try:
+        while part := os.read(leader, 65536):
+            told += part
+    except OSError:
+        pass  # EIO: the other end is closed.
+    os.close(leader)
+    assert done.wait() == 0
+    return told.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_colour_and_bold() -> None:
+    told = on_terminal()
+
+    assert "\x1b[1m" in told
+    assert re.search(r"\x1b\[[0-9;]*m *\$ ", told)
+
+
+def test_a_terminal_that_wants_no_colour_gets_none() -> None:
+    colour = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
+
+    assert not colour.search(on_terminal(NO_COLOR="1"))
+    assert "\x1b" not in on_terminal(term="dumb")
+
+
+def test_a_command_on_a_narrow_terminal_stays_in_one_piece() -> None:
+    told = re.sub(r"\x1b\[[0-9;]*m", "", on_terminal(columns=40))
+
+    assert any("lvcreate --yes --snapshot" in line and line.endswith("vg0/system") for line in told.splitlines())
+
+
+def test_a_pipe_gets_no_escape_codes() -> None:
+    plan = offline.plan(samples.with_file())
+
+    assert "\x1b" not in shown(render.plan_lines("nightly", plan))
+
+
+# --- exports ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["svg", "html", "txt"])
+def test_an_export_has_every_command(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"plan.{suffix}"
+
+    render.export(render.plan_lines("x", offline.plan(samples.with_file())), str(path), "a title")
+
+    text = re.sub(r"<[^>]*>", "", path.read_text()).replace("&#160;", " ")
+    for program in ("fallocate", "losetup", "pvcreate", "vgextend", "lvcreate", "mount"):
+        assert f"$ {program} " in text, program
+
+
+# --- what must not reach a terminal -----------------------------------------------------------------------------------
+
+ODD = "/media/\x1b[31mred\x07\x9b1m\nnew line\u202eright to left"
+
+
+def test_no_control_character_of_a_path_reaches_the_reader() -> None:
+    profile = samples.with_file()
+    odd = replace(profile, volume=replace(profile.volume, mountpoint=ODD))
+    status = Status("x", State.UP, "vg0/s", mountpoint=ODD)
+    error = LvmsnapError(f"wrong: {ODD}", hint=ODD)
+
+    for told in (
+        shown(render.plan_lines("x", offline.plan(odd))),
+        shown(render.status_lines((status,), NOW)),
+        shown(render.error_lines(error)),
+    ):
+        assert "red" in told
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", told)
+
+
+# --- progress ---------------------------------------------------------------------------------------------------------
+
+
+def progress_of(verbosity: int, capsys: pytest.CaptureFixture[str]) -> str:
+    reporter = Reporter(verbosity)
+    (file, space, loop, *_) = planner.plan_up(samples.with_file(), samples.facts(), samples.PV_UUID).actions
+    reporter.begin("up", (file, space, loop))
+    for number, action in enumerate((file, space), 1):
+        reporter.step(action, number, 3)
+        reporter.observe(Finished(action.do[0], 0, "", "", 0.25))
+        reporter.done(action, 0.25)
+    reporter.stalled(loop.do[0], 15.2)
+    reporter.failed(loop, "exit 1: no such device")
+    reporter.begin("undo", (file,))
+    reporter.step(file, 1, 1)
+    reporter.done(file, 0.1)
+    told = capsys.readouterr()
+    assert told.out == ""
+    return told.err
+
+
+def test_progress_is_a_line_a_step_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    golden("progress.txt", progress_of(0, capsys))
+
+
+def test_verbose_progress_has_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    golden("progress-verbose.txt", progress_of(1, capsys))
+
+
+def test_quiet_progress_is_nothing_but_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    told = progress_of(-1, capsys)
+
+    assert "ok  " not in told
+    assert "undoing" not in told
