@@ -1,0 +1,183 @@
+"""The executor's pure parts: what a failing undo holds back, what is told of residue. The rest is proved in the lab."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lvmsnap import device_mapper, executor, kernel, planner, record
+from lvmsnap.errors import InterruptedBySignalError, LvmsnapError, ResidueError, StepError
+from lvmsnap.executor import Work
+from lvmsnap.model import Action, Target, Thing
+from lvmsnap.record import RecordError
+from lvmsnap.runner import Finished, Runner, Signals
+from lvmsnap.system import Facts
+from tests import samples
+
+
+class FakeRunner(Runner):
+    """Runs nothing; commands with one of `failing` in them fail."""
+
+    def __init__(self, *failing: str) -> None:
+        super().__init__()
+        self.failing, self.ran = failing, list[str]()
+
+    def run(self, argv: tuple[str, ...]) -> Finished:
+        self.ran.append(argv[0])
+        return Finished(argv, 1 if argv[0] in self.failing else 0, "", "it is busy" * (argv[0] in self.failing), 0.0)
+
+
+class Notes:
+    """A Progress that remembers."""
+
+    def __init__(self) -> None:
+        self.failures: dict[Thing, str] = {}
+
+    def begin(self, verb: str, actions: tuple[Action, ...]) -> None: ...
+    def step(self, action: Action, number: int, total: int) -> None: ...
+    def done(self, action: Action, seconds: float) -> None: ...
+    def note(self, text: str) -> None: ...
+
+    def failed(self, action: Action, complaint: str) -> None:
+        self.failures[action.thing] = complaint
+
+
+@pytest.fixture
+def notes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Notes:
+    """Progress, on a machine on which nothing is looked up and no time passes."""
+    monkeypatch.setattr(executor, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(kernel, "loops", lambda: ())
+    monkeypatch.setattr(device_mapper, "devices", lambda: ())
+    monkeypatch.setattr("os.path.lexists", lambda _path: False)
+    for function in (record.write, record.remove):
+        monkeypatch.setattr(function, "__defaults__", (str(tmp_path),))
+    return Notes()
+
+
+def work(runner: Runner, notes: Notes, *readings: Facts, signals: Signals | None = None) -> Work:
+    """Make a Work that reads one of `readings` after the other, and the last one again and again."""
+    at_hand = list(readings)
+
+    def read(_target: Target) -> Facts:
+        return at_hand.pop(0) if len(at_hand) > 1 else at_hand[0]
+
+    return Work(runner, signals or Signals(), notes, read, lambda _target: ("pid 7 (tar): /x",))
+
+
+def test_a_mount_that_stays_holds_back_everything_that_needs_it_gone(notes: Notes) -> None:
+    runner = FakeRunner("umount")
+
+    with pytest.raises(ResidueError) as caught:
+        executor.bring_down(samples.TARGET, samples.record(), work(runner, notes, samples.up_facts()))
+
+    assert set(runner.ran) == {"umount"}
+    assert runner.ran.count("umount") == executor.PASSES
+    assert notes.failures[Thing.SNAPSHOT] == "held back: the mount is still there"
+    assert notes.failures[Thing.FILE] == "held back: the loop device and the lent PV in the volume group is still there"
+    assert set(notes.failures) == {
+        *(Thing.MOUNT, Thing.DIRECTORY, Thing.SNAPSHOT, Thing.VG_MEMBER, Thing.PV, Thing.LOOP, Thing.FILE)
+    }
+    assert caught.value.residue[0] == f"mount: {samples.MOUNTPOINT}"
+    assert caught.value.residue[-1] == "held by pid 7 (tar): /x"
+    assert caught.value.commands[0] == f"umount -- {samples.MOUNTPOINT}"
+    assert caught.value.commands[-1] == f"rm -- {samples.FILE}"
+
+
+def test_a_lent_pv_that_stays_holds_back_its_file_but_not_the_mount(notes: Notes) -> None:
+    runner = FakeRunner("vgreduce")
+
+    with pytest.raises(ResidueError):
+        executor.bring_down(samples.TARGET, samples.record(), work(runner, notes, samples.up_facts()))
+
+    assert set(runner.ran) == {"umount", "rmdir", "lvremove", "vgreduce"}
+    assert {Thing.PV, Thing.LOOP, Thing.FILE} <= set(notes.failures)
+
+
+def test_a_directory_that_stays_holds_back_nothing(notes: Notes) -> None:
+    runner = FakeRunner("rmdir")
+
+    with pytest.raises(ResidueError):
+        executor.bring_down(samples.TARGET, samples.record(), work(runner, notes, samples.up_facts()))
+
+    assert set(notes.failures) == {Thing.DIRECTORY}
+    assert runner.ran[:7] == ["umount", "rmdir", "lvremove", "vgreduce", "pvremove", "losetup", "rm"]
+
+
+def test_the_record_stays_with_the_residue_and_goes_with_the_last_thing(notes: Notes, tmp_path: Path) -> None:
+    record.write(samples.record())
+
+    with pytest.raises(ResidueError):
+        executor.bring_down(samples.TARGET, None, work(FakeRunner("rm"), notes, samples.up_facts()))
+    assert (tmp_path / "nightly.json").exists()
+
+    executor.bring_down(samples.TARGET, None, work(FakeRunner(), notes, samples.up_facts(), samples.facts()))
+    assert not (tmp_path / "nightly.json").exists()
+
+
+def test_a_signal_does_not_stop_down_half_way(notes: Notes) -> None:
+    signals, runner = Signals(), FakeRunner()
+    signals.received = 15
+
+    with pytest.raises(InterruptedBySignalError) as caught:
+        executor.bring_down(samples.TARGET, None, work(runner, notes, samples.up_facts(), signals=signals))
+
+    assert runner.ran[-1] == "rm"
+    assert caught.value.exit_code == 143
+
+
+def test_a_step_that_fails_is_undone_by_what_is_there(notes: Notes, tmp_path: Path) -> None:
+    plan = planner.plan_up(samples.profile(), samples.facts(), samples.PV_UUID)
+    assert plan.target is not None
+    written = replace(samples.record(), target=plan.target)
+    standing = samples.facts(samples.vg(samples.snapshot_lv()))
+    runner = FakeRunner("lvcreate")
+
+    with pytest.raises(StepError, match=r"take the snapshot of vg0/system failed: lvcreate .*: exit 1: it is busy"):
+        executor.bring_up(plan, written, work(runner, notes, standing, samples.facts()))
+
+    # lvcreate failed and took effect all the same.
+    assert runner.ran == ["lvcreate", "lvremove"]
+    assert not (tmp_path / "nightly.json").exists()
+
+
+def test_nothing_is_begun_where_the_record_cannot_be_written(notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planner.plan_up(samples.profile(), samples.facts(), samples.PV_UUID)
+    assert plan.target is not None
+    monkeypatch.setattr(record.write, "__defaults__", ("/dev/null/state",))
+    runner = FakeRunner()
+
+    with pytest.raises(RecordError, match="the record cannot be written"):
+        executor.bring_up(plan, samples.record(), work(runner, notes, samples.facts()))
+
+    assert runner.ran == []
+
+
+def test_a_record_that_cannot_be_written_any_more_half_way_undoes_everything(
+    notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planner.plan_up(samples.with_file(), samples.facts(), samples.PV_UUID)
+    assert plan.target is not None
+    written = replace(samples.record(), target=plan.target)
+    claimed = replace(samples.FILE_FACTS, is_empty_private=True, size_bytes=0, pv_uuid="")
+    monkeypatch.setattr(executor, "file_facts", lambda _path: claimed)
+    calls: list[str] = []
+
+    def write_once(_record: object) -> None:
+        calls.append("write")
+        if len(calls) > 1:
+            raise RecordError("the record cannot be written: disk full")
+
+    monkeypatch.setattr(record, "write", write_once)
+    runner = FakeRunner()
+
+    with pytest.raises(LvmsnapError, match="the record cannot be written: disk full"):
+        executor.bring_up(plan, written, work(runner, notes, samples.facts(file=claimed), samples.facts()))
+
+    assert runner.ran == ["sh", "rm"]
+
+
+@pytest.mark.parametrize("thing", [Thing.VG_MEMBER, Thing.DIRECTORY])
+def test_what_the_next_step_proves_is_not_looked_for(thing: Thing) -> None:
+    assert executor.not_standing(thing, samples.TARGET) == ""

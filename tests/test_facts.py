@@ -1,0 +1,199 @@
+"""What is read at a profile's own paths, on real files in a folder of the test's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lvmsnap import facts, kernel
+from lvmsnap.facts import Interest
+from lvmsnap.system import FileFacts, Mount
+from tests import samples
+
+# --- the backing file -------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    assert facts.file_facts(str(tmp_path / "none")) is None
+    assert facts.file_facts(str(tmp_path / "file/below")) is None
+
+
+def test_a_claimed_file_is_empty_and_private(tmp_path: Path) -> None:
+    path = tmp_path / "claimed"
+    path.touch(mode=0o600)
+
+    found = facts.file_facts(str(path))
+
+    assert found is not None
+    assert (found.inode, found.device) == (path.stat().st_ino, path.stat().st_dev)
+    assert found.is_empty_private is (os.geteuid() == 0)
+    path.chmod(0o640)
+    assert not _facts(path).is_empty_private
+    path.chmod(0o600)
+    path.write_bytes(b"x")
+    assert not _facts(path).is_empty_private
+
+
+def test_a_symlink_a_folder_and_a_pipe_are_no_regular_files(tmp_path: Path) -> None:
+    (tmp_path / "target").touch(mode=0o600)
+    (tmp_path / "link").symlink_to("target")
+    os.mkfifo(tmp_path / "pipe", 0o600)
+
+    for path in (tmp_path / "link", tmp_path / "pipe", tmp_path):
+        found = _facts(path)
+        assert (found.is_regular, found.is_empty_private, found.pv_uuid) == (False, False, "")
+
+
+def test_holes_are_seen(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.truncate(1 << 20)
+
+    assert (_facts(path).size_bytes, _facts(path).allocated_bytes) == (1 << 20, 0)
+
+
+@pytest.mark.parametrize("sector", range(4))
+def test_a_pv_label_in_one_of_the_first_four_sectors_is_read(sector: int, tmp_path: Path) -> None:
+    path = tmp_path / "pv"
+    raw = samples.PV_UUID.replace("-", "").encode()
+
+    path.write_bytes(bytes(512 * sector) + b"LABELONE" + bytes(24) + raw + bytes(4096))
+
+    assert _facts(path).pv_uuid == samples.PV_UUID
+
+
+@pytest.mark.parametrize("content", [b"", b"LABELONE", b"LABELTWO" + bytes(100), bytes(2048) + b"LABELONE" + b"x" * 64])
+def test_what_is_no_label_is_no_pv(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+
+    assert _facts(path).pv_uuid.strip("-") == ""
+
+
+def _facts(path: Path) -> FileFacts:
+    found = facts.file_facts(str(path))
+    assert found is not None
+    return found
+
+
+# --- the mountpoint ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Path:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/.hidden").touch()
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("empty")
+    (tmp_path / "loose").symlink_to("nowhere")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(("empty", "empty"), ("full", "not empty"), ("file", "no directory"), ("link", "symlink")),
+        *(("loose", "symlink"), ("absent", "absent"), ("absent/below", "no parent"), ("file/below", "no parent")),
+    ],
+)
+def test_what_stands_at_a_mountpoint_is_told_by_its_kind(places: Path, name: str, kind: str) -> None:
+    assert facts._mountpoint(str(places / name), ()).kind == kind
+
+
+def test_something_mounted_at_a_mountpoint_is_seen_in_the_mount_table(places: Path) -> None:
+    mount = Mount("8:1", "/", str(places / "empty"), "ext4", "/dev/sda1")
+
+    assert facts._mountpoint(str(places / "empty"), (mount,)).kind == "mounted"
+
+
+def test_a_mountpoint_behind_a_symlink_is_told_by_its_real_path(places: Path) -> None:
+    found = facts._mountpoint(str(places / "link/snapshot"), ())
+
+    assert found.real_path == str(places / "empty/snapshot")
+
+
+@pytest.mark.parametrize(
+    ("path", "unit"),
+    [
+        ("/media/snap", "media-snap"),
+        ("/media/my-snap", r"media-my\x2dsnap"),
+        ("/mnt/a b", r"mnt-a\x20b"),
+        ("/mnt/ä", r"mnt-\xc3\xa4"),
+        ("/.hidden/.x", r"\x2ehidden-.x"),
+    ],
+)
+def test_a_mountpoints_unit_has_the_name_that_systemd_escape_gives(path: str, unit: str) -> None:
+    assert facts.unit_name(path) == unit
+
+
+# --- the directory of the backing file ----------------------------------------------------------------------------------
+
+
+def test_a_directory_is_private_where_only_root_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "devices_under", lambda _path, _table: ())
+
+    def is_private(mode: int) -> bool:
+        tmp_path.chmod(mode)
+        return facts._directory(f"{tmp_path}/file", ()).is_private
+
+    assert is_private(0o755) is (os.geteuid() == 0)
+    assert not is_private(0o775)
+    assert not is_private(0o1777)
+
+
+def test_a_directory_that_is_not_there_is_said_not_to_be() -> None:
+    assert not facts._directory("/nonexistent/deep/file", ()).exists
+
+
+def test_a_network_filesystem_is_not_touched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _path: pytest.fail("a dead server would hang here"))
+    mount = Mount("0:50", "/", str(tmp_path), "nfs4", "server:/export")
+
+    assert facts._directory(f"{tmp_path}/file", (mount,)).filesystem == "nfs4"
+
+
+# --- the rest -----------------------------------------------------------------------------------------------------------
+
+
+def test_missing_programs_are_looked_for_on_the_childrens_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lvmsnap-own-tool").write_text("#!/bin/sh\n")
+    (tmp_path / "lvmsnap-own-tool").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert facts.missing_tools(("sh", "lvmsnap-own-tool", "lvmsnap-no-tool")) == ("lvmsnap-no-tool",)
+
+
+def test_what_a_profile_and_its_target_name_is_what_is_looked_at() -> None:
+    assert Interest.of_profile(samples.with_file()) == Interest("vg0", "system", samples.FILE, samples.MOUNTPOINT)
+    assert Interest.of_target(samples.TARGET) == Interest.of_profile(samples.with_file())
+    assert Interest.of_target(samples.target(lent_pv=None, mount=None)) == Interest("vg0", "system")
+
+
+def test_nobody_holds_a_lock_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(facts, "LVM_LOCK_DIR", str(tmp_path))
+
+    assert facts.vg_lock_holder("vg0") == ""
+    (tmp_path / "V_vg0").touch()
+    assert facts.vg_lock_holder("vg0") == ""
+
+
+def test_the_holder_of_a_groups_lock_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import fcntl
+
+    monkeypatch.setattr(facts, "LVM_LOCK_DIR", str(tmp_path))
+    said: list[str] = []
+
+    with (tmp_path / "V_vg0").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        assert facts.vg_lock_holder("vg0") == ""
+        fcntl.flock(file, fcntl.LOCK_EX)
+        holder = facts.vg_lock_holder("vg0")
+        facts.wait_for_vg_lock("vg0", 0.15, said.append)
+
+    assert holder.startswith(f"pid {os.getpid()} (")
+    assert said == [f"waiting up to 0.15 s for {holder}, which holds the lock of vg0"]
