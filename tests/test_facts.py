@@ -12,7 +12,7 @@ from lvmsnap.facts import Interest
 from lvmsnap.system import FileFacts, Mount
 from tests import samples
 
-# --- the backing file -------------------------------------------------------------------------------------------------
+# --- the backing file ---------
 
 
 def test_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def _facts(path: Path) -> FileFacts:
     return found
 
 
-# --- the mountpoint ---------------------------------------------------------------------------------------------------
+# --- the mountpoint ---------
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_a_mountpoints_unit_has_the_name_that_systemd_escape_gives(path: str, un
     assert facts.unit_name(path) == unit
 
 
-# --- the directory of the backing file ----------------------------------------------------------------------------------
+# --- the directory of the backing file ---------
 
 
 def test_a_directory_is_private_where_only_root_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_a_network_filesystem_is_not_touched(monkeypatch: pytest.MonkeyPatch, tm
     assert facts._directory(f"{tmp_path}/file", (mount,)).filesystem == "nfs4"
 
 
-# --- the rest -----------------------------------------------------------------------------------------------------------
+# --- the rest ---------
 
 
 def test_missing_programs_are_looked_for_on_the_childrens_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
