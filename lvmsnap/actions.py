@@ -23,6 +23,7 @@ def stack(target: Target, found: Found, loop_device: str) -> tuple[Action, ...]:
             backing_file_space(lent, found),
             loop(lent, found, loop_device),
             physical_volume(lent, found, loop_device),
+            active_origin(target, found),
             vg_member(target, lent, found, loop_device),
         ]
     actions += [leftover_devices(target, found), snapshot(target, found, loop_device), resumed_origin(target, found)]
@@ -122,6 +123,22 @@ def vg_member(target: Target, lent: LentPV, found: Found, loop_device: str) -> A
     )
 
 
+def active_origin(target: Target, found: Found) -> Action:
+    """Activate what the boot could not while the lent PV was missing; nothing of `up` makes this."""
+    vg = found.vg.name if found.vg else target.vg
+    return Action(
+        thing=Thing.INACTIVE_ORIGIN,
+        object=f"{vg}/{target.origin}",
+        summary="activate the volume group that is whole again",
+        undo_summary="activate the volume group that is whole again",
+        do=(),
+        undo=(("vgchange", "--activate", "ay", vg),),
+        condition=f"{vg}/{target.origin} is inactive since a boot that found the lent PV missing",
+        stands=found.is_left_inactive,
+        needs_gone=(Thing.VG_MEMBER,),
+    )
+
+
 def snapshot(target: Target, found: Found, loop_device: str) -> Action:
     """Take the snapshot, tagged as ours, watched by nobody who would unmount it when it is full."""
     vg, lv = (found.vg.name if found.vg else target.vg), found.snapshot
@@ -138,7 +155,8 @@ def snapshot(target: Target, found: Found, loop_device: str) -> Action:
         undo=(("lvremove", "--yes", "--select", _lv_selection(target, found), vg),),
         condition=f"{vg} has an LV tagged {target.tag} whose origin is {target.origin}",
         stands=lv is not None,
-        needs_gone=(Thing.MOUNT,),
+        # lvremove resumes a suspended origin with the tables that a killed lvcreate had loaded, and calls it done.
+        needs_gone=(Thing.MOUNT, Thing.SUSPENDED_ORIGIN),
     )
 
 
@@ -216,6 +234,22 @@ def mount(target: Target, where: MountTarget, found: Found) -> Action:
         condition=f"the top mount at {where.mountpoint} is of the snapshot's device",
         stands=found.is_mounted,
     )
+
+
+def grow(target: Target, vg: str, extents: int) -> tuple[Argv, ...]:
+    """Return the command that gives a standing snapshot `extents` more; `down` takes them with all the others."""
+    return (("lvextend", "--extents", f"+{extents}", f"{vg}/{target.snapshot}"),)
+
+
+def grow_file(lent: LentPV, loop_device: str, old_bytes: int, new_bytes: int) -> tuple[Argv, ...]:
+    """Return the commands that make a backing file in use larger, and its loop device and PV with it."""
+    more = ("dd", "if=/dev/zero", f"of={lent.path}", f"bs={MIB}", f"seek={old_bytes}")
+    count = (f"count={new_bytes - old_bytes}", "iflag=count_bytes,fullblock", "oflag=seek_bytes")
+    fill = {
+        Allocation.FALLOCATE: ("fallocate", "--length", str(new_bytes), lent.path),
+        Allocation.ZERO_FILL: (*more, *count, "conv=notrunc,fsync", "status=none"),
+    }
+    return (fill[lent.allocation], ("losetup", "--set-capacity", loop_device), ("pvresize", loop_device))
 
 
 UNITS = ("lvmsnap-recover.service", "lvmsnap-shutdown.service")

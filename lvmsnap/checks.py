@@ -10,12 +10,11 @@ from lvmsnap.filesystems import MOUNT_OPTIONS, WHY_NOT
 from lvmsnap.identify import dm_uuid, own_pvs
 from lvmsnap.lvm_config import rejecting_pattern
 from lvmsnap.model import Allocation, BackingFile, Check, Profile, Target
-from lvmsnap.sizes import PV_HEADER_BYTES, human
+from lvmsnap.sizes import LARGEST_SHARE_PERCENT, PV_HEADER_BYTES, human
 from lvmsnap.system import DirectoryFacts, Facts, LogicalVolume, VolumeGroup
 
 PACKAGES = {"lvm": "lvm2", "dmsetup": "dmsetup", "fallocate": "util-linux", "losetup": "mount or util-linux"}
 PACKAGES |= {"mount": "mount or util-linux", "umount": "mount or util-linux", "dd": "coreutils", "blkid": "util-linux"}
-LARGEST_SHARE_PERCENT = 90
 NO_FILE_ON = re.compile(
     r"(tmpfs|ramfs|nfs.*|cifs|smb.*|fuse.*|ceph|9p|afs|glusterfs|btrfs|zfs|bcachefs|overlay|squashfs|iso9660)$"
 )

@@ -187,6 +187,10 @@ def _add_validate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="*", help="names of profiles, or files")
 
 
+def _add_watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME")
+
+
 def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("origin", metavar="VG/LV")
 
@@ -210,6 +214,12 @@ COMMANDS = (
     ),
     ("up", commands.cmd_up, "bring a profile up: do what its plan shows", _add_up),
     ("run", commands.cmd_run, "up, your command, down: lvmsnap run NAME -- COMMAND [ARG...]", _add_run),
+    (
+        "watch",
+        commands.cmd_watch,
+        "give a snapshot that is up more room before it is full, until it is down",
+        _add_watch,
+    ),
     ("down", commands.cmd_down, "take a profile down: everything it made goes", _add_down),
     ("status", commands.cmd_status, "show the state of profiles", _add_status),
     ("recover", commands.cmd_recover, "put right what a crash or a power cut left", _add_recover),

@@ -89,6 +89,17 @@ def cmd_run(options: argparse.Namespace) -> int:
     return run.run(_session(options), loaded, text, options.argv, replace_old=options.replace)
 
 
+def cmd_watch(options: argparse.Namespace) -> int:
+    """`lvmsnap watch`: ends with the snapshot; 124 where that was lost."""
+    from lvmsnap import session, watch
+
+    name = _name(options.name)
+    _require_root(f"lvmsnap watch {name}")
+    working = _session(options)
+    watch.watch(working, name, lambda name: session.load_if_valid(name, options.profile_dir))
+    return 128 + working.signals.received if working.signals.received else 0
+
+
 def cmd_down(options: argparse.Namespace) -> int:
     """`lvmsnap down`: nothing there is success too."""
     if options.all:

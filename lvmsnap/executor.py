@@ -16,10 +16,10 @@ from lvmsnap import device_mapper, kernel, planner, record, runner
 from lvmsnap.errors import InterruptedBySignalError, ResidueError, StepError, ToolError
 from lvmsnap.facts import file_facts
 from lvmsnap.identify import dm_uuid, find_vg, is_ours, leftover_devices
-from lvmsnap.model import Action, LentPV, Plan, Record, Target, Thing
+from lvmsnap.model import Action, Argv, LentPV, Plan, Record, Target, Thing
 from lvmsnap.names import dm_name
 from lvmsnap.record import RecordError
-from lvmsnap.runner import Finished, Runner, Signals
+from lvmsnap.runner import Runner, Signals
 from lvmsnap.system import Facts
 
 PASSES = 3
@@ -245,10 +245,10 @@ def _walk_down(plan: Plan, target: Target, work: Work) -> bool:
 
 def _undo(action: Action, target: Target, work: Work) -> str:
     """Run an action's undo; return what is wrong, "" where nothing is."""
-    for argv in action.undo:
-        finished: Finished = work.runner.run(argv)
-        if not finished.ok:
-            return f"{runner.shell_line(argv)}: {finished.complaint}"
+    complaint = run_all(action.undo, work.runner)
+    # A device that was told to detach while in use may be gone by itself before it is told again.
+    if complaint and not (action.thing is Thing.LOOP and not _is_bound(action.object, target)):
+        return complaint
     if action.thing is Thing.LOOP and not _detached(action.object, target):
         # losetup(8): a device in use is detached at its last close; its file must stay until then.
         return f"{action.object} is still in use {DETACH_SECONDS:g} s after losetup --detach"
@@ -257,10 +257,23 @@ def _undo(action: Action, target: Target, work: Work) -> str:
     return ""
 
 
-def _detached(loop_device: str, target: Target) -> bool:
+def run_all(commands: tuple[Argv, ...], run_with: Runner) -> str:
+    """Run commands in their order up to the first that fails; return what is wrong, "" where nothing is."""
+    for argv in commands:
+        finished = run_with.run(argv)
+        if not finished.ok:
+            return f"{runner.shell_line(argv)}: {finished.complaint}"
+    return ""
+
+
+def _is_bound(loop_device: str, target: Target) -> bool:
     inode = target.lent_pv.inode if target.lent_pv else None
+    return any(loop.device == loop_device and loop.file_inode == inode for loop in kernel.loops())
+
+
+def _detached(loop_device: str, target: Target) -> bool:
     deadline = time.monotonic() + DETACH_SECONDS
-    while any(loop.device == loop_device and loop.file_inode == inode for loop in kernel.loops()):
+    while _is_bound(loop_device, target):
         if time.monotonic() >= deadline:
             return False
         time.sleep(0.02)

@@ -53,7 +53,10 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class BackingFile:
-    """The temporary file that lends the group space. `size_bytes` None: what the snapshot needs."""
+    """The temporary file that lends the group space. `size_bytes` None: what the snapshot needs.
+
+    It may grow to `max_size_bytes` while it is up; None: it does not grow.
+    """
 
     path: str
     size_bytes: int | None
@@ -61,6 +64,16 @@ class BackingFile:
     allocation: Allocation
     allow_same_vg: bool
     accept_boot_risk: bool = False
+    max_size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """When a filling snapshot is warned of and given more room, in percent of its CoW space; and how much more."""
+
+    warn_percent: int = 70
+    extend_percent: int = 80
+    by_percent: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,7 @@ class Profile:
     volume: Volume
     backing_file: BackingFile | None
     remove_mountpoint: bool
+    overflow: Overflow = Overflow()
 
 
 # --- the target: what `up` decided and the record keeps --------------------------------------------------------
@@ -158,6 +172,7 @@ class Thing(Enum):
     SPACE = "backing file's blocks"
     LOOP = "loop device"
     PV = "physical volume"
+    INACTIVE_ORIGIN = "inactive origin"
     VG_MEMBER = "lent PV in the volume group"
     LEFTOVER_DEVICES = "devices of a killed command"
     SNAPSHOT = "snapshot"

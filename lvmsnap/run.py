@@ -13,8 +13,8 @@ from lvmsnap.model import Profile, Target
 from lvmsnap.names import dm_name
 from lvmsnap.session import Session
 from lvmsnap.supervise import supervise
+from lvmsnap.watch import Guard
 
-LOOK_SECONDS = 5.0
 STRAGGLER_SECONDS = 30.0
 
 
@@ -43,24 +43,23 @@ def run(working: Session, loaded: Profile, text: str, argv: tuple[str, ...], *, 
             target = session.up(working, loaded, text, replace_old=replace_old, if_down=False)
         except (RefusedError, StepError) as error:
             raise NotStartedError.because(error) from error
-        outcome = _run_command(working, target, argv)
+        outcome = _run_command(working, loaded, target, argv)
         _take_down(working, target, outcome)
         if isinstance(outcome, LvmsnapError):
             raise outcome
         return outcome
 
 
-def _run_command(working: Session, target: Target, argv: tuple[str, ...]) -> int | LvmsnapError:
+def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[str, ...]) -> int | LvmsnapError:
     """Run the command over what stands; return its exit status, or the error that it is to end in."""
-    before = look(target)
+    before, guarded = look(target), Guard(working, loaded, target)
     told: list[str] = []
 
     def watch() -> float:
-        lost = why_lost(before, target)
-        if lost and not told:
+        if not told and guarded.is_lost() and (lost := why_lost(before, target)):
             told.append(lost)
             working.progress.note(f"the snapshot is lost while {argv[0]} runs: {lost}; do not trust its result")
-        return LOOK_SECONDS
+        return guarded.look()
 
     try:
         status = supervise(argv, variables(target), working.signals, watch)

@@ -232,6 +232,14 @@ def status_of(target: Target, written: Record | None, system: Facts) -> Status:
     return status.of_target(target, facts.focus(system, Interest.of_target(target)), written)
 
 
+def profile_of(written: Record) -> Profile | None:
+    """Return the profile as it was when it was brought up; None where this lvmsnap can read it no more."""
+    try:
+        return profile.parse(written.profile_text, name=written.target.name, file=written.profile_path)
+    except ProfileError:
+        return None
+
+
 def load_for_change(name: str, directory: str, *, accept_boot_risk: bool = False) -> tuple[Profile, str]:
     """Load a profile that root is to act on, and its text. Raises UsageError, ProfileError.
 

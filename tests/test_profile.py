@@ -452,7 +452,7 @@ BAD: list[tuple[str, str, str, str]] = [
         'volumes: [{origin: vg/a}]\n"\\e[2J": 1',
         "2:1",
         "'\\x1b[2J': there is no such key",
-        "allowed here: description, volumes, backing_file, remove_mountpoint",
+        "allowed here: description, volumes, backing_file, overflow, remove_mountpoint",
     ),
     ('volumes: "\\UFFFFFFFF"', "1:13", "an escape sequence names no Unicode character", ""),
     ('volumes: "\\ud800"', "1:10", "volumes has an escape sequence that names no character", ""),

@@ -54,15 +54,17 @@ def test_the_schema_has_the_keys_that_work_and_no_others() -> None:
         "volumes",
         *(f"volumes[0].{key}" for key in ("origin", "snapshot", "size", "chunk_size", "mountpoint", "mount_options")),
         "backing_file",
-        *(f"backing_file.{key}" for key in ("path", "size", "loop_device", "allocation")),
+        *(f"backing_file.{key}" for key in ("path", "size", "max_size", "loop_device", "allocation")),
         *(f"backing_file.{key}" for key in ("allow_same_vg", "accept_boot_risk")),
+        "overflow",
+        *(f"overflow.{key}" for key in ("warn_at", "extend_at", "extend_by")),
         "remove_mountpoint",
     ]
 
 
 def test_every_mapping_refuses_unknown_keys() -> None:
     mappings = [schema for schema in schemas() if schema.get("type") == "object"]
-    assert len(mappings) == 3
+    assert len(mappings) == 4
     assert all(schema["additionalProperties"] is False for schema in mappings)
 
 
@@ -129,6 +131,9 @@ def test_a_profile_with_only_the_required_keys_gets_the_schemas_defaults() -> No
         "backing_file.allocation": loaded.backing_file.allocation.value,
         "backing_file.allow_same_vg": loaded.backing_file.allow_same_vg,
         "backing_file.accept_boot_risk": loaded.backing_file.accept_boot_risk,
+        "overflow.warn_at": f"{loaded.overflow.warn_percent}%",
+        "overflow.extend_at": f"{loaded.overflow.extend_percent}%",
+        "overflow.extend_by": f"{loaded.overflow.by_percent}%",
         "remove_mountpoint": loaded.remove_mountpoint,
     } == defaults
 

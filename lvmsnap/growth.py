@@ -1,0 +1,68 @@
+"""How a standing snapshot can be given more room: how many extents, from where, or why not. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lvmsnap import actions
+from lvmsnap.identify import Found, own_pvs
+from lvmsnap.model import Argv, BackingFile, LentPV, Target
+from lvmsnap.sizes import DEFAULT_CHUNK_BYTES, LARGEST_SHARE_PERCENT, ceil, largest_useful_bytes
+from lvmsnap.system import Facts, VolumeGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What gives the snapshot more room, and how many extents; without commands `reason` says why it cannot grow."""
+
+    commands: tuple[Argv, ...] = ()
+    extents: int = 0
+    reason: str = ""
+
+
+def plan(target: Target, backing: BackingFile | None, found: Found, facts: Facts, wanted_bytes: int) -> Growth:
+    """Return how the snapshot gets `wanted_bytes` more, or as much of it as can be had."""
+    vg, snapshot = found.vg, found.snapshot
+    origin = vg.lv(target.origin) if vg else None
+    if vg is None or snapshot is None or origin is None:
+        return Growth(reason="the snapshot is not there")
+    extent_bytes = vg.extent_size_bytes
+    most_bytes = largest_useful_bytes(origin.size_bytes, snapshot.chunk_size_bytes or DEFAULT_CHUNK_BYTES)
+    room = ceil(most_bytes, extent_bytes) - snapshot.size_bytes // extent_bytes
+    if room <= 0:
+        return Growth(reason="it has all the room its origin can ever use")
+    wanted = min(room, ceil(wanted_bytes, extent_bytes))
+    if target.lent_pv is not None:
+        return _from_file(target, target.lent_pv, backing, found, facts, vg, wanted)
+    extents = min(wanted, sum(pv.extents - pv.allocated_extents for pv in own_pvs(vg) if not pv.missing))
+    if extents <= 0:
+        return Growth(reason=f"{vg.name} has no free extents")
+    return Growth(actions.grow(target, vg.name, extents), extents)
+
+
+def _from_file(
+    target: Target,
+    lent: LentPV,
+    backing: BackingFile | None,
+    found: Found,
+    facts: Facts,
+    vg: VolumeGroup,
+    wanted: int,
+) -> Growth:
+    largest_bytes = backing.max_size_bytes if backing else None
+    if largest_bytes is None:
+        return Growth(reason="the profile has no backing_file.max_size")
+    if found.loop is None or found.file is None or found.pv is None or facts.directory is None:
+        return Growth(reason="its backing file is not there")
+    old_bytes = found.file.size_bytes
+    possible_bytes = old_bytes + facts.directory.available_bytes * LARGEST_SHARE_PERCENT // 100
+    # Extents of the lent PV that are free are used first: a growth that failed half-way may have left some.
+    spare = found.pv.extents - found.pv.allocated_extents
+    new = max(0, min(largest_bytes, possible_bytes) - old_bytes) // vg.extent_size_bytes
+    extents = min(wanted, spare + new)
+    if extents <= 0:
+        full = largest_bytes <= possible_bytes
+        return Growth(reason=f"{lent.path} {'has its max_size' if full else 'has no room to grow where it lies'}")
+    new_bytes = old_bytes + max(0, extents - spare) * vg.extent_size_bytes
+    larger = actions.grow_file(lent, found.loop.device, old_bytes, new_bytes) if new_bytes > old_bytes else ()
+    return Growth((*larger, *actions.grow(target, vg.name, extents)), extents)

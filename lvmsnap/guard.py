@@ -1,0 +1,81 @@
+"""When a filling snapshot is looked at again, warned of and given more room, and how much. Pure arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lvmsnap.model import Overflow
+from lvmsnap.system import SnapshotStatus
+
+# Looking costs one ioctl, some 50 microseconds; twice a second is far under a hundredth of a core.
+LONGEST_SECONDS = 0.5
+SHORTEST_SECONDS = 0.02
+# How often the snapshot is looked at, at the least, while it fills up from what it was.
+LOOKS_TO_FULL = 8
+# Over how long the rate is taken: a burst of an instant says little.
+RATE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How full the snapshot was at a moment; `seconds` are of any one clock."""
+
+    seconds: float
+    used_bytes: int
+    total_bytes: int
+
+    @property
+    def fill_percent(self) -> float:
+        """How full it is."""
+        return 100 * self.used_bytes / self.total_bytes if self.total_bytes else 100.0
+
+
+def sample(status: SnapshotStatus, seconds: float) -> Sample:
+    """Return what the kernel says as a sample."""
+    return Sample(seconds, status.used_bytes, status.total_bytes)
+
+
+def recent(samples: tuple[Sample, ...], now: Sample) -> tuple[Sample, ...]:
+    """Return the samples that the rate is taken from, with `now` as the last: those of RATE_SECONDS, and one before."""
+    kept = [sample for sample in samples if now.seconds - sample.seconds < RATE_SECONDS]
+    return (*samples[: len(samples) - len(kept)][-1:], *kept, now)
+
+
+def rate(samples: tuple[Sample, ...]) -> float:
+    """Return how fast it fills, in bytes a second, from the first of the samples to the last; 0 for less than two."""
+    if len(samples) < 2:
+        return 0.0
+    before, now = samples[0], samples[-1]
+    if now.seconds <= before.seconds:
+        return 0.0
+    return max(0, now.used_bytes - before.used_bytes) / (now.seconds - before.seconds)
+
+
+def seconds_to_full(now: Sample, bytes_per_second: float) -> float:
+    """Return when it will be full at this rate; infinity where it does not fill."""
+    return (now.total_bytes - now.used_bytes) / bytes_per_second if bytes_per_second else float("inf")
+
+
+def next_look_seconds(now: Sample, bytes_per_second: float) -> float:
+    """Return after how long to look again, so that at this rate it cannot pass from below extend_at to full unseen."""
+    return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, seconds_to_full(now, bytes_per_second) / LOOKS_TO_FULL))
+
+
+def is_warned(now: Sample, overflow: Overflow) -> bool:
+    """Whether it is full enough for a warning."""
+    return now.fill_percent >= overflow.warn_percent
+
+
+def is_extended(now: Sample, overflow: Overflow, bytes_per_second: float, seconds_to_grow: float) -> bool:
+    """Whether it is to be given more room: it is full enough, or would be full before more could be added.
+
+    With extend_at 100 % it never is.
+    """
+    in_time = seconds_to_full(now, bytes_per_second) > 2 * seconds_to_grow
+    return overflow.extend_percent < 100 and (now.fill_percent >= overflow.extend_percent or not in_time)
+
+
+def wanted_bytes(now: Sample, overflow: Overflow, bytes_per_second: float, seconds_to_grow: float) -> int:
+    """Return how much room to add: extend_by, and at least twice what fills up while it is being added."""
+    by_percent = now.total_bytes * overflow.by_percent // 100
+    return max(by_percent, int(2 * bytes_per_second * seconds_to_grow))

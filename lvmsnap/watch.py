@@ -1,0 +1,106 @@
+"""The guard at work: looks at a standing snapshot's fill, warns, and gives it more room before it is full."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from lvmsnap import device_mapper, executor, facts, growth, guard, record, session
+from lvmsnap.errors import LvmsnapError, SnapshotLostError, UsageError
+from lvmsnap.facts import Interest
+from lvmsnap.guard import Sample
+from lvmsnap.identify import find
+from lvmsnap.model import Profile, Target
+from lvmsnap.names import dm_name
+from lvmsnap.session import Session
+from lvmsnap.sizes import human
+
+# What giving more room is taken to last before it was seen once.
+FIRST_GROWTH_SECONDS = 2.0
+# A snapshot that could not grow is tried again after so long: somebody may have made room.
+RETRY_SECONDS = 30.0
+
+
+class Guard:
+    """Watches one snapshot. `look` is called again and again, each time after as long as it said."""
+
+    def __init__(self, working: Session, loaded: Profile, target: Target, clock: Callable[[], float] = time.monotonic):
+        """Guard the snapshot of `target`, by the rules of profile `loaded`."""
+        self._working, self._profile, self._target, self._clock = working, loaded, target, clock
+        self._name = dm_name(target.vg, target.snapshot)
+        self._samples: tuple[Sample, ...] = ()
+        self._is_warned = False
+        self._growth_seconds = FIRST_GROWTH_SECONDS
+        self._stuck_until = 0.0
+
+    def is_lost(self) -> bool:
+        """Whether the snapshot is gone, or overflowed."""
+        status = device_mapper.snapshot_status(self._name)
+        return status is None or status.is_lost
+
+    def look(self) -> float:
+        """Look once, do what is to be done, return after how many seconds to look again."""
+        status = device_mapper.snapshot_status(self._name)
+        if status is None or status.is_lost:
+            return guard.LONGEST_SECONDS
+        now = guard.sample(status, self._clock())
+        self._samples = guard.recent(self._samples, now)
+        rate = guard.rate(self._samples)
+        if guard.is_warned(now, self._profile.overflow) and not self._is_warned:
+            self._is_warned = True
+            self._tell(now, rate, "")
+        extended = guard.is_extended(now, self._profile.overflow, rate, self._growth_seconds)
+        if extended and now.seconds >= self._stuck_until:
+            self._grow(now, rate)
+            return guard.SHORTEST_SECONDS
+        return guard.next_look_seconds(now, rate)
+
+    def _grow(self, now: Sample, rate: float) -> None:
+        wanted_bytes = guard.wanted_bytes(now, self._profile.overflow, rate, self._growth_seconds)
+        try:
+            with session.changing(self._working):
+                reason = self._grow_locked(wanted_bytes)
+        except LvmsnapError as error:
+            reason = error.message
+        self._growth_seconds = max(self._growth_seconds, self._clock() - now.seconds)
+        if reason:
+            self._stuck_until = self._clock() + RETRY_SECONDS
+            self._tell(now, rate, f"; it cannot grow: {reason}")
+
+    def _grow_locked(self, wanted_bytes: int) -> str:
+        """Give the snapshot more room; return why it has none, "" where it has."""
+        target = self._target
+        system = facts.focus(facts.read_system(self._working.runner), Interest.of_target(target))
+        written = record.read(target.name)
+        found = find(written.target if written else target, system, written)
+        planned = growth.plan(target, self._profile.backing_file, found, system, wanted_bytes)
+        if not planned.commands:
+            return planned.reason
+        if complaint := executor.run_all(planned.commands, self._working.runner):
+            return complaint
+        more = human(planned.extents * target.extent_size_bytes)
+        self._working.progress.note(f"{target.vg}/{target.snapshot} was given {more} more")
+        return ""
+
+    def _tell(self, now: Sample, rate: float, more: str) -> None:
+        left = guard.seconds_to_full(now, rate)
+        when = f"full in {left:.0f} s at the present rate" if left < float("inf") else "not filling at present"
+        name = f"{self._target.vg}/{self._target.snapshot}"
+        self._working.progress.note(f"warning: {name} is {now.fill_percent:.0f} % full, {when}{more}")
+
+
+def watch(working: Session, name: str, load: Callable[[str], Profile | None]) -> None:
+    """Guard a profile that is up until it is down. Raises UsageError where it is not up, SnapshotLostError."""
+    written = record.read(name)
+    if written is None:
+        raise UsageError(f"{name} is not up", hint=f"lvmsnap up {name} first, or use lvmsnap run")
+    loaded = session.profile_of(written) or load(name)
+    if loaded is None:
+        raise UsageError(f"the profile {name} cannot be read", hint=f"lvmsnap validate {name}")
+    guarded = Guard(working, loaded, written.target)
+    device = dm_name(written.target.vg, written.target.snapshot)
+    with working.signals:
+        while not working.signals.received and (status := device_mapper.snapshot_status(device)):
+            if status.is_lost:
+                raise SnapshotLostError(f"the snapshot of {name} is lost", hint="do not trust what is read from it")
+            time.sleep(guarded.look())
