@@ -54,6 +54,7 @@ def test_optional_fields_of_a_mount_do_not_shift_the_others() -> None:
     [
         ("/", "0:17"),
         ("/srv", "0:17"),
+        ("/dev/null", "0:5"),  # the root was mounted after it, and is the shorter prefix
         ("/srv/space", "98:48"),
         ("/srv/space/deep/file", "98:48"),
         ("/srv/spaceship", "0:17"),
