@@ -21,7 +21,8 @@ class Found:
     """What of one target stands and is ours; None or False where it does not.
 
     `pv` is our PV, in a group or in none. `suspended` are the origin's device-mapper devices that a killed command
-    left suspended, `leftovers` those of the snapshot that LVM's metadata no longer knows.
+    left suspended, `leftovers` those of the snapshot that LVM's metadata no longer knows. `is_left_inactive`: a boot
+    found the lent PV missing and the origin inactive, and since then the PV was taken out and no more.
     """
 
     vg: VolumeGroup | None = None
@@ -35,6 +36,7 @@ class Found:
     leftovers: tuple[str, ...] = ()
     origin_has_snapshots: bool = False
     uses_devices_file: bool = False
+    is_left_inactive: bool = False
 
     @property
     def is_member(self) -> bool:
@@ -60,6 +62,7 @@ def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
         suspended=tuple(device.name for device in origin_devices(target, facts.dm_devices) if device.suspended),
         leftovers=() if vg is None else leftover_devices(target, vg, facts.dm_devices),
         uses_devices_file=bool(facts.devices_file),
+        is_left_inactive=not same_boot and vg is not None and _is_left_inactive(target, vg),
         origin_has_snapshots=vg is not None and any(lv.origin == target.origin for lv in vg.lvs),
     )
 
@@ -111,6 +114,12 @@ def dm_uuid(vg_uuid: str, lv_uuid: str) -> str:
 
 def _find_snapshot(target: Target, vg: VolumeGroup) -> LogicalVolume | None:
     return next((lv for lv in vg.lvs if is_ours(lv, target)), None)
+
+
+def _is_left_inactive(target: Target, vg: VolumeGroup) -> bool:
+    origin = vg.lv(target.origin)
+    inactive = origin is not None and not origin.is_active
+    return target.lent_pv is not None and inactive and not vg.missing_pv_count
 
 
 def _find_file(target: Target, facts: Facts, same_boot: bool) -> FileFacts | None:
