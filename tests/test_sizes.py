@@ -28,9 +28,8 @@ def _text(volume: str) -> str:
         ("size: 64MiB", 16),
         ("size: 65MiB", 17),  # rounded up to a whole extent, as lvcreate does
         ("size: 1MiB", 1),
-        # As lvcreate does, with room for the exceptions of all of the origin, here 11 extents.
-        ("size: 1%ORIGIN", 26 + 11),
-        ("size: 100%ORIGIN", 2560 + 11),
+        ("size: 1%ORIGIN", 26),
+        ("size: 100%ORIGIN", 2560),
         ("size: 50%FREE", 500),
         ("size: 33%FREE", 330),
         ("size: 100%FREE", 1000),
