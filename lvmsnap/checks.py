@@ -37,7 +37,7 @@ def run(profile: Profile, target: Target | None, facts: Facts, loop_device: str 
         origin = vg.lv(profile.volume.origin)
         found += [*_origin(profile, vg, origin, facts), *_snapshot_name(profile, vg, facts)]
         if target is not None:
-            found += _space(profile, target, vg)
+            found += _space(target, vg)
     if profile.backing_file is not None:
         found += [
             *_backing_file(profile.backing_file, target, vg, facts),
@@ -149,7 +149,7 @@ def _snapshot_name(profile: Profile, vg: VolumeGroup, facts: Facts) -> Iterator[
     yield Check(f"device name {device} is free", not taken, ", ".join(taken) + " exists" if taken else "", hint)
 
 
-def _space(profile: Profile, target: Target, vg: VolumeGroup) -> Iterator[Check]:
+def _space(target: Target, vg: VolumeGroup) -> Iterator[Check]:
     lent = target.lent_pv
     lent_extents = (lent.size_bytes - PV_HEADER_BYTES) // vg.extent_size_bytes if lent else 0
     with_group = lent is None or bool(lent.allocate_on)
@@ -165,7 +165,7 @@ def _space(profile: Profile, target: Target, vg: VolumeGroup) -> Iterator[Check]
     )
     found = f"{wanted} of {have}" if enough else f"{wanted} wanted, {have} there"
     yield Check("space for the snapshot", enough, found, hint)
-    if lent is not None and profile.volume.size.amount:
+    if lent is not None:
         spare = lent_extents - target.extents
         found = (
             f"{human(spare * vg.extent_size_bytes)} of the lent space stay unused" if spare > 0 else "all of it used"
