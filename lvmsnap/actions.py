@@ -80,7 +80,7 @@ def loop(lent: LentPV, found: Found, loop_device: str) -> Action:
         undo=(("losetup", "--detach", loop_device),),
         condition=f"a loop device is bound to the device and inode of {lent.path}",
         stands=found.loop is not None,
-        needs_gone=(Thing.VG_MEMBER,),
+        needs_gone=(Thing.VG_MEMBER, Thing.PV),
     )
 
 
