@@ -53,6 +53,8 @@ def _show_down(options: argparse.Namespace) -> int:
     if getattr(options, "offline", False):
         raise UsageError("plan --down --offline makes no sense", hint="what stands is only known on the machine itself")
     name = _name(options.name)
+    # LVM shows nothing to anybody else: "nothing stands" would be a lie.
+    _require_root(f"lvmsnap plan {name} --down")
     plan = session.plan_down(_session(options), name, session.load_if_valid(name, options.profile_dir))
     if getattr(options, "json", False):
         print(render.to_json(plan))
