@@ -1,0 +1,284 @@
+"""Walks the real up, down and recover over the fake machine, with commands that fail, kills and power cuts."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lvmsnap import boot, device_mapper, executor, facts, kernel, profile, record, recovery, session
+from lvmsnap.errors import InterruptedBySignalError, RefusedError, ResidueError, StepError
+from lvmsnap.facts import Interest
+from lvmsnap.identify import PV_UUID_PREFIX
+from lvmsnap.model import Action, Check, Profile, Record, Thing
+from lvmsnap.runner import Finished, Signals
+from lvmsnap.session import Session
+from lvmsnap.system import Facts
+from tests import samples
+from tests.simulated_commands import Commands
+from tests.simulated_parts import Fault, File, Killed, Lv, PowerCut
+from tests.simulated_system import DISK_PV, FILE, ORIGIN_MOUNT, SPACE, System, add_foreign_loop
+
+NAME = "nightly"
+OURS = f"lvmsnap.{NAME}"
+
+
+@dataclass
+class World:
+    """One machine, lvmsnap's records on it, and what is to go wrong."""
+
+    system: System
+    mountpoint: str
+    records: dict[str, Record] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+    count: int = 0
+    broken: dict[tuple[str, ...], str] = field(default_factory=dict)
+    fired: bool = False
+    wrongs: list[str] = field(default_factory=list)
+    clock: float = 0
+    log: list[str] = field(default_factory=list)
+    ran: list[tuple[str, ...]] = field(default_factory=list)
+
+    def copy(self) -> World:
+        """Return a machine that is the same now and lives on apart."""
+        copied: World = pickle.loads(pickle.dumps(self))
+        return copied
+
+    def with_faults(self, *faults: Fault) -> World:
+        """Return a copy on which these things go wrong from now on, and nothing else."""
+        copied = self.copy()
+        copied.faults, copied.count, copied.broken, copied.fired = faults, 0, {}, False
+        return copied
+
+    def run(self, argv: tuple[str, ...], signals: Signals) -> tuple[int, str]:
+        """Run a command, or what becomes of it."""
+        self.count += 1
+        key = (argv[0], *(word for word in argv if word.startswith(("--detach", "--remove")) or argv[0] == "dmsetup"))
+        fault = next((fault for fault in self.faults if fault.at == self.count), None)
+        kind = fault.kind if fault else self.broken.get(key, "")
+        if fault:
+            self.fired = True
+            if fault.for_ever:
+                self.broken[key] = kind
+        self.log.append(f"{' '.join(argv)} {kind and '# ' + kind} {fault.stage if fault else ''}")
+        return self._take_effect(argv, kind, fault.stage if fault else "", signals)
+
+    def _take_effect(self, argv: tuple[str, ...], kind: str, stage: str, signals: Signals) -> tuple[int, str]:
+        if kind.startswith("killed before"):
+            raise Killed
+        if kind == "cut before":
+            raise PowerCut
+        if kind in ("fails", "lies"):
+            return (7, "made to fail") if kind == "fails" else (0, "")
+        self.ran.append(argv)
+        commands = Commands(self.system, self.wrongs)
+        result = commands.run(argv, stage)
+        if kind == "killed after":
+            raise Killed
+        if kind == "cut after":
+            raise PowerCut
+        if kind == "interrupted":
+            signals.received = signal.SIGTERM
+        return (7, "made to fail after all") if kind == "fails after all" else result
+
+
+@dataclass
+class FakeRunner:
+    """Runs commands in a world."""
+
+    world: World
+    signals: Signals
+    lock_fd: int | None = None
+
+    def run(self, argv: tuple[str, ...]) -> Finished:
+        """As lvmsnap.runner.Runner.run."""
+        returncode, complaint = self.world.run(argv, self.signals)
+        return Finished(argv, returncode, "", complaint, 0)
+
+
+class NoSignals(Signals):
+    """Signals that come only from a fault."""
+
+    def __enter__(self) -> NoSignals:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Silence:
+    """Hears of progress and says nothing."""
+
+    def begin(self, verb: str, actions: tuple[Action, ...]) -> None: ...
+    def step(self, action: Action, number: int, total: int) -> None: ...
+    def done(self, action: Action, seconds: float) -> None: ...
+    def failed(self, action: Action, complaint: str) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+class Stage:
+    """Puts the fake machine under the real code; `world` is the one it stands on now."""
+
+    world: World
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        for module, name, fake in self._fakes():
+            patch.setattr(module, name, fake)
+
+    def _fakes(self) -> list[tuple[Any, str, Any]]:
+        return [
+            (record, "read", lambda name: self._records().get(name)),
+            (record, "write", lambda written: self._records().update({written.target.name: written})),
+            (record, "remove", lambda name: self._records().pop(name, None)),
+            (record, "names", lambda: tuple(sorted(self.world.records))),
+            (record, "lock", lambda *_: contextlib.nullcontext(3)),
+            (kernel, "loops", self._asked("kernel_loops")),
+            (kernel, "mounts", self._asked("kernel_mounts")),
+            (kernel, "device_bytes", self._asked("device_bytes")),
+            (device_mapper, "devices", self._asked("dm_devices")),
+            (executor, "file_facts", self._asked("file_facts")),
+            (executor, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.world.clock)),
+            (executor, "os", SimpleNamespace(path=SimpleNamespace(lexists=self._exists))),
+            (facts, "read_system", lambda *_, **__: self.world.system.facts()),
+            (facts, "focus", self._focus),
+            (facts, "origin_filesystem", lambda *_: "ext4"),
+            (facts, "missing_tools", lambda *_: ()),
+            (facts, "wait_for_vg_lock", lambda *_: None),
+            (session, "secrets", SimpleNamespace(token_hex=lambda _: "0123456789abcdef012345")),
+            (boot, "is_installed", lambda: True),
+            (session, "holders", lambda *_: ()),
+            (profile, "names", lambda *_: (NAME,)),
+        ]
+
+    def _records(self) -> dict[str, Record]:
+        return self.world.records
+
+    def _asked(self, method: str) -> Callable[..., Any]:
+        """Return a function that asks the system of the world that is on the stage then."""
+
+        def ask(*arguments: Any) -> Any:
+            return getattr(self.world.system, method)(*arguments)
+
+        return ask
+
+    def _exists(self, path: str) -> bool:
+        return path in self.world.system.files or path in self.world.system.directories
+
+    def _sleep(self, seconds: float) -> None:
+        self.world.clock += max(seconds, 1)
+
+    def _focus(self, read: Facts, interest: Interest) -> Facts:
+        return self.world.system.focused(read, interest.backing_path, interest.mountpoint)
+
+    # --- what lvmsnap is asked for ------------------------------------------------------------------------------
+
+    def session(self) -> Session:
+        """Return a session of lvmsnap on this world."""
+        signals = NoSignals()
+        runner: Any = FakeRunner(self.world, signals)
+        return Session(runner, signals, Silence(), "/etc/lvmsnap", 0)
+
+    def up(self, loaded: Profile) -> str:
+        """Bring the profile up."""
+        return outcome(lambda: session.up(self.session(), loaded, "", replace_old=False, if_down=False))
+
+    def down(self, loaded: Profile) -> str:
+        """Take it down."""
+        return outcome(lambda: session.down(self.session(), NAME, loaded, force=False))
+
+    def mend(self, loaded: Profile) -> str:
+        """Recover, then take down what is properly up."""
+
+        def both() -> None:
+            recovery.recover(self.session(), (), lambda _: loaded)
+            if self.world.records:
+                session.down(self.session(), NAME, loaded, force=False)
+
+        return outcome(both)
+
+    def checks(self, loaded: Profile) -> tuple[Check, ...]:
+        """Return the checks of a plan to bring it up that do not pass."""
+        runner: Any = FakeRunner(self.world, NoSignals())
+        working = Session(runner, NoSignals(), Silence(), "/etc/lvmsnap", 0)
+        return tuple(check for check in session.plan(working, loaded).checks if not check.passed)
+
+
+def make_world(mountpoint: str, *, other_snapshot: bool = False, directory: str = "") -> World:
+    """Make a machine with nothing of the profile: vg0 with `system`, mounted, `other` and a snapshot of it.
+
+    With `other_snapshot` somebody has a snapshot of `system` too; `directory` is there and empty.
+    """
+    system = System(members=[DISK_PV], pv_extents={DISK_PV: 255})
+    system.files[f"{SPACE}/foreign"] = File(11, 1 << 20, 1 << 20)
+    names: tuple[tuple[str, str, int], ...] = (("system", "", 16), ("other", "", 4), ("backup", "other", 2))
+    for name, origin, extents in names + ((("keep", "system", 2),) if other_snapshot else ()):
+        uuid = samples.ORIGIN_UUID if name == "system" else f"{name:a<6}-aaaa-aaaa-aaaa-aaaa-aaaa-aaaaaa"
+        system.lvs[name] = Lv(name, uuid, {DISK_PV: extents}, origin, ("backup",) if origin else ())
+    for lv in system.lvs.values():
+        system.activate(lv)
+    system.directories = {"/media/foreign": 3} | ({directory: 0} if directory else {})
+    system.mounts = [(SPACE, "space"), (ORIGIN_MOUNT, "vg0-system")]
+    add_foreign_loop(system)
+    return World(system, mountpoint)
+
+
+OUTCOMES: dict[type[BaseException], str] = {
+    InterruptedBySignalError: "interrupted",
+    StepError: "undone",
+    PowerCut: "cut",
+    Killed: "killed",
+}
+
+
+def outcome(what: Callable[[], object]) -> str:
+    """Do it, and say in a word how it ended; a residue is named after a colon."""
+    try:
+        what()
+    except ResidueError as error:
+        return "residue: " + ", ".join(sorted(line.partition(":")[0] for line in error.residue))
+    except RefusedError as error:
+        return f"refused: {error.message}"
+    except tuple(OUTCOMES) as error:
+        return OUTCOMES[type(error)]
+    return "done"
+
+
+def standing(world: World, *, found_directory: bool) -> str:
+    """Say what of the profile stands, by a look at the machine, in the words of a residue."""
+    system, file = world.system, world.system.files.get(FILE)
+    bound = [b for b in system.loops.values() if b.path == FILE]
+    ours = [lv for lv in system.lvs.values() if OURS in lv.tags]
+    real_left = "vg0-system-real" in system.dm and not system.snapshots("system")
+    left = not ours and (real_left or any(name.startswith("vg0-snap") for name in system.dm))
+    there = {
+        Thing.FILE: file is not None,
+        Thing.LOOP: bool(bound),
+        Thing.PV: any(b.file.label for b in bound),
+        Thing.INACTIVE_ORIGIN: "vg0-system" not in system.dm and not system.missing(),
+        Thing.VG_MEMBER: any(pv.startswith(PV_UUID_PREFIX) for pv in system.members),
+        Thing.LEFTOVER_DEVICES: left,
+        Thing.SNAPSHOT: bool(ours),
+        Thing.SUSPENDED_ORIGIN: any(dm.suspended for dm in system.dm.values()),
+        Thing.DIRECTORY: world.mountpoint in system.directories and not found_directory,
+        Thing.MOUNT: any(path == world.mountpoint for path, _ in system.mounts),
+    }
+    return ", ".join(sorted(thing.value for thing, stands in there.items() if stands))
+
+
+def look(system: System) -> dict[str, object]:
+    """Return all that must be as before; the origin's own mount is the boot's business."""
+    return {
+        "files": sorted((path, file.inode, file.size, file.label) for path, file in system.files.items()),
+        "directories": sorted(system.directories.items()),
+        "loops": sorted((device, bound.path, bound.leaving) for device, bound in system.loops.items()),
+        "members": sorted(system.members),
+        "lvs": sorted((lv.name, lv.uuid, lv.origin, lv.tags, *lv.extents.items()) for lv in system.lvs.values()),
+        "devices": sorted((name, dm.uuid, dm.live, dm.loaded, dm.suspended) for name, dm in system.dm.items()),
+        "mounts": sorted(mount for mount in system.mounts if mount[0] != ORIGIN_MOUNT),
+    }
