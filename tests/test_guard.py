@@ -1,0 +1,163 @@
+"""When a filling snapshot is looked at, warned of and given more room; how much, and from where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lvmsnap import growth, guard
+from lvmsnap.device_mapper import parse_snapshot_status
+from lvmsnap.guard import Sample
+from lvmsnap.identify import Found, find
+from lvmsnap.model import GIB, MIB, Overflow
+from lvmsnap.system import SnapshotStatus
+from tests import samples
+
+RULES = Overflow(warn_percent=70, extend_percent=80, by_percent=50)
+
+
+def at(percent: float, seconds: float = 0.0, total_bytes: int = 100 * MIB) -> Sample:
+    return Sample(seconds, int(total_bytes * percent / 100), total_bytes)
+
+
+# --- what the kernel says ---------------------------------------------------------------------------------------------
+
+
+def test_the_kernels_sectors_become_bytes() -> None:
+    assert parse_snapshot_status("16/524288 16") == SnapshotStatus(False, 8192, 256 * MIB)
+
+
+@pytest.mark.parametrize("text", ["Invalid", "Overflow", "Unknown", "Merge failed", ""])
+def test_whatever_is_no_fill_is_a_lost_snapshot(text: str) -> None:
+    assert parse_snapshot_status(text).is_lost
+
+
+# --- when -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_rate_is_taken_over_a_second_not_over_an_instant() -> None:
+    samples_: tuple[Sample, ...] = ()
+    for step in range(31):
+        samples_ = guard.recent(samples_, at(step, seconds=step / 10))
+
+    assert 1.0 <= samples_[-1].seconds - samples_[0].seconds < 1.2
+    assert guard.rate(samples_) == pytest.approx(10 * MIB, rel=0.02)
+
+
+def test_one_look_tells_no_rate_and_a_shrinking_fill_is_none() -> None:
+    assert guard.rate((at(5),)) == 0
+    assert guard.rate((at(5, 0), at(3, 1))) == 0
+
+
+@pytest.mark.parametrize("bytes_per_second", [0, 1, MIB, 100 * MIB, GIB])
+def test_the_next_look_comes_before_the_snapshot_can_be_full_at_this_rate(bytes_per_second: int) -> None:
+    now = at(79)
+
+    wait = guard.next_look_seconds(now, bytes_per_second)
+
+    assert guard.SHORTEST_SECONDS <= wait <= guard.LONGEST_SECONDS
+    assert wait == guard.SHORTEST_SECONDS or wait * bytes_per_second < (now.total_bytes - now.used_bytes) / 2
+
+
+def test_it_grows_at_extend_at_even_if_nothing_is_written_just_now() -> None:
+    assert not guard.is_extended(at(79.9), RULES, 0, 2)
+    assert guard.is_extended(at(80), RULES, 0, 2)
+
+
+def test_it_grows_earlier_where_it_would_be_full_before_more_room_is_there() -> None:
+    assert not guard.is_extended(at(20), RULES, bytes_per_second=10 * MIB, seconds_to_grow=2)
+    assert guard.is_extended(at(20), RULES, bytes_per_second=30 * MIB, seconds_to_grow=2)
+
+
+def test_extend_at_100_percent_never_grows() -> None:
+    never = replace(RULES, extend_percent=100)
+
+    assert not guard.is_extended(at(100), never, GIB, 2)
+
+
+def test_it_grows_by_its_share_or_by_what_fills_up_meanwhile_twice_over() -> None:
+    assert guard.wanted_bytes(at(80), RULES, 0, 2) == 50 * MIB
+    assert guard.wanted_bytes(at(80), RULES, 100 * MIB, 2) == 400 * MIB
+
+
+# --- from where -------------------------------------------------------------------------------------------------------
+
+
+def standing(**fields: object) -> Found:
+    snapshot = samples.snapshot_lv(chunk_size_bytes=4096)
+    group = samples.vg(snapshot, pvs=(samples.DISK, samples.lent_pv()))
+    found = find(samples.TARGET, samples.up_facts(group))
+    return replace(found, **fields)  # type: ignore[arg-type]
+
+
+def planned(wanted_bytes: int, backing_line: str = "max_size: 1GiB", found: Found | None = None) -> growth.Growth:
+    found = found or standing()
+    backing = samples.with_file(backing_line).backing_file
+    return growth.plan(samples.TARGET, backing, found, samples.up_facts(found.vg), wanted_bytes)
+
+
+def test_a_backing_file_grows_then_its_loop_its_pv_and_the_snapshot_on_it() -> None:
+    made = planned(10 * MIB)
+
+    assert made.extents == 3
+    assert made.commands == (
+        ("fallocate", "--length", str(77 * MIB), samples.FILE),
+        ("losetup", "--set-capacity", "/dev/loop7"),
+        ("pvresize", "/dev/loop7"),
+        ("lvextend", "--extents", "+3", f"vg0/{samples.SNAPSHOT}"),
+        ("lvchange", "--monitor", "n", f"vg0/{samples.SNAPSHOT}"),
+    )
+
+
+def test_a_backing_file_without_max_size_does_not_grow_nor_does_the_group_give_instead() -> None:
+    made = planned(10 * MIB, backing_line="")
+
+    assert made.commands == ()
+    assert "max_size" in made.reason
+
+
+def test_a_backing_file_grows_no_further_than_max_size() -> None:
+    assert planned(GIB, "max_size: 100MiB").extents == (100 - 65) // 4
+    assert planned(GIB, "max_size: 66MiB").reason == f"{samples.FILE} has its max_size"
+
+
+def test_a_backing_file_leaves_a_tenth_of_what_is_available() -> None:
+    found = standing()
+    facts = samples.up_facts(found.vg, directory=replace(samples.DIRECTORY, available_bytes=100 * MIB))
+    backing = samples.with_file("max_size: 100GiB").backing_file
+
+    assert growth.plan(samples.TARGET, backing, found, facts, GIB).extents == 90 // 4
+
+
+def test_space_left_over_from_a_growth_that_failed_half_way_is_used_first() -> None:
+    lent = samples.lent_pv(extents=20, allocated_extents=16)
+
+    made = planned(16 * MIB, found=standing(pv=lent))
+
+    assert made.commands[0] == ("lvextend", "--extents", "+4", f"vg0/{samples.SNAPSHOT}")
+
+
+def test_without_a_backing_file_the_groups_own_free_extents_are_used() -> None:
+    target = replace(samples.TARGET, lent_pv=None)
+    group = samples.vg(samples.snapshot_lv(chunk_size_bytes=4096))
+    facts = samples.up_facts(group)
+
+    made = growth.plan(target, None, find(target, facts), facts, 10 * MIB)
+
+    assert made.commands[0] == ("lvextend", "--extents", "+3", f"vg0/{samples.SNAPSHOT}")
+
+
+def test_a_full_group_is_the_reason_that_is_given() -> None:
+    target = replace(samples.TARGET, lent_pv=None)
+    full = replace(samples.DISK, allocated_extents=samples.DISK.extents)
+    facts = samples.up_facts(samples.vg(samples.snapshot_lv(), pvs=(full,)))
+
+    assert growth.plan(target, None, find(target, facts), facts, MIB).reason == "vg0 has no free extents"
+
+
+def test_it_never_grows_beyond_what_the_origin_can_use() -> None:
+    whole = samples.snapshot_lv(size_bytes=11 * GIB, chunk_size_bytes=4096)
+    found = standing(snapshot=whole)
+
+    assert planned(GIB, found=found).reason == "it has all the room its origin can ever use"
