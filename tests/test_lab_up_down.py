@@ -196,13 +196,12 @@ def test_an_origin_whose_name_leaves_no_room_for_device_mapper_is_refused(lab: M
     assert_gone(lab, "fits", before)
 
 
-@pytest.mark.parametrize("extent", ["1m", "4m", "16m"])
+@pytest.mark.parametrize("extent", ["1m", "16m"])
 def test_a_size_gives_what_lvm_gives(lab: Machine, extent: str) -> None:
     lab.run(f"vgcreate -q -y -s {extent} vg0 /dev/ubda && lvcreate -q -y -W n -L 80M -n system vg0")
     sizes = {
-        ("10MiB", None): "-L 10M",
+        ("20%ORIGIN", None): "-l 20%ORIGIN",
         ("5%FREE", "64KiB"): "-l 5%FREE -c 64k",
-        ("1GiB", None): "-L 900M",
         ("1GiB", "512KiB"): "-L 900M -c 512k",
     }
     for (size, chunk), by_hand in sizes.items():
