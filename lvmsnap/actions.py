@@ -146,12 +146,15 @@ def snapshot(target: Target, found: Found, loop_device: str) -> Action:
     kind = ("--permission", target.permission.value, "--monitor", "n", "--addtag", target.tag, *chunk)
     pvs = () if target.lent_pv is None else (loop_device, *target.lent_pv.allocate_on)
     size = ("--extents", str(target.extents), "--name", lv.name if lv else target.snapshot)
+    # A snapshot on both spaces may leave some of the lent one free, and what others put there could not go back.
+    spans = target.lent_pv is not None and bool(target.lent_pv.allocate_on)
+    closed = (("pvchange", "--allocatable", "n", loop_device),) if spans else ()
     return Action(
         thing=Thing.SNAPSHOT,
         object=f"{vg}/{lv.name if lv else target.snapshot}",
         summary=f"take the snapshot of {vg}/{target.origin}",
         undo_summary="remove the snapshot",
-        do=(("lvcreate", "--yes", "--snapshot", *size, *kind, f"{vg}/{target.origin}", *pvs),),
+        do=(("lvcreate", "--yes", "--snapshot", *size, *kind, f"{vg}/{target.origin}", *pvs), *closed),
         undo=(("lvremove", "--yes", "--select", _lv_selection(target, found), vg),),
         condition=f"{vg} has an LV tagged {target.tag} whose origin is {target.origin}",
         stands=lv is not None,
@@ -237,8 +240,10 @@ def mount(target: Target, where: MountTarget, found: Found) -> Action:
 
 
 def grow(target: Target, vg: str, extents: int) -> tuple[Argv, ...]:
-    """Return the command that gives a standing snapshot `extents` more; `down` takes them with all the others."""
-    return (("lvextend", "--extents", f"+{extents}", f"{vg}/{target.snapshot}"),)
+    """Return the commands that give a standing snapshot `extents` more; `down` takes them with all the others."""
+    name = f"{vg}/{target.snapshot}"
+    # lvextend has dmeventd watch the snapshot again, which would unmount it once it is full.
+    return (("lvextend", "--extents", f"+{extents}", name), ("lvchange", "--monitor", "n", name))
 
 
 def grow_file(lent: LentPV, loop_device: str, old_bytes: int, new_bytes: int) -> tuple[Argv, ...]:
@@ -249,7 +254,8 @@ def grow_file(lent: LentPV, loop_device: str, old_bytes: int, new_bytes: int) ->
         Allocation.FALLOCATE: ("fallocate", "--length", str(new_bytes), lent.path),
         Allocation.ZERO_FILL: (*more, *count, "conv=notrunc,fsync", "status=none"),
     }
-    return (fill[lent.allocation], ("losetup", "--set-capacity", loop_device), ("pvresize", loop_device))
+    opened = (("pvchange", "--allocatable", "y", loop_device),) if lent.allocate_on else ()
+    return (fill[lent.allocation], ("losetup", "--set-capacity", loop_device), ("pvresize", loop_device), *opened)
 
 
 UNITS = ("lvmsnap-recover.service", "lvmsnap-shutdown.service")

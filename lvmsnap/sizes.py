@@ -28,14 +28,16 @@ def largest_useful_bytes(origin_bytes: int, chunk_bytes: int) -> int:
 def snapshot_extents(profile: Profile, vg: VolumeGroup, origin: LogicalVolume) -> int:
     """Return the snapshot's size in extents: as asked, and never more than the origin can use."""
     size, extent_bytes = profile.volume.size, vg.extent_size_bytes
+    chunk_bytes = profile.volume.chunk_size_bytes or DEFAULT_CHUNK_BYTES
+    useful = ceil(largest_useful_bytes(origin.size_bytes, chunk_bytes), extent_bytes)
     asked = {
         SizeUnit.BYTES: ceil(size.amount, extent_bytes),
-        SizeUnit.PERCENT_ORIGIN: ceil(origin.size_bytes * size.amount, 100 * extent_bytes),
+        # As lvcreate has it: of all the origin can use, so that 100 % never overflows.
+        SizeUnit.PERCENT_ORIGIN: ceil(useful * size.amount, 100),
         SizeUnit.PERCENT_FREE: vg.free_extents * size.amount // 100,
         SizeUnit.PERCENT_PVS: lent_extents(profile.backing_file, extent_bytes) * size.amount // 100,
     }[size.unit]
-    chunk_bytes = profile.volume.chunk_size_bytes or DEFAULT_CHUNK_BYTES
-    return max(1, min(asked, ceil(largest_useful_bytes(origin.size_bytes, chunk_bytes), extent_bytes)))
+    return max(1, min(asked, useful))
 
 
 def lent_extents(backing_file: BackingFile | None, extent_bytes: int) -> int:

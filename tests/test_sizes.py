@@ -29,7 +29,7 @@ def _text(volume: str) -> str:
         ("size: 65MiB", 17),  # rounded up to a whole extent, as lvcreate does
         ("size: 1MiB", 1),
         ("size: 1%ORIGIN", 26),
-        ("size: 100%ORIGIN", 2560),
+        ("size: 100%ORIGIN", 2571),
         ("size: 50%FREE", 500),
         ("size: 33%FREE", 330),
         ("size: 100%FREE", 1000),
