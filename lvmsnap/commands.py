@@ -39,7 +39,7 @@ def _show_plan(options: argparse.Namespace, loaded: Profile, plan: Plan, *, note
     if getattr(options, "json", False):
         print(render.to_json(plan))
     else:
-        lines = list(render.plan_lines(loaded.name, plan, note=note))
+        lines = list(render.plan_lines(loaded.name, plan, note=note, description=loaded.description))
         if getattr(options, "export", None):
             render.export(lines, options.export, f"lvmsnap plan {loaded.name}")
         else:

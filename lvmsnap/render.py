@@ -131,10 +131,12 @@ def export(lines: Iterable[Line], path: str, title: str) -> None:
         raise LvmsnapError(f"cannot write {path}: {error.strerror}", hint="name another file") from error
 
 
-def plan_lines(name: str, plan: Plan, *, note: str = "") -> Iterator[Line]:
+def plan_lines(name: str, plan: Plan, *, note: str = "", description: str = "") -> Iterator[Line]:
     """Return a plan for a reader: the facts it rests on, every check, every step with its command and undo."""
     title = f"lvmsnap {plan.direction.value} {name}"
     yield ((BOLD, title), (DIM, f"  {note}" if note else ""))
+    if description:
+        yield (("", description),)
     if plan.facts:
         yield ()
         yield ((BOLD, "Facts"),)
