@@ -90,9 +90,13 @@ def _volume_group(profile: Profile, vg: VolumeGroup | None, facts: Facts) -> Ite
     )
     hint = "snapshots with lvmsnap need a group of one host: vgchange --lock-type none"
     yield Check(f"{name} is not shared", not vg.is_shared, "it is shared" if vg.is_shared else "", hint)
-    holder = facts.vg_lock_holder
-    hint = "wait for it to end, then try again"
-    yield Check(f"{name} is not locked", not holder, f"locked by {holder}" if holder else "", hint)
+    yield unlocked(name, facts.vg_lock_holder)
+
+
+def unlocked(vg: str, holder: str) -> Check:
+    """Return the check that nobody holds the lock of the volume group; `holder` does, where it is not ""."""
+    found = f"locked by {holder}" if holder else ""
+    return Check(f"{vg} is not locked", not holder, found, "wait for it to end, then try again")
 
 
 def _origin(profile: Profile, vg: VolumeGroup, origin: LogicalVolume | None, facts: Facts) -> Iterator[Check]:

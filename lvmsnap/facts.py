@@ -134,8 +134,8 @@ def vg_lock_holder(vg: str) -> str:
     return ""
 
 
-def wait_for_vg_lock(vg: str, wait_seconds: float, announce: Callable[[str], None]) -> None:
-    """Wait while another command holds the VG's lock, at most `wait_seconds`; a check then tells who it is."""
+def wait_for_vg_lock(vg: str, wait_seconds: float, announce: Callable[[str], None]) -> str:
+    """Wait while another command holds the VG's lock, at most `wait_seconds`; return who still holds it, else ""."""
     deadline = time.monotonic() + wait_seconds
     announced = ""
     while (holder := vg_lock_holder(vg)) and time.monotonic() < deadline:
@@ -143,6 +143,7 @@ def wait_for_vg_lock(vg: str, wait_seconds: float, announce: Callable[[str], Non
             announce(f"waiting up to {wait_seconds:g} s for {holder}, which holds the lock of {vg}")
             announced = holder
         time.sleep(0.1)
+    return holder
 
 
 def is_root() -> bool:

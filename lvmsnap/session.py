@@ -15,7 +15,7 @@ from lvmsnap.executor import Progress, Work
 from lvmsnap.facts import Interest
 from lvmsnap.holders import holders
 from lvmsnap.identify import PV_UUID_PREFIX, find_vg
-from lvmsnap.model import Plan, Profile, Record, Target
+from lvmsnap.model import Check, Plan, Profile, Record, Target
 from lvmsnap.runner import Runner, Signals
 from lvmsnap.status import State, Status
 from lvmsnap.system import Facts
@@ -81,7 +81,7 @@ def up(session: Session, loaded: Profile, text: str, *, replace_old: bool, if_do
             system = read_changing(session, loaded.volume.vg)
             known = look_back(loaded.name, loaded, system)
         made = _plan_up(session, loaded, system, known)
-        refuse_failed(made)
+        refuse_failed(made.checks)
         for check in made.checks:
             if check.warning:
                 session.progress.note(f"warning: {check.title}: {check.found}; {check.hint}")
@@ -194,14 +194,18 @@ def work(session: Session, first: Facts | None = None) -> Work:
 
 
 def read_changing(session: Session, vg: str) -> Facts:
-    """Read the system for a change: first wait, within bounds, for whoever holds the VG's lock."""
-    facts.wait_for_vg_lock(vg, session.wait_seconds, session.progress.note)
+    """Read the system for a change: first wait, within bounds, for whoever holds the VG's lock.
+
+    Raises RefusedError where it is held on: LVM's own report would wait for it without bounds.
+    """
+    holder = facts.wait_for_vg_lock(vg, session.wait_seconds, session.progress.note)
+    refuse_failed((checks.unlocked(vg, holder),))
     return facts.read_system(session.runner)
 
 
-def refuse_failed(made: Plan) -> None:
-    """Raise RefusedError with every check of the plan that failed."""
-    failed = tuple(Refusal(f"{check.title}: {check.found}", check.hint) for check in made.checks if not check.passed)
+def refuse_failed(run: tuple[Check, ...]) -> None:
+    """Raise RefusedError with every one of the checks that failed."""
+    failed = tuple(Refusal(f"{check.title}: {check.found}", check.hint) for check in run if not check.passed)
     if failed:
         raise RefusedError(failed)
 

@@ -101,7 +101,7 @@ class Stage:
         build_stage(self.machine)
         self.before = fingerprint(self.machine, FOLDERS)
 
-    def run(self, arguments: str, code: int, *faults: Fault, wait: float = 120) -> Result:
+    def run(self, arguments: str, code: int, *faults: Fault, wait: float = 600) -> Result:
         """Run lvmsnap with commands that go wrong; every one of them must have been met."""
         path = break_commands(self.machine, *faults) if faults else ""
         result = lvmsnap(self.machine, arguments, code=code, path=path, timeout=wait)

@@ -193,7 +193,9 @@ def test_the_holder_of_a_groups_lock_is_named(monkeypatch: pytest.MonkeyPatch, t
         assert facts.vg_lock_holder("vg0") == ""
         fcntl.flock(file, fcntl.LOCK_EX)
         holder = facts.vg_lock_holder("vg0")
-        facts.wait_for_vg_lock("vg0", 0.15, said.append)
+        still = facts.wait_for_vg_lock("vg0", 0.15, said.append)
 
     assert holder.startswith(f"pid {os.getpid()} (")
+    assert still == holder
     assert said == [f"waiting up to 0.15 s for {holder}, which holds the lock of vg0"]
+    assert facts.wait_for_vg_lock("vg0", 0.15, said.append) == ""
