@@ -120,3 +120,10 @@ class NotStartedError(LvmsnapError):
         """Return the error of a `run` whose `up` failed with `error`."""
         refusals = error.refusals if isinstance(error, RefusedError) else ()
         return cls(f"the command was not started: {error.message}", hint=error.hint, refusals=refusals)
+
+
+def what_to_do(complaint: str) -> str:
+    """Return what to do about a step that failed so; it only explains, nothing is decided by it."""
+    if "suspend ioctl" in complaint and "busy" in complaint:
+        return "the origin's filesystem is frozen, by fsfreeze or another backup: fsfreeze --unfreeze, then try again"
+    return "mend what it says and try again"

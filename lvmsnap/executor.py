@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from lvmsnap import device_mapper, kernel, planner, record, runner
-from lvmsnap.errors import InterruptedBySignalError, ResidueError, StepError, ToolError
+from lvmsnap.errors import InterruptedBySignalError, ResidueError, StepError, ToolError, what_to_do
 from lvmsnap.facts import file_facts
 from lvmsnap.identify import dm_uuid, find_vg, is_ours, leftover_devices
 from lvmsnap.model import Action, Argv, LentPV, Plan, Record, Target, Thing
@@ -170,7 +170,7 @@ def _roll_back(written: Record, why: str, work: Work) -> None:
         raise _residue(why, left, target, work)
     if work.signals.received:
         raise InterruptedBySignalError(work.signals.received, f"{why}; everything begun was undone")
-    raise StepError(f"{why}", hint="everything begun was undone; mend what it says and try again")
+    raise StepError(f"{why}", hint=f"everything begun was undone; {what_to_do(why)}")
 
 
 def bring_down(target: Target, written: Record | None, work: Work) -> None:

@@ -18,6 +18,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Filling the backing file can take minutes and nothing stands on it yet, so a signal may end it. Every other
 # command is left to finish: an interrupted LVM command leaves devices suspended.
 INTERRUPTIBLE = frozenset({"fallocate", "dd"})
+NOT_FOUND = 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,9 @@ class Runner:
     def read(self, argv: tuple[str, ...], *, accept: tuple[int, ...] = (0,)) -> Finished:
         """Run a command that only reads. Raises ToolError where its exit status is not in `accept`."""
         finished = self.run(argv)
+        if finished.returncode == NOT_FOUND:
+            package = "lvm2" if argv[0] == "lvm" else f"the package that has {argv[0]}"
+            raise ToolError(f"{argv[0]} is not installed", hint=f"install {package}")
         if finished.returncode not in accept:
             raise ToolError(
                 f"cannot read the system: {shell_line(argv)}: {finished.complaint}",
@@ -131,7 +135,7 @@ class Runner:
                 pass_fds=() if self.lock_fd is None else (self.lock_fd,),
             )
         except OSError as error:
-            finished = Finished(argv, 127, "", f"{argv[0]}: {error.strerror}", time.monotonic() - start)
+            finished = Finished(argv, NOT_FOUND, "", f"{argv[0]}: {error.strerror}", time.monotonic() - start)
         else:
             stdout, stderr = self._communicate(process, argv, start)
             text = (stdout.decode(errors="surrogateescape"), stderr.decode(errors="replace"))
