@@ -34,15 +34,16 @@ def stack(target: Target, found: Found, loop_device: str) -> tuple[Action, ...]:
 
 def backing_file(lent: LentPV, found: Found) -> Action:
     """Claim the backing file's path: a new, empty file that only root can read."""
+    first = f" ({lent.mounted_at} is not mounted: mount it first)" if found.is_file_out_of_reach else ""
     return Action(
         thing=Thing.FILE,
         object=lent.path,
         summary="create the backing file, readable by root alone",
-        undo_summary="remove the backing file",
+        undo_summary=f"remove the backing file{first}",
         do=(("sh", "-c", CLAIM_SCRIPT, "sh", lent.path),),
         undo=(("rm", "--", lent.path),),
         condition=f"{lent.path} is the file with the recorded inode",
-        stands=found.file is not None,
+        stands=found.file is not None or found.is_file_out_of_reach,
         needs_gone=(Thing.LOOP, Thing.VG_MEMBER),
     )
 

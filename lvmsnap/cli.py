@@ -169,7 +169,7 @@ def _add_down(parser: argparse.ArgumentParser) -> None:
     which.add_argument("name", metavar="NAME", nargs="?")
     which.add_argument("--all", action="store_true", help="take down every profile of which anything stands")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
-    text = "ignore an unreadable record, and a volume group that is gone"
+    text = "ignore an unreadable record, a volume group that is gone, a backing file that is out of reach"
     parser.add_argument("--force", action="store_true", help=text)
 
 

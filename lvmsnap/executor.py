@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
-from lvmsnap import device_mapper, kernel, planner, record, runner
+from lvmsnap import device_mapper, kernel, planner, record, runner, standing
 from lvmsnap.errors import InterruptedBySignalError, ResidueError, StepError, ToolError, what_to_do
 from lvmsnap.facts import file_facts
 from lvmsnap.identify import dm_uuid, find_vg, is_ours, leftover_devices
-from lvmsnap.model import Action, Argv, LentPV, Plan, Record, Target, Thing
-from lvmsnap.names import dm_name
+from lvmsnap.model import Action, Argv, Plan, Record, Target, Thing
 from lvmsnap.record import RecordError
 from lvmsnap.runner import Runner, Signals
 from lvmsnap.system import Facts
@@ -87,7 +88,7 @@ def _do(action: Action, written: Record, work: Work) -> Record:
             raise _Stopped(f"{action.summary} failed: {runner.shell_line(argv)}: {finished.complaint}")
     if action.thing is Thing.FILE:
         written = _learn_file(written)
-    if missing := not_standing(action.thing, written.target):
+    if missing := standing.not_standing(action.thing, written.target):
         work.progress.failed(action, missing)
         raise _Stopped(f"{action.summary} had no effect: {missing}")
     work.progress.done(action, time.monotonic() - start)
@@ -109,56 +110,6 @@ def _learn_file(written: Record) -> Record:
     written = replace(written, target=replace(written.target, lent_pv=known))
     record.write(written)
     return written
-
-
-def not_standing(thing: Thing, target: Target) -> str:
-    """Say why a thing that was just made does not stand after all, "" where it does. Reads the kernel alone."""
-    lent, mount = target.lent_pv, target.mount
-    if thing is Thing.FILE and lent:
-        return "" if lent.inode else f"{lent.path} is no new, empty file of root's"
-    if thing in (Thing.SPACE, Thing.PV) and lent:
-        return _content_missing(thing, lent)
-    if thing is Thing.LOOP and lent:
-        return "" if _is_looped(target) else f"no loop device is bound to {lent.path}"
-    if thing is Thing.SNAPSHOT:
-        return _snapshot_not_standing(target)
-    if thing is Thing.MOUNT and mount:
-        return "" if _is_mounted(target) else f"{mount.mountpoint} does not show the snapshot"
-    return ""
-
-
-def _content_missing(thing: Thing, lent: LentPV) -> str:
-    file = file_facts(lent.path)
-    if thing is Thing.PV:
-        # vgextend would make a PV of any device itself, with a UUID that nobody knows for ours.
-        return "" if file and file.pv_uuid == lent.pv_uuid else f"{lent.path} does not bear the PV's UUID"
-    whole = file is not None and file.size_bytes == lent.size_bytes <= file.allocated_bytes
-    return "" if whole else f"{lent.path} has not all of its {lent.size_bytes} bytes allocated"
-
-
-def _is_looped(target: Target) -> bool:
-    lent = target.lent_pv
-    return lent is not None and any(
-        (loop.file_device, loop.file_inode) == (lent.device, lent.inode) for loop in kernel.loops()
-    )
-
-
-def _snapshot_not_standing(target: Target) -> str:
-    numbers = {device.name: device.device_number for device in device_mapper.devices()}
-    name = dm_name(target.vg, target.snapshot)
-    if name not in numbers:
-        return f"device {name} is not there"
-    cow_bytes = kernel.device_bytes(numbers.get(f"{name}-cow", ""))
-    wanted_bytes = target.extents * target.extent_size_bytes
-    return "" if cow_bytes == wanted_bytes else f"{name}-cow has {cow_bytes} bytes instead of {wanted_bytes}"
-
-
-def _is_mounted(target: Target) -> bool:
-    name = dm_name(target.vg, target.snapshot)
-    number = next((device.device_number for device in device_mapper.devices() if device.name == name), "")
-    mountpoint = target.mount.mountpoint if target.mount else ""
-    top = next((mount for mount in reversed(kernel.mounts()) if mount.mountpoint == mountpoint), None)
-    return top is not None and top.device_number == number
 
 
 def _roll_back(written: Record, why: str, work: Work) -> None:
@@ -228,19 +179,19 @@ def _read(target: Target, work: Work) -> Facts:
 
 
 def _walk_down(plan: Plan, target: Target, work: Work) -> bool:
-    standing: set[Thing] = set()
+    left: set[Thing] = set()
     for number, action in enumerate(plan.actions, 1):
         work.progress.step(action, number, len(plan.actions))
         start = time.monotonic()
-        held_back = [thing.value for thing in action.needs_gone if thing in standing]
+        held_back = [thing.value for thing in action.needs_gone if thing in left]
         complaint = f"held back: the {' and the '.join(held_back)} is still there" if held_back else ""
         complaint = complaint or _undo(action, target, work)
         if complaint:
-            standing.add(action.thing)
+            left.add(action.thing)
             work.progress.failed(action, complaint)
         else:
             work.progress.done(action, time.monotonic() - start)
-    return not standing
+    return not left
 
 
 def _undo(action: Action, target: Target, work: Work) -> str:
@@ -254,6 +205,10 @@ def _undo(action: Action, target: Target, work: Work) -> str:
         return f"{action.object} is still in use {DETACH_SECONDS:g} s after losetup --detach"
     if action.thing in (Thing.FILE, Thing.DIRECTORY) and os.path.lexists(action.object):
         return f"{action.object} is still there after {runner.shell_line(action.undo[-1])}"
+    if action.thing is Thing.FILE:
+        # Without the record nobody would know a file that comes back after a power cut.
+        with suppress(OSError):
+            record.sync_directory(Path(action.object).parent)
     return ""
 
 

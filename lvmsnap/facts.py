@@ -199,10 +199,11 @@ def _directory(backing_path: str, mounts: tuple[Mount, ...]) -> DirectoryFacts:
     path = os.path.dirname(backing_path)
     real_path = os.path.realpath(path)
     mount = kernel.mount_of(real_path, mounts)
-    filesystem = mount.filesystem if mount else ""
+    filesystem, mountpoint = (mount.filesystem, mount.mountpoint) if mount else ("", "")
     # A dead server would hang every look at a network filesystem, and it is refused by its type alone.
     if NETWORK_FILESYSTEMS.match(filesystem) or not os.path.isdir(path):
-        return DirectoryFacts(os.path.isdir(path), real_path, False, filesystem, 0, (), SECTOR_BYTES)
+        there = os.path.isdir(path)
+        return DirectoryFacts(there, real_path, False, filesystem, 0, (), SECTOR_BYTES, mountpoint)
     status, space = os.stat(path), os.statvfs(path)
     devices = kernel.devices_under(path, mounts)
     return DirectoryFacts(
@@ -213,6 +214,7 @@ def _directory(backing_path: str, mounts: tuple[Mount, ...]) -> DirectoryFacts:
         available_bytes=space.f_bavail * space.f_frsize,
         block_devices=devices,
         logical_block_bytes=max(map(kernel.logical_block_bytes, devices), default=SECTOR_BYTES),
+        mountpoint=mountpoint,
     )
 
 

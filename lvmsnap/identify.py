@@ -32,6 +32,7 @@ class Found:
     snapshot: LogicalVolume | None = None
     is_mounted: bool = False
     has_directory: bool = False
+    is_file_out_of_reach: bool = False
     suspended: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
     origin_has_snapshots: bool = False
@@ -59,6 +60,7 @@ def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
         snapshot=snapshot,
         is_mounted=target.mount is not None and _is_mounted(target.mount, snapshot, facts),
         has_directory=target.mount is not None and _has_directory(target.mount, facts),
+        is_file_out_of_reach=_is_out_of_reach(target, facts),
         suspended=tuple(device.name for device in origin_devices(target, facts.dm_devices) if device.suspended),
         leftovers=() if vg is None else leftover_devices(target, vg, facts.dm_devices),
         uses_devices_file=bool(facts.devices_file),
@@ -134,6 +136,14 @@ def _find_file(target: Target, facts: Facts, same_boot: bool) -> FileFacts | Non
         return file if file.is_empty_private else None
     same = file.inode == lent.inode and (not same_boot or file.device == lent.device)
     return file if same else None
+
+
+def _is_out_of_reach(target: Target, facts: Facts) -> bool:
+    """Whether the file was made, is not found, and its filesystem is not mounted where it was."""
+    lent, directory = target.lent_pv, facts.directory
+    if lent is None or not lent.inode or not lent.mounted_at or facts.file is not None:
+        return False
+    return directory is None or directory.mountpoint != lent.mounted_at
 
 
 def _find_loop(target: Target, facts: Facts, file: FileFacts | None, same_boot: bool) -> Loop | None:

@@ -104,6 +104,8 @@ class LentPV:
     """The backing file and the PV made of it. Its loop device is never part of it: numbers change hands.
 
     `inode` and `device` are the file's, known once it was created; `device` (st_dev) holds for one boot only.
+    `mounted_at` is where the file's filesystem is mounted: a file that is not found while nothing is mounted
+    there is out of reach, not gone.
     """
 
     path: str
@@ -115,6 +117,7 @@ class LentPV:
     allocate_on: tuple[str, ...] = ()
     inode: int | None = None
     device: int | None = None
+    mounted_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)

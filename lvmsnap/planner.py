@@ -92,6 +92,7 @@ def _lent_pv(backing: BackingFile, vg: VolumeGroup, extents: int, facts: Facts, 
         direct_io=directory is not None
         and directory.filesystem in DIRECT_IO_FILESYSTEMS
         and directory.logical_block_bytes <= facts.pv_logical_block_bytes,
+        mounted_at=directory.mountpoint if directory else "",
         allocate_on=tuple(pv.device for pv in own_pvs(vg) if not pv.missing) if too_small else (),
     )
 

@@ -55,7 +55,7 @@ def _write_durably(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(path)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def read(name: str, directory: str = STATE_DIR) -> Record | None:
@@ -81,7 +81,7 @@ def remove(name: str, directory: str = STATE_DIR) -> None:
     path.with_suffix(".json.new").unlink(missing_ok=True)
     if path.exists():
         path.unlink()
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
 
 
 def names(directory: str = STATE_DIR) -> tuple[str, ...]:
@@ -158,7 +158,8 @@ def _enum_value(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is no JSON")
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: str | Path) -> None:
+    """Have a directory's entries on disk: what was made, renamed or removed in it (fsync(2))."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

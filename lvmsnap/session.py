@@ -96,7 +96,8 @@ def up(session: Session, loaded: Profile, text: str, *, replace_old: bool, if_do
 def down(session: Session, name: str, loaded: Profile | None, *, force: bool) -> bool:
     """Take the profile down; return whether anything stood. Raises RefusedError, ResidueError.
 
-    With `force` an unreadable record is ignored, and a volume group that is not to be seen is taken for removed.
+    With `force` an unreadable record is ignored, and a volume group that is not to be seen, or a backing file on
+    a filesystem that is not mounted, is taken for removed.
     """
     with changing(session):
         system = facts.read_system(session.runner)
@@ -105,7 +106,8 @@ def down(session: Session, name: str, loaded: Profile | None, *, force: bool) ->
             return False
         if not force:
             refuse_unsafe(known.target, system)
-        executor.bring_down(known.target, known.record, work(session, first=system))
+        target = forget_reach(known.target) if force else known.target
+        executor.bring_down(target, known.record, work(session, first=system))
         return True
 
 
@@ -141,6 +143,12 @@ def all_names(session: Session, system: Facts) -> tuple[str, ...]:
     """Return the names of all profiles that have a file, a record or a tagged snapshot."""
     names = {*profile.names(session.profile_dir), *record.names(), *marks.tagged_names(system)}
     return tuple(sorted(names))
+
+
+def forget_reach(target: Target) -> Target:
+    """Return the target with a backing file that, where it is not found, is taken for gone."""
+    lent = target.lent_pv
+    return target if lent is None else replace(target, lent_pv=replace(lent, mounted_at=""))
 
 
 def refuse_unsafe(target: Target, system: Facts) -> None:

@@ -138,6 +138,7 @@ class DirectoryFacts:
     available_bytes: int
     block_devices: tuple[str, ...]
     logical_block_bytes: int
+    mountpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

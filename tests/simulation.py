@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from lvmsnap import boot, device_mapper, executor, facts, kernel, profile, record, recovery, session
+from lvmsnap import standing as seen
 from lvmsnap.errors import InterruptedBySignalError, RefusedError, ResidueError, StepError
 from lvmsnap.facts import Interest
 from lvmsnap.identify import PV_UUID_PREFIX
@@ -143,6 +144,8 @@ class Stage:
             (kernel, "device_bytes", self._asked("device_bytes")),
             (device_mapper, "devices", self._asked("dm_devices")),
             (executor, "file_facts", self._asked("file_facts")),
+            (seen, "file_facts", self._asked("file_facts")),
+            (record, "sync_directory", lambda _: None),
             (executor, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.world.clock)),
             (executor, "os", SimpleNamespace(path=SimpleNamespace(lexists=self._exists))),
             (facts, "read_system", lambda *_, **__: self.world.system.facts()),

@@ -37,6 +37,7 @@ FLOORS = (
     ),
     ("profile_check", "profile_rules", "lvm_report", "identify", "holders", "first_profile", "supervise"),
     ("profile", "facts", "actions", "marks", "status", "boot_risk"),
+    ("standing",),
     ("checks",),
     ("planner",),
     ("offline", "executor", "boot", "growth", "guard"),

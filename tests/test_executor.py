@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import device_mapper, executor, kernel, planner, record
+from lvmsnap import device_mapper, executor, kernel, planner, record, standing
 from lvmsnap.errors import InterruptedBySignalError, LvmsnapError, ResidueError, StepError
 from lvmsnap.executor import Work
 from lvmsnap.model import Action, Target, Thing
@@ -180,4 +180,4 @@ def test_a_record_that_cannot_be_written_any_more_half_way_undoes_everything(
 
 @pytest.mark.parametrize("thing", [Thing.VG_MEMBER, Thing.DIRECTORY])
 def test_what_the_next_step_proves_is_not_looked_for(thing: Thing) -> None:
-    assert executor.not_standing(thing, samples.TARGET) == ""
+    assert standing.not_standing(thing, samples.TARGET) == ""

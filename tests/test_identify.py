@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from lvmsnap.identify import dm_uuid, find, own_pvs
+from lvmsnap import planner
+from lvmsnap.identify import Found, dm_uuid, find, own_pvs
+from lvmsnap.model import Thing
 from lvmsnap.system import Facts, MountpointFacts
 from tests import samples
 from tests.samples import DISK, EARLIER_BOOT, FILE_FACTS, LOOP, ORIGIN_UUID, PV_UUID, SNAPSHOT_UUID, TARGET, VG_UUID
@@ -242,3 +244,35 @@ def test_facts_are_not_changed_by_looking_at_them() -> None:
     find(TARGET, before)
 
     assert before == samples.up_facts()
+
+
+# --- a file whose filesystem is not mounted ---------------------------------------------------------------------------
+
+
+def out_of_reach(**fields: Any) -> Found:
+    lent = replace(samples.LENT, mounted_at="/srv/space")
+    unmounted = replace(samples.DIRECTORY, mountpoint="/")
+    found = samples.facts(file=None, directory=unmounted)
+    return find(replace(samples.TARGET, lent_pv=lent), replace(found, **fields))
+
+
+def test_a_file_whose_filesystem_is_not_mounted_is_out_of_reach_not_gone() -> None:
+    assert out_of_reach().is_file_out_of_reach
+    assert out_of_reach(directory=None).is_file_out_of_reach
+
+
+def test_a_file_that_is_missing_on_its_mounted_filesystem_is_gone() -> None:
+    mounted = replace(samples.DIRECTORY, mountpoint="/srv/space")
+
+    assert not out_of_reach(directory=mounted).is_file_out_of_reach
+
+
+def test_down_does_not_end_before_a_file_out_of_reach_is_removed() -> None:
+    lent = replace(samples.LENT, mounted_at="/srv/space")
+    target = replace(samples.TARGET, lent_pv=lent)
+    unmounted = replace(samples.DIRECTORY, mountpoint="/")
+
+    plan = planner.plan_down(target, samples.facts(file=None, directory=unmounted), samples.record(lent_pv=lent))
+
+    assert [action.thing for action in plan.actions] == [Thing.FILE]
+    assert "/srv/space is not mounted" in plan.actions[0].undo_summary

@@ -1,0 +1,58 @@
+"""Sees from the kernel alone whether a thing that was just made stands, so that a command's word is not enough."""
+
+from __future__ import annotations
+
+from lvmsnap import device_mapper, kernel
+from lvmsnap.facts import file_facts
+from lvmsnap.model import LentPV, Target, Thing
+from lvmsnap.names import dm_name
+
+
+def not_standing(thing: Thing, target: Target) -> str:
+    """Say why a thing that was just made does not stand after all, "" where it does. Reads the kernel alone."""
+    lent, mount = target.lent_pv, target.mount
+    if thing is Thing.FILE and lent:
+        return "" if lent.inode else f"{lent.path} is no new, empty file of root's"
+    if thing in (Thing.SPACE, Thing.PV) and lent:
+        return _content_missing(thing, lent)
+    if thing is Thing.LOOP and lent:
+        return "" if _is_looped(target) else f"no loop device is bound to {lent.path}"
+    if thing is Thing.SNAPSHOT:
+        return _snapshot_not_standing(target)
+    if thing is Thing.MOUNT and mount:
+        return "" if _is_mounted(target) else f"{mount.mountpoint} does not show the snapshot"
+    return ""
+
+
+def _content_missing(thing: Thing, lent: LentPV) -> str:
+    file = file_facts(lent.path)
+    if thing is Thing.PV:
+        # vgextend would make a PV of any device itself, with a UUID that nobody knows for ours.
+        return "" if file and file.pv_uuid == lent.pv_uuid else f"{lent.path} does not bear the PV's UUID"
+    whole = file is not None and file.size_bytes == lent.size_bytes <= file.allocated_bytes
+    return "" if whole else f"{lent.path} has not all of its {lent.size_bytes} bytes allocated"
+
+
+def _is_looped(target: Target) -> bool:
+    lent = target.lent_pv
+    return lent is not None and any(
+        (loop.file_device, loop.file_inode) == (lent.device, lent.inode) for loop in kernel.loops()
+    )
+
+
+def _snapshot_not_standing(target: Target) -> str:
+    numbers = {device.name: device.device_number for device in device_mapper.devices()}
+    name = dm_name(target.vg, target.snapshot)
+    if name not in numbers:
+        return f"device {name} is not there"
+    cow_bytes = kernel.device_bytes(numbers.get(f"{name}-cow", ""))
+    wanted_bytes = target.extents * target.extent_size_bytes
+    return "" if cow_bytes == wanted_bytes else f"{name}-cow has {cow_bytes} bytes instead of {wanted_bytes}"
+
+
+def _is_mounted(target: Target) -> bool:
+    name = dm_name(target.vg, target.snapshot)
+    number = next((device.device_number for device in device_mapper.devices() if device.name == name), "")
+    mountpoint = target.mount.mountpoint if target.mount else ""
+    top = next((mount for mount in reversed(kernel.mounts()) if mount.mountpoint == mountpoint), None)
+    return top is not None and top.device_number == number
