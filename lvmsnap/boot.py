@@ -54,7 +54,7 @@ FILES = (
     BootFile("initramfs-script", "/etc/initramfs-tools/scripts/local-block/lvmsnap", 0o755, System.INITRAMFS_TOOLS),
     BootFile("module-setup.sh", "/usr/lib/dracut/modules.d/91lvmsnap/module-setup.sh", 0o755, System.DRACUT),
     BootFile("dracut-settled.sh", "/usr/lib/dracut/modules.d/91lvmsnap/lvmsnap-settled.sh", 0o755, System.DRACUT),
-    BootFile("lvmsnap-boot.service", "/etc/systemd/system/lvmsnap-boot.service", 0o644, System.SYSTEMD),
+    BootFile("lvmsnap-boot@.service", "/etc/systemd/system/lvmsnap-boot@.service", 0o644, System.SYSTEMD),
     BootFile("lvmsnap-recover.service", "/etc/systemd/system/lvmsnap-recover.service", 0o644, System.SYSTEMD),
     BootFile("lvmsnap-shutdown.service", "/etc/systemd/system/lvmsnap-shutdown.service", 0o644, System.SYSTEMD),
     BootFile("70-lvmsnap.rules", "/etc/udev/rules.d/70-lvmsnap.rules", 0o644, System.SYSTEMD),

@@ -1,0 +1,100 @@
+"""A machine whose root filesystem is a logical volume, and real initramfs images that boot it.
+
+The images are made on this machine, without touching it: a guest takes minutes for what takes seconds here. Once its
+root filesystem is there, the guest leaves a mark on the console and goes on as every guest of the lab does.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lvmsnap import boot
+from tests.lab.helpers import make_vg
+from tests.lab.machine import Machine
+
+ROOT_IS_UP = "lab: the root filesystem is"
+INIT = f"""#!/bin/busybox sh
+/bin/busybox mount -t proc proc /proc
+echo "{ROOT_IS_UP} $(/bin/busybox grep ' / ext4 ' /proc/mounts)" > /dev/console
+export LAB_WORK=$(/bin/busybox tr ' ' '\\n' < /proc/cmdline | /bin/busybox sed -n 's/^LAB_WORK=//p')
+/bin/busybox mount -t hostfs -o / none /machine
+/bin/busybox mount -t devtmpfs none /machine/dev
+/bin/busybox rm -f /machine/dev/fd
+exec /bin/busybox chroot /machine "$LAB_WORK/init"
+"""
+ARGUMENTS = ("root=/dev/mapper/vg0-root", "rootfstype=ext4", "rootflags=relatime", "init=/sbin/init")
+SETTINGS = "MODULES=list\nBUSYBOX=y\nCOMPRESS=gzip\nRESUME=none\nKEYMAP=n\nUMASK=0077\n"
+MODULES = ("dm-mod", "dm-bufio", "dm-snapshot")
+UML_MODULES = Path("/usr/lib/uml/modules")
+
+
+def make_root_volume(m: Machine, **volumes: str) -> None:
+    """Make vg0 with the volume `root` on ubda, a root filesystem on it, and further volumes (name to size)."""
+    make_vg(m, volumes={"root": "64M", **volumes}, filesystems={"root": "ext4"}, mounts={"root": "/mnt"})
+    m.run(
+        """set -e
+        cd /mnt; mkdir bin sbin proc sys dev run tmp machine; echo precious > data
+        cp --parents -L /bin/busybox $(ldd /bin/busybox | grep -o '/[^ ]*') ."""
+    )
+    m.write_file("/mnt/sbin/init", INIT, 0o755)
+    m.run("sync")
+
+
+def kernel_version() -> str:
+    """Return the version of the guest's kernel."""
+    (folder,) = UML_MODULES.iterdir()
+    return folder.name
+
+
+def installed(folder: Path, monkeypatch: pytest.MonkeyPatch, *sources: boot.System) -> None:
+    """Write what install-boot writes for these systems, with `folder` before each path."""
+    monkeypatch.setattr(boot, "LIBRARY", str(folder) + boot.LIBRARY)
+    for file in boot.wanted_files(sources):
+        path = folder / file.path.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(boot.content(file))
+        path.chmod(file.mode)
+
+
+def initramfs_tools_image(folder: Path, configuration: Path) -> Path:
+    """Have initramfs-tools make an image; hooks and scripts are taken from `configuration` too."""
+    folder.mkdir(exist_ok=True)
+    for name in ("hooks", "scripts", "conf.d"):
+        (configuration / name).mkdir(parents=True, exist_ok=True)
+    shutil.copy("/etc/initramfs-tools/initramfs.conf", configuration)
+    (configuration / "conf.d" / "lab").write_text(SETTINGS)
+    (configuration / "modules").touch()
+    # It would look for the kernel's configuration in /boot: only whether the kernel knows gzip.
+    (folder / f"config-{kernel_version()}").write_text("CONFIG_RD_GZIP=y\n")
+    script = Path("/usr/sbin/mkinitramfs").read_text().replace("/boot/config-", f"{folder}/config-")
+    (folder / "mkinitramfs").write_text(script)
+    image = folder / "initrd.img"
+    command = ["/bin/sh", folder / "mkinitramfs", "-d", configuration, "-o", image, kernel_version()]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    with image.open("ab") as file:
+        file.write(modules_archive(folder / "modules"))
+    return image
+
+
+def modules_archive(folder: Path) -> bytes:
+    """Return an archive with the modules that the guest's kernel needs; it unpacks all that come one after another."""
+    version = kernel_version()
+    target = folder / "usr" / "lib" / "modules" / version
+    target.mkdir(parents=True)
+    (folder / "lib").symlink_to("usr/lib")
+    for name in MODULES:
+        (source,) = (UML_MODULES / version).rglob(f"{name}.ko")
+        shutil.copy(source, target)
+    subprocess.run(["/sbin/depmod", "-b", folder, version], check=True, capture_output=True)
+    (folder / "lib").unlink()
+    (folder / "conf").mkdir()
+    (folder / "conf" / "modules").write_text("\n".join(MODULES) + "\n")
+    names = "\n".join(str(path.relative_to(folder)) for path in sorted(folder.rglob("*")))
+    command = ["cpio", "-o", "-H", "newc", "--quiet"]
+    archive = subprocess.run(command, cwd=folder, input=names.encode(), check=True, capture_output=True)
+    return gzip.compress(archive.stdout)
