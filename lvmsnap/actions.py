@@ -106,10 +106,9 @@ def physical_volume(lent: LentPV, found: Found, loop_device: str) -> Action:
 def vg_member(target: Target, lent: LentPV, found: Found, loop_device: str) -> Action:
     """Lend the PV to the volume group."""
     vg = found.vg.name if found.vg else target.vg
-    missing = found.is_member and found.pv is not None and found.pv.missing
     # Never --force: it deletes every LV that stands on the missing PV, the origin among them.
     give_back: tuple[Argv, ...] = (("vgreduce", vg, loop_device),)
-    if missing:
+    if found.is_missing:
         give_back = (("vgreduce", "--removemissing", vg), ("vgchange", "--activate", "ay", vg))
     return Action(
         thing=Thing.VG_MEMBER,
@@ -150,13 +149,15 @@ def snapshot(target: Target, found: Found, loop_device: str) -> Action:
     # A snapshot on both spaces may leave some of the lent one free, and what others put there could not go back.
     spans = target.lent_pv is not None and bool(target.lent_pv.allocate_on)
     closed = (("pvchange", "--allocatable", "n", loop_device),) if spans else ()
+    # An active snapshot whose PV is gone can only be taken from its origin so; lvremove(8) has no option for it.
+    partial = ("--config", 'activation/activation_mode="partial"') if found.is_missing else ()
     return Action(
         thing=Thing.SNAPSHOT,
         object=f"{vg}/{lv.name if lv else target.snapshot}",
         summary=f"take the snapshot of {vg}/{target.origin}",
         undo_summary="remove the snapshot",
         do=(("lvcreate", "--yes", "--snapshot", *size, *kind, f"{vg}/{target.origin}", *pvs), *closed),
-        undo=(("lvremove", "--yes", "--select", _lv_selection(target, found), vg),),
+        undo=(("lvremove", "--yes", *partial, "--select", _lv_selection(target, found), vg),),
         condition=f"{vg} has an LV tagged {target.tag} whose origin is {target.origin}",
         stands=lv is not None,
         # lvremove resumes a suspended origin with the tables that a killed lvcreate had loaded, and calls it done.

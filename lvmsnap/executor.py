@@ -17,7 +17,7 @@ from typing import Protocol
 from lvmsnap import device_mapper, kernel, planner, record, runner, standing
 from lvmsnap.errors import InterruptedBySignalError, ResidueError, StepError, ToolError, what_to_do
 from lvmsnap.facts import file_facts
-from lvmsnap.identify import dm_uuid, find_vg, is_ours, leftover_devices
+from lvmsnap.identify import as_named_now, dm_uuid, find_vg, is_ours, leftover_devices
 from lvmsnap.model import Action, Argv, Plan, Record, Target, Thing
 from lvmsnap.record import RecordError
 from lvmsnap.runner import Runner, Signals
@@ -237,7 +237,7 @@ def _detached(loop_device: str, target: Target) -> bool:
 
 def _leftovers(target: Target, facts: Facts) -> bool:
     """Whether device-mapper still has devices that LVM no longer knows, after LVM removed its part."""
-    vg = find_vg(target, facts)
+    target, vg = as_named_now(target, facts), find_vg(target, facts)
     if vg is None:
         return False
     without_ours = replace(vg, lvs=tuple(lv for lv in vg.lvs if not is_ours(lv, target)))

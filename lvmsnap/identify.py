@@ -6,7 +6,7 @@ a loop device the file's device and inode, a mount the snapshot's device number.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lvmsnap.model import MountTarget, Record, Target
 from lvmsnap.names import dm_name
@@ -44,9 +44,15 @@ class Found:
         """Whether our PV is part of the volume group, present or missing."""
         return self.vg is not None and self.pv is not None and self.pv.vg == self.vg.name
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether our PV is part of the volume group and its device is gone."""
+        return self.is_member and self.pv is not None and self.pv.missing
+
 
 def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
     """Return what of `target` stands on the machine that `facts` describes."""
+    target = as_named_now(target, facts)
     vg = find_vg(target, facts)
     same_boot = record is None or record.boot_id == facts.boot_id
     file = _find_file(target, facts, same_boot)
@@ -74,6 +80,14 @@ def find_vg(target: Target, facts: Facts) -> VolumeGroup | None:
     if not target.vg_uuid:
         return facts.vg(target.vg)
     return next((vg for vg in facts.vgs if vg.uuid == target.vg_uuid), None)
+
+
+def as_named_now(target: Target, facts: Facts) -> Target:
+    """Return the target with the names that its group and its origin, known by their UUIDs, bear by now."""
+    vg = find_vg(target, facts)
+    origin = next((lv for lv in vg.lvs if lv.uuid == target.origin_uuid), None) if vg else None
+    named = replace(target, vg=vg.name) if vg else target
+    return replace(named, origin=origin.name) if origin else named
 
 
 def is_ours(lv: LogicalVolume, target: Target) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lvmsnap import actions, checks
 from lvmsnap.filesystems import MOUNT_OPTIONS, WRITABLE_SNAPSHOT
-from lvmsnap.identify import Found, find, own_pvs
+from lvmsnap.identify import Found, as_named_now, find, own_pvs
 from lvmsnap.model import (
     Action,
     BackingFile,
@@ -44,6 +44,7 @@ def plan_up(profile: Profile, facts: Facts, pv_uuid: str) -> Plan:
 
 def plan_down(target: Target, facts: Facts, record: Record | None) -> Plan:
     """Return what takes down everything of the target that stands, last made first."""
+    target = as_named_now(target, facts)
     found = find(target, facts, record)
     stack = actions.stack(target, found, found.loop.device if found.loop else "")
     standing = tuple(action for action in reversed(stack) if action.stands and action.undo)

@@ -182,7 +182,7 @@ class Commands:
         return 0, ""
 
     def _lvremove(self, argv: tuple[str, ...]) -> tuple[int, str]:
-        match = SELECTION.fullmatch(argv[3])
+        match = SELECTION.fullmatch(argv[argv.index("--select") + 1])
         assert match, argv
         key, value, tag, origin = match.groups()
         for lv in list(self.system.lvs.values()):
