@@ -75,7 +75,8 @@ def _is_last(moment: Moment) -> bool:
 
 # After a command is before the next one, but for what lvmsnap writes into its record in between.
 EVERY_CUT = _moments(("before", "within", "after"))
-CUTS = tuple(moment for moment in EVERY_CUT if FULL or moment.when != "after" or _is_last(moment))
+SOME_CUTS = tuple(moment for moment in EVERY_CUT if moment.when != "after" or _is_last(moment))
+CUTS = EVERY_CUT if FULL else SOME_CUTS
 # Killed before the command starts, or as it starts, so that it goes on alone.
 KILLS = _moments(("before", "as it starts"))
 
@@ -291,6 +292,7 @@ def check_origin(machine: Machine, sums: str, journal: str) -> str:
 # --- counting -------------------------------------------------------------------------------------------------------
 
 README = TOP / "README.md"
+HOWS = {"power cut": "the power fails, the machine boots", "killed": "lvmsnap is killed, then `lvmsnap recover`"}
 BEGIN, END = "<!-- reliability:begin -->", "<!-- reliability:end -->"
 
 
@@ -318,17 +320,23 @@ def note(outcome: Outcome) -> None:
 
 def table(outcomes: Iterable[Outcome]) -> str:
     """Give the README's table."""
-    lines = ["| at each of these moments | moments | clean afterwards | data of the origin equal | recovery |"]
+    lines = ["| at each of these moments | moments | all clean | data equal | lvmsnap works for |"]
     lines += ["|---|--:|--:|--:|---|"]
-    hows = {"power cut": "the power fails, the machine boots", "killed": "lvmsnap is killed, then `lvmsnap recover`"}
-    for how, words in hows.items():
+    for how, words in HOWS.items():
         these = [outcome for outcome in outcomes if outcome.how == how]
         if these:
             seconds = [outcome.seconds for outcome in these]
-            times = f"median {statistics.median(seconds):.1f} s, longest {max(seconds):.1f} s"
+            times = f"{statistics.median(seconds):.1f} s (median), at most {max(seconds):.1f} s"
             clean, equal = sum(o.clean for o in these), sum(o.data_equal for o in these)
             lines.append(f"| {words} | {len(these)} | {clean} | {equal} | {times} |")
     return "\n".join(lines)
+
+
+def counts(readme: str) -> dict[str, tuple[int, ...]]:
+    """Give what the README's table says: for each way to crash the moments, the clean ones, those with equal data."""
+    rows = re.findall(r"^\| (.+?) \| (\d+) \| (\d+) \| (\d+) \|", readme.partition(BEGIN)[2].partition(END)[0], re.M)
+    told = {words: tuple(map(int, numbers)) for words, *numbers in rows}
+    return {how: told.get(words, ()) for how, words in HOWS.items()}
 
 
 def main() -> None:

@@ -77,3 +77,10 @@ def test_recover_puts_right_what_a_killed_lvmsnap_left(stage: DataStage, moment:
     moments.note(Outcome(str(moment), "killed", True, not there, not wrong, seconds))
     assert not wrong
     stage.assert_as_before()
+
+
+def test_the_readme_counts_the_moments_that_are_tested() -> None:
+    told = moments.counts(moments.README.read_text())
+    cuts, kills = told["power cut"], told["killed"]
+    assert cuts in [(len(listed),) * 3 for listed in (moments.SOME_CUTS, moments.EVERY_CUT)]
+    assert kills == (len(KILLS),) * 3
