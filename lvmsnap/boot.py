@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from lvmsnap.actions import boot_commands
+from lvmsnap.actions import UNITS, boot_commands
 from lvmsnap.errors import LvmsnapError, StepError
 from lvmsnap.runner import Runner, environment, shell_line
 
 SOURCE = Path(__file__).with_name("boot_files")
 LIBRARY = "/usr/local/lib/lvmsnap"
+IMAGE_FOLDER = "/boot"
+UNIT_FOLDER = "/etc/systemd/system"
+WANTED_BY = "multi-user.target.wants"
 
 
 class System(Enum):
@@ -73,26 +76,30 @@ def install(runner: Runner, tell: Callable[[str], None]) -> None:
 
     Raises StepError where a command fails; what was written stays, and running it again completes it.
     """
-    present = systems()
-    if not present:
-        known = ", ".join(system.value for system in System)
-        raise LvmsnapError(f"none of {known} is on this machine", hint="see `lvmsnap recover`: run it after each boot")
-    for file in wanted_files(present):
-        if current(file) != content(file):
-            _write(Path(file.path), content(file), file.mode)
-            tell(f"wrote {file.path}")
-    _run(runner, (system.value for system in present), tell, installing=True)
+    present = _some_systems()
+    old = [file for file in wanted_files(present) if current(file) != content(file)]
+    for file in old:
+        _write(Path(file.path), content(file), file.mode)
+        tell(f"wrote {file.path}")
+    # An initramfs takes a minute to make: only where one is older than a file in it, also by an earlier failure.
+    written = {file.system for file in old}
+    to_do = [system.value for system in present if system in written or problem(system)]
+    _run(runner, to_do, tell, installing=True)
+    if not to_do:
+        tell("everything is installed already")
 
 
 def remove(runner: Runner, tell: Callable[[str], None]) -> None:
     """Remove the files, and have each system forget them. Nothing there is no error. Raises StepError."""
     present = systems()
     there = [file for file in FILES if Path(file.path).exists()]
-    if there and System.SYSTEMD in present:
+    if System.SYSTEMD in present and all(Path(UNIT_FOLDER, unit).exists() for unit in UNITS):
         _run(runner, ("systemd, disable",), tell, installing=False)
     for file in there:
         Path(file.path).unlink()
         tell(f"removed {file.path}")
+    for unit in UNITS:
+        Path(UNIT_FOLDER, WANTED_BY, unit).unlink(missing_ok=True)
     for directory in {Path(file.path).parent for file in there if "lvmsnap" in Path(file.path).parent.name}:
         if not any(directory.iterdir()):
             directory.rmdir()
@@ -102,7 +109,7 @@ def remove(runner: Runner, tell: Callable[[str], None]) -> None:
 
 def status() -> tuple[BootStatus, ...]:
     """Return for each system that is there whether its part is installed, and up to date."""
-    return tuple(BootStatus(system, _problem(system)) for system in systems())
+    return tuple(BootStatus(system, problem(system)) for system in systems())
 
 
 def is_installed() -> bool:
@@ -112,13 +119,17 @@ def is_installed() -> bool:
     return any(not problem for problem in images) and not found.get(System.SYSTEMD)
 
 
-def _problem(system: System) -> str:
+def problem(system: System) -> str:
+    """Return what is missing or old in a system's part of the boot, "" where all is well."""
     files = [file for file in wanted_files((system,)) if not is_current(file)]
     if files:
         state = "is missing" if current(files[0]) is None else "is not this version's"
         return f"{files[0].path} {state}"
     if system is System.SYSTEMD:
-        return ""
+        disabled = [unit for unit in UNITS if not Path(UNIT_FOLDER, WANTED_BY, unit).is_symlink()]
+        return f"{disabled[0]} is not enabled" if disabled else ""
+    if not images():
+        return f"no initramfs image is in {IMAGE_FOLDER}"
     written = max(os.stat(file.path).st_mtime for file in wanted_files((system,)))
     old = [image for image in images() if os.stat(image).st_mtime < written]
     return f"{old[0]} is older than the files in it" if old else ""
@@ -126,7 +137,7 @@ def _problem(system: System) -> str:
 
 def images() -> tuple[str, ...]:
     """Return the initramfs images of the kernels in /boot."""
-    found = [*Path("/boot").glob("initrd.img-*"), *Path("/boot").glob("initramfs-*.img")]
+    found = [*Path(IMAGE_FOLDER).glob("initrd.img-*"), *Path(IMAGE_FOLDER).glob("initramfs-*.img")]
     return tuple(sorted(str(path) for path in found if "kdump" not in path.name and "rescue" not in path.name))
 
 
@@ -162,6 +173,14 @@ def current(file: BootFile) -> str | None:
         return Path(file.path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
+
+
+def _some_systems() -> tuple[System, ...]:
+    present = systems()
+    if not present:
+        known = ", ".join(system.value for system in System)
+        raise LvmsnapError(f"none of {known} is on this machine", hint="see `lvmsnap recover`: run it after each boot")
+    return present
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -13,7 +13,8 @@ HINT = "lvmsnap install-boot has the boot repair the group by itself"
 def check(profile: Profile, backing: BackingFile, facts: Facts) -> Iterator[Check]:
     """Yield the check of the boot's risk, where the boot needs the profile's group at all.
 
-    Refused is only the root filesystem's own LV: its boot would end in an emergency shell, without a network.
+    Refused is only the root filesystem's group, whichever of its LVs is the origin: LVM activates none of a group that
+    lacks a PV, and the boot would end in an emergency shell, without a network.
     """
     needed = {place: lv for place, (vg, lv) in boot_volumes(facts).items() if vg == profile.volume.vg}
     if not needed:
@@ -22,11 +23,10 @@ def check(profile: Profile, backing: BackingFile, facts: Facts) -> Iterator[Chec
     if facts.boot_recovery:
         yield Check(title, True, "boot recovery is installed")
         return
-    is_root = needed.get("/") == profile.volume.origin
     places = ", ".join(sorted(needed))
-    if is_root and not backing.accept_boot_risk:
+    if "/" in needed and not backing.accept_boot_risk:
         hint = f"{HINT}; --accept-boot-risk, or `accept_boot_risk: true`, takes the risk"
-        yield Check(title, False, "the origin is the root filesystem, and boot recovery is not installed", hint)
+        yield Check(title, False, "the root filesystem is in that group, and boot recovery is not installed", hint)
         return
     yield Check(title, True, f"boot recovery is not installed, and {places} would not come up", HINT, warning=True)
 

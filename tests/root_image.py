@@ -74,7 +74,7 @@ def initramfs_tools_image(folder: Path, configuration: Path) -> Path:
     script = Path("/usr/sbin/mkinitramfs").read_text().replace("/boot/config-", f"{folder}/config-")
     (folder / "mkinitramfs").write_text(script)
     image = folder / "initrd.img"
-    command = ["/bin/sh", folder / "mkinitramfs", "-d", configuration, "-o", image, kernel_version()]
+    command = ["/bin/sh", str(folder / "mkinitramfs"), "-d", str(configuration), "-o", str(image), kernel_version()]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     with image.open("ab") as file:
         file.write(modules_archive(folder / "modules"))

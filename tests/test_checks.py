@@ -332,7 +332,8 @@ def test_it_is_allowed_with_boot_recovery_or_where_the_profile_takes_the_risk() 
 
 
 def test_another_volume_of_the_group_that_the_boot_needs_is_a_warning() -> None:
-    facts = samples.facts(samples.vg(samples.lv("home")), mounts=(replace(ROOT, device_number="254:7"),))
+    home = replace(ROOT, mountpoint="/home", device_number="254:7")
+    facts = samples.facts(samples.vg(samples.lv("home")), mounts=(home,), boot_mountpoints=("/", "/home"))
 
     check = boot_check(facts)
 

@@ -1,0 +1,165 @@
+"""What install-boot installs, on machines with LVM: the repair of groups, systemd boots after power cuts, shutdowns."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.helpers import make_vg
+from tests.lab.machine import Machine, MiB
+from tests.support import lvmsnap, profile_text, write_profile
+
+pytestmark = pytest.mark.lab
+
+DISKS = {"ubda": 160 * MiB, "ubdb": 256 * MiB, "ubdc": 64 * MiB, "ubdd": 32 * MiB}
+FSTAB = """\
+/dev/ubdb /media/space ext4 defaults 0 0
+/dev/ubdd /var/lib/lvmsnap ext4 defaults 0 0
+/dev/vg0/system /srv/system ext4 nofail,x-systemd.device-timeout={timeout} 0 0
+"""
+PLACES = "mkdir -p /media/space /var/lib/lvmsnap /srv/system; mount /dev/ubdb /media/space; \
+    mount /dev/ubdd /var/lib/lvmsnap"
+PROFILE_A = profile_text(size="16MiB", mountpoint=None, backing_file={"path": "/media/space/a"})
+PROFILE_B = profile_text("vg1/data", size="16MiB", mountpoint=None, backing_file={"path": "/media/space/b"})
+ATTACH_LATE = "losetup --find --show /media/space/late.img"
+# What the boot of a guest starts with is in the machine's work folder, seen as /lab/overlay.
+KEEP_INSTALLED = """set -e
+    mkdir -p /lab/overlay; cp -a --parents /usr/local/lib/lvmsnap /etc/udev/rules.d/70-lvmsnap.rules \
+        /etc/systemd/system/lvmsnap-* /etc/systemd/system/multi-user.target.wants/lvmsnap-* \
+        /etc/lvmsnap /lab/overlay"""
+
+
+def only_systemd(m: Machine) -> None:
+    """Have the guest know no program that makes an initramfs: that would take minutes in it."""
+    m.run("rm -f $(command -v update-initramfs dracut)", check=False)
+
+
+def volumes(m: Machine, vg: str) -> dict[str, bool]:
+    """The group's LVs, and whether each is active."""
+    lines = m.run(f"lvs --noheadings --separator : -o lv_name,lv_active {vg}").stdout.split()
+    return {line.split(":")[0]: line.split(":")[1] == "active" for line in lines}
+
+
+def missing(m: Machine, vg: str) -> int:
+    return int(m.run(f"vgs --noheadings -o vg_missing_pv_count {vg}").stdout)
+
+
+def wait_for(m: Machine, condition: str, timeout: float = 60) -> None:
+    m.run(f"until {condition}; do sleep 0.3; done", timeout=timeout)
+
+
+def write_fstab(m: Machine, timeout: str) -> None:
+    (m.work / "overlay" / "etc").mkdir(parents=True, exist_ok=True)
+    (m.work / "overlay" / "etc" / "fstab").write_text(FSTAB.format(timeout=timeout))
+
+
+def listing(m: Machine) -> set[str]:
+    """What lies on the filesystem of the backing files, and the records."""
+    return set(m.run("ls /media/space /var/lib/lvmsnap | grep -v : | sort -u").stdout.split()) - {"lost+found"}
+
+
+def make_server(m: Machine) -> None:
+    """vg0 on a disk; vg1 on a disk and on one that comes late; both have lent a file on a third disk."""
+    m.run("mkfs.ext4 -q /dev/ubdb; mkfs.ext4 -q /dev/ubdd")
+    m.run(PLACES)
+    make_vg(m, volumes={"system": "48M", "other": "16M"}, filesystems={"system": "ext4"})
+    m.run("mount /dev/vg0/system /srv/system; echo precious > /srv/system/data")
+    m.run("fallocate -l 24M /media/space/late.img")
+    late = m.run(ATTACH_LATE).stdout.strip()
+    make_vg(m, "vg1", disks=("ubdc", late.removeprefix("/dev/")), volumes={"data": "32M", "tail": "100%FREE"})
+    write_profile(m, "a", PROFILE_A)
+    write_profile(m, "b", PROFILE_B)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Machine]:
+    """A server with install-boot's files for systemd, switched off by a power cut while profile a was up."""
+    with Machine(DISKS) as m:
+        write_fstab(m, "60")
+        m.boot()
+        make_server(m)
+        only_systemd(m)
+        lvmsnap(m, "install-boot")
+        m.run(KEEP_INSTALLED)
+        lvmsnap(m, "up a")
+        m.run("sync")
+        m.cut_power()
+        yield m
+
+
+def boot_to_the_end(m: Machine) -> str:
+    """Boot with systemd; return the state of the system and the units that failed."""
+    m.boot(systemd=True)
+    return m.run(
+        "systemctl is-system-running --wait; systemctl --failed --plain --no-legend", timeout=120, check=False
+    ).stdout
+
+
+def test_a_systemd_boot_after_a_power_cut_brings_the_group_back_and_recover_removes_the_rest(server: Machine) -> None:
+    m = server
+
+    assert boot_to_the_end(m) == "running\n"
+
+    assert (volumes(m, "vg0"), missing(m, "vg0")) == ({"system": True, "other": True}, 0)
+    assert m.run("findmnt -no SOURCE /srv/system; cat /srv/system/data").stdout == "/dev/mapper/vg0-system\nprecious\n"
+    assert listing(m) == {"late.img"}
+    # Nothing was lent to vg1: its missing disk is nobody's business here.
+    assert (volumes(m, "vg1"), missing(m, "vg1")) == ({"data": False, "tail": False}, 1)
+    assert "vg1" not in m.run("journalctl --no-pager -u 'lvmsnap-*'").stdout
+
+
+def test_a_group_that_lacks_another_disk_too_is_left_alone_until_it_appears(server: Machine) -> None:
+    m = server
+    m.run(ATTACH_LATE)
+    wait_for(m, "[ -e /dev/vg1/tail ]")
+    lvmsnap(m, "up a")
+    lvmsnap(m, "up b")
+    m.run("rm /var/lib/lvmsnap/b.json; sync")
+    m.cut_power()
+
+    state = boot_to_the_end(m)
+
+    journal = m.run("journalctl --no-pager -u 'lvmsnap-*'").stdout
+    # What has to wait for the disk says so, and keeps nothing else from being put right.
+    assert state.split()[:2] == ["degraded", "lvmsnap-recover.service"]
+    assert "remove the backing file (/media/space/a)" in journal
+    assert "bring the disk back first" in journal
+    assert (volumes(m, "vg0"), missing(m, "vg0")) == ({"system": True, "other": True}, 0)
+    assert (volumes(m, "vg1"), missing(m, "vg1")) == ({"data": False, "tail": False, "data-lvmsnap-b": False}, 2)
+    assert "vg1 is left alone until PVs that lvmsnap did not lend are there too" in journal
+
+    m.run(ATTACH_LATE)
+    wait_for(m, "[ -e /dev/vg1/tail ]")
+    assert (volumes(m, "vg1"), missing(m, "vg1")) == ({"data": True, "tail": True}, 0)
+    assert listing(m) == {"late.img", "b"}  # Without record and marks, b is a file like any other.
+    m.run("vgchange -q -an vg1; losetup -d $(losetup -nO NAME -j /media/space/late.img)")
+
+
+def test_an_orderly_shutdown_takes_everything_down_first(server: Machine) -> None:
+    m = server
+    lvmsnap(m, "up a")
+    assert {"a", "a.json"} < listing(m)
+
+    m.shutdown()
+
+    m.boot()
+    m.run(PLACES)
+    assert (set(volumes(m, "vg0")), missing(m, "vg0")) == ({"system", "other"}, 0)
+    assert listing(m) == {"late.img", "b"}
+
+
+def test_without_install_boot_nothing_of_the_group_comes_up(server: Machine) -> None:
+    m = server
+    write_profile(m, "a", PROFILE_A)
+    lvmsnap(m, "up a")
+    m.run("sync")
+    m.cut_power()
+    shutil.rmtree(m.work / "overlay")
+    write_fstab(m, "3")
+
+    boot_to_the_end(m)
+
+    assert not any(volumes(m, "vg0").values())
+    assert "VG vg0 incomplete" in m.run("journalctl --no-pager").stdout
