@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lvmsnap import actions
 from lvmsnap.identify import Found, own_pvs
 from lvmsnap.model import Argv, BackingFile, LentPV, Target
-from lvmsnap.sizes import DEFAULT_CHUNK_BYTES, LARGEST_SHARE_PERCENT, ceil, largest_useful_bytes
+from lvmsnap.sizes import DEFAULT_CHUNK_BYTES, LARGEST_SHARE_PERCENT, PV_HEADER_BYTES, ceil, largest_useful_bytes
 from lvmsnap.system import Facts, VolumeGroup
 
 
@@ -56,13 +56,14 @@ def _from_file(
         return Growth(reason="its backing file is not there")
     old_bytes = found.file.size_bytes
     possible_bytes = old_bytes + facts.directory.available_bytes * LARGEST_SHARE_PERCENT // 100
-    # Extents of the lent PV that are free are used first: a growth that failed half-way may have left some.
-    spare = found.pv.extents - found.pv.allocated_extents
+    # What a growth that failed half-way left is used first: free extents of the lent PV, or of its file.
+    free = found.pv.extents - found.pv.allocated_extents
+    spare = max(free, (old_bytes - PV_HEADER_BYTES) // vg.extent_size_bytes - found.pv.allocated_extents)
     new = max(0, min(largest_bytes, possible_bytes) - old_bytes) // vg.extent_size_bytes
     extents = min(wanted, spare + new)
     if extents <= 0:
         full = largest_bytes <= possible_bytes
         return Growth(reason=f"{lent.path} {'has its max_size' if full else 'has no room to grow where it lies'}")
     new_bytes = old_bytes + max(0, extents - spare) * vg.extent_size_bytes
-    larger = actions.grow_file(lent, found.loop.device, old_bytes, new_bytes) if new_bytes > old_bytes else ()
+    larger = actions.grow_file(lent, found.loop.device, old_bytes, new_bytes) if extents > free else ()
     return Growth((*larger, *actions.grow(target, vg.name, extents)), extents)

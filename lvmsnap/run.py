@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import shutil
 import time
 from dataclasses import dataclass
 
 from lvmsnap import device_mapper, executor, kernel, record, session
-from lvmsnap.errors import LvmsnapError, NotStartedError, RefusedError, ResidueError, SnapshotLostError, StepError
+from lvmsnap.errors import (
+    InterruptedBySignalError,
+    LvmsnapError,
+    NotStartedError,
+    ResidueError,
+    SnapshotLostError,
+)
 from lvmsnap.holders import holders
 from lvmsnap.model import Profile, Target
 from lvmsnap.names import dm_name
@@ -35,16 +43,20 @@ def run(working: Session, loaded: Profile, text: str, argv: tuple[str, ...], *, 
     ResidueError where something is left.
     """
     if shutil.which(argv[0]) is None:
-        raise NotStartedError(
-            f"{argv[0]}: no such program", hint="nothing was changed; give a program that is on the PATH"
-        )
+        wrong = "not executable" if os.path.lexists(argv[0]) and "/" in argv[0] else "no such program"
+        raise NotStartedError(f"{argv[0]}: {wrong}", hint="nothing was changed; give a program that is on the PATH")
     with working.signals:
         try:
             target = session.up(working, loaded, text, replace_old=replace_old, if_down=False)
-        except (RefusedError, StepError) as error:
+        except (ResidueError, InterruptedBySignalError):
+            raise
+        except LvmsnapError as error:
             raise NotStartedError.because(error) from error
-        outcome = _run_command(working, loaded, target, argv)
-        _take_down(working, target, outcome)
+        outcome: int | LvmsnapError = LvmsnapError(f"{argv[0]} was stopped by an error of lvmsnap's own")
+        try:
+            outcome = _run_command(working, loaded, target, argv)
+        finally:
+            _take_down(working, target, outcome)
         if isinstance(outcome, LvmsnapError):
             raise outcome
         return outcome
@@ -53,6 +65,7 @@ def run(working: Session, loaded: Profile, text: str, argv: tuple[str, ...], *, 
 def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[str, ...]) -> int | LvmsnapError:
     """Run the command over what stands; return its exit status, or the error that it is to end in."""
     before, guarded = look(target), Guard(working, loaded, target)
+    unmounts = Unmounts(before.mountpoint)
     told: list[str] = []
 
     def watch() -> float:
@@ -63,9 +76,12 @@ def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[
 
     try:
         status = supervise(argv, variables(target), working.signals, watch)
-    except OSError as error:
-        return NotStartedError(f"{argv[0]}: {error.strerror}", hint="the snapshot was taken down again")
-    if lost := (told[0] if told else why_lost(before, target)):
+    except NotStartedError as error:
+        return error
+    finally:
+        was_unmounted = unmounts.happened()
+    lost = told[0] if told else why_lost(before, target)
+    if lost := lost or (f"{before.mountpoint} was unmounted for a while" if was_unmounted else ""):
         return SnapshotLostError(
             f"{argv[0]} exited {status}, but its snapshot was lost: {lost}",
             hint="do not trust its result; give the profile a larger `size`, or run it when less is written",
@@ -82,12 +98,14 @@ def _take_down(working: Session, target: Target, outcome: int | LvmsnapError) ->
     try:
         with session.changing(working):
             executor.bring_down(target, record.read(target.name), session.work(working))
+    except InterruptedBySignalError:
+        working.progress.note(f"{working.signals.name} came too late to stop anything: {target.name} is down")
     except ResidueError as error:
         if not isinstance(outcome, SnapshotLostError):
             raise
         # That the result is worthless is the worse news, and has its own exit code.
-        for line in (error.message, *error.residue):
-            working.progress.note(line)
+        outcome.message += f"; and {error.message}: {', '.join(error.residue)}"
+        outcome.hint += f"; {error.hint.partition(';')[0]}"
 
 
 def _wait_for_stragglers(working: Session, target: Target) -> None:
@@ -96,10 +114,38 @@ def _wait_for_stragglers(working: Session, target: Target) -> None:
     deadline = time.monotonic() + STRAGGLER_SECONDS
     named: tuple[str, ...] = ()
     while mountpoint and (busy := holders(mountpoint)) and time.monotonic() < deadline:
+        if working.signals.received:
+            break
         if busy != named:
             named = busy
             working.progress.note(f"the command ended, but {mountpoint} is still in use: {'; '.join(busy)}")
         time.sleep(0.5)
+
+
+class Unmounts:
+    """Notices that a mountpoint is unmounted, though it be mounted again at once, maybe with the same mount id.
+
+    By inotify(7): unlike an open directory it does not keep the filesystem busy.
+    """
+
+    def __init__(self, mountpoint: str) -> None:
+        libc = ctypes.CDLL(None)
+        self._descriptor: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC) if mountpoint else -1
+        if self._descriptor >= 0:
+            # IN_UNMOUNT comes whatever the mask is; IN_DELETE_SELF never does on a read-only mount.
+            libc.inotify_add_watch(self._descriptor, os.fsencode(mountpoint), 0x400)
+
+    def happened(self) -> bool:
+        """Whether it was; to be asked once, after which it notices no more."""
+        if self._descriptor < 0:
+            return False
+        try:
+            return bool(os.read(self._descriptor, 4096))
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def variables(target: Target) -> dict[str, str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import select
 import signal
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from lvmsnap import runner
+from lvmsnap.errors import NotStartedError
 from lvmsnap.runner import Signals
 
 GRACE_SECONDS = 60.0
@@ -29,12 +31,16 @@ def supervise(argv: tuple[str, ...], variables: dict[str, str], signals: Signals
 
     `look` is called at once, then again after as many seconds as it returns. INT, TERM and HUP go on to the
     command's process group, which then has GRACE_SECONDS to end; a second signal leaves it SHORT_GRACE_SECONDS.
-    Raises OSError where the command cannot be started.
+    Raises NotStartedError. Where `look` raises, the command is killed first.
     """
     ending = _Ending()
     with _child_signals() as wakeup, _terminal() as terminal:
-        pid = runner.start(argv, variables)
-        terminal.give(pid)
+        try:
+            pid = runner.start(argv, variables)
+        except OSError as error:
+            hint = "the snapshot was taken down again"
+            raise NotStartedError(f"{argv[0]}: {error.strerror}", hint=hint) from error
+        terminal.begin(pid)
 
         def pass_on(number: int) -> None:
             grace = GRACE_SECONDS if ending.deadline is None else SHORT_GRACE_SECONDS
@@ -46,6 +52,10 @@ def supervise(argv: tuple[str, ...], variables: dict[str, str], signals: Signals
             if signals.received:
                 pass_on(signals.received)
             return _wait(pid, wakeup, terminal, ending, look)
+        except BaseException:
+            _kill_group(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
         finally:
             signals.pass_on = None
             terminal.take_back()
@@ -56,7 +66,7 @@ def _wait(pid: int, wakeup: int, terminal: Terminal, ending: _Ending, look: Call
     while True:
         status = _reap(pid)
         if status is not None and os.WIFSTOPPED(status):
-            terminal.stop_with(pid)
+            terminal.stop_with(pid, os.WSTOPSIG(status))
         elif status is not None:
             return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
         now = time.monotonic()
@@ -75,12 +85,13 @@ def _reap(pid: int) -> int | None:
     return status if waited else None
 
 
-def _kill_group(pid: int, number: int) -> None:
+def _kill_group(pid: int, number: int, *, resume: bool = True) -> None:
     # It may have ended by itself; waitpid tells how.
     with suppress(ProcessLookupError):
         os.killpg(pid, number)
-        # A stopped command could not act on the signal.
-        os.killpg(pid, signal.SIGCONT)
+        if resume:
+            # A stopped command could not act on the signal.
+            os.killpg(pid, signal.SIGCONT)
 
 
 @contextmanager
@@ -104,44 +115,75 @@ def _drain(descriptor: int) -> None:
 
 
 class Terminal:
-    """The terminal, where we have it in the foreground: handed to the command, and taken back (tcsetpgrp(3))."""
+    """The controlling terminal, if there is one: the command has it while our job is its foreground (tcsetpgrp(3))."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
+        self._is_given = False
 
-    def give(self, pid: int) -> None:
-        """Make the command's group the foreground; a command that read before it was stopped, so continue it."""
-        if self._descriptor is not None:
-            self._set(pid)
-            _kill_group(pid, signal.SIGCONT)
+    def begin(self, pid: int) -> None:
+        """Give it to a command that was just started, but in a pipeline only on demand: `| less` needs it too."""
+        if self._descriptor is None:
+            return
+        signal.signal(signal.SIGTSTP, lambda number, _frame: _kill_group(pid, number, resume=False))
+        if os.isatty(0) and not stat.S_ISFIFO(os.fstat(1).st_mode):
+            self._give(pid)
 
     def take_back(self) -> None:
-        """Make our own group the foreground again."""
-        if self._descriptor is not None:
+        """Make our own group the foreground again, unless the shell put the job into the background meanwhile."""
+        if self._is_given:
             self._set(os.getpgrp())
+        self._is_given = False
 
-    def stop_with(self, pid: int) -> None:
+    def stop_with(self, pid: int, number: int) -> None:
         """Stop as the command did (Ctrl-Z), so that the shell has the terminal; go on when the shell says so."""
         if self._descriptor is None:
             return
+        had_it = self._is_given
         self.take_back()
-        os.kill(os.getpid(), signal.SIGSTOP)
-        self.give(pid)
+        wants_it = number in (signal.SIGTTIN, signal.SIGTTOU)
+        if wants_it and self._is_foreground():
+            self._give(pid)
+            return
+        before = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        # To the whole job, a pipeline maybe. Where no shell could continue it, the kernel does not stop it.
+        os.killpg(os.getpgrp(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, before)
+        if had_it or wants_it:
+            self._give(pid)
+        _kill_group(pid, signal.SIGCONT)
+
+    def _give(self, pid: int) -> None:
+        if self._is_foreground():
+            self._set(pid)
+            self._is_given = True
+        # A command that read before it had the terminal was stopped for that.
+        _kill_group(pid, signal.SIGCONT)
+
+    def _is_foreground(self) -> bool:
+        try:
+            return self._descriptor is not None and os.tcgetpgrp(self._descriptor) == os.getpgrp()
+        except OSError:
+            return False
 
     def _set(self, group: int) -> None:
-        if self._descriptor is None:
-            return
         before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         # The terminal may be gone, or the command's group.
         with suppress(OSError):
-            os.tcsetpgrp(self._descriptor, group)
+            os.tcsetpgrp(self._descriptor or 0, group)
         signal.signal(signal.SIGTTOU, before)
 
 
 @contextmanager
 def _terminal() -> Iterator[Terminal]:
     try:
-        in_foreground = os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+        descriptor = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
-        in_foreground = False
-    yield Terminal(0 if in_foreground else None)
+        yield Terminal(None)
+        return
+    before = signal.getsignal(signal.SIGTSTP)
+    try:
+        yield Terminal(descriptor)
+    finally:
+        signal.signal(signal.SIGTSTP, before)
+        os.close(descriptor)

@@ -10,7 +10,7 @@ from lvmsnap.errors import LvmsnapError, SnapshotLostError, UsageError
 from lvmsnap.facts import Interest
 from lvmsnap.guard import Sample
 from lvmsnap.identify import find
-from lvmsnap.model import Profile, Target
+from lvmsnap.model import Profile, Record, Target
 from lvmsnap.names import dm_name
 from lvmsnap.session import Session
 from lvmsnap.sizes import human
@@ -18,7 +18,7 @@ from lvmsnap.sizes import human
 # What giving more room is taken to last before it was seen once.
 FIRST_GROWTH_SECONDS = 2.0
 # A snapshot that could not grow is tried again after so long: somebody may have made room.
-RETRY_SECONDS = 30.0
+RETRY_SECONDS = 10.0
 
 
 class Guard:
@@ -32,6 +32,7 @@ class Guard:
         self._is_warned = False
         self._growth_seconds = FIRST_GROWTH_SECONDS
         self._stuck_until = 0.0
+        self._told_reasons: set[str] = set()
 
     def is_lost(self) -> bool:
         """Whether the snapshot is gone, or overflowed."""
@@ -62,10 +63,14 @@ class Guard:
                 reason = self._grow_locked(wanted_bytes)
         except LvmsnapError as error:
             reason = error.message
+        except OSError as error:
+            reason = f"{error.strerror}: {error.filename or 'the system'}"
         self._growth_seconds = max(self._growth_seconds, self._clock() - now.seconds)
         if reason:
             self._stuck_until = self._clock() + RETRY_SECONDS
-            self._tell(now, rate, f"; it cannot grow: {reason}")
+            if reason not in self._told_reasons:
+                self._told_reasons.add(reason)
+                self._tell(now, rate, f"; it cannot grow: {reason}")
 
     def _grow_locked(self, wanted_bytes: int) -> str:
         """Give the snapshot more room; return why it has none, "" where it has."""
@@ -104,3 +109,11 @@ def watch(working: Session, name: str, load: Callable[[str], Profile | None]) ->
             if status.is_lost:
                 raise SnapshotLostError(f"the snapshot of {name} is lost", hint="do not trust what is read from it")
             time.sleep(guarded.look())
+        if not working.signals.received and not _is_down(working, written):
+            raise SnapshotLostError(f"the snapshot of {name} was removed by hand", hint=f"lvmsnap down {name}")
+
+
+def _is_down(working: Session, written: Record) -> bool:
+    """Whether `down` took it, or is about to be done: the record goes last, under the lock."""
+    with session.changing(working):
+        return record.read(written.target.name) != written

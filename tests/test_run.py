@@ -1,0 +1,209 @@
+"""`run` as a whole, with what touches the system replaced: which end wins, and that everything goes down."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from lvmsnap import executor, growth, record, run, session
+from lvmsnap.errors import (
+    InterruptedBySignalError,
+    LvmsnapError,
+    NotStartedError,
+    Refusal,
+    RefusedError,
+    ResidueError,
+    SnapshotLostError,
+    StepError,
+    ToolError,
+)
+from lvmsnap.identify import find
+from lvmsnap.model import MIB
+from lvmsnap.runner import Runner, Signals
+from lvmsnap.session import Session
+from tests import samples
+
+RESIDUE = ResidueError("p could not be taken down; what is left is named below", residue=("mount: /m",), commands=())
+
+
+@dataclass
+class World:
+    """What `run` meets: how each part ends, and what was done."""
+
+    up: BaseException | None = None
+    command: int | BaseException = 0
+    lost: str = ""
+    down: BaseException | None = None
+    before_down: Callable[[Session], None] = lambda _: None
+    done: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Notes:
+    """A Progress that keeps the notes."""
+
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def begin(self, *_: Any) -> None: ...
+    def step(self, *_: Any) -> None: ...
+    def done(self, *_: Any) -> None: ...
+    def failed(self, *_: Any) -> None: ...
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+
+    def up(*_: Any, **__: Any) -> Any:
+        made.done.append("up")
+        if made.up:
+            raise made.up
+        return samples.TARGET
+
+    def supervise(*_: Any) -> int:
+        made.done.append("command")
+        if isinstance(made.command, BaseException):
+            raise made.command
+        return made.command
+
+    def down(*arguments: Any) -> None:
+        made.done.append("down")
+        made.before_down(arguments[2])
+        if made.down:
+            raise made.down
+        if arguments[2].signals.received:
+            raise InterruptedBySignalError(2, "it is all down")
+
+    @contextmanager
+    def changing(_: Session) -> Iterator[None]:
+        yield
+
+    monkeypatch.setattr(session, "up", up)
+    monkeypatch.setattr(session, "changing", changing)
+    monkeypatch.setattr(executor, "bring_down", down)
+    monkeypatch.setattr(record, "read", lambda _: None)
+    monkeypatch.setattr(run, "supervise", supervise)
+    monkeypatch.setattr(run, "why_lost", lambda *_: made.lost)
+    return made
+
+
+def going(*argv: str) -> int:
+    signals = Signals()
+    working = Session(Runner(signals=signals), signals, Notes(), "/etc/lvmsnap", 1)
+    return run.run(working, samples.with_file(""), "", argv or ("true",), replace_old=False)
+
+
+@pytest.mark.parametrize("status", [0, 7, 130])
+def test_the_status_is_the_commands_and_all_is_down(world: World, status: int) -> None:
+    world.command = status
+
+    assert going() == status
+    assert world.done == ["up", "command", "down"]
+
+
+REFUSED = RefusedError((Refusal("x is taken", "give another"),))
+
+
+@pytest.mark.parametrize("error", [REFUSED, StepError("no"), ToolError("no lvm"), LvmsnapError("?")])
+def test_whatever_keeps_up_from_standing_keeps_the_command_from_starting(world: World, error: LvmsnapError) -> None:
+    world.up = error
+
+    with pytest.raises(NotStartedError) as caught:
+        going()
+    assert caught.value.exit_code == 125
+    assert world.done == ["up"]
+
+
+@pytest.mark.parametrize("error", [RESIDUE, InterruptedBySignalError(signal.SIGTERM, "undone")])
+def test_residue_and_interruption_of_up_keep_their_own_status(world: World, error: LvmsnapError) -> None:
+    world.up = error
+
+    with pytest.raises(type(error)):
+        going()
+    assert world.done == ["up"]
+
+
+def test_a_program_that_is_not_there_or_not_executable_changes_nothing(world: World, tmp_path: Any) -> None:
+    (tmp_path / "text").write_text("")
+
+    with pytest.raises(NotStartedError, match="no such program"):
+        going("surely-not-there")
+    with pytest.raises(NotStartedError, match="not executable"):
+        going(str(tmp_path / "text"))
+    assert world.done == []
+
+
+def test_a_command_that_cannot_start_after_all_has_its_snapshot_taken_down(world: World) -> None:
+    world.command = NotStartedError("true: Exec format error")
+
+    with pytest.raises(NotStartedError):
+        going()
+    assert world.done == ["up", "command", "down"]
+
+
+def test_a_lost_snapshot_is_124_though_the_command_exits_0(world: World) -> None:
+    world.lost = "it overflowed"
+
+    with pytest.raises(SnapshotLostError, match="exited 0, but its snapshot was lost: it overflowed"):
+        going()
+    assert world.done == ["up", "command", "down"]
+
+
+def test_a_lost_snapshot_that_cannot_be_taken_down_is_124_and_says_what_is_left(world: World) -> None:
+    world.lost, world.down = "it overflowed", RESIDUE
+
+    with pytest.raises(SnapshotLostError) as caught:
+        going()
+    assert caught.value.message.endswith("could not be taken down; what is left is named below: mount: /m")
+
+
+def test_residue_after_a_good_command_is_4(world: World) -> None:
+    world.down = RESIDUE
+
+    with pytest.raises(ResidueError):
+        going()
+
+
+@pytest.mark.parametrize("lost", ["", "it overflowed"])
+def test_a_signal_while_it_goes_down_does_not_change_the_result(world: World, lost: str) -> None:
+    def interrupt(work: Any) -> None:
+        work.signals.received = signal.SIGINT
+
+    world.lost, world.before_down, world.command = lost, interrupt, 5
+
+    if lost:
+        with pytest.raises(SnapshotLostError):
+            going()
+    else:
+        assert going() == 5
+
+
+def test_an_error_of_lvmsnaps_own_while_the_command_runs_still_takes_all_down(world: World) -> None:
+    world.command = ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        going()
+    assert world.done == ["up", "command", "down"]
+
+
+def test_a_file_that_grew_without_its_pv_gives_its_extents_first() -> None:
+    group = samples.vg(samples.snapshot_lv(chunk_size_bytes=4096), pvs=(samples.DISK, samples.lent_pv()))
+    facts = samples.up_facts(group)
+    found = find(samples.TARGET, facts)
+    assert found.file is not None
+    found = replace(found, file=replace(found.file, size_bytes=81 * MIB))
+    backing = samples.with_file("max_size: 81MiB").backing_file
+
+    made = growth.plan(samples.TARGET, backing, found, facts, 100 * MIB)
+
+    assert made.extents == 4
+    assert [argv[0] for argv in made.commands] == ["fallocate", "losetup", "pvresize", "lvextend", "lvchange"]
+    assert made.commands[0][2] == str(81 * MIB)
