@@ -92,7 +92,7 @@ def test_recover_waits_for_the_command_that_a_killed_lvmsnap_left_running(stage:
 # About 90 ioctls make a snapshot and 60 remove one; these lie around the loads of tables, the suspend and the resume.
 STRACE = "exec strace -f -o /run/faults/trace -e trace=ioctl -e inject=ioctl:signal=SIGKILL:when={number} /sbin/{name}"
 CREATE_ALONE = tuple(range(1, 130)) if FULL else (20, 40, 46, 52, 58, 64, 73, 88)
-CREATE_BESIDE = tuple(range(1, 130)) if FULL else (46, 55, 61, 68)
+CREATE_BESIDE = tuple(range(1, 130)) if FULL else (60, 72, 88, 94)
 REMOVE = tuple(range(1, 100)) if FULL else (36, 48, 54)
 NUMBERS = {
     "lvcreate, alone": CREATE_ALONE,
