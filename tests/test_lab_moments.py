@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests import moments
+from tests import moments, moments_table
 from tests.faults import FOLDERS, Fault, Stage, standing
 from tests.lab.helpers import fingerprint
 from tests.lab.machine import Machine
 from tests.looking import exists
-from tests.moments import JOURNAL, KILLS, Moment, Outcome
+from tests.moments import JOURNAL, KILLS, Moment
 from tests.support import lvmsnap
 
 # $PPID of a command is lvmsnap. A body that does not exit goes on to the true command.
@@ -74,13 +74,13 @@ def test_recover_puts_right_what_a_killed_lvmsnap_left(stage: DataStage, moment:
     assert_whole_or_gone(stage, profile)
     lvmsnap(stage.machine, f"down {profile}")
     wrong, there = moments.check_origin(stage.machine, stage.sums, ""), standing(stage.machine)
-    moments.note(Outcome(str(moment), "killed", True, not there, not wrong, seconds))
+    moments_table.note(moments_table.Outcome(str(moment), "killed", True, not there, not wrong, seconds))
     assert not wrong
     stage.assert_as_before()
 
 
 def test_the_readme_counts_the_moments_that_are_tested() -> None:
-    told = moments.counts(moments.README.read_text())
+    told = moments_table.counts(moments_table.README.read_text())
     cuts, kills = told["power cut"], told["killed"]
     assert cuts in [(len(listed),) * 3 for listed in (moments.SOME_CUTS, moments.EVERY_CUT)]
     assert kills == (len(KILLS),) * 3

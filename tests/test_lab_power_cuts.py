@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests import moments
+from tests import moments, moments_table
 from tests.lab.machine import Machine
-from tests.moments import CUTS, DISKS, Moment, Outcome, Recorder
+from tests.moments import CUTS, DISKS, Moment, Recorder
 from tests.support import lvmsnap
 
 pytestmark = pytest.mark.lab
@@ -53,6 +53,6 @@ def test_a_power_cut_leaves_nothing_behind_once_the_machine_has_booted(
 
     wrong = moments.check_origin(machine, recorder.sums, cut.journal)
     by_itself, clean = after_boot == booted.before, left == booted.before
-    moments.note(Outcome(str(moment), "power cut", by_itself, clean, not wrong, seconds))
+    moments_table.note(moments_table.Outcome(str(moment), "power cut", by_itself, clean, not wrong, seconds))
     assert not wrong
     assert left == booted.before
