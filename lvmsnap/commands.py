@@ -142,6 +142,8 @@ def _down(options: argparse.Namespace, working: Session, name: str) -> None:
 
 def cmd_status(options: argparse.Namespace) -> int:
     """`lvmsnap status`: a table, or JSON."""
+    from datetime import UTC, datetime
+
     from lvmsnap import render, session
 
     _require_root("lvmsnap status")
@@ -150,7 +152,7 @@ def cmd_status(options: argparse.Namespace) -> int:
     if options.json:
         print(render.to_json(found))
     else:
-        render.show(render.status_lines(found, render.now()), sys.stdout)
+        render.show(render.status_lines(found, datetime.now(UTC)), sys.stdout)
     return 0
 
 

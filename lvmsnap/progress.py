@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lvmsnap.model import Action
-from lvmsnap.render import BAD, COMMAND, DIM, GOOD, UNDO_COMMAND, Line, show, text
+from lvmsnap.render import BAD, COMMAND, DIM, GOOD, UNDO_COMMAND, Line, tell, text
 from lvmsnap.runner import Finished, shell_line
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Reporter:
 
     def _say(self, line: Line) -> None:
         if self._verbosity >= 0:
-            show([line], sys.stderr)
+            tell([line])
 
     def _spin(self, doing: str) -> None:
         from rich.console import Console
@@ -92,9 +93,11 @@ class Reporter:
 
         self._stop()
         self._spinner = Console(stderr=True).status(Text(doing, overflow="ellipsis", no_wrap=True))
-        self._spinner.start()
+        with suppress(OSError):  # the terminal is gone
+            self._spinner.start()
 
     def _stop(self) -> None:
         if self._spinner is not None:
-            self._spinner.stop()
+            with suppress(OSError):
+                self._spinner.stop()
             self._spinner = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import TextIO
@@ -51,6 +52,14 @@ def show(lines: Iterable[Line], stream: TextIO) -> None:
     for line in map(printable, lines):
         for row in fold(line, console.width):
             console.print(Text.assemble(*((part, style) for style, part in row)), soft_wrap=True)
+
+
+def tell(lines: Iterable[Line]) -> None:
+    """Print to stderr; where nobody reads that any more, go on: a change under way has to be finished or undone."""
+    try:
+        show(lines, sys.stderr)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def printable(line: Line) -> Line:
@@ -283,12 +292,7 @@ def _hint(hint: str, indent: int = 2) -> Iterator[Line]:
         yield (("", f"{' ' * indent}what to do: {hint}"),)
 
 
-def now() -> datetime:
-    """Return the present time, for ages."""
-    return datetime.now(UTC)
-
-
 def fail(error: LvmsnapError) -> int:
     """Print an error to stderr and return its exit code."""
-    show(error_lines(error), sys.stderr)
+    tell(error_lines(error))
     return error.exit_code

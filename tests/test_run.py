@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -207,3 +210,19 @@ def test_a_file_that_grew_without_its_pv_gives_its_extents_first() -> None:
     assert made.extents == 4
     assert [argv[0] for argv in made.commands] == ["fallocate", "losetup", "pvresize", "lvextend", "lvchange"]
     assert made.commands[0][2] == str(81 * MIB)
+
+
+def test_messages_that_nobody_reads_any_more_stop_nothing() -> None:
+    code = """
+import os
+from lvmsnap.errors import StepError
+from lvmsnap.progress import Reporter
+from lvmsnap.render import fail
+Reporter().note("one")
+Reporter().note("two")
+raise SystemExit(fail(StepError("three")) + 40)
+"""
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    assert subprocess.run([sys.executable, "-c", code], stderr=writing, check=False).returncode == 41
