@@ -25,7 +25,7 @@ MEANING = {
     State.DOWN: "nothing of it stands",
     State.UP: "all of it stands",
     State.PARTIAL: "something of it is missing: lvmsnap recover puts it right",
-    State.LOST: "its snapshot overflowed, nothing read from it counts: lvmsnap down",
+    State.LOST: "its snapshot overflowed or lost its disk, nothing read from it counts: lvmsnap down",
     State.STALE: "left by an earlier boot: lvmsnap recover puts it right",
     State.FOREIGN: "the name of its snapshot is taken",
 }
