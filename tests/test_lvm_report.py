@@ -123,7 +123,7 @@ def test_a_report_of_the_groups_that_can_be_read_is_taken_though_another_cannot(
 
 
 def test_a_missing_lvm_is_told() -> None:
-    with pytest.raises(ToolError, match="cannot read the system: lvm fullreport"):
+    with pytest.raises(ToolError, match="lvm is not installed"):
         lvm_report.read_report(Fake("", 127, "lvm: No such file or directory"), locking=True)
 
 
