@@ -7,6 +7,7 @@ root filesystem is there, the guest leaves a mark on the console and goes on as 
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -76,6 +77,27 @@ def initramfs_tools_image(folder: Path, configuration: Path) -> Path:
     image = folder / "initrd.img"
     command = ["/bin/sh", str(folder / "mkinitramfs"), "-d", str(configuration), "-o", str(image), kernel_version()]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
+    with image.open("ab") as file:
+        file.write(modules_archive(folder / "modules"))
+    return image
+
+
+def dracut_image(folder: Path, installed_files: Path) -> Path:
+    """Have dracut make an image, with the module among `installed_files`."""
+    program = shutil.which("dracut")
+    assert program is not None
+    base = folder / "dracut"
+    shutil.copytree(Path(program).parent.parent / "lib" / "dracut", base, symlinks=True)
+    shutil.copytree(installed_files / "usr/lib/dracut", base, dirs_exist_ok=True)
+    (folder / "empty").mkdir()
+    (folder / "dracut.conf").touch()
+    image = folder / "initrd.img"
+    options = ["--conf", f"{folder}/dracut.conf", "--confdir", f"{folder}/empty", "--tmpdir", str(folder), "--force"]
+    options += ["--no-hostonly", "--no-hostonly-cmdline", "--no-kernel", "--no-early-microcode", "--nolvmconf"]
+    options += ["--gzip", "--modules", "base bash udev-rules rootfs-block dm lvm fs-lib lvmsnap"]
+    environment = os.environ | {"dracutbasedir": str(base)}
+    command = [program, *options, str(image), kernel_version()]
+    subprocess.run(command, check=True, capture_output=True, timeout=300, env=environment)
     with image.open("ab") as file:
         file.write(modules_archive(folder / "modules"))
     return image

@@ -103,3 +103,19 @@ def test_a_power_cut_while_the_initramfs_repairs_the_group_is_made_good_by_the_n
     m.boot(initrd=images[0], append=root_image.ARGUMENTS)
 
     assert_root_is_back(m)
+
+
+@pytest.mark.skipif(shutil.which("dracut") is None, reason="dracut-core is not installed")
+def test_the_root_filesystem_comes_up_after_a_power_cut_by_dracut_too(
+    crashed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_machine: MachineFactory
+) -> None:
+    root_image.installed(tmp_path / "installed", monkeypatch, System.DRACUT)
+    (tmp_path / "image").mkdir()
+    image = root_image.dracut_image(tmp_path / "image", tmp_path / "installed")
+    m = with_disks(fresh_machine(DISKS), crashed)
+
+    m.boot(
+        initrd=image, append=(*root_image.ARGUMENTS, "rd.driver.pre=dm-snapshot", "rd.lvm.lv=vg0/root", "rd.shell=0")
+    )
+
+    assert_root_is_back(m)
