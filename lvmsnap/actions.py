@@ -72,13 +72,15 @@ def loop(lent: LentPV, found: Found, loop_device: str) -> Action:
     options = ["--nooverlap"]
     options += ["--direct-io=on"] if lent.direct_io else []
     options += ["--sector-size", str(lent.sector_size_bytes)] if lent.sector_size_bytes != 512 else []
+    # Where LVM keeps a devices file, pvcreate entered the loop device, and pvremove leaves it there.
+    forget = (("lvm", "lvmdevices", "--yes", "--deldev", loop_device),) if found.uses_devices_file else ()
     return Action(
         thing=Thing.LOOP,
         object=loop_device,
         summary="attach it to a loop device",
         undo_summary="detach the loop device",
         do=(("losetup", *options, loop_device, lent.path),),
-        undo=(("losetup", "--detach", loop_device),),
+        undo=(*forget, ("losetup", "--detach", loop_device)),
         condition=f"a loop device is bound to the device and inode of {lent.path}",
         stands=found.loop is not None,
         needs_gone=(Thing.VG_MEMBER, Thing.PV),
@@ -87,8 +89,6 @@ def loop(lent: LentPV, found: Found, loop_device: str) -> Action:
 
 def physical_volume(lent: LentPV, found: Found, loop_device: str) -> Action:
     """Make the loop device a PV that is recognisable as ours and holds no metadata of the group."""
-    # Where LVM keeps a devices file, vgextend entered the loop device, and pvremove leaves it there.
-    forget = (("lvmdevices", "--yes", "--deldev", loop_device),) if found.uses_devices_file else ()
     identity = ("--uuid", lent.pv_uuid, "--norestorefile", "--metadatacopies", "0")
     return Action(
         thing=Thing.PV,
@@ -96,7 +96,7 @@ def physical_volume(lent: LentPV, found: Found, loop_device: str) -> Action:
         summary="make it a physical volume with a UUID of lvmsnap's own",
         undo_summary="wipe the PV label",
         do=(("pvcreate", "--yes", *identity, "--dataalignment", "1m", loop_device),),
-        undo=(("pvremove", "--yes", loop_device), *forget),
+        undo=(("pvremove", "--yes", loop_device),),
         condition=f"a PV with UUID {lent.pv_uuid} is there",
         stands=found.pv is not None and found.loop is not None,
         needs_gone=(Thing.VG_MEMBER,),

@@ -64,6 +64,7 @@ def read_system(runner: Runner, *, locking: bool = True) -> Facts:
         dm_devices=device_mapper.devices(),
         lvm_filters=lvm_config.filters(settings),
         devices_file=lvm_config.devices_file(settings),
+        listed_devices=lvm_config.listed_devices(lvm_config.devices_file(settings)),
         boot_mountpoints=boot_mountpoints(),
     )
 

@@ -69,10 +69,30 @@ def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
         is_file_out_of_reach=_is_out_of_reach(target, facts),
         suspended=tuple(device.name for device in origin_devices(target, facts.dm_devices) if device.suspended),
         leftovers=() if vg is None else leftover_devices(target, vg, facts.dm_devices),
-        uses_devices_file=bool(facts.devices_file),
+        uses_devices_file=loop is not None and loop.device in facts.listed_devices,
         is_left_inactive=not same_boot and vg is not None and _is_left_inactive(target, vg),
         origin_has_snapshots=vg is not None and any(lv.origin == target.origin for lv in vg.lvs),
     )
+
+
+def left_alone(target: Target, found: Found, facts: Facts) -> tuple[str, ...]:
+    """Return what stands in the target's places and is not its own, each with why: nothing of lvmsnap touches it."""
+    lent, mount, lv = target.lent_pv, target.mount, found.vg.lv(target.snapshot) if found.vg else None
+    lines = []
+    if lv is not None and lv != found.snapshot:
+        why = f"a snapshot of {target.vg}/{target.origin}" if target.tag in lv.tags else f"tagged {target.tag}"
+        lines.append(f"{lv.vg}/{lv.name}: it is not {why}")
+    if lent is not None and facts.file is not None and found.file is None:
+        lines.append(f"{lent.path}: it is not the file that lvmsnap made")
+    if lent is not None and found.file is None and found.loop is not None and facts.directory is not None:
+        told, name = found.loop.file_path, lent.path.rpartition("/")[2]
+        if not told.endswith(" (deleted)") and told != f"{facts.directory.real_path}/{name}":
+            lines.append(f"{told}: it is the file that lvmsnap made, but somebody moved it there")
+    kind = facts.mountpoint.kind if mount and facts.mountpoint else ""
+    if mount and not found.is_mounted and kind in ("mounted", "not empty"):
+        what = "something else is mounted there" if kind == "mounted" else "there are files in it"
+        lines.append(f"{mount.mountpoint}: {what}")
+    return tuple(lines)
 
 
 def find_vg(target: Target, facts: Facts) -> VolumeGroup | None:

@@ -152,17 +152,32 @@ def _btrfs_members(source: str) -> Iterator[str]:
 
 def _collect(number: str, seen: dict[str, None], table: tuple[Mount, ...]) -> None:
     node = SYS_DEV_BLOCK / number
-    if number in seen or not node.exists():
+    if not number or number in seen or not node.exists():
         return
     seen[number] = None
     if (node / "partition").exists():
         _collect(_text(node.resolve().parent / "dev").strip(), seen, table)
     for slave in (node / "slaves").glob("*"):
         _collect(_text(slave / "dev").strip(), seen, table)
+    for under in _devices_of_loop(node, table):
+        _collect(under, seen, table)
+
+
+def _devices_of_loop(node: Path, table: tuple[Mount, ...]) -> Iterator[str]:
     file = _text(node / "loop/backing_file").rstrip("\n")
-    if file and (directory := Path(file.removesuffix(" (deleted)")).parent).exists():
-        for under in _devices_of_filesystem(str(directory), table):
-            _collect(under, seen, table)
+    if not file:
+        return
+    if (directory := Path(file.removesuffix(" (deleted)")).parent).exists():
+        yield from _devices_of_filesystem(str(directory), table)
+    # The path leads elsewhere once something is mounted over it, or where another namespace bound the device.
+    if loop := _loop(node.resolve()):
+        number = device_number(loop.file_device)
+        yield number
+        yield from (_number_of(mount.source) for mount in table if mount.device_number == number)
+
+
+def _number_of(source: str) -> str:
+    return device_number(os.stat(source).st_rdev) if Path(source).is_block_device() else ""
 
 
 def _text(path: Path) -> str:

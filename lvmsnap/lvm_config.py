@@ -38,6 +38,12 @@ def devices_file(settings: dict[str, str], system_dir: str = SYSTEM_DIR) -> str:
     return str(path) if settings.get("use_devicesfile") != "0" and path.is_file() else ""
 
 
+def listed_devices(path: str) -> tuple[str, ...]:
+    """Return the devices that a devices file lists, by the names they had when they were entered."""
+    text = Path(path).read_text(encoding="utf-8", errors="replace") if path else ""
+    return tuple(re.findall(r"^IDTYPE=.*\bDEVNAME=(\S+)", text, re.MULTILINE))
+
+
 def rejecting_pattern(patterns: tuple[str, ...], device: str) -> str | None:
     """Return the pattern that rejects the device; the first one that matches decides (lvm.conf(5))."""
     for pattern in patterns:

@@ -6,7 +6,7 @@ import hashlib
 
 from lvmsnap.identify import PV_UUID_PREFIX
 from lvmsnap.model import Allocation, LentPV, MountTarget, Permission, Profile, Target
-from lvmsnap.system import Facts, LogicalVolume, PhysicalVolume, VolumeGroup
+from lvmsnap.system import SECTOR_BYTES, Facts, FileFacts, LogicalVolume, PhysicalVolume, VolumeGroup
 
 
 def pv_uuid_prefix(name: str) -> str:
@@ -38,7 +38,7 @@ def target_from_marks(name: str, profile: Profile | None, facts: Facts) -> Targe
 
     The marks: a snapshot with our tag, a PV with our UUID. The profile, where there is one, adds its paths.
     """
-    tagged = [(vg, lv) for vg in facts.vgs for lv in vg.lvs if f"lvmsnap.{name}" in lv.tags]
+    tagged = [(vg, lv) for vg in facts.vgs for lv in vg.lvs if _is_marked(name, profile, lv)]
     pvs = [pv for vg in facts.vgs for pv in vg.pvs] + list(facts.orphan_pvs)
     ours = next((pv for pv in pvs if pv.uuid.startswith(pv_uuid_prefix(name))), None)
     vg = tagged[0][0] if tagged else facts.vg(ours.vg) if ours else None
@@ -47,6 +47,39 @@ def target_from_marks(name: str, profile: Profile | None, facts: Facts) -> Targe
     if vg is None or not (tagged or ours):
         return None
     return _marked_target(name, profile, facts, vg, tagged[0][1] if tagged else None, ours)
+
+
+def target_from_file(profile: Profile, facts: Facts, file: FileFacts | None) -> Target | None:
+    """Return what the PV label in the profile's backing file tells, where all else of the profile is gone.
+
+    So it is after a power cut whose repair at boot gave the group back, if the record was lost too.
+    """
+    volume, backing = profile.volume, profile.backing_file
+    if backing is None or file is None or not file.pv_uuid.startswith(pv_uuid_prefix(profile.name)):
+        return None
+    vg = facts.vg(volume.vg)
+    origin = vg.lv(volume.origin) if vg else None
+    label = (file.pv_uuid, SECTOR_BYTES, False)
+    return Target(
+        name=profile.name,
+        vg=volume.vg,
+        vg_uuid=vg.uuid if vg else "",
+        origin=volume.origin,
+        origin_uuid=origin.uuid if origin else "",
+        snapshot=volume.snapshot,
+        extents=0,
+        extent_size_bytes=vg.extent_size_bytes if vg else 0,
+        chunk_size_bytes=None,
+        permission=Permission.READ_ONLY,
+        lent_pv=LentPV(backing.path, 0, backing.allocation, *label, inode=file.inode, device=file.device),
+        mount=None,
+    )
+
+
+def _is_marked(name: str, profile: Profile | None, lv: LogicalVolume) -> bool:
+    """Whether the LV has the tag and, where a profile or LVM tells of what, is a snapshot of the right origin."""
+    right_origin = profile is None or lv.origin in ("", profile.volume.origin)
+    return f"lvmsnap.{name}" in lv.tags and right_origin
 
 
 def _marked_target(

@@ -14,7 +14,7 @@ from lvmsnap.errors import LvmsnapError, ProfileError, Refusal, RefusedError
 from lvmsnap.executor import Progress, Work
 from lvmsnap.facts import Interest
 from lvmsnap.holders import holders
-from lvmsnap.identify import PV_UUID_PREFIX, find_vg
+from lvmsnap.identify import PV_UUID_PREFIX, find, find_vg, left_alone
 from lvmsnap.model import Check, Plan, Profile, Record, Target
 from lvmsnap.runner import Runner, Signals
 from lvmsnap.status import State, Status
@@ -107,6 +107,9 @@ def down(session: Session, name: str, loaded: Profile | None, *, force: bool) ->
         if not force:
             refuse_unsafe(known.target, system)
         target = forget_reach(known.target) if force else known.target
+        focused = facts.focus(system, Interest.of_target(target))
+        for line in left_alone(target, find(target, focused, known.record), focused):
+            session.progress.note(f"left alone: {line}")
         executor.bring_down(target, known.record, work(session, first=system))
         return True
 
@@ -184,7 +187,10 @@ def look_back(name: str, loaded: Profile | None, system: Facts, *, force: bool =
         written = None
     if written is not None:
         return Known(written.target, written)
-    return Known(marks.target_from_marks(name, loaded, system), None)
+    target = marks.target_from_marks(name, loaded, system)
+    if target is None and loaded is not None and loaded.backing_file is not None:
+        target = marks.target_from_file(loaded, system, facts.file_facts(loaded.backing_file.path))
+    return Known(target, None)
 
 
 def work(session: Session, first: Facts | None = None) -> Work:

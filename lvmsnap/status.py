@@ -96,4 +96,4 @@ def missing_things(target: Target, found: Found) -> tuple[str, ...]:
 
 def any_stands(found: Found) -> bool:
     """Whether anything that lvmsnap made for the target is there."""
-    return bool(found.snapshot or found.pv or found.loop or found.leftovers or found.suspended)
+    return bool(found.snapshot or found.pv or found.file or found.loop or found.leftovers or found.suspended)

@@ -166,6 +166,7 @@ class Facts:
     dm_devices: tuple[DmDevice, ...]
     lvm_filters: tuple[tuple[str, tuple[str, ...]], ...]
     devices_file: str
+    listed_devices: tuple[str, ...] = ()  # by the devices file
     missing_tools: tuple[str, ...] = ()
     boot_mountpoints: tuple[str, ...] = ("/",)
     boot_recovery: bool = False

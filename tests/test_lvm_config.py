@@ -63,6 +63,14 @@ def test_the_first_pattern_that_matches_decides(patterns: tuple[str, ...], rejec
     assert lvm_config.rejecting_pattern(patterns, "/dev/loop5") == rejected
 
 
+def test_the_devices_file_lists_devices_by_the_names_they_had(tmp_path: Path) -> None:
+    path = tmp_path / "system.devices"
+    path.write_text("# IDTYPE=x DEVNAME=/dev/sdz\nVERSION=1\nIDTYPE=loop_file IDNAME=/a b DEVNAME=/dev/loop7 PVID=.\n")
+
+    assert lvm_config.listed_devices(str(path)) == ("/dev/loop7",)
+    assert lvm_config.listed_devices("") == ()
+
+
 def test_the_devices_file_is_in_use_where_it_exists_and_is_not_switched_off(tmp_path: Path) -> None:
     system_dir = str(tmp_path)
     assert lvm_config.devices_file({}, system_dir) == ""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from lvmsnap import marks, status
+import pytest
+
+from lvmsnap import marks, planner, status
 from lvmsnap.status import State
 from tests import samples
 from tests.samples import DISK, FILE, FILE_FACTS, LOOP, PV_UUID
@@ -93,3 +95,24 @@ def test_a_lent_pv_that_no_profile_claims_gets_a_target_of_its_own() -> None:
     assert target.lent_pv is not None
     assert target.lent_pv.pv_uuid == PV_UUID
     assert target.vg == "vg0"
+
+
+def test_a_file_that_bears_our_label_is_known_when_all_else_is_gone() -> None:
+    profile = samples.with_file()
+
+    target = marks.target_from_file(profile, samples.facts(), samples.FILE_FACTS)
+
+    assert target is not None
+    assert target.lent_pv is not None
+    assert (target.lent_pv.path, target.lent_pv.pv_uuid) == (samples.FILE, samples.PV_UUID)
+    plan = planner.plan_down(target, samples.facts(file=samples.FILE_FACTS), None)
+    assert [action.undo for action in plan.actions] == [(("rm", "--", samples.FILE),)]
+
+
+@pytest.mark.parametrize(
+    "pv_uuid", ["", "aaaaaa-bbbb-cccc-dddd-eeee-ffff-gggggg", "lvmsnp-0000-aaaa-bbbb-cccc-dddd-eeeeee"]
+)
+def test_a_file_without_our_label_is_nobodys_mark(pv_uuid: str) -> None:
+    file = replace(samples.FILE_FACTS, pv_uuid=pv_uuid)
+
+    assert marks.target_from_file(samples.with_file(), samples.facts(), file) is None
