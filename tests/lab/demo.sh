@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # The demo, in the guest. Says what is about to be seen, shows each command as at a prompt, and checks what it promised:
 # it ends with status 1 at the first thing that is not so. Working folder: the repository's top.
 set -eu
