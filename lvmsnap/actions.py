@@ -241,11 +241,18 @@ def mount(target: Target, where: MountTarget, found: Found) -> Action:
     )
 
 
-def grow(target: Target, vg: str, extents: int) -> tuple[Argv, ...]:
-    """Return the commands that give a standing snapshot `extents` more; `down` takes them with all the others."""
+def grow(target: Target, vg: str, extents: int, loop_device: str = "") -> tuple[Argv, ...]:
+    """Return the commands that give a standing snapshot `extents` more; `down` takes them with all the others.
+
+    They are taken from the lent PV alone where `loop_device` names it: free ones left there could not go back.
+    """
     name = f"{vg}/{target.snapshot}"
+    lent = (loop_device,) if loop_device else ()
+    shut = target.lent_pv is not None and bool(target.lent_pv.allocate_on) and bool(loop_device)
+    opened, closed = ((("pvchange", "--allocatable", verb, loop_device),) if shut else () for verb in ("y", "n"))
     # lvextend has dmeventd watch the snapshot again, which would unmount it once it is full.
-    return (("lvextend", "--extents", f"+{extents}", name), ("lvchange", "--monitor", "n", name))
+    extend = (("lvextend", "--extents", f"+{extents}", name, *lent), ("lvchange", "--monitor", "n", name))
+    return (*opened, *extend, *closed)
 
 
 def grow_file(lent: LentPV, loop_device: str, old_bytes: int, new_bytes: int) -> tuple[Argv, ...]:
@@ -256,8 +263,7 @@ def grow_file(lent: LentPV, loop_device: str, old_bytes: int, new_bytes: int) ->
         Allocation.FALLOCATE: ("fallocate", "--length", str(new_bytes), lent.path),
         Allocation.ZERO_FILL: (*more, *count, "conv=notrunc,fsync", "status=none"),
     }
-    opened = (("pvchange", "--allocatable", "y", loop_device),) if lent.allocate_on else ()
-    return (fill[lent.allocation], ("losetup", "--set-capacity", loop_device), ("pvresize", loop_device), *opened)
+    return (fill[lent.allocation], ("losetup", "--set-capacity", loop_device), ("pvresize", loop_device))
 
 
 UNITS = ("lvmsnap-recover.service", "lvmsnap-shutdown.service")

@@ -66,4 +66,4 @@ def _from_file(
         return Growth(reason=f"{lent.path} {'has its max_size' if full else 'has no room to grow where it lies'}")
     new_bytes = old_bytes + max(0, extents - spare) * vg.extent_size_bytes
     larger = actions.grow_file(lent, found.loop.device, old_bytes, new_bytes) if extents > free else ()
-    return Growth((*larger, *actions.grow(target, vg.name, extents)), extents)
+    return Growth((*larger, *actions.grow(target, vg.name, extents, found.loop.device)), extents)

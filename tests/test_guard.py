@@ -105,7 +105,7 @@ def test_a_backing_file_grows_then_its_loop_its_pv_and_the_snapshot_on_it() -> N
         ("fallocate", "--length", str(77 * MIB), samples.FILE),
         ("losetup", "--set-capacity", "/dev/loop7"),
         ("pvresize", "/dev/loop7"),
-        ("lvextend", "--extents", "+3", f"vg0/{samples.SNAPSHOT}"),
+        ("lvextend", "--extents", "+3", f"vg0/{samples.SNAPSHOT}", "/dev/loop7"),
         ("lvchange", "--monitor", "n", f"vg0/{samples.SNAPSHOT}"),
     )
 
@@ -135,7 +135,7 @@ def test_space_left_over_from_a_growth_that_failed_half_way_is_used_first() -> N
 
     made = planned(16 * MIB, found=standing(pv=lent))
 
-    assert made.commands[0] == ("lvextend", "--extents", "+4", f"vg0/{samples.SNAPSHOT}")
+    assert made.commands[0] == ("lvextend", "--extents", "+4", f"vg0/{samples.SNAPSHOT}", "/dev/loop7")
 
 
 def test_without_a_backing_file_the_groups_own_free_extents_are_used() -> None:

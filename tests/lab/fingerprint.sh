@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Prints all that must be as it was before. Arguments: the folders whose entries count.
 # No LVM sequence numbers, no mount ids, no times: those may change while the state stays the same.
 

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Brings a plainly booted guest back to its first state. Arguments: the names of its disks.
 # Asks sysfs and /proc, which costs nothing, before it starts a process, which does.
 
@@ -98,5 +99,6 @@ unloop_all || { losetup -a; exit 1; }
 blank_disks "$@" || exit
 unmap_all || exit
 : > /etc/fstab
+# shellcheck disable=SC2115  # the guest's own /media and /mnt are meant
 rm -rf /etc/lvmsnap /var/lib/lvmsnap /run/lvmsnap /run/lock/lvmsnap* /run/lvm/pvs_online /run/lvm/vgs_online \
     /run/lvm/pvs_lookup /etc/lvm/archive/* /etc/lvm/backup/* /etc/lvm/devices/* /media/* /mnt/*
