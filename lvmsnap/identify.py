@@ -65,7 +65,7 @@ def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
         pv=_find_pv(target, facts),
         snapshot=snapshot,
         is_mounted=target.mount is not None and _is_mounted(target.mount, snapshot, facts),
-        has_directory=target.mount is not None and _has_directory(target.mount, facts),
+        has_directory=target.mount is not None and _has_directory(target.mount, snapshot, facts),
         is_file_out_of_reach=_is_out_of_reach(target, facts),
         suspended=tuple(device.name for device in origin_devices(target, facts.dm_devices) if device.suspended),
         leftovers=() if vg is None else leftover_devices(target, vg, facts.dm_devices),
@@ -88,6 +88,11 @@ def left_alone(target: Target, found: Found, facts: Facts) -> tuple[str, ...]:
         told, name = found.loop.file_path, lent.path.rpartition("/")[2]
         if not told.endswith(" (deleted)") and told != f"{facts.directory.real_path}/{name}":
             lines.append(f"{told}: it is the file that lvmsnap made, but somebody moved it there")
+    if found.loop is not None:
+        identity = (found.loop.file_device, found.loop.file_inode)
+        others = [loop.device for loop in facts.loops if (loop.file_device, loop.file_inode) == identity]
+        others = [device for device in others if device != found.loop.device]
+        lines += [f"{device}: it is bound to the backing file too, and LVM takes both for one PV" for device in others]
     kind = facts.mountpoint.kind if mount and facts.mountpoint else ""
     if mount and not found.is_mounted and kind in ("mounted", "not empty"):
         what = "something else is mounted there" if kind == "mounted" else "there are files in it"
@@ -185,7 +190,10 @@ def _find_loop(target: Target, facts: Facts, file: FileFacts | None, same_boot: 
     if lent is None:
         return None
     identity = (file.device, file.inode) if file else (lent.device, lent.inode) if same_boot else None
-    return next((loop for loop in facts.loops if (loop.file_device, loop.file_inode) == identity), None)
+    loops = [loop for loop in facts.loops if (loop.file_device, loop.file_inode) == identity]
+    # Somebody may have bound a second one to the same file: ours is the one that LVM uses.
+    pv = _find_pv(target, facts)
+    return next((loop for loop in loops if pv and loop.device == pv.device), loops[0] if loops else None)
 
 
 def _find_pv(target: Target, facts: Facts) -> PhysicalVolume | None:
@@ -200,6 +208,7 @@ def _is_mounted(mount: MountTarget, snapshot: LogicalVolume | None, facts: Facts
     return snapshot is not None and top is not None and top.device_number == snapshot.device_number
 
 
-def _has_directory(mount: MountTarget, facts: Facts) -> bool:
-    here = facts.mountpoint is not None and facts.mountpoint.kind in ("empty", "mounted")
-    return mount.remove_directory and here
+def _has_directory(mount: MountTarget, snapshot: LogicalVolume | None, facts: Facts) -> bool:
+    # What somebody else mounted there needs the directory too.
+    kind = facts.mountpoint.kind if facts.mountpoint else ""
+    return mount.remove_directory and (kind == "empty" or (kind == "mounted" and _is_mounted(mount, snapshot, facts)))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lvmsnap import planner
-from lvmsnap.identify import Found, dm_uuid, find, own_pvs
+from lvmsnap.identify import Found, dm_uuid, find, left_alone, own_pvs
 from lvmsnap.model import Thing
 from lvmsnap.system import Facts, MountpointFacts
 from tests import samples
@@ -174,12 +174,44 @@ def test_only_the_top_mount_of_the_snapshots_own_device_is_ours() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "found"),
-    [("empty", True), ("mounted", True), ("absent", False), ("not empty", False), ("symlink", False)],
+    [("empty", True), ("mounted", False), ("absent", False), ("not empty", False), ("symlink", False)],
 )
 def test_a_directory_is_taken_back_only_while_nothing_else_is_in_it(kind: str, found: bool) -> None:
     facts = samples.facts(mountpoint=MountpointFacts(kind, samples.MOUNTPOINT, ""))
 
     assert find(TARGET, facts).has_directory is found
+    assert find(TARGET, samples.up_facts()).has_directory
+
+
+def test_of_two_loop_devices_on_the_file_ours_is_the_one_that_lvm_uses() -> None:
+    theirs = replace(LOOP, device="/dev/loop1", device_number="7:1")
+    facts = samples.up_facts(loops=(theirs, LOOP))
+
+    found = find(TARGET, facts)
+
+    assert found.loop == LOOP
+    assert left_alone(TARGET, found, facts) == (
+        "/dev/loop1: it is bound to the backing file too, and LVM takes both for one PV",
+    )
+
+
+def test_what_stands_in_our_places_and_is_not_ours_is_named() -> None:
+    untagged = samples.vg(samples.snapshot_lv(tags=()), pvs=(DISK, samples.lent_pv()))
+    moved = replace(LOOP, file_path="/elsewhere/lent")
+    replaced = replace(FILE_FACTS, pv_uuid="", inode=FILE_FACTS.inode + 1)
+    facts = samples.up_facts(untagged, file=replaced, loops=(moved,), mountpoint=_at("not empty"), mounts=())
+
+    lines = left_alone(TARGET, find(TARGET, facts, samples.record()), facts)
+
+    assert [line.partition(": ")[0] for line in lines] == [
+        *(f"vg0/{samples.SNAPSHOT}", samples.FILE, "/elsewhere/lent", samples.MOUNTPOINT),
+    ]
+    assert left_alone(TARGET, find(TARGET, samples.up_facts()), samples.up_facts()) == ()
+    assert left_alone(TARGET, find(TARGET, samples.facts()), samples.facts()) == ()
+
+
+def _at(kind: str) -> MountpointFacts:
+    return MountpointFacts(kind, samples.MOUNTPOINT, "")
 
 
 def test_a_directory_that_the_profile_keeps_is_not_taken_back() -> None:

@@ -48,6 +48,13 @@ def test_everything_that_is_up_is_known_again_without_record_and_profile() -> No
     assert status.of_target(target, samples.up_facts(), None).state is State.UP
 
 
+def test_a_snapshot_with_our_tag_but_of_another_origin_is_not_ours() -> None:
+    facts = samples.facts(samples.vg(samples.snapshot_lv(origin="data")))
+
+    assert marks.target_from_marks("nightly", samples.with_file(), facts) is None
+    assert marks.target_from_marks("nightly", None, facts) is not None  # nothing else tells what the origin was
+
+
 def test_a_loop_over_a_deleted_file_still_tells_its_path() -> None:
     facts = samples.up_facts(loops=(replace(LOOP, file_path=f"{FILE} (deleted)"),))
 
