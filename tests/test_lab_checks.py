@@ -8,53 +8,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from tests.lab.helpers import fingerprint, make_vg, wipe
 from tests.lab.machine import Machine
+from tests.refusals import TRACES, Situation, refused
 from tests.support import lvmsnap, profile_text, write_profile
 
 pytestmark = pytest.mark.lab
-
-# Everything that a change would leave its traces in, read without starting LVM: its metadata's last change too.
-TRACES = """cd / && cat /proc/self/mounts; ls /sys/block /dev/mapper /var/lib/lvmsnap 2>&1; find /media /mnt -xdev
-cat /sys/block/loop*/loop/backing_file 2>&1; grep -h seqno /etc/lvm/backup/* 2>&1"""
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What makes a check fail, and what must be said; `before` and `after` run in the guest."""
-
-    name: str
-    says: tuple[str, ...]
-    before: str = ""
-    after: str = ""
-    origin: str = "vg0/system"
-    settings: dict[str, Any] = field(default_factory=dict)
-    refusals: int = 1
-
-
-def refused(machine: Machine, situation: Situation) -> None:
-    write_profile(
-        machine,
-        "check",
-        profile_text(situation.origin, **{"size": "8MiB", "mountpoint": None, **situation.settings}),
-    )
-    machine.run(f"set -e\n{situation.before}")
-    try:
-        before = machine.run(TRACES).stdout
-        result = lvmsnap(machine, "up check", code=3)
-        assert machine.run(TRACES).stdout == before
-    finally:
-        machine.run(f"set -e\n{situation.after}")
-    for phrase in situation.says:
-        assert phrase in result.stderr, f"{phrase!r} is not in:\n{result.stderr}"
-    assert result.stderr.count("  NO  ") == situation.refusals, result.stderr
-    assert result.stderr.count("what to do: ") == situation.refusals, result.stderr
-    assert result.stdout == ""
 
 
 def test_a_kernel_without_snapshots_is_refused(lab: Machine) -> None:
