@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from lvmsnap.model import Overflow
 from lvmsnap.system import SnapshotStatus
 
-# Looking costs one ioctl, some 50 microseconds; twice a second is far under a hundredth of a core.
-LONGEST_SECONDS = 0.5
+# Looking costs an ioctl; once a second it stays under a hundredth of a core even where system calls are slow.
+LONGEST_SECONDS = 1.0
 SHORTEST_SECONDS = 0.02
 # How often the snapshot is looked at, at the least, while it fills up from what it was.
 LOOKS_TO_FULL = 8
