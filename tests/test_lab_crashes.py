@@ -39,7 +39,8 @@ def stage(shared_stage: Stage) -> Stage:
     return shared_stage
 
 
-@pytest.mark.parametrize(("command", "name"), [("vgextend", "HUP"), ("lvcreate", "TERM")])
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
+@pytest.mark.parametrize("command", ["sh", "losetup", "pvcreate", "vgextend", "lvcreate", "mount"])
 def test_a_signal_lets_the_command_end_and_undoes_everything(stage: Stage, command: str, name: str) -> None:
     result = stage.run("up lent", 128 + signal.Signals[f"SIG{name}"], Fault(command, SIGNALLED.format(name=name)))
 
@@ -57,10 +58,20 @@ def test_more_signals_do_not_break_the_undo(stage: Stage) -> None:
     stage.assert_as_before()
 
 
-def test_a_signal_during_down_ends_with_everything_down(stage: Stage) -> None:
-    stage.run("up lent", 0)
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
+def test_a_signal_ends_what_only_fills_the_file_and_undoes_everything(stage: Stage, name: str) -> None:
+    stage.run("up lent", 128 + signal.Signals[f"SIG{name}"], Fault("fallocate", f"kill -{name} $PPID; exec sleep 60"))
 
-    stage.run("down lent", 128 + signal.SIGTERM, Fault("umount", "kill -TERM $PPID"), Fault("rm", SIGNALLED_AGAIN))
+    stage.assert_as_before()
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
+def test_signals_at_each_command_of_down_end_with_everything_down(stage: Stage, name: str) -> None:
+    commands = ("umount", "rmdir", "lvremove", "vgreduce", "pvremove", "losetup")
+    stage.run("up lent", 0)
+    faults = [Fault(command, f"kill -{name} $PPID") for command in commands]
+
+    stage.run("down lent", 128 + signal.Signals[f"SIG{name}"], *faults, Fault("rm", SIGNALLED_AGAIN))
 
     stage.assert_as_before()
 
