@@ -97,7 +97,7 @@ def boot_to_the_end(m: Machine) -> str:
     ).stdout
 
 
-def test_a_systemd_boot_after_a_power_cut_brings_the_group_back_and_recover_removes_the_rest(server: Machine) -> None:
+def a_systemd_boot_after_a_power_cut_brings_the_group_back_and_recover_removes_the_rest(server: Machine) -> None:
     m = server
 
     assert boot_to_the_end(m) == "running\n"
@@ -110,7 +110,7 @@ def test_a_systemd_boot_after_a_power_cut_brings_the_group_back_and_recover_remo
     assert "vg1" not in m.run("journalctl --no-pager -u 'lvmsnap-*'").stdout
 
 
-def test_a_group_that_lacks_another_disk_too_is_left_alone_until_it_appears(server: Machine) -> None:
+def a_group_that_lacks_another_disk_too_is_left_alone_until_it_appears(server: Machine) -> None:
     m = server
     m.run(ATTACH_LATE)
     wait_for(m, "[ -e /dev/vg1/tail ]")
@@ -137,7 +137,7 @@ def test_a_group_that_lacks_another_disk_too_is_left_alone_until_it_appears(serv
     m.run("vgchange -q -an vg1; losetup -d $(losetup -nO NAME -j /media/space/late.img)")
 
 
-def test_an_orderly_shutdown_takes_everything_down_first(server: Machine) -> None:
+def an_orderly_shutdown_takes_everything_down_first(server: Machine) -> None:
     m = server
     lvmsnap(m, "up a")
     assert {"a", "a.json"} < listing(m)
@@ -150,7 +150,7 @@ def test_an_orderly_shutdown_takes_everything_down_first(server: Machine) -> Non
     assert listing(m) == {"late.img", "b"}
 
 
-def test_without_install_boot_nothing_of_the_group_comes_up(server: Machine) -> None:
+def without_install_boot_nothing_of_the_group_comes_up(server: Machine) -> None:
     m = server
     write_profile(m, "a", PROFILE_A)
     lvmsnap(m, "up a")
@@ -163,3 +163,11 @@ def test_without_install_boot_nothing_of_the_group_comes_up(server: Machine) -> 
 
     assert not any(volumes(m, "vg0").values())
     assert "VG vg0 incomplete" in m.run("journalctl --no-pager").stdout
+
+
+def test_one_server_boots_from_each_state_after_the_other(server: Machine) -> None:
+    """One test, since each step goes on from the disks and the running system that the one before it left."""
+    a_systemd_boot_after_a_power_cut_brings_the_group_back_and_recover_removes_the_rest(server)
+    a_group_that_lacks_another_disk_too_is_left_alone_until_it_appears(server)
+    an_orderly_shutdown_takes_everything_down_first(server)
+    without_install_boot_nothing_of_the_group_comes_up(server)
