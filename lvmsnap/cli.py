@@ -175,7 +175,11 @@ def _add_down(parser: argparse.ArgumentParser) -> None:
 
 def _add_status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", metavar="NAME", nargs="*")
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as JSON")
+    form.add_argument("--prometheus", action="store_true", help="as metrics in Prometheus's text format")
+    text = "write it to FILE, as a whole or not at all, instead of printing it"
+    parser.add_argument("--output", metavar="FILE", help=text)
 
 
 def _add_recover(parser: argparse.ArgumentParser) -> None:

@@ -141,18 +141,27 @@ def _down(options: argparse.Namespace, working: Session, name: str) -> None:
 
 
 def cmd_status(options: argparse.Namespace) -> int:
-    """`lvmsnap status`: a table, or JSON."""
+    """`lvmsnap status`: a table, JSON or metrics, to stdout or into a file."""
     from datetime import UTC, datetime
 
-    from lvmsnap import render, session
+    from lvmsnap import files, metrics, render, status_table
+    from lvmsnap.statuses import statuses
 
     _require_root("lvmsnap status")
-    names = tuple(_name(name) for name in options.names)
-    found = session.statuses(_session(options), names, lambda name: session.load_if_valid(name, options.profile_dir))
-    if options.json:
-        print(render.to_json(found))
+    found, now = statuses(_session(options), tuple(_name(name) for name in options.names)), datetime.now(UTC)
+    if not (options.json or options.prometheus or options.output):
+        render.show(status_table.status_lines(found, now, status_table.terminal_columns()), sys.stdout)
+        return 0
+    if options.prometheus:
+        text = metrics.to_prometheus(found, now)
+    elif options.json:
+        text = f"{render.to_json(found)}\n"
     else:
-        render.show(render.status_lines(found, datetime.now(UTC)), sys.stdout)
+        text = render.plain(status_table.status_lines(found, now))
+    if options.output:
+        files.write_whole(options.output, text)
+    else:
+        print(text, end="")
     return 0
 
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lvmsnap.system import SECTOR_BYTES, DmDevice, SnapshotStatus
 
@@ -65,7 +65,8 @@ def snapshot_status(name: str) -> SnapshotStatus | None:
     if spec[4].rstrip(b"\0") != b"snapshot":
         return None
     start = answer.data_start + TARGET_SPEC.size
-    return parse_snapshot_status(_string(answer.raw[start : answer.raw.index(b"\0", start)]))
+    told = parse_snapshot_status(_string(answer.raw[start : answer.raw.index(b"\0", start)]))
+    return replace(told, uuid=answer.uuid)
 
 
 def parse_snapshot_status(text: str) -> SnapshotStatus:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from lvmsnap import device_mapper, kernel, planner, record, runner, standing
+from lvmsnap import device_mapper, kernel, planner, record, runner, sighting, standing
 from lvmsnap.errors import InterruptedBySignalError, ResidueError, StepError, ToolError, what_to_do
 from lvmsnap.facts import file_facts
 from lvmsnap.identify import as_named_now, dm_uuid, find_vg, is_ours, leftover_devices
@@ -160,12 +160,17 @@ def take_down(target: Target, written: Record | None, work: Work, *, verb: str) 
         if plan.actions:
             work.progress.begin(verb, plan.actions)
         if _walk_down(plan, target, work) and not _leftovers(target, facts):
-            record.remove(target.name)
+            _forget(target.name)
             return ()
     left = planner.plan_down(target, _read(target, work), written).actions
     if not left:
-        record.remove(target.name)
+        _forget(target.name)
     return left
+
+
+def _forget(name: str) -> None:
+    sighting.remove(name)
+    record.remove(name)
 
 
 def _read(target: Target, work: Work) -> Facts:

@@ -35,9 +35,9 @@ def sample(status: SnapshotStatus, seconds: float) -> Sample:
     return Sample(seconds, status.used_bytes, status.total_bytes)
 
 
-def recent(samples: tuple[Sample, ...], now: Sample) -> tuple[Sample, ...]:
-    """Return the samples that the rate is taken from, with `now` as the last: those of RATE_SECONDS, and one before."""
-    kept = [sample for sample in samples if now.seconds - sample.seconds < RATE_SECONDS]
+def recent(samples: tuple[Sample, ...], now: Sample, seconds: float = RATE_SECONDS) -> tuple[Sample, ...]:
+    """Return the samples that the rate is taken from, with `now` as the last: those of `seconds`, and one before."""
+    kept = [sample for sample in samples if now.seconds - sample.seconds < seconds]
     return (*samples[: len(samples) - len(kept)][-1:], *kept, now)
 
 

@@ -6,11 +6,9 @@ import json
 import os
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import TextIO
@@ -18,7 +16,6 @@ from typing import TextIO
 from lvmsnap.errors import LvmsnapError, NotStartedError, ProfileError, RefusedError, ResidueError
 from lvmsnap.model import Action, Check, Direction, Plan
 from lvmsnap.runner import shell_line
-from lvmsnap.sizes import human
 from lvmsnap.status import MEANING, State, Status
 
 # A line is a row of (style, text); the styles are rich's, and empty for plain text.
@@ -26,7 +23,6 @@ Line = tuple[tuple[str, str], ...]
 # Readable on light and on dark: no yellow, no blue, no white. A command is never broken into lines.
 GOOD, BAD, WARN, DIM, BOLD = "green", "bold red", "magenta", "dim", "bold"
 COMMAND, UNDO_COMMAND = "default", "dim default"
-STATE_STYLE = {State.UP: GOOD, State.DOWN: DIM, State.STALE: WARN, State.PARTIAL: WARN, State.FOREIGN: WARN}
 # Where text may be broken: not at every blank, so that a command in it stays in one piece.
 CLAUSE_END = re.compile(r"(?<=[,;:.] )|(?<= )(?=\()")
 PICTURE_COLUMNS = 100
@@ -39,11 +35,16 @@ def text(line: Line) -> str:
     return "".join(part for _, part in line).rstrip()
 
 
+def plain(lines: Iterable[Line]) -> str:
+    """Return the lines as text without colour, as a pipe or a file gets them."""
+    return "".join(f"{text(printable(line))}\n" for line in lines)
+
+
 def show(lines: Iterable[Line], stream: TextIO) -> None:
     """Print the lines, in colour where the stream is a terminal that wants it (rich honours NO_COLOR and TERM)."""
     if not stream.isatty():
         for line in lines:
-            print(text(printable(line)), file=stream)
+            print(plain((line,)), end="", file=stream)
         return
     from rich.console import Console
     from rich.text import Text
@@ -187,42 +188,6 @@ def _step_lines(number: int, action: Action, direction: Direction) -> Iterator[L
         yield from (((DIM, "     undo: "), (UNDO_COMMAND, shell_line(argv))) for argv in undo)
 
 
-def status_lines(statuses: tuple[Status, ...], now: datetime) -> Iterator[Line]:
-    """Return a table of the profiles' states; its last columns go below the others where a terminal is too narrow."""
-    if not statuses:
-        yield (("", "no profiles, and nothing of lvmsnap's on this machine"),)
-        return
-    head = ("PROFILE", "STATE", "SIZE", "FILL", "AGE", "SNAPSHOT", "MOUNTPOINT")
-    rows = [_status_row(status, now) for status in statuses]
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
-    is_narrow = sum(widths) + 2 * len(widths) - 2 > columns
-    yield from _table_row(head, widths, is_narrow, [BOLD] * len(head))
-    for status, row in zip(statuses, rows, strict=True):
-        style = STATE_STYLE.get(status.state, BAD)
-        yield from _table_row(row, widths, is_narrow, ["", style, *[""] * (len(head) - 2)])
-        if status.state not in (State.UP, State.DOWN):
-            problem = f" ({status.problem})" if status.problem else ""
-            yield ((style, f"  {MEANING[status.state]}{problem}"),)
-
-
-def _table_row(row: tuple[str, ...], widths: list[int], is_narrow: bool, styles: list[str]) -> Iterator[Line]:
-    cells = [(style, f"{cell:<{width}}  ") for style, cell, width in zip(styles, row, widths, strict=True)]
-    if not is_narrow:
-        yield tuple(cells)
-        return
-    yield tuple(cells[:-2])
-    if any(cell != "-" for cell in row[-2:]):
-        yield (("", "  "), *cells[-2:])
-
-
-def _status_row(status: Status, now: datetime) -> tuple[str, ...]:
-    fill = "-" if status.fill_percent is None else f"{status.fill_percent:.1f} %"
-    size = human(status.size_bytes) if status.size_bytes else "-"
-    place = status.mountpoint or status.device or "-"
-    return (status.name, status.state.value, size, fill, age(status.time, now), status.snapshot or "-", place)
-
-
 def recovered_lines(found: tuple[Status, ...]) -> Iterator[Line]:
     """Return what `recover` found, and what it did about it."""
     if not found:
@@ -232,17 +197,6 @@ def recovered_lines(found: tuple[Status, ...]) -> Iterator[Line]:
             yield ((GOOD, "recovered  "), ("", f"{status.name}: it was {status.state.value}, now it is down"))
         else:
             yield ((DIM, "left alone "), ("", f"{status.name}: it is {status.state.value}: {MEANING[status.state]}"))
-
-
-def age(time: str, now: datetime) -> str:
-    """Return how long ago an ISO 8601 time was, as a person says it."""
-    if not time:
-        return "-"
-    seconds = max(0, int((now - datetime.fromisoformat(time)).total_seconds()))
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
 
 
 def to_json(value: Plan | tuple[Status, ...]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -118,28 +118,6 @@ def names_standing(session: Session) -> tuple[str, ...]:
     """Return the names of all profiles that have a record or a tagged snapshot."""
     tagged = marks.tagged_names(facts.read_system(session.runner, locking=False))
     return tuple(sorted({*record.names(), *tagged}))
-
-
-def statuses(session: Session, names: tuple[str, ...], load: Callable[[str], Profile | None]) -> tuple[Status, ...]:
-    """Return the state of the named profiles, else of all that have a profile, a record or a mark."""
-    system = facts.read_system(session.runner, locking=False)
-    return tuple(_status(name, load(name), system) for name in names or all_names(session, system))
-
-
-def _status(name: str, loaded: Profile | None, system: Facts) -> Status:
-    try:
-        known = look_back(name, loaded, system)
-    except LvmsnapError as error:
-        return Status(name, State.PARTIAL, problem=error.message)
-    if known.target is not None:
-        return status_of(known.target, known.record, system)
-    volume = loaded.volume if loaded else None
-    vg = system.vg(volume.vg) if volume else None
-    if volume and vg and (taken := vg.lv(volume.snapshot)):
-        owners = [tag.removeprefix("lvmsnap.") for tag in taken.tags if tag.startswith("lvmsnap.")]
-        problem = f"by profile {owners[0]}" if owners else f"see what it is: lvs -o+tags,origin {vg.name}/{taken.name}"
-        return Status(name, State.FOREIGN, f"{vg.name}/{volume.snapshot}", problem=problem)
-    return Status(name, State.DOWN, f"{volume.vg}/{volume.snapshot}" if volume else "")
 
 
 def all_names(session: Session, system: Facts) -> tuple[str, ...]:
@@ -272,9 +250,14 @@ def load_for_change(name: str, directory: str, *, accept_boot_risk: bool = False
 
 
 def load_if_valid(name: str, directory: str) -> Profile | None:
-    """Load a profile where there is a valid one; `down` and `status` do without it."""
-    path = Path(directory, f"{name}.yaml")
+    """Load a profile where there is a valid one; `down` does without it."""
     try:
-        return profile.load(path, require_root_owned=facts.is_root()) if path.is_file() else None
+        return load_if_there(name, directory)
     except ProfileError:
         return None
+
+
+def load_if_there(name: str, directory: str) -> Profile | None:
+    """Load a profile where there is one. Raises ProfileError where it is not valid."""
+    path = Path(directory, f"{name}.yaml")
+    return profile.load(path, require_root_owned=facts.is_root()) if path.is_file() else None

@@ -1,13 +1,16 @@
-"""What state each profile is in: facts and record in, a Status out. Pure."""
+"""What state each profile is in, and how fast its snapshot fills: facts and record in, a Status out. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from lvmsnap.identify import Found, find
+from lvmsnap.identify import Found, dm_uuid, find
 from lvmsnap.model import Record, Target
-from lvmsnap.system import Facts
+from lvmsnap.system import Enlargement, Facts, LogicalVolume, Sighting
+
+# A guard looks once a second, but not while it gives the snapshot more room. What it saw longer ago is no rate of now.
+FRESH_SECONDS = 10.0
 
 
 class State(Enum):
@@ -33,7 +36,11 @@ MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One profile's state; `time` is when it was brought up (ISO 8601 UTC), `fill_percent` of its CoW space."""
+    """One profile's state; `time` is when it was brought up (ISO 8601 UTC), `fill_percent` of its CoW space.
+
+    `rate_over` says of what the rate is: the "guard"'s last seconds, or the mean since "up". A snapshot that does not
+    fill has a rate of 0, and None for `seconds_to_full`.
+    """
 
     name: str
     state: State
@@ -44,14 +51,32 @@ class Status:
     device: str = ""
     time: str = ""
     problem: str = ""
+    rate_bytes_per_second: float | None = None
+    rate_over: str | None = None
+    seconds_to_full: float | None = None
+    last_growth: Enlargement | None = None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether there is nothing a person should look at."""
+        return self.state in (State.UP, State.DOWN) and not self.problem
 
 
-def of_target(target: Target, facts: Facts, record: Record | None) -> Status:
-    """Return the state of a target, by what of it stands."""
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known beside the facts: how long ago `up` was, the guard's last sighting and how long ago that was."""
+
+    up_seconds: float | None = None
+    sighting: Sighting | None = None
+    sighting_seconds: float = 0.0
+
+
+def of_target(target: Target, facts: Facts, record: Record | None, past: Past | None = None) -> Status:
+    """Return the state of a target, by what of it stands; with the `past`, how fast its snapshot fills too."""
     found = find(target, facts, record)
     state, problem = _state(target, found, facts, record)
     snapshot = found.snapshot
-    return Status(
+    told = Status(
         name=target.name,
         state=state,
         snapshot=f"{target.vg}/{target.snapshot}",
@@ -62,6 +87,37 @@ def of_target(target: Target, facts: Facts, record: Record | None) -> Status:
         time=record.time if record else "",
         problem=problem,
     )
+    return _with_filling(told, found, past) if past else told
+
+
+def _with_filling(told: Status, found: Found, past: Past) -> Status:
+    snapshot, vg, seen = found.snapshot, found.vg, past.sighting
+    if snapshot is None or vg is None:
+        return told
+    if seen is not None and seen.uuid != dm_uuid(vg.uuid, snapshot.uuid):
+        seen = None
+    told = replace(told, last_growth=seen.last_growth if seen else None)
+    if snapshot.is_invalid or snapshot.data_percent is None:
+        return told
+    used_bytes = snapshot.size_bytes * snapshot.data_percent / 100
+    if seen is not None and 0 <= past.sighting_seconds < FRESH_SECONDS:
+        rate, over = seen.rate_bytes_per_second, "guard"
+    elif past.up_seconds is not None and past.up_seconds >= 1:
+        rate, over = _changed_bytes(snapshot, used_bytes) / past.up_seconds, "up"
+    else:
+        return told
+    rate = round(rate, 1)
+    left = round(max(0.0, snapshot.size_bytes - used_bytes) / rate, 1) if rate else None
+    return replace(told, rate_bytes_per_second=rate, rate_over=over, seconds_to_full=left)
+
+
+def _changed_bytes(snapshot: LogicalVolume, used_bytes: float) -> float:
+    """Return how much was used since it was made: it begins with a header and a metadata chunk (dm-snap-persistent.c).
+
+    LVM tells the fill in hundredths of a percent; less than one of them is nothing.
+    """
+    changed = used_bytes - 2 * snapshot.chunk_size_bytes
+    return changed if changed >= snapshot.size_bytes / 10_000 else 0.0
 
 
 def _state(target: Target, found: Found, facts: Facts, record: Record | None) -> tuple[State, str]:

@@ -107,11 +107,33 @@ class DmDevice:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotStatus:
-    """What the kernel says of a snapshot's CoW space. `is_lost`: it overflowed, or lost a write."""
+    """What the kernel says of a snapshot's CoW space. `is_lost`: it overflowed, or lost a write.
+
+    `uuid` is its device's in device-mapper, made of LVM's UUIDs: another snapshot of the same name has another one.
+    """
 
     is_lost: bool
     used_bytes: int
     total_bytes: int
+    uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Enlargement:
+    """Room that a snapshot was given while it stood: when (ISO 8601 UTC), and how much."""
+
+    time: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a guard saw last of the snapshot whose device has `uuid`; `seconds` are of the clock since boot."""
+
+    uuid: str
+    seconds: float
+    rate_bytes_per_second: float
+    last_growth: Enlargement | None
 
 
 @dataclass(frozen=True, slots=True)

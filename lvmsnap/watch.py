@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
-from lvmsnap import device_mapper, executor, facts, growth, guard, record, session
+from lvmsnap import device_mapper, executor, facts, growth, guard, record, session, sighting
 from lvmsnap.errors import LvmsnapError, SnapshotLostError, UsageError
 from lvmsnap.facts import Interest
 from lvmsnap.guard import Sample
@@ -14,11 +15,15 @@ from lvmsnap.model import Profile, Record, Target
 from lvmsnap.names import dm_name
 from lvmsnap.session import Session
 from lvmsnap.sizes import human
+from lvmsnap.system import Enlargement, Sighting, SnapshotStatus
 
 # What giving more room is taken to last before it was seen once.
 FIRST_GROWTH_SECONDS = 2.0
 # A snapshot that could not grow is tried again after so long: somebody may have made room.
 RETRY_SECONDS = 10.0
+# What is seen is kept for `status` so often, with the rate over so long: people and graphs look seldom.
+SIGHTING_SECONDS = 1.0
+SIGHTING_RATE_SECONDS = 10.0
 
 
 class Guard:
@@ -33,6 +38,7 @@ class Guard:
         self._growth_seconds = FIRST_GROWTH_SECONDS
         self._stuck_until = 0.0
         self._told_reasons: set[str] = set()
+        self._lookout = Lookout(target.name)
 
     def is_lost(self) -> bool:
         """Whether the snapshot is gone, or overflowed."""
@@ -46,6 +52,7 @@ class Guard:
             return guard.LONGEST_SECONDS
         now = guard.sample(status, self._clock())
         self._samples = guard.recent(self._samples, now)
+        self._lookout.keep(status, now)
         rate = guard.rate(self._samples)
         if guard.is_warned(now, self._profile.overflow) and not self._is_warned:
             self._is_warned = True
@@ -92,6 +99,32 @@ class Guard:
         when = f"full in {left:.0f} s at the present rate" if left < float("inf") else "not filling at present"
         name = f"{self._target.vg}/{self._target.snapshot}"
         self._working.progress.note(f"warning: {name} is {now.fill_percent:.0f} % full, {when}{more}")
+
+
+class Lookout:
+    """Keeps what a guard sees for `status`: how fast the snapshot fills, and when it was last given more room."""
+
+    def __init__(self, name: str) -> None:
+        """Keep it for the profile of that name."""
+        self._name = name
+        self._samples: tuple[Sample, ...] = ()
+        self._growth: Enlargement | None = None
+
+    def keep(self, status: SnapshotStatus, now: Sample) -> None:
+        """Keep what is seen now; a growth at once, whoever made it, all else not too often."""
+        if not self._samples:
+            # Another guard may have seen it grow before this one began.
+            before = sighting.read(self._name)
+            self._growth = before.last_growth if before and before.uuid == status.uuid else None
+        more_bytes = now.total_bytes - self._samples[-1].total_bytes if self._samples else 0
+        if more_bytes > 0:
+            self._growth = Enlargement(datetime.now(UTC).isoformat(timespec="seconds"), more_bytes)
+        elif self._samples and now.seconds - self._samples[-1].seconds < SIGHTING_SECONDS:
+            return
+        self._samples = guard.recent(self._samples, now, SIGHTING_RATE_SECONDS)
+        if len(self._samples) > 1:
+            rate = round(guard.rate(self._samples), 1)
+            sighting.write(self._name, Sighting(status.uuid, now.seconds, rate, self._growth))
 
 
 def watch(working: Session, name: str, load: Callable[[str], Profile | None]) -> None:

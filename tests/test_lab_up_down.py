@@ -283,7 +283,7 @@ def test_up_and_down_again_status_replace_and_if_down(lab: Machine) -> None:
     (state,) = json.loads(lvmsnap(lab, "status p --json").stdout)
     assert (state["state"], state["mountpoint"], state["size_bytes"]) == ("up", "/media/p", 16 * MiB)
     table = lvmsnap(lab, "status").stdout.splitlines()
-    assert table[0].split() == ["PROFILE", "STATE", "SIZE", "FILL", "AGE", "SNAPSHOT", "MOUNTPOINT"]
+    assert " ".join(table[0].split()) == "PROFILE STATE SIZE FILL AGE RATE FULL IN GREW SNAPSHOT MOUNTPOINT"
     assert table[1].split()[:4] == ["p", "up", "16", "MiB"]
     assert table[1].split()[-2:] == [snapshot, "/media/p"]
     assert "up already" in lvmsnap(lab, "up p", code=3).stderr

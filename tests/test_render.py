@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,6 @@ from tests import samples
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
-NOW = datetime.fromisoformat("2024-05-04T05:30:00+00:00")
 STATUSES = (
     Status("nightly", State.UP, "vg0/s", 4 << 30, 12.34, "/run/lvmsnap/nightly", "/dev/vg0/s", samples.TIME),
     Status("device-only", State.UP, "vg0/d", 64 << 20, 0.0, "", "/dev/vg0/d", "2024-05-04T05:29:30+00:00"),
@@ -78,14 +76,6 @@ def test_a_plan_of_nothing_says_so() -> None:
     assert "there is nothing to do" in shown(render.plan_lines("nightly", planner.nothing_to_do()))
 
 
-def test_states_are_a_table() -> None:
-    golden("status.txt", shown(render.status_lines(STATUSES, NOW)))
-
-
-def test_no_states_are_a_sentence() -> None:
-    assert shown(render.status_lines((), NOW)) == "no profiles, and nothing of lvmsnap's on this machine\n"
-
-
 def test_what_recover_did_is_told_for_each_profile() -> None:
     golden("recovered.txt", shown(render.recovered_lines(STATUSES)))
     assert "nothing to recover" in shown(render.recovered_lines(()))
@@ -112,24 +102,6 @@ ERRORS = (
 
 def test_errors_say_what_is_wrong_where_and_what_to_do() -> None:
     golden("errors.txt", "\n".join(shown(render.error_lines(error)) for error in ERRORS))
-
-
-@pytest.mark.parametrize(
-    ("time", "age"),
-    [
-        ("", "-"),
-        ("2024-05-04T05:30:00+00:00", "0 s"),
-        ("2024-05-04T05:28:01+00:00", "119 s"),
-        ("2024-05-04T05:28:00+00:00", "2 min"),
-        ("2024-05-04T03:30:01+00:00", "119 min"),
-        ("2024-05-04T03:30:00+00:00", "2 h"),
-        ("2024-05-02T05:30:01+00:00", "47 h"),
-        ("2024-05-02T05:30:00+00:00", "2 d"),
-        ("2024-05-04T05:31:00+00:00", "0 s"),  # the clock was set back since
-    ],
-)
-def test_an_age_is_told_in_one_unit(time: str, age: str) -> None:
-    assert render.age(time, NOW) == age
 
 
 def test_states_as_json_are_plain_data() -> None:
@@ -214,12 +186,10 @@ ODD = "/media/\x1b[31mred\x07\x9b1m\nnew line\u202eright to left"
 def test_no_control_character_of_a_path_reaches_the_reader() -> None:
     profile = samples.with_file()
     odd = replace(profile, volume=replace(profile.volume, mountpoint=ODD))
-    status = Status("x", State.UP, "vg0/s", mountpoint=ODD)
     error = LvmsnapError(f"wrong: {ODD}", hint=ODD)
 
     for told in (
         shown(render.plan_lines("x", offline.plan(odd))),
-        shown(render.status_lines((status,), NOW)),
         shown(render.error_lines(error)),
     ):
         assert "red" in told

@@ -8,8 +8,9 @@ import pytest
 
 from lvmsnap import status
 from lvmsnap.identify import dm_uuid
-from lvmsnap.status import State
-from lvmsnap.system import Facts
+from lvmsnap.model import KIB, MIB
+from lvmsnap.status import Past, State, Status
+from lvmsnap.system import Enlargement, Facts, Sighting
 from tests import samples
 from tests.samples import DISK, EARLIER_BOOT, ORIGIN_UUID, TARGET, VG_UUID
 
@@ -83,3 +84,81 @@ def test_a_mountpoint_with_something_else_on_it_is_not_told_as_ours() -> None:
 
 def test_every_state_has_its_meaning() -> None:
     assert set(status.MEANING) == set(State)
+
+
+# --- how fast it fills ------------------------------------------------------------------------------------------------
+
+GROWN = Enlargement(samples.TIME, 16 * MIB)
+SEEN = Sighting(dm_uuid(VG_UUID, samples.SNAPSHOT_UUID), 500, 2 * MIB, GROWN)
+
+
+def filling(percent: float | None, past: Past | None, **fields: object) -> Status:
+    """The state of a snapshot of 64 MiB in chunks of 4 KiB that is so full."""
+    snapshot = samples.snapshot_lv(data_percent=percent, chunk_size_bytes=4 * KIB, **fields)
+    group = samples.vg(snapshot, pvs=(DISK, samples.lent_pv()))
+    return status.of_target(TARGET, samples.up_facts(group), samples.record(), past)
+
+
+def trend(found: Status) -> tuple[object, ...]:
+    return found.rate_bytes_per_second, found.rate_over, found.seconds_to_full
+
+
+def test_the_guards_rate_is_told_with_the_time_to_full_and_the_last_growth() -> None:
+    found = filling(75, Past(up_seconds=3600, sighting=SEEN, sighting_seconds=2))
+
+    assert trend(found) == (2 * MIB, "guard", 8)
+    assert found.last_growth == GROWN
+
+
+@pytest.mark.parametrize("seconds", [10, 1000, -1])
+def test_a_sighting_of_long_ago_tells_the_last_growth_but_no_rate(seconds: float) -> None:
+    found = filling(75, Past(up_seconds=48, sighting=SEEN, sighting_seconds=seconds))
+
+    assert trend(found) == (pytest.approx(MIB, rel=0.001), "up", pytest.approx(16, rel=0.001))
+    assert found.last_growth == GROWN
+
+
+def test_a_sighting_of_another_snapshot_of_the_same_name_tells_nothing() -> None:
+    other = replace(SEEN, uuid=dm_uuid(VG_UUID, samples.OTHER_UUID))
+
+    found = filling(75, Past(up_seconds=48, sighting=other, sighting_seconds=1))
+
+    assert found.rate_over == "up"
+    assert found.last_growth is None
+
+
+@pytest.mark.parametrize(
+    ("percent", "rate"),
+    # 0.01 % is what LVM tells of the 8 KiB that a snapshot begins with.
+    [(0.0, 0), (0.01, 0), (0.02, 0), (0.03, 11.5)],
+)
+def test_what_a_snapshot_begins_with_is_no_filling(percent: float, rate: float) -> None:
+    found = filling(percent, Past(up_seconds=1000))
+
+    assert trend(found)[:2] == (pytest.approx(rate, abs=0.5), "up")
+    assert (found.seconds_to_full is None) == (rate == 0)
+
+
+def test_a_guard_that_sees_nothing_change_tells_no_time_to_full() -> None:
+    resting = replace(SEEN, rate_bytes_per_second=0.0)
+
+    assert trend(filling(75, Past(48, resting, 1))) == (0, "guard", None)
+
+
+@pytest.mark.parametrize("past", [None, Past(), Past(up_seconds=0.4), Past(up_seconds=-3600)])
+def test_without_a_time_there_is_no_rate(past: Past | None) -> None:
+    assert trend(filling(75, past)) == (None, None, None)
+
+
+@pytest.mark.parametrize("attr", ["sri-I-s---", "sri-S-s---"])
+def test_a_lost_snapshot_has_no_rate(attr: str) -> None:
+    found = filling(100, Past(48, SEEN, 1), attr=attr)
+
+    assert found.state is State.LOST
+    assert trend(found) == (None, None, None)
+
+
+def test_what_is_not_active_and_what_is_not_there_have_no_rate() -> None:
+    assert trend(filling(None, Past(48, SEEN, 1))) == (None, None, None)
+    down = status.of_target(TARGET, samples.facts(), None, Past(48, SEEN, 1))
+    assert (trend(down), down.last_growth) == ((None, None, None), None)

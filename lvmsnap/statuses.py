@@ -1,0 +1,65 @@
+"""`lvmsnap status`: reads the state of every profile; one that cannot be read does not hide the others."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from lvmsnap import facts, session, sighting, status
+from lvmsnap.errors import LvmsnapError, ProfileError
+from lvmsnap.facts import Interest
+from lvmsnap.model import Profile
+from lvmsnap.session import Session
+from lvmsnap.status import Past, State, Status
+from lvmsnap.system import Facts
+
+
+def statuses(working: Session, names: tuple[str, ...]) -> tuple[Status, ...]:
+    """Return the state of the named profiles, else of all that have a profile, a record or a mark, each once.
+
+    What of one cannot be read is its `problem`. Reads only, and waits for nobody.
+    """
+    system = facts.read_system(working.runner, locking=False)
+    wanted = dict.fromkeys(names or session.all_names(working, system))
+    return tuple(_status_or_problem(name, working.profile_dir, system) for name in wanted)
+
+
+def _status_or_problem(name: str, directory: str, system: Facts) -> Status:
+    loaded, problem = None, ""
+    try:
+        loaded = session.load_if_there(name, directory)
+    except ProfileError as error:
+        problem = f"its profile is invalid: {error.message}"
+    except OSError as error:
+        problem = f"its profile cannot be read: {error.filename}: {error.strerror}"
+    try:
+        found = _status(name, loaded, system)
+    except LvmsnapError as error:
+        return Status(name, State.PARTIAL, problem=error.message)
+    except OSError as error:
+        return Status(name, State.PARTIAL, problem=f"{error.filename}: {error.strerror}")
+    if not (found.snapshot or problem):
+        problem = f"there is no profile of this name in {directory}"
+    return replace(found, problem=found.problem or problem)
+
+
+def _status(name: str, loaded: Profile | None, system: Facts) -> Status:
+    known = session.look_back(name, loaded, system)
+    if known.target is not None:
+        focused = facts.focus(system, Interest.of_target(known.target))
+        past = _past(name, known.record.time if known.record else "")
+        return status.of_target(known.target, focused, known.record, past)
+    volume = loaded.volume if loaded else None
+    vg = system.vg(volume.vg) if volume else None
+    if volume and vg and (taken := vg.lv(volume.snapshot)):
+        owners = [tag.removeprefix("lvmsnap.") for tag in taken.tags if tag.startswith("lvmsnap.")]
+        problem = f"by profile {owners[0]}" if owners else f"see what it is: lvs -o+tags,origin {vg.name}/{taken.name}"
+        return Status(name, State.FOREIGN, f"{vg.name}/{volume.snapshot}", problem=problem)
+    return Status(name, State.DOWN, f"{volume.vg}/{volume.snapshot}" if volume else "")
+
+
+def _past(name: str, up_time: str) -> Past:
+    seen = sighting.read(name)
+    up_seconds = (datetime.now(UTC) - datetime.fromisoformat(up_time)).total_seconds() if up_time else None
+    return Past(up_seconds, seen, time.monotonic() - seen.seconds if seen else 0.0)
