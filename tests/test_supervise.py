@@ -221,6 +221,11 @@ class Shell:
         command = ["ps", "-ww", "-o", "stat=,args=", "-s", str(self.pid)]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
+    def states(self, text: str) -> set[tuple[str, str]]:
+        """Return program and state, T for stopped, of those with the text in their arguments."""
+        found = [line.split() for line in self.processes() if text in line]
+        return {(program, state[0]) for state, program, *_ in found}
+
     def close(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
@@ -237,6 +242,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     made.close()
 
 
+# A command has the terminal a moment after it began, so what is typed at it waits for that.
 FOREGROUND = """sleep 0.5; read -r _ _ _ _ group _ _ fore _ < /proc/$$/stat; echo "mine $((group == fore))" """
 
 
@@ -251,7 +257,7 @@ def test_the_command_has_the_terminal_and_it_is_given_back(shell: Shell) -> None
 
 
 def test_ctrl_c_reaches_the_command_once_and_lvmsnap_not_at_all(shell: Shell) -> None:
-    shell.type("S 'trap \"echo caught\" INT; echo run''ning; sleep 1; sleep 1; exit 5'\n")
+    shell.type("S 'trap \"echo caught\" INT; sleep 0.5; echo run''ning; sleep 1; sleep 1; exit 5'\n")
     shell.expect("running")
     shell.type("\x03")
 
@@ -259,14 +265,15 @@ def test_ctrl_c_reaches_the_command_once_and_lvmsnap_not_at_all(shell: Shell) ->
 
 
 def test_ctrl_z_stops_both_and_fg_resumes_both(shell: Shell) -> None:
-    shell.type(f"S 'echo run''ning; sleep 1.5; {FOREGROUND}; exit 6'\n")
+    shell.type(f"S 'sleep 0.5; echo run''ning; sleep 1.5; {FOREGROUND}; exit 6'\n")
     shell.expect("running")
     shell.type("\x1a")
     shell.expect("Stopped")
-    stopped = [line.split() for line in shell.processes() if "echo running" in line]
     # A fork of the command's shell, stopped before its exec, still has the shell's arguments.
-    assert {words[1] for words in stopped} == {sys.executable, "/bin/bash"}, shell.processes()
-    assert {words[0][0] for words in stopped} == {"T"}
+    deadline = time.monotonic() + 5
+    while (states := shell.states("; echo running")) != {(sys.executable, "T"), ("/bin/bash", "T")}:
+        assert time.monotonic() < deadline, states
+        time.sleep(0.05)
     shell.type("fg\n")
     shell.expect("mine 1")
     shell.expect("status 6 received 0 back True")
@@ -275,7 +282,7 @@ def test_ctrl_z_stops_both_and_fg_resumes_both(shell: Shell) -> None:
 
 
 def test_bg_goes_on_without_taking_the_terminal_from_the_shell(shell: Shell) -> None:
-    shell.type(f"S 'echo run''ning; sleep 1; {FOREGROUND}; sleep 1'\n")
+    shell.type(f"S 'sleep 0.5; echo run''ning; sleep 1; {FOREGROUND}; sleep 1'\n")
     shell.expect("running")
     shell.type("\x1a")
     shell.expect("Stopped")
