@@ -95,7 +95,7 @@ def _rough(size_bytes: float) -> str:
     for larger in ("KiB", "MiB", "GiB", "TiB"):
         if round(value) >= 1024:
             value, unit = value / 1024, larger
-    return f"{value:.0f} {unit}" if value >= 9.95 else f"{value:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f}".removesuffix(".0") + f" {unit}"
 
 
 def age(time: str, now: datetime) -> str:

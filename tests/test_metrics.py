@@ -35,7 +35,7 @@ UP = Status(
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"'
-LINE = re.compile(rf"({NAME})(?:\{{((?:{LABEL},?)*)\}})? (\S+)")
+LINE = re.compile(rf"({NAME})(?:\{{((?:{LABEL},?)*)\}})? ([-+]?\d+(?:\.\d+)?(?:e[-+]\d+)?|\+Inf)")
 UNESCAPED = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
 Series = tuple[str, tuple[tuple[str, str], ...]]
 
