@@ -5,6 +5,7 @@ Pure: a target, what of it was found, and the loop device to use go in; actions 
 
 from __future__ import annotations
 
+from lvmsnap import hooks
 from lvmsnap.identify import Found
 from lvmsnap.model import MIB, Action, Allocation, Argv, LentPV, MountTarget, Target, Thing
 from lvmsnap.names import dm_name
@@ -15,7 +16,9 @@ CLAIM_SCRIPT = 'umask 077; set -C; : > "$1"'
 
 def stack(target: Target, found: Found, loop_device: str) -> tuple[Action, ...]:
     """Return the target's actions in the order of `up`; `loop_device` is the one bound to the file or to be bound."""
-    actions: list[Action] = []
+    down_last, down_first = hooks.around_down(target, found.hooks_due)
+    before, after = hooks.around_snapshot(target, found.hooks_due)
+    actions = list(down_last)
     if target.lent_pv is not None:
         lent = target.lent_pv
         actions += [
@@ -26,10 +29,11 @@ def stack(target: Target, found: Found, loop_device: str) -> tuple[Action, ...]:
             active_origin(target, found),
             vg_member(target, lent, found, loop_device),
         ]
-    actions += [leftover_devices(target, found), snapshot(target, found, loop_device), resumed_origin(target, found)]
+    taken = (leftover_devices(target, found), snapshot(target, found, loop_device))
+    actions += [*before, *taken, *after, resumed_origin(target, found)]
     if target.mount is not None:
         actions += [mountpoint_directory(target.mount, found), mount(target, target.mount, found)]
-    return tuple(actions)
+    return (*actions, *down_first)
 
 
 def backing_file(lent: LentPV, found: Found) -> Action:

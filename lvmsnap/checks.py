@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lvmsnap import boot_risk, names
+from lvmsnap import boot_risk, hooks, names
 from lvmsnap.filesystems import MOUNT_OPTIONS, WHY_NOT
 from lvmsnap.identify import dm_uuid, own_pvs
 from lvmsnap.lvm_config import rejecting_pattern
@@ -26,7 +26,8 @@ def tools(profile: Profile) -> tuple[str, ...]:
     backing = profile.backing_file
     allocate = "dd" if backing and backing.allocation is Allocation.ZERO_FILL else "fallocate"
     file_tools = ("sh", allocate, "losetup", "rm") if backing else ()
-    return ("lvm", "dmsetup", *file_tools, *(("mount", "umount", "rmdir") if profile.volume.mountpoint else ()))
+    own = (argv[0] for argv in hooks.commands(profile.hooks))
+    return ("lvm", "dmsetup", *file_tools, *own, *(("mount", "umount", "rmdir") if profile.volume.mountpoint else ()))
 
 
 def run(profile: Profile, target: Target | None, facts: Facts, loop_device: str = "") -> tuple[Check, ...]:

@@ -22,7 +22,8 @@ class Found:
 
     `pv` is our PV, in a group or in none. `suspended` are the origin's device-mapper devices that a killed command
     left suspended, `leftovers` those of the snapshot that LVM's metadata no longer knows. `is_left_inactive`: a boot
-    found the lent PV missing and the origin inactive, and since then the PV was taken out and no more.
+    found the lent PV missing and the origin inactive, and since then the PV was taken out and no more. `hooks_due` are
+    those that the record says are still to be run.
     """
 
     vg: VolumeGroup | None = None
@@ -38,6 +39,7 @@ class Found:
     origin_has_snapshots: bool = False
     uses_devices_file: bool = False
     is_left_inactive: bool = False
+    hooks_due: tuple[str, ...] = ()
 
     @property
     def is_member(self) -> bool:
@@ -72,6 +74,7 @@ def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
         uses_devices_file=loop is not None and loop.device in facts.listed_devices,
         is_left_inactive=not same_boot and vg is not None and _is_left_inactive(target, vg),
         origin_has_snapshots=vg is not None and any(lv.origin == target.origin for lv in vg.lvs),
+        hooks_due=record.hooks_due if record else (),
     )
 
 

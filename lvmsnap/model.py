@@ -76,6 +76,20 @@ class Overflow:
     by_percent: int = 50
 
 
+Argv = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Commands of the profile's own around the snapshot, () where there is none; each is stopped after its time-out."""
+
+    before_snapshot: Argv = ()
+    after_snapshot: Argv = ()
+    before_down: Argv = ()
+    after_down: Argv = ()
+    timeout_seconds: int = 60
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A named profile, with every default filled in. `path` is the file it was read from."""
@@ -87,6 +101,7 @@ class Profile:
     backing_file: BackingFile | None
     remove_mountpoint: bool
     overflow: Overflow = Overflow()
+    hooks: Hooks = Hooks()
 
 
 # --- the target: what `up` decided and the record keeps --------------------------------------------------------
@@ -147,6 +162,7 @@ class Target:
     permission: Permission
     lent_pv: LentPV | None
     mount: MountTarget | None
+    hooks: Hooks = Hooks()
 
     @property
     def tag(self) -> str:
@@ -156,13 +172,18 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What `up` wrote down before its first change. `boot_id` is the kernel's of that boot, `time` ISO 8601 UTC."""
+    """What `up` wrote down before its first change. `boot_id` is the kernel's of that boot, `time` ISO 8601 UTC.
+
+    `hooks_due` names the hooks that are still to be run before all is down: after_snapshot once before_snapshot
+    began, before_down and after_down once all was up.
+    """
 
     target: Target
     profile_text: str
     profile_path: str
     boot_id: str
     time: str
+    hooks_due: tuple[str, ...] = ()
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------
@@ -171,20 +192,21 @@ class Record:
 class Thing(Enum):
     """What an action makes, in the order of the stack."""
 
+    AFTER_DOWN = "after_down hook"
     FILE = "backing file"
     SPACE = "backing file's blocks"
     LOOP = "loop device"
     PV = "physical volume"
     INACTIVE_ORIGIN = "inactive origin"
     VG_MEMBER = "lent PV in the volume group"
+    BEFORE_SNAPSHOT = "before_snapshot hook"
     LEFTOVER_DEVICES = "devices of a killed command"
     SNAPSHOT = "snapshot"
+    AFTER_SNAPSHOT = "after_snapshot hook"
     SUSPENDED_ORIGIN = "suspended origin"
     DIRECTORY = "mountpoint directory"
     MOUNT = "mount"
-
-
-Argv = tuple[str, ...]
+    BEFORE_DOWN = "before_down hook"
 
 
 @dataclass(frozen=True, slots=True)

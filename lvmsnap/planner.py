@@ -77,6 +77,7 @@ def decide(profile: Profile, vg: VolumeGroup, origin: LogicalVolume, facts: Fact
         permission=Permission.READ_WRITE if facts.origin_filesystem in WRITABLE_SNAPSHOT else Permission.READ_ONLY,
         lent_pv=_lent_pv(profile.backing_file, vg, extents, facts, pv_uuid) if profile.backing_file else None,
         mount=_mount(profile, facts) if volume.mountpoint else None,
+        hooks=profile.hooks,
     )
 
 

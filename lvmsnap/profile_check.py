@@ -121,12 +121,15 @@ def _sentence(path: Path, error: Any) -> tuple[str, str]:
         hint = f"did you mean {close}?" if close else ""
         return f"{name} must be {' or '.join(schema['enum'])}, found {_described(found)}", hint
     if error.validator in ("minItems", "maxItems"):
-        return f"{name}: one volume per profile is supported, found {len(found)}", _count_hint(len(found))
+        return _wrong_count(path, name, len(found))
     return f"{name}: {error.message}", ""
 
 
-def _count_hint(count: int) -> str:
-    return "write a profile for each volume" if count else "for example - origin: vg0/root"
+def _wrong_count(path: Path, name: str, count: int) -> tuple[str, str]:
+    if path != ("volumes",):
+        return f"{name} must not be empty", "name a program and its arguments, or leave the key out"
+    hint = "write a profile for each volume" if count else "for example - origin: vg0/root"
+    return f"{name}: one volume per profile is supported, found {count}", hint
 
 
 def _wrong_type(path: Path, name: str, found: object, schema: Mapping[str, Any]) -> tuple[str, str]:
@@ -137,14 +140,14 @@ def _wrong_type(path: Path, name: str, found: object, schema: Mapping[str, Any])
         return f"{name} must be {_TYPES[allowed]}, found {_described(found)}", _list_hint(path, found)
     if allowed == "boolean":
         return f"{name} must be true or false, found {_described(found)}", _boolean_hint(found)
-    if path[-1] in _SIZE_KEYS:
+    if path[-1] in (*_SIZE_KEYS, "timeout"):
         hint = _size_hint(_text(found), schema["pattern"])
         return f"{name} {schema['patternErrorMessage']}, found {_described(found)}", hint
     if isinstance(found, (Unquoted, bool)):
         kind = found.kind if isinstance(found, Unquoted) else "true or false"
         hint = f'write it in quotes: "{_text(found)}"'
         return f"{name} must be text, but YAML can read {_text(found)} as {kind}", hint
-    also = " or null" if "null" in allowed else ""
+    also = " or null" if "null" in allowed else " or a list" if "array" in allowed else ""
     return f"{name} must be text{also}, found {_described(found)}", ""
 
 
@@ -196,7 +199,7 @@ def _text(value: object) -> str:
 
 
 def _text_hint(path: Path, text: str, pattern: str) -> str:
-    if path[-1] in _SIZE_KEYS:
+    if path[-1] in (*_SIZE_KEYS, "timeout"):
         return _size_hint(text, pattern)
     device = re.fullmatch(r"/dev/(?!mapper/)([^/]+)/([^/]+)", text)
     if path[-1] == "origin" and device and re.search(pattern, f"{device[1]}/{device[2]}"):
@@ -215,7 +218,7 @@ def _size_hint(text: str, pattern: str) -> str:
     for lead, better in _better_sizes(text):
         if re.search(pattern, better):
             return f"{lead} {better}"
-    return "add a unit: K, M, G or T" if text.isdigit() else ""
+    return "add a unit: K, M, G or T" if text.isdigit() and re.search(pattern, f"{text}K") else ""
 
 
 def _better_sizes(text: str) -> Iterator[tuple[str, str]]:
@@ -227,6 +230,9 @@ def _better_sizes(text: str) -> Iterator[tuple[str, str]]:
             yield f"{why}write", f"{number}{unit}iB"
         else:
             yield from (("add a unit, for example", f"{number}{letter}iB") for letter in "MK")
+    time = re.fullmatch(r"\s*(\d+)\s*(s|sec|seconds?|m|min|minutes?|h|hours?|)\s*", text)
+    if time:
+        yield "write" if time[2] else "add a unit, for example", time[1] + {"m": "min", "h": "h"}.get(time[2][:1], "s")
     fraction = re.fullmatch(r"(\d{1,9}\.\d{1,9})\s*([MGTmgt])(?:[iI]?[bB]?)", text)
     if fraction:
         smaller = {"M": "K", "G": "M", "T": "G"}[fraction[2].upper()]

@@ -19,6 +19,7 @@ def check(source: Source, name: str) -> None:
     _check_size(source)
     _check_mount(source, name)
     _check_growth(source)
+    _check_hooks(source)
 
 
 def _check_names(source: Source, name: str) -> None:
@@ -91,3 +92,11 @@ def _check_growth(source: Source) -> None:
     if isinstance(warn, str) and isinstance(extend, str) and int(warn.rstrip("%")) > int(extend.rstrip("%")):
         message = f"overflow.warn_at is {warn}, after overflow.extend_at, which is {extend}"
         source.add(source.values[warn_path], warn_path, message, "warn no later than it grows")
+
+
+def _check_hooks(source: Source) -> None:
+    """The first word of a list is the program to run."""
+    for path, mark in source.values.items():
+        program = source.readable(path) if path[:1] == ("hooks",) and path[2:] == (0,) else "none"
+        if isinstance(program, str) and not program.strip():
+            source.add(mark, path, f"hooks.{path[1]}[0] is the program to run, and is empty", "name a program")

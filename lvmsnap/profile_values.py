@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lvmsnap.model import GIB, KIB, MIB, TIB, Allocation, BackingFile, Overflow, Profile, Size, SizeUnit, Volume
+from lvmsnap.model import (
+    GIB,
+    KIB,
+    MIB,
+    TIB,
+    Allocation,
+    Argv,
+    BackingFile,
+    Hooks,
+    Overflow,
+    Profile,
+    Size,
+    SizeUnit,
+    Volume,
+)
 
 _UNITS = {"K": KIB, "M": MIB, "G": GIB, "T": TIB}
+_SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 
 def default_snapshot(lv: str, name: str) -> str:
@@ -33,6 +48,7 @@ def built(data: Mapping[str, Any], schema: Mapping[str, Any], name: str, file: s
         backing_file=_backing_file(_with_defaults(properties["backing_file"]["properties"], given)) if given else None,
         remove_mountpoint=top["remove_mountpoint"],
         overflow=_overflow(_with_defaults(properties["overflow"]["properties"], top.get("overflow", {}))),
+        hooks=_hooks(_with_defaults(properties["hooks"]["properties"], top.get("hooks", {}))),
     )
 
 
@@ -68,6 +84,16 @@ def _backing_file(data: Mapping[str, Any]) -> BackingFile:
 
 def _overflow(data: Mapping[str, str]) -> Overflow:
     return Overflow(*(int(data[key].rstrip("%")) for key in ("warn_at", "extend_at", "extend_by")))
+
+
+def _hooks(data: Mapping[str, Any]) -> Hooks:
+    commands = {key: _hook(value) for key, value in data.items() if key != "timeout"}
+    number = data["timeout"].rstrip("minhs")
+    return Hooks(**commands, timeout_seconds=int(number) * _SECONDS[data["timeout"].removeprefix(number)])
+
+
+def _hook(value: str | list[str]) -> Argv:
+    return ("/bin/sh", "-c", value) if isinstance(value, str) else tuple(value)
 
 
 def _size(text: str) -> Size:

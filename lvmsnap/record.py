@@ -8,13 +8,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from lvmsnap.errors import LvmsnapError, Refusal, RefusedError
-from lvmsnap.model import Allocation, LentPV, MountTarget, Permission, Record, Target
+from lvmsnap.model import Allocation, Hooks, LentPV, MountTarget, Permission, Record, Target
 
 STATE_DIR = "/var/lib/lvmsnap"
 RUN_DIR = "/run/lvmsnap"
@@ -47,6 +47,15 @@ def write(record: Record, directory: str = STATE_DIR) -> None:
         ) from error
 
 
+def owe(record: Record, due: tuple[str, ...]) -> Record:
+    """Return the record with these hooks due, written down where that is new. Raises RecordError."""
+    if due == record.hooks_due:
+        return record
+    changed = replace(record, hooks_due=due)
+    write(changed)
+    return changed
+
+
 def _write_durably(path: Path, text: str) -> None:
     temporary = path.with_suffix(".json.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -65,7 +74,8 @@ def read(name: str, directory: str = STATE_DIR) -> Record | None:
         data = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
         if data.pop("format") != FORMAT:
             raise ValueError("written by another version of lvmsnap")
-        return Record(target=_target(data.pop("target")), **data)
+        due = tuple(data.pop("hooks_due", ()))
+        return Record(target=_target(data.pop("target")), hooks_due=due, **data)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -144,7 +154,10 @@ def _target(data: dict[str, Any]) -> Target:
         lent["allocate_on"] = tuple(lent["allocate_on"])
     if mount is not None:
         mount["options"] = tuple(mount["options"])
+    hooks: dict[str, Any] = data.pop("hooks", {})
+    hooks = {key: tuple(value) if isinstance(value, list) else value for key, value in hooks.items()}
     return Target(
+        hooks=Hooks(**hooks),
         permission=Permission(data.pop("permission")),
         lent_pv=None if lent is None else LentPV(**lent),
         mount=None if mount is None else MountTarget(**mount),

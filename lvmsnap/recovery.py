@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from lvmsnap import executor, facts, marks, planner, session
+from lvmsnap import executor, facts, marks, planner, record, session
 from lvmsnap.errors import LvmsnapError
 from lvmsnap.facts import Interest
 from lvmsnap.model import Plan, Profile
@@ -29,7 +30,8 @@ def recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[Sta
         system = facts.read_system(working.runner)
         found, failed = _round(working, candidates(working, system, names, load), system)
         if failed:
-            again, failed = _round(working, tuple(known for known, _ in failed), facts.read_system(working.runner))
+            left = tuple(_as_left(known) for known, _ in failed)
+            again, failed = _round(working, left, facts.read_system(working.runner))
             found += again
         for _, failure in failed[1:]:
             working.progress.note(failure.message)
@@ -51,12 +53,20 @@ def _round(
     return found, failed
 
 
+def _as_left(known: Known) -> Known:
+    """Return what is known with the record as it was left: it tells which hooks have been run by now."""
+    if known.record is None or known.target is None:
+        return known
+    return replace(known, record=record.read(known.target.name) or known.record)
+
+
 def _recover(working: Session, known: Known, system: Facts) -> list[Status]:
     if known.target is None:
         return []
     found = session.status_of(known.target, known.record, system)
     if found.state in RECOVERED:
         session.refuse_unsafe(known.target, system)
+        # What went wrong with a hook was told, and is no reason to do it all again.
         executor.bring_down(known.target, known.record, session.work(working))
     return [found]
 

@@ -8,7 +8,7 @@ import shutil
 import time
 from dataclasses import dataclass
 
-from lvmsnap import device_mapper, executor, kernel, record, session
+from lvmsnap import device_mapper, executor, hooks, kernel, record, session
 from lvmsnap.errors import (
     InterruptedBySignalError,
     LvmsnapError,
@@ -75,7 +75,7 @@ def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[
         return guarded.look()
 
     try:
-        status = supervise(argv, variables(target), working.signals, watch)
+        status = supervise(argv, hooks.variables(target), working.signals, watch)
     except NotStartedError as error:
         return error
     finally:
@@ -97,7 +97,9 @@ def _take_down(working: Session, target: Target, outcome: int | LvmsnapError) ->
     _wait_for_stragglers(working, target)
     try:
         with session.changing(working):
-            executor.bring_down(target, record.read(target.name), session.work(working))
+            failed = executor.bring_down(target, record.read(target.name), session.work(working))
+        if outcome == 0:
+            session.raise_failed_hooks(target.name, failed)
     except InterruptedBySignalError:
         working.progress.note(f"{working.signals.name} came too late to stop anything: {target.name} is down")
     except ResidueError as error:
@@ -146,14 +148,6 @@ class Unmounts:
         finally:
             os.close(self._descriptor)
             self._descriptor = -1
-
-
-def variables(target: Target) -> dict[str, str]:
-    """Return what the command finds in its environment; the names with _1 are of the first volume."""
-    mountpoint = target.mount.mountpoint if target.mount else ""
-    device = f"/dev/{target.vg}/{target.snapshot}"
-    found = {"LVMSNAP_PROFILE": target.name, "LVMSNAP_MOUNTPOINT": mountpoint, "LVMSNAP_DEVICE": device}
-    return {**found, "LVMSNAP_MOUNTPOINT_1": mountpoint, "LVMSNAP_DEVICE_1": device}
 
 
 def look(target: Target) -> Stand:

@@ -171,6 +171,21 @@ def start(argv: tuple[str, ...], variables: dict[str, str]) -> int:
     return process.pid
 
 
+def start_hook(argv: tuple[str, ...], variables: dict[str, str], output: int) -> subprocess.Popen[bytes]:
+    """Start a profile's hook in a session of its own; what it prints goes to the descriptor `output`.
+
+    Its environment is ours, with `variables` and the PATH of all children. Raises OSError where it cannot be started.
+    """
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        env={**os.environ, "PATH": environment()["PATH"], **variables},
+        start_new_session=True,
+    )
+
+
 def environment() -> dict[str, str]:
     """Return the environment of every child: the caller's PATH with the system's after it, C locale, no chatter."""
     path = os.pathsep.join(filter(None, (os.environ.get("PATH", ""), SYSTEM_PATH)))

@@ -10,15 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lvmsnap import boot, checks, executor, facts, marks, planner, profile, record, status
-from lvmsnap.errors import LvmsnapError, ProfileError, Refusal, RefusedError
-from lvmsnap.executor import Progress, Work
+from lvmsnap.errors import LvmsnapError, ProfileError, Refusal, RefusedError, StepError
 from lvmsnap.facts import Interest
 from lvmsnap.holders import holders
+from lvmsnap.hook_runner import HookRunner
+from lvmsnap.hooks import AFTER_SNAPSHOT
 from lvmsnap.identify import PV_UUID_PREFIX, find, find_vg, left_alone
 from lvmsnap.model import Check, Plan, Profile, Record, Target
-from lvmsnap.runner import Runner, Signals
+from lvmsnap.runner import Runner, Signals, shell_line
 from lvmsnap.status import State, Status
 from lvmsnap.system import Facts
+from lvmsnap.work import Progress, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,23 @@ def down(session: Session, name: str, loaded: Profile | None, *, force: bool) ->
         focused = facts.focus(system, Interest.of_target(target))
         for line in left_alone(target, find(target, focused, known.record), focused):
             session.progress.note(f"left alone: {line}")
-        executor.bring_down(target, known.record, work(session, first=system))
+        written = _without_unlock(session, known.record) if force and known.record else known.record
+        raise_failed_hooks(target.name, executor.bring_down(target, written, work(session, first=system)))
         return True
+
+
+def _without_unlock(session: Session, written: Record) -> Record:
+    """Return the record without an after_snapshot hook that is due: it may never succeed."""
+    if AFTER_SNAPSHOT not in written.hooks_due:
+        return written
+    session.progress.note(f"not run: the after_snapshot hook: {shell_line(written.target.hooks.after_snapshot)}")
+    return replace(written, hooks_due=())
+
+
+def raise_failed_hooks(name: str, failed: tuple[str, ...]) -> None:
+    """Raise StepError where hooks went wrong while the profile was taken down."""
+    if failed:
+        raise StepError(f"{name} is down, but {'; '.join(failed)}", hint="do by hand what it should have done")
 
 
 def names_standing(session: Session) -> tuple[str, ...]:
@@ -182,7 +199,8 @@ def work(session: Session, first: Facts | None = None) -> Work:
     def name_holders(target: Target) -> tuple[str, ...]:
         return holders(target.mount.mountpoint) if target.mount else ()
 
-    return Work(session.runner, session.signals, session.progress, read, name_holders)
+    hooks = HookRunner(session.signals, session.progress.note)
+    return Work(session.runner, session.signals, session.progress, read, name_holders, hooks)
 
 
 def read_changing(session: Session, vg: str) -> Facts:

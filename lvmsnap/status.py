@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from lvmsnap.hooks import AFTER_SNAPSHOT
 from lvmsnap.identify import Found, dm_uuid, find
 from lvmsnap.model import Record, Target
 from lvmsnap.system import Enlargement, Facts, LogicalVolume, Sighting
@@ -146,6 +147,7 @@ def missing_things(target: Target, found: Found) -> tuple[str, ...]:
         ("snapshot", found.snapshot is not None and bool(found.snapshot.origin)),
         ("mount", not mount or found.is_mounted),
         ("running origin", not found.suspended),
+        ("run of the after_snapshot hook", AFTER_SNAPSHOT not in found.hooks_due),
     )
     return tuple(name for name, stands in things if not stands)
 

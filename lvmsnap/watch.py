@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from lvmsnap import device_mapper, executor, facts, growth, guard, record, session, sighting
+from lvmsnap import device_mapper, facts, growth, guard, record, session, sighting
 from lvmsnap.errors import LvmsnapError, SnapshotLostError, UsageError
 from lvmsnap.facts import Interest
 from lvmsnap.guard import Sample
@@ -16,6 +16,7 @@ from lvmsnap.names import dm_name
 from lvmsnap.session import Session
 from lvmsnap.sizes import human
 from lvmsnap.system import Enlargement, Sighting, SnapshotStatus
+from lvmsnap.work import run_all
 
 # What giving more room is taken to last before it was seen once.
 FIRST_GROWTH_SECONDS = 2.0
@@ -88,7 +89,7 @@ class Guard:
         planned = growth.plan(target, self._profile.backing_file, found, system, wanted_bytes)
         if not planned.commands:
             return planned.reason
-        if complaint := executor.run_all(planned.commands, self._working.runner):
+        if complaint := run_all(planned.commands, self._working.runner):
             return complaint
         more = human(planned.extents * target.extent_size_bytes)
         self._working.progress.note(f"{target.vg}/{target.snapshot} was given {more} more")

@@ -34,6 +34,16 @@ class Commands:
         self.system.settle()
         return result
 
+    def _hook(self, argv: tuple[str, ...]) -> tuple[int, str]:
+        ours = [name for name, lv in self.system.lvs.items() if any(tag.startswith("lvmsnap.") for tag in lv.tags)]
+        if argv[1] == "before_snapshot":
+            self.system.is_locked = True
+        if argv[1] == "after_snapshot":
+            self.system.is_locked = False
+        if argv[1] in ("before_snapshot", "after_down") and ours:
+            self.wrongs.append(f"{argv[1]} while {ours[0]} is there")
+        return 0, ""
+
     # --- the file and its loop device ---------------------------------------------------------------------------
 
     def _sh(self, argv: tuple[str, ...]) -> tuple[int, str]:

@@ -48,6 +48,8 @@ class System:
     dm: dict[str, Dm] = field(default_factory=dict)
     mounts: list[tuple[str, str]] = field(default_factory=list)
     busy: set[str] = field(default_factory=set)
+    # What the profile's hooks hold: before_snapshot locks a database, after_snapshot gives it back.
+    is_locked: bool = False
     boots: int = 1
     serial: int = 100
 

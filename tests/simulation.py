@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import boot, device_mapper, executor, facts, kernel, profile, record, recovery, session
+from lvmsnap import boot, device_mapper, executor, facts, kernel, profile, record, recovery, session, teardown
 from lvmsnap import standing as seen
 from lvmsnap.errors import InterruptedBySignalError, RefusedError, ResidueError, StepError
 from lvmsnap.facts import Interest
+from lvmsnap.hooks import THINGS
 from lvmsnap.identify import PV_UUID_PREFIX
-from lvmsnap.model import Action, Check, Profile, Record, Thing
+from lvmsnap.model import Action, Check, Profile, Record, Target, Thing
 from lvmsnap.runner import Finished, Signals
 from lvmsnap.session import Session
 from lvmsnap.system import Facts
@@ -60,7 +61,10 @@ class World:
     def run(self, argv: tuple[str, ...], signals: Signals) -> tuple[int, str]:
         """Run a command, or what becomes of it."""
         self.count += 1
-        key = (argv[0], *(word for word in argv if word.startswith(("--detach", "--remove")) or argv[0] == "dmsetup"))
+        key = (
+            argv[0],
+            *(word for word in argv if word.startswith(("--detach", "--remove")) or argv[0] in ("dmsetup", "hook")),
+        )
         fault = next((fault for fault in self.faults if fault.at == self.count), None)
         kind = fault.kind if fault else self.broken.get(key, "")
         if fault:
@@ -101,6 +105,19 @@ class FakeRunner:
         """As lvmsnap.runner.Runner.run."""
         returncode, complaint = self.world.run(argv, self.signals)
         return Finished(argv, returncode, "", complaint, 0)
+
+
+@dataclass
+class FakeHooks:
+    """Runs hooks as commands of a world."""
+
+    world: World
+    signals: Signals
+
+    def run(self, _thing: Thing, argv: tuple[str, ...], _target: Target) -> str:
+        """As lvmsnap.hook_runner.HookRunner.run."""
+        returncode, complaint = self.world.run(argv, self.signals)
+        return complaint if returncode else ""
 
 
 class NoSignals(Signals):
@@ -146,8 +163,10 @@ class Stage:
             (executor, "file_facts", self._asked("file_facts")),
             (seen, "file_facts", self._asked("file_facts")),
             (record, "sync_directory", lambda _: None),
-            (executor, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.world.clock)),
-            (executor, "os", SimpleNamespace(path=SimpleNamespace(lexists=self._exists))),
+            (executor, "time", SimpleNamespace(monotonic=lambda: self.world.clock)),
+            (teardown, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.world.clock)),
+            (teardown, "os", SimpleNamespace(path=SimpleNamespace(lexists=self._exists))),
+            (session, "HookRunner", lambda signals, _say: FakeHooks(self.world, signals)),
             (facts, "read_system", lambda *_, **__: self.world.system.facts()),
             (facts, "focus", self._focus),
             (facts, "origin_filesystem", lambda *_: "ext4"),
@@ -270,6 +289,10 @@ def standing(world: World, *, found_directory: bool) -> str:
         Thing.SUSPENDED_ORIGIN: any(dm.suspended for dm in system.dm.values()),
         Thing.DIRECTORY: world.mountpoint in system.directories and not found_directory,
         Thing.MOUNT: any(path == world.mountpoint for path, _ in system.mounts),
+        **{
+            thing: any(name in written.hooks_due for written in world.records.values())
+            for thing, name in THINGS.items()
+        },
     }
     return ", ".join(sorted(thing.value for thing, stands in there.items() if stands))
 
@@ -279,6 +302,7 @@ def look(system: System) -> dict[str, object]:
     return {
         "files": sorted((path, file.inode, file.size, file.label) for path, file in system.files.items()),
         "directories": sorted(system.directories.items()),
+        "locked": system.is_locked,
         "loops": sorted((device, bound.path, bound.leaving) for device, bound in system.loops.items()),
         "members": sorted(system.members),
         "lvs": sorted((lv.name, lv.uuid, lv.origin, lv.tags, *lv.extents.items()) for lv in system.lvs.values()),

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import device_mapper, executor, kernel, planner, record, standing
-from lvmsnap.errors import InterruptedBySignalError, LvmsnapError, ResidueError, StepError
-from lvmsnap.executor import Work
-from lvmsnap.model import Action, Target, Thing
+from lvmsnap import device_mapper, executor, kernel, planner, record, standing, teardown
+from lvmsnap.errors import InterruptedBySignalError, LvmsnapError, ResidueError, StepError, ToolError
+from lvmsnap.hook_runner import HookRunner
+from lvmsnap.model import Action, Hooks, Record, Target, Thing
 from lvmsnap.record import RecordError
 from lvmsnap.runner import Finished, Runner, Signals
 from lvmsnap.system import Facts
+from lvmsnap.work import Work
 from tests import samples
 
 
@@ -34,11 +35,14 @@ class Notes:
 
     def __init__(self) -> None:
         self.failures: dict[Thing, str] = {}
+        self.said: list[str] = []
 
     def begin(self, verb: str, actions: tuple[Action, ...]) -> None: ...
     def step(self, action: Action, number: int, total: int) -> None: ...
     def done(self, action: Action, seconds: float) -> None: ...
-    def note(self, text: str) -> None: ...
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
 
     def failed(self, action: Action, complaint: str) -> None:
         self.failures[action.thing] = complaint
@@ -47,7 +51,7 @@ class Notes:
 @pytest.fixture
 def notes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Notes:
     """Progress, on a machine on which nothing is looked up and no time passes."""
-    monkeypatch.setattr(executor, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(teardown, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(kernel, "loops", lambda: ())
     monkeypatch.setattr(device_mapper, "devices", lambda: ())
     monkeypatch.setattr("os.path.lexists", lambda _path: False)
@@ -63,7 +67,8 @@ def work(runner: Runner, notes: Notes, *readings: Facts, signals: Signals | None
     def read(_target: Target) -> Facts:
         return at_hand.pop(0) if len(at_hand) > 1 else at_hand[0]
 
-    return Work(runner, signals or Signals(), notes, read, lambda _target: ("pid 7 (tar): /x",))
+    hooks = HookRunner(signals or Signals(), notes.note)
+    return Work(runner, signals or Signals(), notes, read, lambda _target: ("pid 7 (tar): /x",), hooks)
 
 
 def test_a_mount_that_stays_holds_back_everything_that_needs_it_gone(notes: Notes) -> None:
@@ -73,7 +78,7 @@ def test_a_mount_that_stays_holds_back_everything_that_needs_it_gone(notes: Note
         executor.bring_down(samples.TARGET, samples.record(), work(runner, notes, samples.up_facts()))
 
     assert set(runner.ran) == {"umount"}
-    assert runner.ran.count("umount") == executor.PASSES
+    assert runner.ran.count("umount") == teardown.PASSES
     assert notes.failures[Thing.SNAPSHOT] == "held back: the mount is still there"
     assert notes.failures[Thing.FILE] == "held back: the loop device and the lent PV in the volume group is still there"
     assert set(notes.failures) == {
@@ -181,3 +186,86 @@ def test_a_record_that_cannot_be_written_any_more_half_way_undoes_everything(
 @pytest.mark.parametrize("thing", [Thing.VG_MEMBER, Thing.DIRECTORY])
 def test_what_the_next_step_proves_is_not_looked_for(thing: Thing) -> None:
     assert standing.not_standing(thing, samples.TARGET) == ""
+
+
+# --- hooks ------------------------------------------------------------------------------------------------------------
+
+
+def echo(word: str) -> tuple[str, ...]:
+    return ("/bin/sh", "-c", f"echo {word} $LVMSNAP_PROFILE")
+
+
+HOOKED = Hooks(echo("lock"), echo("unlock"), echo("stop"), echo("tell"))
+
+
+def hooked(*due: str, hooks: Hooks = HOOKED) -> Record:
+    return replace(samples.record(hooks=hooks), hooks_due=due)
+
+
+def test_down_runs_its_hooks_first_and_last(notes: Notes) -> None:
+    runner, written = FakeRunner(), hooked("before_down", "after_down")
+
+    assert executor.bring_down(written.target, written, work(runner, notes, samples.up_facts())) == ()
+
+    assert [notes.said[0], notes.said[-1]] == ["before_down: stop nightly", "after_down: tell nightly"]
+    assert runner.ran[-1] == "rm"
+
+
+def test_hooks_that_fail_keep_nothing_from_being_taken_down_and_are_told(notes: Notes, tmp_path: Path) -> None:
+    failing = replace(HOOKED, before_down=("false",), after_down=("/bin/sh", "-c", "echo no; exit 9"))
+    written = hooked("before_down", "after_down", hooks=failing)
+    record.write(written)
+    runner = FakeRunner()
+
+    failed = executor.bring_down(written.target, written, work(runner, notes, samples.up_facts()))
+
+    assert failed == ("the before_down hook failed: exit 1", "the after_down hook failed: exit 9: no")
+    assert runner.ran == ["umount", "rmdir", "lvremove", "vgreduce", "pvremove", "losetup", "rm"]
+    assert not (tmp_path / "nightly.json").exists()
+
+
+def test_after_down_waits_until_all_is_down_and_before_down_is_run_once(notes: Notes, tmp_path: Path) -> None:
+    written = hooked("before_down", "after_down")
+    record.write(written)
+
+    with pytest.raises(ResidueError) as caught:
+        executor.bring_down(written.target, written, work(FakeRunner("umount"), notes, samples.up_facts()))
+
+    assert notes.said == ["before_down: stop nightly"]
+    assert "after_down hook: after_down" in caught.value.residue
+    left = record.read("nightly", str(tmp_path))
+    assert left is not None
+    assert left.hooks_due == ("after_down",)
+
+
+def test_after_snapshot_is_tried_again_and_stays_due_until_it_succeeds(notes: Notes, tmp_path: Path) -> None:
+    unlock = ("/bin/sh", "-c", f"echo locked; test -e {tmp_path}/mended")
+    written = hooked("after_snapshot", hooks=replace(HOOKED, after_snapshot=unlock))
+    record.write(written)
+
+    with pytest.raises(ResidueError) as caught:
+        executor.bring_down(written.target, written, work(FakeRunner(), notes, samples.facts()))
+
+    assert notes.said == ["after_snapshot: locked"] * teardown.PASSES
+    assert caught.value.residue == ("after_snapshot hook: after_snapshot",)
+    assert caught.value.commands == (f"/bin/sh -c 'echo locked; test -e {tmp_path}/mended'",)
+    (tmp_path / "mended").touch()
+    executor.bring_down(written.target, written, work(FakeRunner(), notes, samples.facts()))
+    assert not (tmp_path / "nightly.json").exists()
+
+
+def test_after_snapshot_is_run_though_the_system_cannot_be_read_any_more(notes: Notes, tmp_path: Path) -> None:
+    written = hooked("after_snapshot")
+    record.write(written)
+
+    def fail(_target: Target) -> Facts:
+        raise ToolError("lvm has no say")
+
+    unreadable = replace(work(FakeRunner(), notes, samples.facts()), read=fail)
+    with pytest.raises(ResidueError, match="lvm has no say"):
+        executor.bring_down(written.target, written, unreadable)
+
+    assert notes.said == ["after_snapshot: unlock nightly"]
+    left = record.read("nightly", str(tmp_path))
+    assert left is not None
+    assert left.hooks_due == ()

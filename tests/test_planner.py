@@ -49,6 +49,13 @@ CASES = {
         plain("mountpoint: /media/snap", "remove_mountpoint: true\n"), samples.facts(mountpoint=THERE)
     ),
     "mount-options": Case(plain("mount_options: [noexec, nodev]"), samples.facts()),
+    "hooks": Case(
+        plain(
+            "size: 64MiB",
+            "hooks:\n  before_snapshot: [lock, the database]\n  after_snapshot: unlock && echo done\n  after_down: [tell]\n",
+        ),
+        samples.facts(),
+    ),
     "4k-disks": Case(samples.with_file(), samples.facts(pv_logical_block_bytes=4096)),
     "no-direct-io": Case(samples.with_file(), samples.facts(directory=replace(DIRECTORY, logical_block_bytes=4096))),
     "devices-file": Case(samples.with_file(), samples.facts(devices_file="/etc/lvm/devices/system.devices")),
@@ -90,7 +97,7 @@ def test_every_golden_file_has_its_case() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_the_way_down_undoes_what_the_way_up_does(name: str) -> None:
     for action in made(CASES[name]).actions:
-        assert action.undo or action.thing is Thing.SPACE, action.summary
+        assert action.undo or action.thing in (Thing.SPACE, Thing.BEFORE_SNAPSHOT, Thing.AFTER_SNAPSHOT), action.summary
         assert action.summary
         assert action.condition
 

@@ -13,7 +13,7 @@ import pytest
 
 from lvmsnap import profile
 from lvmsnap.errors import LvmsnapError, ProfileError, ProfileProblem, UsageError
-from lvmsnap.model import GIB, KIB, MIB, TIB, Allocation, BackingFile, Profile, Size, SizeUnit, Volume
+from lvmsnap.model import GIB, KIB, MIB, TIB, Allocation, BackingFile, Hooks, Profile, Size, SizeUnit, Volume
 from lvmsnap.names import dm_name, name_problem, origin_name_problem
 
 FULL = """\
@@ -34,6 +34,13 @@ backing_file:
   loop_device: /dev/loop5
   allocation: zero-fill
   allow_same_vg: true
+hooks:
+  before_snapshot: [lock, "--all", a b]
+  after_snapshot: |
+    unlock
+    echo done
+  before_down: reader stop
+  timeout: 5min
 remove_mountpoint: true
 """
 
@@ -67,6 +74,10 @@ def backing(line: str) -> str:
     return f"volumes: [{{origin: vg0/root}}]\nbacking_file:\n  {line}\n"
 
 
+def hooks(text: str) -> str:
+    return f"volumes: [{{origin: vg0/root}}]\nhooks: {{{text}}}\n"
+
+
 # --- good profiles ------------------------------------------------------------------------------------------------
 
 
@@ -92,6 +103,13 @@ def test_every_key_of_a_profile_is_read() -> None:
             allow_same_vg=True,
         ),
         remove_mountpoint=True,
+        hooks=Hooks(
+            before_snapshot=("lock", "--all", "a b"),
+            after_snapshot=("/bin/sh", "-c", "unlock\necho done\n"),
+            before_down=("/bin/sh", "-c", "reader stop"),
+            after_down=(),
+            timeout_seconds=300,
+        ),
     )
 
 
@@ -355,7 +373,41 @@ BAD: list[tuple[str, str, str, str]] = [
     ),
     (volume("mount_point: /a"), "3:5", "volumes[0].mount_point: there is no such key", "did you mean mountpoint?"),
     (volume("Size: 4G"), "3:5", "volumes[0].Size: there is no such key", "did you mean size?"),
-    (volume("hooks: {}"), "3:5", "volumes[0].hooks: there is no such key", f"allowed here: {VOLUME_KEYS}"),
+    (volume("backup: {}"), "3:5", "volumes[0].backup: there is no such key", f"allowed here: {VOLUME_KEYS}"),
+    (volume("hooks: {}"), "3:5", "volumes[0].hooks: there is no such key", "hooks belongs at the top level"),
+    (
+        hooks("before_snapshot: [sleep, 5]"),
+        "2:34",
+        "hooks.before_snapshot[1] must be text, but YAML can read 5 as a number",
+        'write it in quotes: "5"',
+    ),
+    (
+        hooks("after_down: []"),
+        "2:21",
+        "hooks.after_down must not be empty",
+        "name a program and its arguments, or leave the key out",
+    ),
+    (hooks("after_down: ''"), "2:21", "hooks.after_down must not be empty, found ''", ""),
+    (hooks("after_down: {a: b}"), "2:21", "hooks.after_down must be text or a list, found a mapping", ""),
+    (
+        hooks("after_down: ['', a]"),
+        "2:22",
+        "hooks.after_down[0] is the program to run, and is empty",
+        "name a program",
+    ),
+    (
+        hooks("timeout: 60"),
+        "2:18",
+        "hooks.timeout must be a time such as 60s, 5min or 1h, found 60",
+        "add a unit, for example 60s",
+    ),
+    (
+        hooks("timeout: 5m"),
+        "2:18",
+        "hooks.timeout must be a time such as 60s, 5min or 1h, found '5m'",
+        "write 5min",
+    ),
+    (hooks("timeout: 0s"), "2:18", "hooks.timeout must be a time such as 60s, 5min or 1h, found '0s'", ""),
     (
         volume("backing_file: {path: /a/b}"),
         "3:5",
@@ -452,7 +504,7 @@ BAD: list[tuple[str, str, str, str]] = [
         'volumes: [{origin: vg/a}]\n"\\e[2J": 1',
         "2:1",
         "'\\x1b[2J': there is no such key",
-        "allowed here: description, volumes, backing_file, overflow, remove_mountpoint",
+        "allowed here: description, volumes, backing_file, overflow, hooks, remove_mountpoint",
     ),
     ('volumes: "\\UFFFFFFFF"', "1:13", "an escape sequence names no Unicode character", ""),
     ('volumes: "\\ud800"', "1:10", "volumes has an escape sequence that names no character", ""),

@@ -43,6 +43,7 @@ class World:
     lost: str = ""
     down: BaseException | None = None
     before_down: Callable[[Session], None] = lambda _: None
+    failed_hooks: tuple[str, ...] = ()
     done: list[str] = field(default_factory=list)
 
 
@@ -77,13 +78,14 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
             raise made.command
         return made.command
 
-    def down(*arguments: Any) -> None:
+    def down(*arguments: Any) -> tuple[str, ...]:
         made.done.append("down")
         made.before_down(arguments[2])
         if made.down:
             raise made.down
         if arguments[2].signals.received:
             raise InterruptedBySignalError(2, "it is all down")
+        return made.failed_hooks
 
     @contextmanager
     def changing(_: Session) -> Iterator[None]:
@@ -110,6 +112,15 @@ def test_the_status_is_the_commands_and_all_is_down(world: World, status: int) -
 
     assert going() == status
     assert world.done == ["up", "command", "down"]
+
+
+def test_a_hook_that_failed_at_down_spoils_a_success_but_hides_no_failure(world: World) -> None:
+    world.failed_hooks = ("the after_down hook failed: exit 9",)
+
+    with pytest.raises(StepError, match="nightly is down, but the after_down hook failed: exit 9"):
+        going()
+    world.command = 7
+    assert going() == 7
 
 
 REFUSED = RefusedError((Refusal("x is taken", "give another"),))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import executor, record, sighting
+from lvmsnap import record, sighting, teardown
 from lvmsnap.guard import Sample
 from lvmsnap.model import MIB
 from lvmsnap.system import Enlargement, Sighting, SnapshotStatus
@@ -102,10 +102,10 @@ def test_it_goes_with_the_record(monkeypatch: pytest.MonkeyPatch, run_directory:
     (run_directory / "nightly.guard.new").write_text("of a guard that was killed")
     sighting.write("other", SEEN)
 
-    executor._forget("nightly")
+    teardown._forget("nightly")
 
     assert [path.name for path in run_directory.iterdir()] == ["other.guard"]
-    executor._forget("nightly")
+    teardown._forget("nightly")
 
 
 # --- what the guard keeps ---------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from lvmsnap.model import Profile
+from lvmsnap.model import Profile, Thing
 from tests import samples
 from tests.simulated_lvcreate import REVERTED, STAGES
 from tests.simulated_parts import Fault
@@ -31,12 +31,15 @@ class Scene:
     found: bool = False
     remove: bool = False
     other_snapshot: bool = False
+    hooks: tuple[str, ...] = ()
 
     @property
     def profile(self) -> Profile:
         volume = f"origin: vg0/system, snapshot: snap, size: 16MiB, mountpoint: {self.mountpoint}"
         text = f"volumes: [{{{volume}}}]\n"
         text += f"backing_file: {{path: {FILE}, allocation: {self.backing}}}\n" if self.backing else ""
+        hooks = ", ".join(f"{name}: [hook, {name}]" for name in self.hooks)
+        text += f"hooks: {{{hooks}}}\n" if hooks else ""
         return samples.profile(text + f"remove_mountpoint: {str(self.remove).lower()}\n")
 
     def clean(self) -> World:
@@ -44,7 +47,8 @@ class Scene:
         return make_world(self.mountpoint, other_snapshot=self.other_snapshot, directory=there)
 
 
-LENT, PLAIN = Scene("fallocate"), Scene()
+HOOKS = ("before_snapshot", "after_snapshot", "before_down", "after_down")
+LENT, PLAIN, HOOKED = Scene("fallocate"), Scene(), Scene(hooks=HOOKS)
 SCENES = {
     "lent": LENT,
     "plain": PLAIN,
@@ -54,6 +58,8 @@ SCENES = {
     "plain, directory found": Scene(found=True),
     "device only": Scene("fallocate", "null"),
     "another's snapshot": Scene("fallocate", other_snapshot=True),
+    "hooks": HOOKED,
+    "hooks, and a file": Scene("fallocate", hooks=HOOKS),
 }
 
 
@@ -108,9 +114,11 @@ class Walk:
 
     def judge(self, what: str, world: World, how: str, *faults: Fault) -> None:
         """Check what must hold however it ended."""
+        left = standing(world, found_directory=self.scene.found and not (self.scene.remove and what != UP))
         if world.wrongs:
             self.complain(world, f"wrong: {world.wrongs}")
-        left = standing(world, found_directory=self.scene.found and not (self.scene.remove and what != UP))
+        if world.system.is_locked and Thing.AFTER_SNAPSHOT.value not in left:
+            self.complain(world, f"{how}, the database is locked, and nobody knows")
         if how in ("undone", "interrupted") or (how == "done" and left != self.all_of_it):
             if self.look(world) != self.before:
                 self.complain(world, f"{how}, and not as before: {left or self.difference(world)}")
@@ -183,8 +191,8 @@ class Walk:
 
 def first_faults(commands: list[str]) -> Iterator[Fault]:
     for at, command in enumerate(commands, 1):
-        # vgreduce is believed: it takes the PV out of the metadata or exits 5.
-        for kind in FAILURES[:2] if command == "vgreduce" else FAILURES:
+        # vgreduce is believed: it takes the PV out of the metadata or exits 5. A hook's word is all there is.
+        for kind in FAILURES[:2] if command in ("vgreduce", "hook") else FAILURES:
             yield Fault(at, kind)
             yield Fault(at, kind, for_ever=True)
         for kind in (*KILLS, *CUTS, "interrupted"):
@@ -206,7 +214,7 @@ def test_whatever_goes_wrong_nothing_foreign_is_touched_and_nothing_of_ours_stay
     up, how = walk.act(UP, scene.clean())
     assert how == "done"
     walk.all_of_it = standing(up, found_directory=scene.found)
-    twice = scene in (LENT, PLAIN) or scene.other_snapshot
+    twice = scene in (LENT, PLAIN, HOOKED) or scene.other_snapshot
     walk.one_fault(UP, scene.clean(), twice=twice)
     walk.one_fault(DOWN, up, twice=twice)
     print(f"{walk.paths} paths")

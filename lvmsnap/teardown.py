@@ -1,0 +1,147 @@
+"""Takes down what stands of a target, in reverse order of the stack: for `down`, rollback and recovery alike.
+
+Undo goes by what is there: before each pass the system is read again, and what stands of the target is undone,
+last made first. A failing undo holds back only what needs it gone.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lvmsnap import device_mapper, hooks, kernel, planner, record, sighting
+from lvmsnap.errors import ToolError
+from lvmsnap.identify import as_named_now, dm_uuid, find_vg, is_ours, leftover_devices
+from lvmsnap.model import Action, Plan, Record, Target, Thing
+from lvmsnap.record import RecordError
+from lvmsnap.runner import shell_line
+from lvmsnap.system import Facts
+from lvmsnap.work import Work, run_all
+
+PASSES = 3
+PAUSE_SECONDS = 1.0
+DETACH_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class TakenDown:
+    """How a walk down ended: what still stands after the last pass, and what went wrong with the hooks around it."""
+
+    left: tuple[Action, ...]
+    failed_hooks: tuple[str, ...]
+
+
+def take_down(target: Target, written: Record | None, work: Work, *, verb: str) -> TakenDown:
+    """Undo what stands of the target, in passes while anything is left."""
+    failed_hooks: list[str] = []
+    for attempt in range(PASSES):
+        if attempt:
+            time.sleep(PAUSE_SECONDS)
+        facts = _read(target, work)
+        plan = planner.plan_down(target, facts, written)
+        if plan.actions:
+            work.progress.begin(verb, plan.actions)
+        left = _walk_down(plan, target, facts, work, failed_hooks)
+        if not left and not _leftovers(target, facts):
+            _forget(target.name)
+            return TakenDown((), tuple(failed_hooks))
+        written = _settle_hooks(written, plan, left)
+    still = planner.plan_down(target, _read(target, work), written).actions
+    if not still:
+        _forget(target.name)
+    return TakenDown(still, tuple(failed_hooks))
+
+
+def _settle_hooks(written: Record | None, plan: Plan, left: set[Thing]) -> Record | None:
+    """Write down which hooks have been run; where that cannot be written they may be run once more."""
+    if written is None:
+        return None
+    done = {hooks.THINGS[action.thing] for action in plan.actions if action.thing in hooks.THINGS.keys() - left}
+    due = tuple(name for name in written.hooks_due if name not in done)
+    try:
+        return record.owe(written, due)
+    except RecordError:
+        return replace(written, hooks_due=due)
+
+
+def _forget(name: str) -> None:
+    sighting.remove(name)
+    record.remove(name)
+
+
+def _read(target: Target, work: Work) -> Facts:
+    """Read the system. Raises ToolError where LVM keeps silent about a group whose devices are there."""
+    facts = work.read(target)
+    if target.vg_uuid and find_vg(target, facts) is None:
+        prefix = dm_uuid(target.vg_uuid, "")
+        if any(device.uuid.startswith(prefix) for device in facts.dm_devices):
+            raise ToolError(f"LVM does not report the volume group {target.vg}, though its devices are there")
+    return facts
+
+
+def _walk_down(plan: Plan, target: Target, facts: Facts, work: Work, failed_hooks: list[str]) -> set[Thing]:
+    """Undo each action of a plan; return what is left, and add to `failed_hooks` those that had their one try."""
+    left: set[Thing] = set()
+    for number, action in enumerate(plan.actions, 1):
+        work.progress.step(action, number, len(plan.actions))
+        start = time.monotonic()
+        held_back = [thing.value for thing in action.needs_gone if thing in left]
+        if action.thing is Thing.AFTER_DOWN and not held_back and _leftovers(target, facts):
+            held_back = [Thing.SNAPSHOT.value]
+        complaint = f"held back: the {' and the '.join(held_back)} is still there" if held_back else ""
+        complaint = complaint or _undo(action, target, work)
+        if not complaint:
+            work.progress.done(action, time.monotonic() - start)
+            continue
+        work.progress.failed(action, complaint)
+        if action.thing in hooks.ONE_TRY and not held_back:
+            failed_hooks.append(f"the {action.thing.value} failed: {complaint}")
+        else:
+            left.add(action.thing)
+    return left
+
+
+def _undo(action: Action, target: Target, work: Work) -> str:
+    """Run an action's undo; return what is wrong, "" where nothing is."""
+    if action.thing in hooks.THINGS:
+        return work.hooks.run(action.thing, action.undo[0], target)
+    complaint = run_all(action.undo, work.runner)
+    # A device that was told to detach while in use may be gone by itself before it is told again.
+    if complaint and not (action.thing is Thing.LOOP and not _is_bound(action.object, target)):
+        return complaint
+    if action.thing is Thing.LOOP and not _detached(action.object, target):
+        # losetup(8): a device in use is detached at its last close; its file must stay until then.
+        return f"{action.object} is still in use {DETACH_SECONDS:g} s after losetup --detach"
+    if action.thing in (Thing.FILE, Thing.DIRECTORY) and os.path.lexists(action.object):
+        return f"{action.object} is still there after {shell_line(action.undo[-1])}"
+    if action.thing is Thing.FILE:
+        # Without the record nobody would know a file that comes back after a power cut.
+        with suppress(OSError):
+            record.sync_directory(Path(action.object).parent)
+    return ""
+
+
+def _is_bound(loop_device: str, target: Target) -> bool:
+    inode = target.lent_pv.inode if target.lent_pv else None
+    return any(loop.device == loop_device and loop.file_inode == inode for loop in kernel.loops())
+
+
+def _detached(loop_device: str, target: Target) -> bool:
+    deadline = time.monotonic() + DETACH_SECONDS
+    while _is_bound(loop_device, target):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _leftovers(target: Target, facts: Facts) -> bool:
+    """Whether device-mapper still has devices that LVM no longer knows, after LVM removed its part."""
+    target, vg = as_named_now(target, facts), find_vg(target, facts)
+    if vg is None:
+        return False
+    without_ours = replace(vg, lvs=tuple(lv for lv in vg.lvs if not is_ours(lv, target)))
+    return bool(leftover_devices(target, without_ours, device_mapper.devices()))

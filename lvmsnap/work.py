@@ -1,0 +1,58 @@
+"""What a walk works with: the runner, signals, who is told of it, and how the system is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from lvmsnap.model import Action, Argv, Target, Thing
+from lvmsnap.runner import Runner, Signals, shell_line
+from lvmsnap.system import Facts
+
+
+class Progress(Protocol):
+    """Is told what happens while it happens."""
+
+    def begin(self, verb: str, actions: tuple[Action, ...]) -> None:
+        """A walk begins: `verb` is "up", "undo" or "down"."""
+
+    def step(self, action: Action, number: int, total: int) -> None:
+        """A step begins."""
+
+    def done(self, action: Action, seconds: float) -> None:
+        """The step took effect."""
+
+    def failed(self, action: Action, complaint: str) -> None:
+        """The step failed, or was held back by one that did."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+
+
+class Hooking(Protocol):
+    """Runs a profile's hooks."""
+
+    def run(self, thing: Thing, argv: Argv, target: Target) -> str:
+        """Run the hook to its end; return what is wrong, "" where nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a walk works with. `read` reads the system for a target, `holders` names who keeps a mountpoint busy."""
+
+    runner: Runner
+    signals: Signals
+    progress: Progress
+    read: Callable[[Target], Facts]
+    holders: Callable[[Target], tuple[str, ...]]
+    hooks: Hooking
+
+
+def run_all(commands: tuple[Argv, ...], run_with: Runner) -> str:
+    """Run commands in their order up to the first that fails; return what is wrong, "" where nothing is."""
+    for argv in commands:
+        finished = run_with.run(argv)
+        if not finished.ok:
+            return f"{shell_line(argv)}: {finished.complaint}"
+    return ""
