@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import select
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from lvmsnap import hooks, runner
 from lvmsnap.model import Argv, Target, Thing
-from lvmsnap.runner import Signals
+from lvmsnap.runner import Process, Signals
 
 GRACE_SECONDS = 5.0
 # How often a hook whose output is no longer read is asked whether it ended.
@@ -66,7 +65,7 @@ class HookRunner:
         how = stopped or (f"exit {status}" if status > 0 else signal.Signals(-status).name)
         return f"{how}: {lines.last}" if lines.last else how
 
-    def _wait(self, process: subprocess.Popen[bytes], name: str, lines: _Lines, timeout_seconds: int) -> str:
+    def _wait(self, process: Process, name: str, lines: _Lines, timeout_seconds: int) -> str:
         """Wait for the hook's own end, not for that of what it left running; return why it was stopped, or ""."""
         deadline, why = time.monotonic() + timeout_seconds, ""
         kills = iter((signal.SIGTERM, signal.SIGKILL))

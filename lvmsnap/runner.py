@@ -20,6 +20,8 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INTERRUPTIBLE = frozenset({"fallocate", "dd"})
 NOT_FOUND = 127
 
+Process = subprocess.Popen[bytes]
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -171,7 +173,7 @@ def start(argv: tuple[str, ...], variables: dict[str, str]) -> int:
     return process.pid
 
 
-def start_hook(argv: tuple[str, ...], variables: dict[str, str], output: int) -> subprocess.Popen[bytes]:
+def start_hook(argv: tuple[str, ...], variables: dict[str, str], output: int) -> Process:
     """Start a profile's hook in a session of its own; what it prints goes to the descriptor `output`.
 
     Its environment is ours, with `variables` and the PATH of all children. Raises OSError where it cannot be started.

@@ -14,6 +14,7 @@ import pytest
 
 from lvmsnap import hook_runner
 from lvmsnap.hook_runner import HookRunner
+from lvmsnap.hooks import THINGS
 from lvmsnap.model import Hooks, Thing
 from lvmsnap.runner import Signals
 from tests import samples
@@ -115,7 +116,7 @@ def test_a_signal_ends_no_hook_that_gives_something_back(tmp_path: Path, thing: 
     sender.join()
 
     assert wrong == ""
-    assert hooked.said == [f"{hook_runner.hooks.THINGS[thing]}: given back"]
+    assert hooked.said == [f"{THINGS[thing]}: given back"]
 
 
 def test_what_a_hook_leaves_running_is_neither_waited_for_nor_ended_nor_cut_off(tmp_path: Path) -> None:

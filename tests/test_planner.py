@@ -52,7 +52,7 @@ CASES = {
     "hooks": Case(
         plain(
             "size: 64MiB",
-            "hooks:\n  before_snapshot: [lock, the database]\n  after_snapshot: unlock && echo done\n  after_down: [tell]\n",
+            "hooks: {before_snapshot: [lock, the database], after_snapshot: unlock && echo done, after_down: [tell]}\n",
         ),
         samples.facts(),
     ),
