@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,7 @@ def read(name: str, directory: str = STATE_DIR) -> Record | None:
         data = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
         if data.pop("format") != FORMAT:
             raise ValueError("written by another version of lvmsnap")
+        datetime.fromisoformat(data["time"])
         due = tuple(data.pop("hooks_due", ()))
         return Record(target=_target(data.pop("target")), hooks_due=due, **data)
     except FileNotFoundError:

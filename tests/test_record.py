@@ -16,7 +16,7 @@ import pytest
 
 from lvmsnap import record
 from lvmsnap.errors import LvmsnapError, RefusedError
-from lvmsnap.model import Record
+from lvmsnap.model import Hooks, Record
 from tests import samples
 
 ROOT = Path(__file__).parent.parent
@@ -42,8 +42,11 @@ with record.lock(0, print, sys.argv[1]):
             chunk_size_bytes=65536, lent_pv=samples.lent(inode=None, device=None, allocate_on=("/dev/sda",))
         ),
         samples.record(lent_pv=samples.lent(path="/srv/\udcff \n'")),
+        replace(
+            samples.record(hooks=Hooks(before_snapshot=("a", "b c"), timeout_seconds=7)), hooks_due=("after_snapshot",)
+        ),
     ],
-    ids=["whole", "bare", "before the file", "odd file name"],
+    ids=["whole", "bare", "before the file", "odd file name", "hooks"],
 )
 def test_a_record_is_read_as_it_was_written(tmp_path: Path, written: Record) -> None:
     record.write(written, str(tmp_path))
@@ -120,7 +123,7 @@ def _text() -> str:
     "text",
     [
         *("", "{", "[]", "null", "3", _text()[:200], _changed(format=2), _changed(target={}), _changed(target=None)),
-        *(_changed(more=1), '{"format": 1}', "\x00" * 100),
+        *(_changed(more=1), _changed(time="today"), '{"format": 1}', "\x00" * 100),
     ],
 )
 def test_a_record_that_cannot_be_understood_is_told_with_a_way_out(tmp_path: Path, text: str) -> None:
@@ -132,6 +135,14 @@ def test_a_record_that_cannot_be_understood_is_told_with_a_way_out(tmp_path: Pat
 
     assert f"mv {path} {path}.broken" in caught.value.hint
     assert "lvmsnap down nightly" in caught.value.hint
+
+
+def test_a_record_from_before_there_were_hooks_has_none(tmp_path: Path) -> None:
+    data = json.loads(_text())
+    del data["hooks_due"], data["target"]["hooks"]
+    (tmp_path / "nightly.json").write_text(json.dumps(data))
+
+    assert record.read("nightly", str(tmp_path)) == samples.record()
 
 
 def test_a_record_of_another_version_is_told_as_such(tmp_path: Path) -> None:
