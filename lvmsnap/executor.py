@@ -62,7 +62,11 @@ def _run(action: Action, argv: Argv, target: Target, work: Work) -> str:
     if action.thing in hooks.THINGS:
         return work.hooks.run(action.thing, argv, target)
     finished = work.runner.run(argv)
-    return "" if finished.ok else finished.complaint
+    if finished.ok:
+        return ""
+    # Mounting what ran full only says that no superblock can be read.
+    full = standing.overflowed(target) if action.thing is Thing.MOUNT else ""
+    return f"{full} ({finished.complaint})" if full else finished.complaint
 
 
 def _stop_on_signal(work: Work) -> None:

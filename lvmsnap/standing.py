@@ -20,8 +20,15 @@ def not_standing(thing: Thing, target: Target) -> str:
     if thing is Thing.SNAPSHOT:
         return _snapshot_not_standing(target)
     if thing is Thing.MOUNT and mount:
-        return "" if _is_mounted(target) else f"{mount.mountpoint} does not show the snapshot"
+        unseen = "" if _is_mounted(target) else f"{mount.mountpoint} does not show the snapshot"
+        return unseen or overflowed(target)
     return ""
+
+
+def overflowed(target: Target) -> str:
+    """Say that the snapshot ran full, "" where it has room: where much is written that may take less than a second."""
+    status = device_mapper.snapshot_status(dm_name(target.vg, target.snapshot))
+    return "the snapshot is full already: give it a larger size" if status and status.is_lost else ""
 
 
 def _content_missing(thing: Thing, lent: LentPV) -> str:
@@ -47,7 +54,9 @@ def _snapshot_not_standing(target: Target) -> str:
         return f"device {name} is not there"
     cow_bytes = kernel.device_bytes(numbers.get(f"{name}-cow", ""))
     wanted_bytes = target.extents * target.extent_size_bytes
-    return "" if cow_bytes == wanted_bytes else f"{name}-cow has {cow_bytes} bytes instead of {wanted_bytes}"
+    if cow_bytes != wanted_bytes:
+        return f"{name}-cow has {cow_bytes} bytes instead of {wanted_bytes}"
+    return overflowed(target)
 
 
 def _is_mounted(target: Target) -> bool:

@@ -160,6 +160,7 @@ class Stage:
             (kernel, "mounts", self._asked("kernel_mounts")),
             (kernel, "device_bytes", self._asked("device_bytes")),
             (device_mapper, "devices", self._asked("dm_devices")),
+            (device_mapper, "snapshot_status", lambda _name: None),
             (executor, "file_facts", self._asked("file_facts")),
             (seen, "file_facts", self._asked("file_facts")),
             (record, "sync_directory", lambda _: None),

@@ -8,7 +8,21 @@ from dataclasses import dataclass
 import pytest
 
 from tests import moments
-from tests.faults import FILE, FOLDERS, MARKER, MOUNTPOINT, ORIGIN, SPACE, Fault, Stage, left, standing, write_profiles
+from tests.faults import (
+    BIN,
+    FILE,
+    FOLDERS,
+    MARKER,
+    MOUNTPOINT,
+    ORIGIN,
+    SPACE,
+    Fault,
+    Stage,
+    break_commands,
+    left,
+    standing,
+    write_profiles,
+)
 from tests.lab.helpers import fingerprint, make_vg, wipe
 from tests.lab.machine import Machine
 from tests.looking import exists, lv
@@ -167,6 +181,17 @@ def test_a_snapshot_that_overflows_is_lost_and_goes_down_clean(stage: FaultyStag
     lvmsnap(stage.machine, "recover")
     assert stage.state(profile) == "lost"
     lvmsnap(stage.machine, f"down {profile}")
+    stage.assert_as_before()
+
+
+def test_a_snapshot_that_is_full_before_it_is_mounted_is_told_as_such(stage: FaultyStage) -> None:
+    overflow = WRITE.format(count=24)
+    path = break_commands(stage.machine, Fault("mount", f'{overflow} > /dev/null 2>&1; real "$@"'))
+
+    failed = lvmsnap(stage.machine, "up plain", code=1, path=path)
+
+    assert "the snapshot is full already: give it a larger size" in failed.stderr
+    stage.machine.run(f"rm -rf {BIN}")
     stage.assert_as_before()
 
 
