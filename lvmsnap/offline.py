@@ -19,8 +19,8 @@ def plan(profile: Profile) -> Plan:
     """Return the plan of `up` on a system where nothing is in the way. Checks are left out: nothing was looked at."""
     made = planner.plan_up(profile, _facts(profile), PV_UUID)
     assumed = (("assumed", f"the origin is {ASSUMED}"),)
-    snapshot = tuple(fact for fact in made.facts if fact[0] == "snapshot")
-    return replace(made, checks=(), facts=assumed + snapshot)
+    sure = tuple(fact for fact in made.facts if fact[0] in ("snapshot", "before_down", "after_down"))
+    return replace(made, checks=(), facts=assumed + sure)
 
 
 def _facts(profile: Profile) -> Facts:

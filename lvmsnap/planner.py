@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from lvmsnap import actions, checks
 from lvmsnap.filesystems import MOUNT_OPTIONS, WRITABLE_SNAPSHOT
 from lvmsnap.identify import Found, as_named_now, find, own_pvs
@@ -141,4 +143,6 @@ def describe(
     if profile.backing_file and target.lent_pv and facts.directory:
         free = f"{human(facts.directory.available_bytes)} available on {facts.directory.filesystem}"
         lines.append(("backing file", f"{human(target.lent_pv.size_bytes)}; {free}"))
-    return tuple(lines)
+    # The steps of `up` do not show them.
+    at_down = (("before_down", profile.hooks.before_down), ("after_down", profile.hooks.after_down))
+    return (*lines, *((name, f"at down: {shlex.join(argv)}") for name, argv in at_down if argv))
