@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+import yaml
 
 from lvmsnap import cli
 
@@ -166,6 +168,17 @@ def test_init_prints_a_profile_that_is_valid(origin: str, tmp_path: Path) -> Non
 
     assert first.returncode == 0
     assert f"- origin: {origin.removeprefix('/dev/')}\n" in first.stdout
+    assert lvmsnap("validate", path).stdout == f"{path}: valid\n"
+
+
+def test_what_init_proposes_in_comments_is_valid_too(tmp_path: Path) -> None:
+    first = lvmsnap("init", "vg0/root").stdout
+    whole = re.sub(r"(?m)^( *)# (?=( *)[a-z_]+: |[a-z_]+:$)", r"\1", first)
+
+    path = profile(tmp_path, "first", whole)
+
+    assert {"backing_file", "hooks", "volumes"} < set(yaml.safe_load(whole))
+    assert yaml.safe_load(whole)["volumes"][0]["mountpoint"] == "/media/snapshot"
     assert lvmsnap("validate", path).stdout == f"{path}: valid\n"
 
 
