@@ -268,24 +268,3 @@ def grow_file(lent: LentPV, loop_device: str, old_bytes: int, new_bytes: int) ->
         Allocation.ZERO_FILL: (*more, *count, "conv=notrunc,fsync", "status=none"),
     }
     return (fill[lent.allocation], ("losetup", "--set-capacity", loop_device), ("pvresize", loop_device))
-
-
-UNITS = ("lvmsnap-recover.service", "lvmsnap-shutdown.service")
-
-
-def boot_commands(system: str, *, installing: bool, running: bool) -> tuple[Argv, ...]:
-    """Return the commands that have a part of the boot take up, or forget, the files of lvmsnap.
-
-    `running`: systemd is at work on this machine, so it is told of the files too.
-    """
-    reload: tuple[Argv, ...] = (("systemctl", "daemon-reload"), ("udevadm", "control", "--reload")) if running else ()
-    # Started at once, so that already this boot's shutdown takes snapshots down.
-    now = ("--now",) if running else ()
-    enable: tuple[Argv, ...] = (("systemctl", "enable", *now, UNITS[1]), ("systemctl", "enable", UNITS[0]))
-    commands: dict[str, tuple[Argv, ...]] = {
-        "initramfs-tools": (("update-initramfs", "-u", "-k", "all"),),
-        "dracut": (("dracut", "--force", "--regenerate-all"),),
-        "systemd": (*reload, *enable) if installing else reload,
-        "systemd, disable": (("systemctl", "disable", *UNITS),),
-    }
-    return commands[system]

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from lvmsnap.actions import UNITS, boot_commands
-from lvmsnap.errors import LvmsnapError, StepError
-from lvmsnap.runner import Runner, environment, shell_line
+from lvmsnap.errors import LvmsnapError
+from lvmsnap.host_actions import UNITS, boot_commands
+from lvmsnap.runner import Runner, environment
+from lvmsnap.system_files import current, own_command, run_telling, write
 
 SOURCE = Path(__file__).with_name("boot_files")
 LIBRARY = "/usr/local/lib/lvmsnap"
@@ -77,9 +77,9 @@ def install(runner: Runner, tell: Callable[[str], None]) -> None:
     Raises StepError where a command fails; what was written stays, and running it again completes it.
     """
     present = _some_systems()
-    old = [file for file in wanted_files(present) if current(file) != content(file)]
+    old = [file for file in wanted_files(present) if current(Path(file.path)) != content(file)]
     for file in old:
-        _write(Path(file.path), content(file), file.mode)
+        write(Path(file.path), content(file), file.mode)
         tell(f"wrote {file.path}")
     # An initramfs takes a minute to make: only where one is older than a file in it, also by an earlier failure.
     written = {file.system for file in old}
@@ -123,7 +123,7 @@ def problem(system: System) -> str:
     """Return what is missing or old in a system's part of the boot, "" where all is well."""
     files = [file for file in wanted_files((system,)) if not is_current(file)]
     if files:
-        state = "is missing" if current(files[0]) is None else "is not this version's"
+        state = "is missing" if current(Path(files[0].path)) is None else "is not this version's"
         return f"{files[0].path} {state}"
     if system is System.SYSTEMD:
         disabled = [unit for unit in UNITS if not Path(UNIT_FOLDER, WANTED_BY, unit).is_symlink()]
@@ -149,13 +149,7 @@ def wanted_files(present: tuple[System, ...]) -> tuple[BootFile, ...]:
 def content(file: BootFile) -> str:
     """Return what a file is to hold on this machine."""
     text = (SOURCE / file.source).read_text(encoding="utf-8")
-    return text.replace("@LIBRARY@", LIBRARY).replace("@LVMSNAP@", own_command())
-
-
-def own_command() -> str:
-    """Return how a unit starts this lvmsnap: by its script where there is one, else as a module of its Python."""
-    script = shutil.which("lvmsnap", path=f"{Path(sys.argv[0]).resolve().parent}:{environment()['PATH']}")
-    return script or f"{sys.executable} -m lvmsnap"
+    return text.replace("@LIBRARY@", LIBRARY).replace("@LVMSNAP@", " ".join(own_command()))
 
 
 def is_current(file: BootFile) -> bool:
@@ -163,16 +157,8 @@ def is_current(file: BootFile) -> bool:
     before, _, after = (
         (SOURCE / file.source).read_text(encoding="utf-8").replace("@LIBRARY@", LIBRARY).partition("@LVMSNAP@")
     )
-    text = current(file) or ""
+    text = current(Path(file.path)) or ""
     return text.startswith(before) and text.endswith(after) and len(text) >= len(before) + len(after)
-
-
-def current(file: BootFile) -> str | None:
-    """Return what a file holds now, None where it is not there."""
-    try:
-        return Path(file.path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
 
 
 def _some_systems() -> tuple[System, ...]:
@@ -183,25 +169,8 @@ def _some_systems() -> tuple[System, ...]:
     return present
 
 
-def _write(path: Path, text: str, mode: int) -> None:
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.chmod(mode)
-    temporary.rename(path)
-
-
 def _run(runner: Runner, parts: Iterable[str], tell: Callable[[str], None], *, installing: bool) -> None:
     running = Path("/run/systemd/system").is_dir()
     for part in parts:
         for argv in boot_commands(part, installing=installing, running=running):
-            _run_one(runner, argv, tell)
-
-
-def _run_one(runner: Runner, argv: tuple[str, ...], tell: Callable[[str], None]) -> None:
-    tell(f"running {shell_line(argv)}")
-    finished = runner.run(argv)
-    if not finished.ok:
-        raise StepError(
-            f"{shell_line(argv)}: {finished.complaint}", hint="mend what it says, then run the same command again"
-        )
+            run_telling(runner, argv, tell)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from lvmsnap import __version__, commands
 from lvmsnap.errors import LvmsnapError
 
-DEFAULT_PROFILE_DIR = "/etc/lvmsnap"
+DEFAULT_PROFILE_DIR = commands.USUAL_FOLDER
 DEFAULT_WAIT_SECONDS = 60.0
 
 DESCRIPTION = """\
@@ -59,16 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options; `argv` is what follows `--`, which only `run` takes, and must have."""
+    """Return the options; `argv` is what follows `--`, which only `run` and `install-units` take, and must have."""
     words = list(arguments)
     ours, command = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
     parser = build_parser()
     options = parser.parse_args(ours)
-    wanted = options.command is commands.cmd_run
-    if wanted and not command:
-        parser.error("run needs a command: lvmsnap run NAME -- COMMAND [ARG...]")
-    if command and not wanted:
-        parser.error(f"only run takes a command after --: {' '.join(command)}")
+    taking = {commands.cmd_run: "run", commands.cmd_install_units: "install-units"}.get(options.command, "")
+    if taking == "install-units" and (options.remove or options.status):
+        taking = ""
+    if taking and not command:
+        parser.error(f"{taking} needs a command: lvmsnap {taking} NAME -- COMMAND [ARG...]")
+    if command and not taking:
+        parser.error(f"only run and install-units take a command after --: {' '.join(command)}")
     options.argv = tuple(command)
     return options
 
@@ -205,6 +207,17 @@ def _add_install_boot(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--status", action="store_true", help="show what is installed; exit 1 where something is missing")
 
 
+def _add_install_units(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME")
+    text = "when to run, as systemd.time(7) has it; by default daily, within the half hour after midnight"
+    parser.add_argument("--on-calendar", metavar="SPEC", help=text)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--remove", action="store_true", help="remove the profile's units")
+    what.add_argument(
+        "--status", action="store_true", help="show the last and the next run; exit 1 if it is not set up"
+    )
+
+
 def _add_nothing(_parser: argparse.ArgumentParser) -> None:
     """Take no options but the common ones."""
 
@@ -235,5 +248,11 @@ COMMANDS = (
     ),
     ("init", commands.cmd_init, "print a first profile for a volume", _add_init),
     ("install-boot", commands.cmd_install_boot, "have the boot repair what a power cut leaves", _add_install_boot),
+    (
+        "install-units",
+        commands.cmd_install_units,
+        "have systemd run it every night: lvmsnap install-units NAME -- COMMAND [ARG...]",
+        _add_install_units,
+    ),
     ("schema", commands.cmd_schema, "print the JSON Schema of profiles", _add_nothing),
 )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lvmsnap.session import Session
 
 EXIT_REFUSED = 3
+USUAL_FOLDER = "/etc/lvmsnap"
 
 
 def cmd_plan(options: argparse.Namespace) -> int:
@@ -223,6 +224,31 @@ def cmd_install_boot(options: argparse.Namespace) -> int:
     working = _session(options)
     with working.signals:
         (boot.remove if options.remove else boot.install)(working.runner, working.progress.note)
+    return 0
+
+
+def cmd_install_units(options: argparse.Namespace) -> int:
+    """`lvmsnap install-units`: the systemd units that run a command by `lvmsnap run` when it is time."""
+    from lvmsnap import profile, session, units
+
+    if "/" in options.name or options.name.endswith(".yaml"):
+        hint = f"lvmsnap install-units --profile-dir {os.path.dirname(options.name) or '.'} {_name(options.name)}"
+        raise UsageError("a unit is named after its profile, not after a file", hint=hint)
+    profile.check_name(options.name)
+    working = _session(options)
+    if options.status:
+        found = units.seen(working.runner, options.name)
+        print(found.problem or f"last run: {found.last}\nnext run: {found.next}")
+        return 1 if found.problem else 0
+    _require_root(f"lvmsnap install-units {options.name}")
+    with working.signals:
+        if options.remove:
+            units.remove(working.runner, options.name, working.progress.note)
+            return 0
+        loaded, _ = session.load_for_change(options.name, options.profile_dir)
+        folder = "" if options.profile_dir == USUAL_FOLDER else os.path.abspath(options.profile_dir)
+        wish = units.Wish(loaded.name, options.argv, folder, options.on_calendar or "")
+        units.install(working.runner, wish, working.progress.note)
     return 0
 
 

@@ -10,8 +10,8 @@ from contextlib import suppress
 from lvmsnap.errors import LvmsnapError
 
 
-def write_whole(path: str, text: str) -> None:
-    """Write a new file beside `path`, readable by all, synced, and rename it over (rename(2)).
+def write_whole(path: str, text: str, mode: int = 0o644) -> None:
+    """Write a new file beside `path`, by default readable by all, synced, and rename it over (rename(2)).
 
     Raises LvmsnapError; the old file is as it was then. What is no regular file is left alone: /dev/null, a link.
     """
@@ -26,7 +26,7 @@ def write_whole(path: str, text: str) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(text.encode("utf-8", "backslashreplace"))
                 file.flush()
-                os.fchmod(file.fileno(), 0o644)
+                os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
             os.rename(temporary, path)
         except BaseException:

@@ -39,12 +39,17 @@ def find(name: str, directory: str) -> Path:
         if not os.path.lexists(name):
             raise UsageError(f"there is no file {name}")
         return Path(name)
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"{name!r} is not the name of a profile", hint=f"{_NAME_RULE}; a path has a slash in it")
+    check_name(name)
     known = names(directory)
     if name not in known:
         raise _no_such_profile(name, directory, known)
     return Path(directory, name + SUFFIX)
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError where no profile can have this name."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is not the name of a profile", hint=f"{_NAME_RULE}; a path has a slash in it")
 
 
 def load(path: Path, *, require_root_owned: bool) -> Profile:

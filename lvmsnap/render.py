@@ -247,6 +247,22 @@ def _hint(hint: str, indent: int = 2) -> Iterator[Line]:
 
 
 def fail(error: LvmsnapError) -> int:
-    """Print an error to stderr and return its exit code."""
-    tell(error_lines(error))
+    """Print an error to stderr and return its exit code; systemd's journal takes its lines for errors too."""
+    lines = error_lines(error)
+    tell(_marked(lines) if _goes_to_journal() else lines)
     return error.exit_code
+
+
+def _marked(lines: Iterable[Line]) -> Iterator[Line]:
+    """Put before each line the level of an error (sd-daemon(3)); the journal takes it off again."""
+    for line in plain(lines).splitlines():
+        yield (("", f"<3>{line}"),)
+
+
+def _goes_to_journal() -> bool:
+    """Whether stderr is systemd's journal (JOURNAL_STREAM in systemd.exec(5))."""
+    try:
+        stream = os.fstat(sys.stderr.fileno())
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"

@@ -14,6 +14,7 @@ from lvmsnap import boot
 from lvmsnap.boot import System
 from lvmsnap.errors import LvmsnapError, StepError
 from lvmsnap.runner import Finished
+from lvmsnap.system_files import own_command
 
 ALL = tuple(System)
 
@@ -98,7 +99,7 @@ def test_an_installed_file_has_no_placeholder_left_and_starts_this_lvmsnap() -> 
     texts = {file.source: boot.content(file) for file in boot.FILES}
 
     assert [name for name, text in texts.items() if "@L" in text] == []
-    assert f"{boot.own_command()} recover" in texts["lvmsnap-recover.service"]
+    assert f"{' '.join(own_command())} recover" in texts["lvmsnap-recover.service"]
     assert f"ExecStart={boot.LIBRARY}/repair-groups\n" in texts["lvmsnap-boot@.service"]
 
 

@@ -21,7 +21,10 @@ from lvmsnap import cli
 
 ROOT = Path(__file__).parent.parent
 PROFILE = ROOT / "profiles/system-full-vg.yaml"
-COMMANDS = ("plan", "up", "down", "run", "status", "recover", "validate", "init", "schema", "install-boot")
+COMMANDS = (
+    *("plan", "up", "down", "run", "watch", "status", "recover", "validate", "init", "schema"),
+    *("install-boot", "install-units"),
+)
 BAD = "volumes:\n  - origin: vg0/system\n    sise: 4GiB\n    size: 4GB\nmore: 1\n"
 
 

@@ -1,0 +1,64 @@
+"""The text of systemd's unit files: words quoted as systemd reads them, and the mark of a file that is ours. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+DESCRIBED = "lvmsnap install-units wrote this; your own settings: systemctl edit"
+_MARK = re.compile(rf"# {DESCRIBED}\. sha256 ([0-9a-f]{{64}})\n")
+_PLAIN = re.compile(r"[A-Za-z0-9_/.,:=+@-]+")
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "%": "%%"}
+
+
+def command_line(argv: tuple[str, ...]) -> str:
+    """Return a command as ExecStart= takes it (systemd.service(5)); argv[0] is an absolute path."""
+    return " ".join(quoted(word, _ESCAPES | {"$": "$$"}) for word in argv)
+
+
+def assignment(name: str, value: str) -> str:
+    """Return a variable as Environment= takes it (systemd.exec(5)), where $ means nothing."""
+    return quoted(f"{name}={value}", _ESCAPES)
+
+
+def quoted(word: str, escapes: dict[str, str]) -> str:
+    """Return a word so that systemd reads it as it is."""
+    if _PLAIN.fullmatch(word):
+        return word
+    return f'"{"".join(_escaped(char, escapes) for char in word)}"'
+
+
+def _escaped(char: str, escapes: dict[str, str]) -> str:
+    return f"\\x{ord(char):02x}" if char < " " or char == "\x7f" else escapes.get(char, char)
+
+
+def service_drop_in(own: tuple[str, ...], name: str, argv: tuple[str, ...], *, profile_dir: str, record: str) -> str:
+    """Return what makes the service of profile `name` run `argv`.
+
+    `own` starts lvmsnap, `profile_dir` is "" for the usual one, `record` is a file that is there while anything is up.
+    """
+    lines = ["[Service]"]
+    if profile_dir:
+        lines.append(f"Environment={assignment('LVMSNAP_PROFILE_DIR', profile_dir)}")
+    lines.append(f"ExecStart={command_line((*own, 'run', '--replace', name, '--', *argv))}")
+    # Then lvmsnap was killed, or a process that is killed by now kept the snapshot busy.
+    lines.append("# Takes down what is left, if anything is, after the last process of the run.")
+    down = (f'test ! -e {record} || exec "$@"', "sh", *own, "down", name)
+    lines.append(f"ExecStopPost={command_line(('/bin/sh', '-c', *down))}")
+    return signed("\n".join(lines) + "\n")
+
+
+def timer_drop_in(calendar: str) -> str:
+    """Return what makes the timer start the service at `calendar` (systemd.time(7)) alone."""
+    return signed(f"[Timer]\nOnCalendar=\nOnCalendar={calendar.replace('%', '%%')}\n")
+
+
+def signed(text: str) -> str:
+    """Return the text with a first line by which it is known again as long as nobody edits it."""
+    return f"# {DESCRIBED}. sha256 {hashlib.sha256(text.encode()).hexdigest()}\n{text}"
+
+
+def is_signed(text: str) -> bool:
+    """Whether the text is as some version of lvmsnap wrote it."""
+    mark = _MARK.match(text)
+    return mark is not None and signed(text[mark.end() :]) == text
