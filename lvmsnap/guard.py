@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lvmsnap.model import Overflow
+from lvmsnap.model import Allocation, Overflow
 from lvmsnap.system import SnapshotStatus
 
 # Looking costs an ioctl; once a second it stays under a hundredth of a core even where system calls are slow.
@@ -14,6 +14,8 @@ SHORTEST_SECONDS = 0.02
 LOOKS_TO_FULL = 8
 # Over how long the rate is taken: a burst of an instant says little.
 RATE_SECONDS = 1.0
+# How long added room is to last at the least: each growth stops all writers of the origin for a moment.
+ROOM_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,15 @@ def is_extended(now: Sample, overflow: Overflow, bytes_per_second: float, second
     return overflow.extend_percent < 100 and (now.fill_percent >= overflow.extend_percent or not in_time)
 
 
-def wanted_bytes(now: Sample, overflow: Overflow, bytes_per_second: float, seconds_to_grow: float) -> int:
-    """Return how much room to add: extend_by, and at least twice what fills up while it is being added."""
-    by_percent = now.total_bytes * overflow.by_percent // 100
-    return max(by_percent, int(2 * bytes_per_second * seconds_to_grow))
+def wanted_bytes(now: Sample, overflow: Overflow, bytes_per_second: float, seconds: float) -> int:
+    """Return how much room to add: extend_by, and at least what fills up in so many seconds."""
+    return max(now.total_bytes * overflow.by_percent // 100, int(bytes_per_second * seconds))
+
+
+def room_seconds(seconds_to_grow: float, allocation: Allocation) -> float:
+    """Return for how long the room that is added is to last: twice as long as the next growth takes, and for a while.
+
+    Where the file is filled with zeros it takes the longer the more is added: a while would come too late.
+    """
+    while_seconds = 0.0 if allocation is Allocation.ZERO_FILL else ROOM_SECONDS
+    return max(2 * seconds_to_grow, while_seconds)

@@ -11,15 +11,16 @@ from lvmsnap.errors import LvmsnapError, SnapshotLostError, UsageError
 from lvmsnap.facts import Interest
 from lvmsnap.guard import Sample
 from lvmsnap.identify import find
-from lvmsnap.model import Profile, Record, Target
+from lvmsnap.model import Allocation, Profile, Record, Target
 from lvmsnap.names import dm_name
 from lvmsnap.session import Session
 from lvmsnap.sizes import human
 from lvmsnap.system import Enlargement, Sighting, SnapshotStatus
 from lvmsnap.work import run_all
 
-# What giving more room is taken to last before it was seen once.
-FIRST_GROWTH_SECONDS = 2.0
+# What giving more room is taken to last before it was seen once: LVM is slow where the disks are busy, and it
+# waits until all that was written to the origin and is still in memory is on the disks.
+FIRST_GROWTH_SECONDS = 5.0
 # A snapshot that could not grow is tried again after so long: somebody may have made room.
 RETRY_SECONDS = 10.0
 # What is seen is kept for `status` so often, with the rate over so long: people and graphs look seldom.
@@ -38,7 +39,7 @@ class Guard:
         self._is_warned = False
         self._growth_seconds = FIRST_GROWTH_SECONDS
         self._stuck_until = 0.0
-        self._told_reasons: set[str] = set()
+        self._told: set[str] = set()
         self._lookout = Lookout(target.name)
 
     def is_lost(self) -> bool:
@@ -65,7 +66,11 @@ class Guard:
         return guard.next_look_seconds(now, rate)
 
     def _grow(self, now: Sample, rate: float) -> None:
-        wanted_bytes = guard.wanted_bytes(now, self._profile.overflow, rate, self._growth_seconds)
+        backing = self._profile.backing_file
+        seconds = guard.room_seconds(self._growth_seconds, backing.allocation if backing else Allocation.FALLOCATE)
+        wanted_bytes = guard.wanted_bytes(now, self._profile.overflow, rate, seconds)
+        if guard.seconds_to_full(now, rate) < self._growth_seconds:
+            self._complain(now, rate, "more room may come too late: give the profile a larger `size`")
         try:
             with session.changing(self._working):
                 reason = self._grow_locked(wanted_bytes)
@@ -76,9 +81,7 @@ class Guard:
         self._growth_seconds = max(self._growth_seconds, self._clock() - now.seconds)
         if reason:
             self._stuck_until = self._clock() + RETRY_SECONDS
-            if reason not in self._told_reasons:
-                self._told_reasons.add(reason)
-                self._tell(now, rate, f"; it cannot grow: {reason}")
+            self._complain(now, rate, f"it cannot grow: {reason}")
 
     def _grow_locked(self, wanted_bytes: int) -> str:
         """Give the snapshot more room; return why it has none, "" where it has."""
@@ -94,6 +97,11 @@ class Guard:
         more = human(planned.extents * target.extent_size_bytes)
         self._working.progress.note(f"{target.vg}/{target.snapshot} was given {more} more")
         return ""
+
+    def _complain(self, now: Sample, rate: float, what: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            self._tell(now, rate, f"; {what}")
 
     def _tell(self, now: Sample, rate: float, more: str) -> None:
         left = guard.seconds_to_full(now, rate)

@@ -10,10 +10,11 @@ from lvmsnap import growth, guard
 from lvmsnap.device_mapper import parse_snapshot_status
 from lvmsnap.guard import Sample
 from lvmsnap.identify import Found, find
-from lvmsnap.model import GIB, MIB, Overflow
+from lvmsnap.model import GIB, MIB, Allocation, Overflow
 from lvmsnap.system import SnapshotStatus
 from tests import samples
 
+UNWATCHED = ("--config", "activation/monitoring=0")
 RULES = Overflow(warn_percent=70, extend_percent=80, by_percent=50)
 
 
@@ -76,9 +77,15 @@ def test_extend_at_100_percent_never_grows() -> None:
     assert not guard.is_extended(at(100), never, GIB, 2)
 
 
-def test_it_grows_by_its_share_or_by_what_fills_up_meanwhile_twice_over() -> None:
-    assert guard.wanted_bytes(at(80), RULES, 0, 2) == 50 * MIB
-    assert guard.wanted_bytes(at(80), RULES, 100 * MIB, 2) == 400 * MIB
+def test_it_grows_by_its_share_or_by_what_fills_up_in_a_while() -> None:
+    assert guard.wanted_bytes(at(80), RULES, 0, 30) == 50 * MIB
+    assert guard.wanted_bytes(at(80), RULES, 100 * MIB, 30) == 3000 * MIB
+
+
+def test_added_room_lasts_for_a_while_and_at_least_two_growths_but_zeros_take_no_longer_than_they_must() -> None:
+    assert guard.room_seconds(2, Allocation.FALLOCATE) == guard.ROOM_SECONDS
+    assert guard.room_seconds(20, Allocation.FALLOCATE) == 40
+    assert guard.room_seconds(2, Allocation.ZERO_FILL) == 4
 
 
 # --- from where -------------------------------------------------------------------------------------------------------
@@ -105,8 +112,7 @@ def test_a_backing_file_grows_then_its_loop_its_pv_and_the_snapshot_on_it() -> N
         ("fallocate", "--length", str(77 * MIB), samples.FILE),
         ("losetup", "--set-capacity", "/dev/loop7"),
         ("pvresize", "/dev/loop7"),
-        ("lvextend", "--extents", "+3", f"vg0/{samples.SNAPSHOT}", "/dev/loop7"),
-        ("lvchange", "--monitor", "n", f"vg0/{samples.SNAPSHOT}"),
+        ("lvextend", *UNWATCHED, "--extents", "+3", f"vg0/{samples.SNAPSHOT}", "/dev/loop7"),
     )
 
 
@@ -135,7 +141,7 @@ def test_space_left_over_from_a_growth_that_failed_half_way_is_used_first() -> N
 
     made = planned(16 * MIB, found=standing(pv=lent))
 
-    assert made.commands[0] == ("lvextend", "--extents", "+4", f"vg0/{samples.SNAPSHOT}", "/dev/loop7")
+    assert made.commands[0] == ("lvextend", *UNWATCHED, "--extents", "+4", f"vg0/{samples.SNAPSHOT}", "/dev/loop7")
 
 
 def test_without_a_backing_file_the_groups_own_free_extents_are_used() -> None:
@@ -145,7 +151,7 @@ def test_without_a_backing_file_the_groups_own_free_extents_are_used() -> None:
 
     made = growth.plan(target, None, find(target, facts), facts, 10 * MIB)
 
-    assert made.commands[0] == ("lvextend", "--extents", "+3", f"vg0/{samples.SNAPSHOT}")
+    assert made.commands[0] == ("lvextend", *UNWATCHED, "--extents", "+3", f"vg0/{samples.SNAPSHOT}")
 
 
 def test_a_full_group_is_the_reason_that_is_given() -> None:
