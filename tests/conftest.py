@@ -6,5 +6,6 @@ from tests.lab.fixtures import fresh_machine, lab, shared_machine
 
 __all__ = ["fresh_machine", "lab", "shared_machine"]
 
-# Who starts the tests in the background, as a script's `&` does, has INT ignored in them and in all they start.
+# Whoever starts the tests by nohup, or in the background of a script, has these ignored, and so would all children.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
