@@ -285,6 +285,19 @@ def test_what_systemd_could_not_carry_out_is_refused_before_anything_is_written(
     assert place.files() == {}
 
 
+def test_a_link_to_a_file_of_ours_elsewhere_is_somebody_s_own_and_stays(place: Place, tmp_path: Path) -> None:
+    place.install()
+    elsewhere = tmp_path / "shared.conf"
+    (place.folder / DROP_IN).rename(elsewhere)
+    (place.folder / DROP_IN).symlink_to(elsewhere)
+
+    with pytest.raises(RefusedError, match="not of lvmsnap's making"):
+        place.install(Wish("nightly", ("false",)))
+    place.remove()
+
+    assert (place.folder / DROP_IN).is_symlink()
+
+
 def test_without_systemd_it_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unit_timer, "is_there", lambda: False)
 
@@ -337,6 +350,21 @@ def test_what_cannot_be_taken_back_is_named_with_the_commands_that_finish(place:
 
     assert caught.value.commands == ("systemctl daemon-reload",)
     assert place.files() == {}
+
+
+def test_a_timer_that_is_enabled_but_does_not_start_is_disabled_again(place: Place) -> None:
+    run = place.systemd.run
+
+    def fail_after(argv: tuple[str, ...]) -> Finished:
+        finished = run(argv)
+        return Finished(argv, 1, "", "Job failed", 0.1) if argv[1] == "enable" else finished
+
+    place.systemd.run = fail_after  # type: ignore[method-assign]
+    with pytest.raises(StepError, match="Job failed; everything is as before"):
+        place.install()
+
+    assert place.files() == {}
+    assert place.systemd.started == set()
 
 
 def test_units_that_systemd_does_not_take_are_taken_back(place: Place) -> None:
