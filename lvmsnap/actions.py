@@ -254,9 +254,11 @@ def grow(target: Target, vg: str, extents: int, loop_device: str = "") -> tuple[
     lent = (loop_device,) if loop_device else ()
     shut = target.lent_pv is not None and bool(target.lent_pv.allocate_on) and bool(loop_device)
     opened, closed = ((("pvchange", "--allocatable", verb, loop_device),) if shut else () for verb in ("y", "n"))
-    # Else lvextend has dmeventd watch the snapshot, which would unmount it once it is full. Others' stay watched.
+    # Else lvextend has dmeventd watch the snapshot, which would unmount it once it is full. Others' stay watched; and
+    # somebody's lvcreate or lvremove on the same origin had it watched meanwhile, so it is told off each time.
     unwatched = ("--config", "activation/monitoring=0")
-    return (*opened, ("lvextend", *unwatched, "--extents", f"+{extents}", name, *lent), *closed)
+    extend = (("lvextend", *unwatched, "--extents", f"+{extents}", name, *lent), ("lvchange", "--monitor", "n", name))
+    return (*opened, *extend, *closed)
 
 
 def grow_file(lent: LentPV, loop_device: str, old_bytes: int, new_bytes: int) -> tuple[Argv, ...]:

@@ -10,6 +10,11 @@ from lvmsnap.model import Argv, BackingFile, LentPV, Target
 from lvmsnap.sizes import DEFAULT_CHUNK_BYTES, LARGEST_SHARE_PERCENT, PV_HEADER_BYTES, ceil, largest_useful_bytes
 from lvmsnap.system import Facts, VolumeGroup
 
+# Not a want but an end: such a snapshot cannot become full.
+ENOUGH = "it has all the room its origin can ever use"
+# What may still be said of a growth that was made.
+LATE = "more room came hardly in time, or too late: give the profile a larger `size`"
+
 
 @dataclass(frozen=True, slots=True)
 class Growth:
@@ -30,7 +35,7 @@ def plan(target: Target, backing: BackingFile | None, found: Found, facts: Facts
     most_bytes = largest_useful_bytes(origin.size_bytes, snapshot.chunk_size_bytes or DEFAULT_CHUNK_BYTES)
     room = ceil(most_bytes, extent_bytes) - snapshot.size_bytes // extent_bytes
     if room <= 0:
-        return Growth(reason="it has all the room its origin can ever use")
+        return Growth(reason=ENOUGH)
     wanted = min(room, ceil(wanted_bytes, extent_bytes))
     if target.lent_pv is not None:
         return _from_file(target, target.lent_pv, backing, found, facts, vg, wanted)

@@ -69,8 +69,6 @@ class Guard:
         backing = self._profile.backing_file
         seconds = guard.room_seconds(self._growth_seconds, backing.allocation if backing else Allocation.FALLOCATE)
         wanted_bytes = guard.wanted_bytes(now, self._profile.overflow, rate, seconds)
-        if guard.seconds_to_full(now, rate) < self._growth_seconds:
-            self._complain(now, rate, "more room may come too late: give the profile a larger `size`")
         try:
             with session.changing(self._working):
                 reason = self._grow_locked(wanted_bytes)
@@ -78,10 +76,13 @@ class Guard:
             reason = error.message
         except OSError as error:
             reason = f"{error.strerror}: {error.filename or 'the system'}"
-        self._growth_seconds = max(self._growth_seconds, self._clock() - now.seconds)
+        took_seconds = self._clock() - now.seconds
+        self._growth_seconds = max(self._growth_seconds, took_seconds)
         if reason:
             self._stuck_until = self._clock() + RETRY_SECONDS
-            self._complain(now, rate, f"it cannot grow: {reason}")
+            self._complain(now, rate, reason)
+        elif guard.seconds_to_full(now, rate) < took_seconds:
+            self._complain(now, rate, growth.LATE)
 
     def _grow_locked(self, wanted_bytes: int) -> str:
         """Give the snapshot more room; return why it has none, "" where it has."""
@@ -98,10 +99,14 @@ class Guard:
         self._working.progress.note(f"{target.vg}/{target.snapshot} was given {more} more")
         return ""
 
-    def _complain(self, now: Sample, rate: float, what: str) -> None:
-        if what not in self._told:
-            self._told.add(what)
-            self._tell(now, rate, f"; {what}")
+    def _complain(self, now: Sample, rate: float, reason: str) -> None:
+        if reason in self._told:
+            return
+        self._told.add(reason)
+        if reason == growth.ENOUGH:
+            self._working.progress.note(f"{self._target.vg}/{self._target.snapshot} cannot become full: {reason}")
+        else:
+            self._tell(now, rate, f"; {reason}" if reason == growth.LATE else f"; it cannot grow: {reason}")
 
     def _tell(self, now: Sample, rate: float, more: str) -> None:
         left = guard.seconds_to_full(now, rate)

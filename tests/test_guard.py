@@ -113,6 +113,7 @@ def test_a_backing_file_grows_then_its_loop_its_pv_and_the_snapshot_on_it() -> N
         ("losetup", "--set-capacity", "/dev/loop7"),
         ("pvresize", "/dev/loop7"),
         ("lvextend", *UNWATCHED, "--extents", "+3", f"vg0/{samples.SNAPSHOT}", "/dev/loop7"),
+        ("lvchange", "--monitor", "n", f"vg0/{samples.SNAPSHOT}"),
     )
 
 
