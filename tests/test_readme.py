@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lvmsnap import cli, errors, offline, profile
+from tests import recipes
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text()
@@ -143,6 +144,12 @@ def test_profiles_in_the_readme_are_valid() -> None:
     loaded = [profile.parse(text, name="example", file="README.md") for text in texts]
 
     assert len(loaded) >= 3
+
+
+def test_every_recipe_is_carried_out_in_the_lab() -> None:
+    assert list(recipes.recipes()) == list(recipes.NOT_KEPT)
+    assert all(recipe.night and recipe.restore for recipe in recipes.recipes().values())
+    assert set(recipes.profiles()) == {"nightly", "image"}
 
 
 def test_the_full_group_profile_is_the_one_in_profiles() -> None:
