@@ -66,6 +66,9 @@ def _system(profile: Profile, facts: Facts) -> Iterator[Check]:
     yield Check(
         "programs installed", not missing, ", ".join(missing) + " missing" if missing else "", f"install {packages}"
     )
+    hint = "systemd-machine-id-setup, or dbus-uuidgen --ensure=/etc/machine-id: other hosts may see the same disks"
+    found = "" if facts.host else "/etc/machine-id holds no ID"
+    yield Check("this machine has an identity", bool(facts.host), found, hint)
     target = "dm-snapshot"
     found = "" if facts.snapshot_target else "missing"
     yield Check(

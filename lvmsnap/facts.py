@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lvmsnap import device_mapper, kernel, lvm_config, lvm_report
+from lvmsnap.host import host_id
 from lvmsnap.model import Profile, Target
 from lvmsnap.record import RUN_DIR
 from lvmsnap.runner import Runner, environment
@@ -66,6 +67,7 @@ def read_system(runner: Runner, *, locking: bool = True) -> Facts:
         devices_file=lvm_config.devices_file(settings),
         listed_devices=lvm_config.listed_devices(lvm_config.devices_file(settings)),
         boot_mountpoints=boot_mountpoints(),
+        host=host_id(),
     )
 
 

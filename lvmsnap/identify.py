@@ -13,7 +13,9 @@ from lvmsnap.names import dm_name
 from lvmsnap.system import DmDevice, Facts, FileFacts, LogicalVolume, Loop, PhysicalVolume, VolumeGroup
 
 # The UUID of a PV lent by lvmsnap begins so: it is recognised in the VG's metadata even while its device is missing.
-PV_UUID_PREFIX = "lvmsnp-"
+PV_UUID_PREFIX = "lvmsn2-"
+# As older versions wrote it, without the host: on the host that has the record it is ours.
+OLD_PV_UUID_PREFIX = "lvmsnp-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,17 @@ def leftover_devices(target: Target, vg: VolumeGroup, devices: tuple[DmDevice, .
 
 def own_pvs(vg: VolumeGroup) -> tuple[PhysicalVolume, ...]:
     """Return the group's PVs that are not lent to it by a profile."""
-    return tuple(pv for pv in vg.pvs if not pv.uuid.startswith(PV_UUID_PREFIX))
+    return tuple(pv for pv in vg.pvs if not is_lent(pv.uuid))
+
+
+def is_lent(pv_uuid: str) -> bool:
+    """Whether a PV's UUID says that lvmsnap lent it, on whichever host."""
+    return pv_uuid.startswith((PV_UUID_PREFIX, OLD_PV_UUID_PREFIX))
+
+
+def host_prefix(host: str) -> str:
+    """Return how the UUID of every PV lent by lvmsnap on `host` begins; "" is a host that is not known."""
+    return f"{PV_UUID_PREFIX}{host[:4]}-{host[4:]}-" if host else OLD_PV_UUID_PREFIX
 
 
 def dm_uuid(vg_uuid: str, lv_uuid: str) -> str:

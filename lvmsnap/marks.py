@@ -1,61 +1,69 @@
-"""What the system's own marks tell of a profile whose record is lost: a tagged snapshot, a PV with our UUID. Pure."""
+"""What the system's own marks tell of a profile whose record is lost: a tagged snapshot, a PV with our UUID. Pure.
+
+Marks name the host that made them. `host` is whose marks are asked for, "" those of an older lvmsnap, which name none.
+"""
 
 from __future__ import annotations
 
 import hashlib
 
-from lvmsnap.identify import PV_UUID_PREFIX
+from lvmsnap.identify import host_prefix
 from lvmsnap.model import Allocation, LentPV, MountTarget, Permission, Profile, Target
 from lvmsnap.system import SECTOR_BYTES, Facts, FileFacts, LogicalVolume, PhysicalVolume, VolumeGroup
 
 
-def pv_uuid_prefix(name: str) -> str:
+def pv_uuid_prefix(name: str, host: str) -> str:
     """Return how the UUID of every PV lent by profile `name` begins, so that it can be told without a record."""
-    return PV_UUID_PREFIX + hashlib.sha256(name.encode()).hexdigest()[:4]
+    return host_prefix(host) + hashlib.sha256(name.encode()).hexdigest()[:4]
 
 
-def pv_uuid(name: str, random_hex: str) -> str:
-    """Return a PV UUID for profile `name`: 6-4-4-4-4-4-6 characters, as LVM writes them; 22 of them are random."""
-    rest = [random_hex[start : start + 4] for start in (0, 4, 8, 12)]
-    return "-".join((pv_uuid_prefix(name), *rest, random_hex[16:22]))
+def pv_uuid(name: str, host: str, random_hex: str) -> str:
+    """Return a PV UUID for profile `name`: 6-4-4-4-4-4-6 characters, as LVM writes them; 14 of them are random."""
+    return "-".join((pv_uuid_prefix(name, host), random_hex[:4], random_hex[4:8], random_hex[8:14]))
 
 
-def tagged_names(facts: Facts) -> tuple[str, ...]:
+def snapshot_tag(name: str, host: str) -> str:
+    """Return the LVM tag of a snapshot of profile `name`, "lvmsnap2.HOST.NAME"."""
+    return f"{_tag_prefix(host)}{name}"
+
+
+def tagged_names(facts: Facts, host: str) -> tuple[str, ...]:
     """Return the names of the profiles whose tag some LV bears."""
-    tags = {tag for vg in facts.vgs for lv in vg.lvs for tag in lv.tags if tag.startswith("lvmsnap.")}
-    return tuple(sorted(tag.removeprefix("lvmsnap.") for tag in tags))
+    prefix = _tag_prefix(host)
+    tags = {tag for vg in facts.vgs for lv in vg.lvs for tag in lv.tags if tag.startswith(prefix)}
+    return tuple(sorted(tag.removeprefix(prefix) for tag in tags))
 
 
-def unclaimed_targets(facts: Facts, claimed: set[str]) -> tuple[Target, ...]:
+def unclaimed_targets(facts: Facts, claimed: set[str], host: str) -> tuple[Target, ...]:
     """Return targets for the lent PVs that no known profile claims by their UUID, so that they can be given back."""
     pvs = [(vg, pv) for vg in facts.vgs for pv in vg.pvs]
-    ours = [(vg, pv) for vg, pv in pvs if pv.uuid.startswith(PV_UUID_PREFIX) and pv.uuid not in claimed]
-    return tuple(_marked_target(f"pv-{pv.uuid}", None, facts, vg, None, pv) for vg, pv in ours)
+    ours = [(vg, pv) for vg, pv in pvs if pv.uuid.startswith(host_prefix(host)) and pv.uuid not in claimed]
+    return tuple(_marked_target(f"pv-{pv.uuid}", host, None, facts, vg, None, pv) for vg, pv in ours)
 
 
-def target_from_marks(name: str, profile: Profile | None, facts: Facts) -> Target | None:
+def target_from_marks(name: str, profile: Profile | None, facts: Facts, host: str) -> Target | None:
     """Return what the system's own marks tell of profile `name` where its record is lost; None where there are none.
 
     The marks: a snapshot with our tag, a PV with our UUID. The profile, where there is one, adds its paths.
     """
-    tagged = [(vg, lv) for vg in facts.vgs for lv in vg.lvs if _is_marked(name, profile, lv)]
+    tagged = [(vg, lv) for vg in facts.vgs for lv in vg.lvs if _is_marked(name, host, profile, lv)]
     pvs = [pv for vg in facts.vgs for pv in vg.pvs] + list(facts.orphan_pvs)
-    ours = next((pv for pv in pvs if pv.uuid.startswith(pv_uuid_prefix(name))), None)
+    ours = next((pv for pv in pvs if pv.uuid.startswith(pv_uuid_prefix(name, host))), None)
     vg = tagged[0][0] if tagged else facts.vg(ours.vg) if ours else None
     if vg is None and profile is not None:
         vg = facts.vg(profile.volume.vg)
     if vg is None or not (tagged or ours):
         return None
-    return _marked_target(name, profile, facts, vg, tagged[0][1] if tagged else None, ours)
+    return _marked_target(name, host, profile, facts, vg, tagged[0][1] if tagged else None, ours)
 
 
-def target_from_file(profile: Profile, facts: Facts, file: FileFacts | None) -> Target | None:
+def target_from_file(profile: Profile, facts: Facts, file: FileFacts | None, host: str) -> Target | None:
     """Return what the PV label in the profile's backing file tells, where all else of the profile is gone.
 
     So it is after a power cut whose repair at boot gave the group back, if the record was lost too.
     """
     volume, backing = profile.volume, profile.backing_file
-    if backing is None or file is None or not file.pv_uuid.startswith(pv_uuid_prefix(profile.name)):
+    if backing is None or file is None or not file.pv_uuid.startswith(pv_uuid_prefix(profile.name, host)):
         return None
     vg = facts.vg(volume.vg)
     origin = vg.lv(volume.origin) if vg else None
@@ -73,17 +81,23 @@ def target_from_file(profile: Profile, facts: Facts, file: FileFacts | None) -> 
         permission=Permission.READ_ONLY,
         lent_pv=LentPV(backing.path, 0, backing.allocation, *label, inode=file.inode, device=file.device),
         mount=None,
+        host=host,
     )
 
 
-def _is_marked(name: str, profile: Profile | None, lv: LogicalVolume) -> bool:
+def _tag_prefix(host: str) -> str:
+    return f"lvmsnap2.{host}." if host else "lvmsnap."
+
+
+def _is_marked(name: str, host: str, profile: Profile | None, lv: LogicalVolume) -> bool:
     """Whether the LV has the tag and, where a profile or LVM tells of what, is a snapshot of the right origin."""
     right_origin = profile is None or lv.origin in ("", profile.volume.origin)
-    return f"lvmsnap.{name}" in lv.tags and right_origin
+    return snapshot_tag(name, host) in lv.tags and right_origin
 
 
 def _marked_target(
     name: str,
+    host: str,
     profile: Profile | None,
     facts: Facts,
     vg: VolumeGroup,
@@ -111,6 +125,7 @@ def _marked_target(
         permission=Permission.READ_ONLY,
         lent_pv=_marked_pv(profile, facts, pv) if pv else None,
         mount=MountTarget(mountpoint, "", (), removable, removable) if mountpoint else None,
+        host=host,
     )
 
 

@@ -148,7 +148,10 @@ class MountTarget:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Everything a profile's stack is made of, decided: enough to make it, to recognise it and to take it back."""
+    """Everything a profile's stack is made of, decided: enough to make it, to recognise it and to take it back.
+
+    `host` is the identity of the host that made it, "" where an older lvmsnap did, whose marks name no host.
+    """
 
     name: str
     vg: str
@@ -163,11 +166,12 @@ class Target:
     lent_pv: LentPV | None
     mount: MountTarget | None
     hooks: Hooks = Hooks()
+    host: str = ""
 
     @property
     def tag(self) -> str:
-        """The LVM tag that says a snapshot is this profile's."""
-        return f"lvmsnap.{self.name}"
+        """The LVM tag that says a snapshot is this profile's, on this host. An older lvmsnap does not know it."""
+        return f"lvmsnap2.{self.host}.{self.name}" if self.host else f"lvmsnap.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ EXTENT_BYTES = 4 * MIB
 ORIGIN_BYTES = 100 * GIB
 FREE_BYTES = 1024 * GIB
 ASSUMED = "ext4, 100 GiB, in a group with 1 TiB free and 4 MiB extents"
-PV_UUID = "lvmsnp-0000-RAND-OMRA-NDOM-RAND-OMRAND"
+HOST = "HOSTHOST"
+PV_UUID = "lvmsn2-HOST-HOST-NAME-RAND-RAND-RANDOM"
 
 
 def plan(profile: Profile) -> Plan:
@@ -40,6 +41,7 @@ def _facts(profile: Profile) -> Facts:
         dm_devices=(),
         lvm_filters=(),
         devices_file="",
+        host=HOST,
         origin_filesystem="ext4",
         directory=DirectoryFacts(True, directory, True, "ext4", FREE_BYTES, (), SECTOR_BYTES) if path else None,
         mountpoint=MountpointFacts("absent", mountpoint, "") if mountpoint else None,

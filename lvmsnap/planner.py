@@ -80,6 +80,7 @@ def decide(profile: Profile, vg: VolumeGroup, origin: LogicalVolume, facts: Fact
         lent_pv=_lent_pv(profile.backing_file, vg, extents, facts, pv_uuid) if profile.backing_file else None,
         mount=_mount(profile, facts) if volume.mountpoint else None,
         hooks=profile.hooks,
+        host=facts.host,
     )
 
 

@@ -96,6 +96,11 @@ def remove(name: str, directory: str = STATE_DIR) -> None:
         sync_directory(path.parent)
 
 
+def exists(name: str, directory: str = STATE_DIR) -> bool:
+    """Whether profile `name` has a record, readable or not."""
+    return os.path.lexists(record_path(name, directory))
+
+
 def names(directory: str = STATE_DIR) -> tuple[str, ...]:
     """Return the names of all profiles that have a record, sorted."""
     return tuple(sorted(path.stem for path in Path(directory).glob("*.json")))

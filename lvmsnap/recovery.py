@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from lvmsnap import executor, facts, marks, planner, record, session
+from lvmsnap import executor, facts, history, marks, planner, record, session
 from lvmsnap.errors import LvmsnapError
 from lvmsnap.facts import Interest
+from lvmsnap.history import Known
 from lvmsnap.model import Plan, Profile
-from lvmsnap.session import Known, Session
+from lvmsnap.session import Session
 from lvmsnap.status import State, Status
 from lvmsnap.system import Facts
 
@@ -65,7 +66,7 @@ def _recover(working: Session, known: Known, system: Facts) -> list[Status]:
         return []
     found = session.status_of(known.target, known.record, system)
     if found.state in RECOVERED:
-        session.refuse_unsafe(known.target, system)
+        history.refuse_unsafe(known.target, system)
         # What went wrong with a hook was told, and is no reason to do it all again.
         executor.bring_down(known.target, known.record, session.work(working))
     return [found]
@@ -91,12 +92,13 @@ def candidates(working: Session, system: Facts, names: tuple[str, ...], load: Lo
     if names:
         return known
     claimed = {item.target.lent_pv.pv_uuid for item in known if item.target and item.target.lent_pv}
-    return known + tuple(Known(target, None) for target in marks.unclaimed_targets(system, claimed))
+    unclaimed = marks.unclaimed_targets(system, claimed, system.host) if system.host else ()
+    return known + tuple(Known(target, None) for target in unclaimed)
 
 
 def _look_back(working: Session, name: str, load: Loader, system: Facts) -> Known:
     try:
-        return session.look_back(name, load(name), system)
+        return history.look_back(name, load(name), system)
     except LvmsnapError as error:
         working.progress.note(f"{error.message}; going by the system's own marks")
-        return session.look_back(name, load(name), system, force=True)
+        return history.look_back(name, load(name), system, force=True)

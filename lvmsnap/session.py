@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lvmsnap import boot, checks, executor, facts, marks, planner, profile, record, status
+from lvmsnap import boot, checks, executor, facts, history, marks, planner, profile, record, status
 from lvmsnap.errors import LvmsnapError, ProfileError, Refusal, RefusedError, StepError
 from lvmsnap.facts import Interest
+from lvmsnap.history import Known
 from lvmsnap.holders import holders
 from lvmsnap.hook_runner import HookRunner
 from lvmsnap.hooks import AFTER_SNAPSHOT
-from lvmsnap.identify import PV_UUID_PREFIX, find, find_vg, left_alone
+from lvmsnap.identify import find, left_alone
 from lvmsnap.model import Check, Plan, Profile, Record, Target
 from lvmsnap.runner import Runner, Signals, shell_line
 from lvmsnap.status import State, Status
@@ -34,14 +35,6 @@ class Session:
     wait_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a profile's past: its record, and the target that the record or the marks describe."""
-
-    target: Target | None
-    record: Record | None
-
-
 @contextmanager
 def changing(session: Session) -> Iterator[None]:
     """Hold the lock and keep signals back while something is changed."""
@@ -56,13 +49,13 @@ def changing(session: Session) -> Iterator[None]:
 def plan(session: Session, loaded: Profile) -> Plan:
     """Return the plan of `up`. Reads only, and waits for nobody."""
     system = facts.read_system(session.runner, locking=False)
-    return _plan_up(session, loaded, system, look_back(loaded.name, loaded, system))
+    return _plan_up(session, loaded, system, history.look_back(loaded.name, loaded, system))
 
 
 def plan_down(session: Session, name: str, loaded: Profile | None) -> Plan:
     """Return the plan of `down`, empty where nothing stands. Reads only, and waits for nobody."""
     system = facts.read_system(session.runner, locking=False)
-    known = look_back(name, loaded, system)
+    known = history.look_back(name, loaded, system)
     if known.target is None:
         return planner.nothing_to_do()
     focused = facts.focus(system, Interest.of_target(known.target))
@@ -73,15 +66,15 @@ def up(session: Session, loaded: Profile, text: str, *, replace_old: bool, if_do
     """Bring the profile up and return what stands then. Raises RefusedError, StepError, ResidueError."""
     with changing(session):
         system = read_changing(session, loaded.volume.vg)
-        known = look_back(loaded.name, loaded, system)
+        known = history.look_back(loaded.name, loaded, system)
         if known.target is not None and if_down and state_of(known, system) is State.UP:
             session.progress.note(f"{loaded.name} is up already")
             return known.target
         if known.target is not None and replace_old:
-            refuse_unsafe(known.target, system)
+            history.refuse_unsafe(known.target, system)
             executor.bring_down(known.target, known.record, work(session))
             system = read_changing(session, loaded.volume.vg)
-            known = look_back(loaded.name, loaded, system)
+            known = history.look_back(loaded.name, loaded, system)
         made = _plan_up(session, loaded, system, known)
         refuse_failed(made.checks)
         for check in made.checks:
@@ -103,11 +96,11 @@ def down(session: Session, name: str, loaded: Profile | None, *, force: bool) ->
     """
     with changing(session):
         system = facts.read_system(session.runner)
-        known = look_back(name, loaded, system, force=force)
+        known = history.look_back(name, loaded, system, force=force)
         if known.target is None:
             return False
         if not force:
-            refuse_unsafe(known.target, system)
+            history.refuse_unsafe(known.target, system)
         target = forget_reach(known.target) if force else known.target
         focused = facts.focus(system, Interest.of_target(target))
         for line in left_alone(target, find(target, focused, known.record), focused):
@@ -133,59 +126,21 @@ def raise_failed_hooks(name: str, failed: tuple[str, ...]) -> None:
 
 def names_standing(session: Session) -> tuple[str, ...]:
     """Return the names of all profiles that have a record or a tagged snapshot."""
-    tagged = marks.tagged_names(facts.read_system(session.runner, locking=False))
+    system = facts.read_system(session.runner, locking=False)
+    tagged = marks.tagged_names(system, system.host) if system.host else ()
     return tuple(sorted({*record.names(), *tagged}))
 
 
 def all_names(session: Session, system: Facts) -> tuple[str, ...]:
     """Return the names of all profiles that have a file, a record or a tagged snapshot."""
-    names = {*profile.names(session.profile_dir), *record.names(), *marks.tagged_names(system)}
-    return tuple(sorted(names))
+    tagged = marks.tagged_names(system, system.host) if system.host else ()
+    return tuple(sorted({*profile.names(session.profile_dir), *record.names(), *tagged}))
 
 
 def forget_reach(target: Target) -> Target:
     """Return the target with a backing file that, where it is not found, is taken for gone."""
     lent = target.lent_pv
     return target if lent is None else replace(target, lent_pv=replace(lent, mounted_at=""))
-
-
-def refuse_unsafe(target: Target, system: Facts) -> None:
-    """Raise RefusedError where taking the target down could hurt the group.
-
-    A group that is not to be seen may only lack its disk for a while; the lent PV holds no metadata of it, so it
-    looks like nobody's then, and must not be wiped. And where a PV that is not ours is missing beside ours,
-    `vgreduce --removemissing` would drop it too.
-    """
-    if target.lent_pv is None:
-        return
-    vg = find_vg(target, system)
-    if vg is None:
-        hint = f"bring its disks back first; if the group was removed for good: lvmsnap down {target.name} --force"
-        raise RefusedError((Refusal(f"volume group {target.vg} is not to be seen, and may still hold our PV", hint),))
-    missing = [pv.uuid for pv in vg.pvs if pv.missing]
-    others = [uuid for uuid in missing if not uuid.startswith(PV_UUID_PREFIX)]
-    if others and target.lent_pv.pv_uuid in missing:
-        hint = "bring the disk back first, then try again"
-        raise RefusedError((Refusal(f"{vg.name} lacks PVs that are not lvmsnap's too: {', '.join(others)}", hint),))
-
-
-def look_back(name: str, loaded: Profile | None, system: Facts, *, force: bool = False) -> Known:
-    """Return what is known of a profile's past: by its record, else by the system's own marks.
-
-    Raises LvmsnapError where the record cannot be read, unless `force`.
-    """
-    try:
-        written = record.read(name)
-    except LvmsnapError:
-        if not force:
-            raise
-        written = None
-    if written is not None:
-        return Known(written.target, written)
-    target = marks.target_from_marks(name, loaded, system)
-    if target is None and loaded is not None and loaded.backing_file is not None:
-        target = marks.target_from_file(loaded, system, facts.file_facts(loaded.backing_file.path))
-    return Known(target, None)
 
 
 def work(session: Session, first: Facts | None = None) -> Work:
@@ -228,7 +183,7 @@ def _plan_up(session: Session, loaded: Profile, system: Facts, known: Known) -> 
         missing_tools=facts.missing_tools(checks.tools(loaded)),
         boot_recovery=loaded.backing_file is not None and boot.is_installed(),
     )
-    made = planner.plan_up(loaded, focused, marks.pv_uuid(loaded.name, secrets.token_hex(11)))
+    made = planner.plan_up(loaded, focused, marks.pv_uuid(loaded.name, system.host, secrets.token_hex(7)))
     if known.target is None:
         return made
     # The rest of the checks would only tell in many ways that the profile's own things are there.

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lvmsnap import facts, session, sighting, status
+from lvmsnap import facts, history, marks, session, sighting, status
 from lvmsnap.errors import LvmsnapError, ProfileError
 from lvmsnap.facts import Interest
 from lvmsnap.model import Profile
@@ -45,7 +45,7 @@ def _status_or_problem(name: str, directory: str, system: Facts) -> Status:
 
 
 def _status(name: str, loaded: Profile | None, system: Facts) -> Status:
-    known = session.look_back(name, loaded, system)
+    known = history.look_back(name, loaded, system)
     if known.target is not None:
         focused = facts.focus(system, Interest.of_target(known.target))
         past = _past(name, known.record.time if known.record else "")
@@ -53,7 +53,8 @@ def _status(name: str, loaded: Profile | None, system: Facts) -> Status:
     volume = loaded.volume if loaded else None
     vg = system.vg(volume.vg) if volume else None
     if volume and vg and (taken := vg.lv(volume.snapshot)):
-        owners = [tag.removeprefix("lvmsnap.") for tag in taken.tags if tag.startswith("lvmsnap.")]
+        prefix = marks.snapshot_tag("", system.host)
+        owners = [tag.removeprefix(prefix) for tag in taken.tags if system.host and tag.startswith(prefix)]
         problem = f"by profile {owners[0]}" if owners else f"see what it is: lvs -o+tags,origin {vg.name}/{taken.name}"
         return Status(name, State.FOREIGN, f"{vg.name}/{volume.snapshot}", problem=problem)
     return Status(name, State.DOWN, f"{volume.vg}/{volume.snapshot}" if volume else "")

@@ -189,6 +189,7 @@ class Facts:
     lvm_filters: tuple[tuple[str, tuple[str, ...]], ...]
     devices_file: str
     listed_devices: tuple[str, ...] = ()  # by the devices file
+    host: str = ""  # this machine's identity, "" where it has none
     missing_tools: tuple[str, ...] = ()
     boot_mountpoints: tuple[str, ...] = ("/",)
     boot_recovery: bool = False

@@ -150,7 +150,7 @@ for loop in /sys/block/loop*/loop; do
     [ -e "$loop" ] && loop=${{loop%/loop}} && echo "loop device: /dev/${{loop##*/}}"
 done
 pvs --noheadings -o pv_uuid,pv_name,vg_name | while read -r uuid pv vg; do
-    case $uuid in lvmsnp-*) [ ! -b "$pv" ] || echo "physical volume: $pv"
+    case $uuid in lvmsn[2p]-*) [ ! -b "$pv" ] || echo "physical volume: $pv"
         [ -z "$vg" ] || echo "lent PV in the volume group: $vg" ;; esac
 done
 [ -e {FILE} ] && echo 'backing file: {FILE}'

@@ -6,6 +6,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
+from lvmsnap.identify import PV_UUID_PREFIX
 from tests.lab.machine import Machine
 from tests.support import COMMAND, ENVIRONMENT
 
@@ -46,7 +47,7 @@ def mount_options(m: Machine, mountpoint: str) -> list[str]:
 
 def without_uuids(text: str) -> str:
     """Return the text with LVM's random UUIDs made alike, those of lent PVs told apart from others."""
-    return LVM_UUID.sub(lambda match: "lvmsnp-" if match[0].startswith("lvmsnp-") else "UUID", text)
+    return LVM_UUID.sub(lambda match: PV_UUID_PREFIX if match[0].startswith(PV_UUID_PREFIX) else "UUID", text)
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,12 @@ ORIGIN_UUID = "oooooo-oooo-oooo-oooo-oooo-oooo-oooooo"
 SNAPSHOT_UUID = "ssssss-ssss-ssss-ssss-ssss-ssss-ssssss"
 OTHER_UUID = "xxxxxx-xxxx-xxxx-xxxx-xxxx-xxxx-xxxxxx"
 DISK_UUID = "dddddd-dddd-dddd-dddd-dddd-dddd-dddddd"
-# lvmsnp- and the beginning of sha256("nightly"), as marks.pv_uuid makes it.
-PV_UUID = "lvmsnp-2a3b-aaaa-bbbb-cccc-dddd-eeeeee"
+HOST = "0a1b2c3d"
+OTHER_HOST = "4e5f6071"
+# lvmsn2-, the host, and the beginning of sha256("nightly"), as marks.pv_uuid makes it.
+PV_UUID = "lvmsn2-0a1b-2c3d-2a3b-aaaa-bbbb-cccccc"
+# An older lvmsnap's, without the host.
+OLD_PV_UUID = "lvmsnp-2a3b-aaaa-bbbb-cccc-dddd-eeeeee"
 
 FILE = "/srv/space/lent"
 MOUNTPOINT = "/run/lvmsnap/nightly"
@@ -95,6 +99,7 @@ TARGET = Target(
     permission=Permission.READ_ONLY,
     lent_pv=LENT,
     mount=MountTarget(MOUNTPOINT, "ext4", ("ro", "noload"), make_directory=True, remove_directory=True),
+    host=HOST,
 )
 # A system on which `up nightly` has nothing in its way.
 GOOD = Facts(
@@ -111,6 +116,7 @@ GOOD = Facts(
     lvm_filters=(),
     devices_file="",
     origin_filesystem="ext4",
+    host=HOST,
     directory=DIRECTORY,
     mountpoint=MountpointFacts("absent", MOUNTPOINT, ""),
 )
@@ -138,7 +144,7 @@ def snapshot_lv(**fields: Any) -> LogicalVolume:
         "uuid": SNAPSHOT_UUID,
         "attr": "sri-a-s---",
         "size_bytes": 64 * MIB,
-        "tags": ("lvmsnap.nightly",),
+        "tags": (f"lvmsnap2.{HOST}.nightly",),
     }
     standing |= {"name": SNAPSHOT, "origin": "system", "device_number": "254:3", "data_percent": 1.5}
     return replace(ORIGIN, **standing | fields)

@@ -35,7 +35,7 @@ class Commands:
         return result
 
     def _hook(self, argv: tuple[str, ...]) -> tuple[int, str]:
-        ours = [name for name, lv in self.system.lvs.items() if any(tag.startswith("lvmsnap.") for tag in lv.tags)]
+        ours = [name for name, lv in self.system.lvs.items() if any(tag.startswith("lvmsnap2.") for tag in lv.tags)]
         if argv[1] == "before_snapshot":
             self.system.is_locked = True
         if argv[1] == "after_snapshot":

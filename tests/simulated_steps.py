@@ -13,6 +13,7 @@ from typing import Any
 
 from lvmsnap import facts
 from lvmsnap.facts import Interest
+from lvmsnap.identify import PV_UUID_PREFIX
 from lvmsnap.runner import Runner, environment
 from lvmsnap.system import Facts, PhysicalVolume
 
@@ -38,7 +39,7 @@ def normalised(read: Facts) -> dict[str, Any]:
 
 
 def _pv(pv: PhysicalVolume) -> list[Any]:
-    return [pv.device, pv.uuid[:7] if pv.uuid.startswith("lvmsnp-") else "", pv.vg]
+    return [pv.device, pv.uuid[:7] if pv.uuid.startswith(PV_UUID_PREFIX) else "", pv.vg]
 
 
 def main() -> None:

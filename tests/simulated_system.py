@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from lvmsnap.identify import dm_uuid
+from lvmsnap.identify import PV_UUID_PREFIX, dm_uuid
 from lvmsnap.model import MIB
 from lvmsnap.names import dm_name
 from lvmsnap.system import (
@@ -274,10 +274,10 @@ class System:
             file.size, file.allocated, file.label, file.in_use = 0, 0, "", False
 
     def _repair(self) -> None:
-        if not self.missing() or not all(pv.startswith("lvmsnp-") for pv in self.missing()):
+        if not self.missing() or not all(pv.startswith(PV_UUID_PREFIX) for pv in self.missing()):
             return
         for lv in list(self.lvs.values()):
-            if any(self.is_missing(pv) for pv in lv.extents) and any(tag.startswith("lvmsnap.") for tag in lv.tags):
+            if any(self.is_missing(pv) for pv in lv.extents) and any(tag.startswith("lvmsnap2.") for tag in lv.tags):
                 del self.lvs[lv.name]
         self.members = [pv for pv in self.members if not self.is_missing(pv)]
 

@@ -28,7 +28,7 @@ from tests.simulated_parts import Fault, File, Killed, Lv, PowerCut
 from tests.simulated_system import DISK_PV, FILE, ORIGIN_MOUNT, SPACE, System, add_foreign_loop
 
 NAME = "nightly"
-OURS = f"lvmsnap.{NAME}"
+OURS = f"lvmsnap2.{samples.HOST}.{NAME}"
 
 
 @dataclass

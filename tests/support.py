@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lvmsnap.host import identity
 from tests.lab.machine import Job, Machine, Result
 
 TOP = Path(__file__).resolve().parent.parent
+# Who every machine of the lab is: tests/lab/init gives it this machine-id.
+LAB_HOST = identity(b"0123456789abcdef0123456789abcdef\n")
 COMMAND = (sys.executable, "-m", "lvmsnap")
 ENVIRONMENT = {"PYTHONPATH": str(TOP), "PYTHONDONTWRITEBYTECODE": "1"}
 

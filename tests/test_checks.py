@@ -74,6 +74,9 @@ BAD = {
         "programs installed: losetup, fallocate missing",
         "install mount or util-linux, util-linux",
     ),
+    "no machine-id": Bad(
+        samples.facts(host=""), "this machine has an identity: /etc/machine-id holds no ID", "systemd-machine-id-setup"
+    ),
     "no dm-snapshot": Bad(samples.facts(snapshot_target=False), "kernel has dm-snapshot: missing", "modprobe"),
     "no loop driver": Bad(samples.facts(loop_driver=False), "kernel has loop devices: missing", "modprobe loop"),
     "no such group": Bad(group(name="vg1"), "volume group vg0 exists: known are: vg1", "/etc/lvmsnap/nightly.yaml"),

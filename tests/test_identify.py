@@ -64,10 +64,12 @@ def test_another_group_of_the_same_name_is_not_ours() -> None:
     [
         ({}, True),
         ({"name": "renamed"}, True),
-        ({"tags": ("backup", "lvmsnap.nightly")}, True),
+        ({"tags": ("backup", samples.TARGET.tag)}, True),
         ({"tags": ()}, False),
-        ({"tags": ("lvmsnap.weekly",)}, False),
-        ({"tags": ("lvmsnap.nightly2",)}, False),
+        ({"tags": (f"lvmsnap2.{samples.HOST}.weekly",)}, False),
+        ({"tags": (f"lvmsnap2.{samples.HOST}.nightly2",)}, False),
+        ({"tags": (f"lvmsnap2.{samples.OTHER_HOST}.nightly",)}, False),
+        ({"tags": ("lvmsnap.nightly",)}, False),
         ({"origin": "other"}, False),
         ({"origin": "", "attr": "-wi-a-----"}, True),  # what a killed lvcreate leaves: plain, tagged, of our name
         ({"origin": "", "name": "renamed"}, False),
@@ -149,7 +151,7 @@ def test_our_pv_is_found_in_no_group_and_while_it_is_missing() -> None:
 
 
 def test_a_pv_lent_by_another_profile_is_neither_ours_nor_the_groups_own() -> None:
-    other = samples.lent_pv(uuid="lvmsnp-9999-aaaa-bbbb-cccc-dddd-eeeeee")
+    other = samples.lent_pv(uuid="lvmsn2-0a1b-2c3d-9999-aaaa-bbbb-cccccc")
     group = samples.vg(pvs=(DISK, other))
 
     assert find(TARGET, samples.facts(group)).pv is None

@@ -12,11 +12,12 @@ import pytest
 
 from tests.lab.helpers import fingerprint, make_vg, wipe
 from tests.lab.machine import Machine
-from tests.support import lvmsnap, profile_text, shell_line, write_profile
+from tests.support import LAB_HOST, lvmsnap, profile_text, shell_line, write_profile
 
 pytestmark = pytest.mark.lab
 
 LENT = "/media/store/lent"
+TAG = f"lvmsnap2.{LAB_HOST}."
 SNAPSHOT = "vg0/system-lvmsnap-mine"
 FOLDERS = ("/var/lib/lvmsnap", "/media", "/mnt", "/media/store", "/media/system")
 
@@ -80,7 +81,7 @@ def assert_nothing_of_mine(m: Machine) -> None:
         "lvcreate -q -y -Wn -Zn -L 8M -n theirs vg0",
         "lvcreate -q -y -s -L 8M -n theirs vg0/data",
         "lvcreate -q -y -s -L 8M -n theirs vg0/system",
-        "lvcreate -q -y -s -L 8M -n theirs --addtag lvmsnap.other vg0/system",
+        f"lvcreate -q -y -s -L 8M -n theirs --addtag {TAG}other vg0/system",
     ],
     ids=["no snapshot", "of another origin", "without our tag", "of another profile"],
 )
@@ -104,7 +105,7 @@ def test_a_volume_that_only_has_the_name_survives_every_command(machine: Machine
 
 def test_a_snapshot_with_our_tag_but_of_another_origin_survives_every_command(machine: Machine) -> None:
     write_profile(machine, "tagged", profile(snapshot="theirs"))
-    machine.run("lvcreate -q -y -s -L 8M -n theirs --addtag lvmsnap.tagged vg0/data")
+    machine.run(f"lvcreate -q -y -s -L 8M -n theirs --addtag {TAG}tagged vg0/data")
     look = "lvs --noheadings -o lv_name,lv_uuid,lv_attr,lv_tags,origin vg0"
     before = machine.run(look).stdout
 
@@ -270,7 +271,7 @@ def test_a_snapshot_removed_by_hand_and_the_rest_goes(mine: Machine) -> None:
 
 def test_a_snapshot_without_its_tag_is_no_longer_ours(mine: Machine) -> None:
     write_profile(mine, "mine", profile())
-    up(mine, f"lvchange -q --deltag lvmsnap.mine {SNAPSHOT}")
+    up(mine, f"lvchange -q --deltag {TAG}mine {SNAPSHOT}")
     before = mine.run(f"lvs --noheadings -o lv_uuid,lv_attr,origin {SNAPSHOT}").stdout
 
     seen = state(mine)
@@ -278,20 +279,20 @@ def test_a_snapshot_without_its_tag_is_no_longer_ours(mine: Machine) -> None:
 
     assert seen == "partial"
     assert mine.run(f"lvs --noheadings -o lv_uuid,lv_attr,origin {SNAPSHOT}").stdout == before
-    assert f"left alone: {SNAPSHOT}: it is not tagged lvmsnap.mine" in result.stderr
+    assert f"left alone: {SNAPSHOT}: it is not tagged {TAG}mine" in result.stderr
     mine.run(f"lvremove -q -y {SNAPSHOT}")
 
 
 def test_a_snapshot_without_its_tag_keeps_the_space_it_stands_on(mine: Machine) -> None:
-    up(mine, f"lvchange -q --deltag lvmsnap.mine {SNAPSHOT}")
+    up(mine, f"lvchange -q --deltag {TAG}mine {SNAPSHOT}")
     before = mine.run(f"lvs --noheadings -o lv_uuid,lv_attr,devices {SNAPSHOT}; cat /mnt/snap/file").stdout
 
     result = lvmsnap(mine, "down mine", code=4)
 
     assert mine.run(f"lvs --noheadings -o lv_uuid,lv_attr,devices {SNAPSHOT}; cat /mnt/snap/file").stdout == before
-    assert f"left alone: {SNAPSHOT}: it is not tagged lvmsnap.mine" in result.stderr
+    assert f"left alone: {SNAPSHOT}: it is not tagged {TAG}mine" in result.stderr
     assert "lent PV in the volume group: vg0" in result.stderr
-    mine.run(f"lvchange -q --addtag lvmsnap.mine {SNAPSHOT}")
+    mine.run(f"lvchange -q --addtag {TAG}mine {SNAPSHOT}")
     lvmsnap(mine, "down mine")
     assert_nothing_of_mine(mine)
 

@@ -10,31 +10,36 @@ import pytest
 from lvmsnap import marks, planner, status
 from lvmsnap.status import State
 from tests import samples
-from tests.samples import DISK, FILE, FILE_FACTS, LOOP, PV_UUID
+from tests.samples import DISK, FILE, FILE_FACTS, HOST, LOOP, OTHER_HOST, PV_UUID
 
 
-def test_a_pv_uuid_has_lvms_form_and_tells_the_profile() -> None:
-    uuid = marks.pv_uuid("nightly", "0123456789abcdef012345")
+def test_a_pv_uuid_has_lvms_form_and_names_host_and_profile() -> None:
+    uuid = marks.pv_uuid("nightly", HOST, "0123456789abcd")
 
-    assert re.fullmatch(r"lvmsnp-[0-9a-f]{4}(-[0-9a-f]{4}){4}-[0-9a-f]{6}", uuid)
-    assert uuid == "lvmsnp-2a3b-0123-4567-89ab-cdef-012345"
-    assert uuid.startswith(marks.pv_uuid_prefix("nightly"))
-    assert not uuid.startswith(marks.pv_uuid_prefix("weekly"))
+    assert re.fullmatch(r"lvmsn2-[0-9a-f]{4}(-[0-9a-f]{4}){4}-[0-9a-f]{6}", uuid)
+    assert uuid == "lvmsn2-0a1b-2c3d-2a3b-0123-4567-89abcd"
+    assert uuid.startswith(marks.pv_uuid_prefix("nightly", HOST))
+    assert not uuid.startswith(marks.pv_uuid_prefix("weekly", HOST))
+    assert not uuid.startswith(marks.pv_uuid_prefix("nightly", OTHER_HOST))
 
 
 def test_tagged_names_are_those_of_our_tags_alone() -> None:
-    lvs = (samples.lv("a", tags=("lvmsnap.b", "x")), samples.lv("b", tags=("lvmsnap.a", "lvmsnapper")))
+    ours, theirs = f"lvmsnap2.{HOST}.", f"lvmsnap2.{OTHER_HOST}."
+    tags = ((f"{ours}b", "x"), (f"{ours}a", "lvmsnapper"), (f"{theirs}c",), ("lvmsnap.d",))
+    facts = samples.facts(samples.vg(*(samples.lv(str(number), tags=each) for number, each in enumerate(tags))))
 
-    assert marks.tagged_names(samples.facts(samples.vg(*lvs))) == ("a", "b")
+    assert marks.tagged_names(facts, HOST) == ("a", "b")
+    assert marks.tagged_names(facts, OTHER_HOST) == ("c",)
+    assert marks.tagged_names(facts, "") == ("d",)
 
 
 def test_a_clean_system_tells_of_nothing() -> None:
-    assert marks.target_from_marks("nightly", samples.with_file(), samples.facts()) is None
-    assert marks.tagged_names(samples.facts()) == ()
+    assert marks.target_from_marks("nightly", samples.with_file(), samples.facts(), HOST) is None
+    assert marks.tagged_names(samples.facts(), HOST) == ()
 
 
 def test_everything_that_is_up_is_known_again_without_record_and_profile() -> None:
-    target = marks.target_from_marks("nightly", None, samples.up_facts())
+    target = marks.target_from_marks("nightly", None, samples.up_facts(), HOST)
 
     assert target is not None
     assert (target.vg, target.vg_uuid, target.origin, target.snapshot) == (
@@ -51,14 +56,14 @@ def test_everything_that_is_up_is_known_again_without_record_and_profile() -> No
 def test_a_snapshot_with_our_tag_but_of_another_origin_is_not_ours() -> None:
     facts = samples.facts(samples.vg(samples.snapshot_lv(origin="data")))
 
-    assert marks.target_from_marks("nightly", samples.with_file(), facts) is None
-    assert marks.target_from_marks("nightly", None, facts) is not None  # nothing else tells what the origin was
+    assert marks.target_from_marks("nightly", samples.with_file(), facts, HOST) is None
+    assert marks.target_from_marks("nightly", None, facts, HOST) is not None  # nothing else tells what the origin was
 
 
 def test_a_loop_over_a_deleted_file_still_tells_its_path() -> None:
     facts = samples.up_facts(loops=(replace(LOOP, file_path=f"{FILE} (deleted)"),))
 
-    target = marks.target_from_marks("nightly", None, facts)
+    target = marks.target_from_marks("nightly", None, facts, HOST)
 
     assert target is not None
     assert target.lent_pv is not None
@@ -68,7 +73,7 @@ def test_a_loop_over_a_deleted_file_still_tells_its_path() -> None:
 def test_where_the_lent_pv_is_missing_the_profile_tells_the_path_of_its_file() -> None:
     group = samples.vg(pvs=(DISK, samples.lent_pv(device="[unknown]", missing=True)))
 
-    target = marks.target_from_marks("nightly", samples.with_file(), samples.facts(group))
+    target = marks.target_from_marks("nightly", samples.with_file(), samples.facts(group), HOST)
 
     assert target is not None
     assert target.lent_pv is not None
@@ -79,7 +84,7 @@ def test_where_the_lent_pv_is_missing_the_profile_tells_the_path_of_its_file() -
 def test_a_mountpoint_that_lvmsnap_cannot_have_made_is_left_there() -> None:
     facts = samples.up_facts(mounts=(samples.mounted("/media/snapshot"),))
 
-    target = marks.target_from_marks("nightly", None, facts)
+    target = marks.target_from_marks("nightly", None, facts, HOST)
 
     assert target is not None
     assert target.mount is not None
@@ -90,15 +95,15 @@ def test_a_mountpoint_that_lvmsnap_cannot_have_made_is_left_there() -> None:
 def test_another_profiles_pv_and_snapshot_are_not_taken_for_ours() -> None:
     facts = samples.up_facts()
 
-    assert marks.target_from_marks("weekly", None, facts) is None
-    assert marks.target_from_marks("night", None, facts) is None
+    assert marks.target_from_marks("weekly", None, facts, HOST) is None
+    assert marks.target_from_marks("night", None, facts, HOST) is None
 
 
 def test_a_lent_pv_that_no_profile_claims_gets_a_target_of_its_own() -> None:
     facts = samples.up_facts()
 
-    assert marks.unclaimed_targets(facts, {PV_UUID}) == ()
-    (target,) = marks.unclaimed_targets(facts, set())
+    assert marks.unclaimed_targets(facts, {PV_UUID}, HOST) == ()
+    (target,) = marks.unclaimed_targets(facts, set(), HOST)
     assert target.lent_pv is not None
     assert target.lent_pv.pv_uuid == PV_UUID
     assert target.vg == "vg0"
@@ -107,7 +112,7 @@ def test_a_lent_pv_that_no_profile_claims_gets_a_target_of_its_own() -> None:
 def test_a_file_that_bears_our_label_is_known_when_all_else_is_gone() -> None:
     profile = samples.with_file()
 
-    target = marks.target_from_file(profile, samples.facts(), samples.FILE_FACTS)
+    target = marks.target_from_file(profile, samples.facts(), samples.FILE_FACTS, HOST)
 
     assert target is not None
     assert target.lent_pv is not None
@@ -117,9 +122,16 @@ def test_a_file_that_bears_our_label_is_known_when_all_else_is_gone() -> None:
 
 
 @pytest.mark.parametrize(
-    "pv_uuid", ["", "aaaaaa-bbbb-cccc-dddd-eeee-ffff-gggggg", "lvmsnp-0000-aaaa-bbbb-cccc-dddd-eeeeee"]
+    "pv_uuid",
+    [
+        "",
+        "aaaaaa-bbbb-cccc-dddd-eeee-ffff-gggggg",
+        "lvmsn2-0a1b-2c3d-0000-aaaa-bbbb-cccccc",
+        "lvmsn2-4e5f-6071-2a3b-aaaa-bbbb-cccccc",
+        samples.OLD_PV_UUID,
+    ],
 )
 def test_a_file_without_our_label_is_nobodys_mark(pv_uuid: str) -> None:
     file = replace(samples.FILE_FACTS, pv_uuid=pv_uuid)
 
-    assert marks.target_from_file(samples.with_file(), samples.facts(), file) is None
+    assert marks.target_from_file(samples.with_file(), samples.facts(), file, HOST) is None

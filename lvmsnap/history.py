@@ -1,0 +1,88 @@
+"""What is known of a profile's past: its record, else the system's own marks; and whose marks are ours."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from lvmsnap import facts, marks, record
+from lvmsnap.errors import LvmsnapError, Refusal, RefusedError
+from lvmsnap.identify import find_vg, host_prefix
+from lvmsnap.model import Profile, Record, Target
+from lvmsnap.system import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a profile's past: its record, and the target that the record or the marks describe."""
+
+    target: Target | None
+    record: Record | None
+
+
+def look_back(name: str, loaded: Profile | None, system: Facts, *, force: bool = False) -> Known:
+    """Return what is known of a profile's past: by its record, else by the system's own marks.
+
+    Raises LvmsnapError where the record cannot be read, unless `force`.
+    """
+    try:
+        written = record.read(name)
+    except LvmsnapError:
+        if not force:
+            raise
+        written = None
+    if written is not None:
+        return Known(written.target, written)
+    for host in hosts_of(name, system):
+        if target := _target_from_traces(name, loaded, system, host):
+            return Known(target, None)
+    return Known(None, None)
+
+
+def hosts_of(name: str, system: Facts) -> tuple[str, ...]:
+    """Return whose marks of profile `name` are ours: this host's, and "", those without a host, where it has a record.
+
+    Marks without a host may be of any host that sees the disks and has an older lvmsnap.
+    """
+    own = (system.host,) if system.host else ()
+    return (*own, "") if record.exists(name) else own
+
+
+def _target_from_traces(name: str, loaded: Profile | None, system: Facts, host: str) -> Target | None:
+    target = marks.target_from_marks(name, loaded, system, host)
+    if target is None and loaded is not None and loaded.backing_file is not None:
+        return marks.target_from_file(loaded, system, facts.file_facts(loaded.backing_file.path), host)
+    return target
+
+
+def refuse_unsafe(target: Target, system: Facts) -> None:
+    """Raise RefusedError where taking the target down could hurt the group.
+
+    A group that is not to be seen may only lack its disk for a while; the lent PV holds no metadata of it, so it
+    looks like nobody's then, and must not be wiped. And where a PV that is not ours is missing beside ours,
+    `vgreduce --removemissing` would drop it too.
+    """
+    if target.lent_pv is None:
+        return
+    vg = find_vg(target, system)
+    if vg is None:
+        hint = f"bring its disks back first; if the group was removed for good: lvmsnap down {target.name} --force"
+        raise RefusedError((Refusal(f"volume group {target.vg} is not to be seen, and may still hold our PV", hint),))
+    missing = [pv.uuid for pv in vg.pvs if pv.missing]
+    ours = {target.lent_pv.pv_uuid, *_recorded_pvs()}
+    own = host_prefix(system.host) if system.host else target.lent_pv.pv_uuid
+    others = [uuid for uuid in missing if not (uuid.startswith(own) or uuid in ours)]
+    if others and target.lent_pv.pv_uuid in missing:
+        hint = "bring the disk back first, then try again"
+        raise RefusedError((Refusal(f"{vg.name} lacks PVs that are not lvmsnap's too: {', '.join(others)}", hint),))
+
+
+def _recorded_pvs() -> set[str]:
+    """Return the UUIDs of all PVs that this host's records know as lent by it."""
+    uuids = set()
+    for name in record.names():
+        with suppress(LvmsnapError):
+            known = record.read(name)
+            if known is not None and known.target.lent_pv is not None:
+                uuids.add(known.target.lent_pv.pv_uuid)
+    return uuids
