@@ -16,6 +16,21 @@ PV_COLUMNS = "pv_name,pv_uuid,vg_name,pv_pe_count,pv_pe_alloc_count,pv_missing"
 LV_COLUMNS = "lv_name,lv_uuid,lv_attr,lv_size,lv_tags,origin,lv_kernel_major,lv_kernel_minor,data_percent"
 SEG_COLUMNS = "lv_uuid,segtype,devices,chunk_size"
 
+UNKNOWN_DEVICE = "[unknown]"
+
+# What lvm.conf may set that changes a report's text, its rows or their order: each at LVM's default (lvm.conf(5),
+# sections report and log). The `_sort_full` ones drop whole groups where they name no column of LVM's; the last keeps
+# a report from leaving out a group that is locked just now.
+PINNED = (
+    *("report/compact_output=0", 'report/compact_output_cols=""', "report/buffered=1", "report/prefixes=0"),
+    *('report/separator=" "', 'report/list_item_separator=","', "report/binary_values_as_numeric=0"),
+    *("report/headings=1", "report/columns_as_rows=0", "report/quoted=1", "report/mark_hidden_devices=1"),
+    *('report/vgs_sort_full="vg_name"', 'report/pvs_sort_full="pv_name"', 'report/lvs_sort_full="vg_name,lv_name"'),
+    *('report/pvsegs_sort_full="pv_uuid,pvseg_start"', 'report/segs_sort_full="lv_uuid,seg_start"'),
+    *("log/report_command_log=0", "log/verbose=0", "log/silent=0", "log/indent=0", "log/command_names=0"),
+    *('log/prefix="  "', "global/wait_for_locks=1"),
+)
+
 
 def report_command(*, locking: bool) -> tuple[str, ...]:
     """Return the one command that reports all VGs, PVs and LVs; without locking it never waits for another one."""
@@ -23,7 +38,8 @@ def report_command(*, locking: bool) -> tuple[str, ...]:
     parts = (("vg", VG_COLUMNS), ("pv", PV_COLUMNS), ("lv", LV_COLUMNS), ("seg", SEG_COLUMNS))
     columns = [word for part, names in parts for word in ("--configreport", part, "-o", names)]
     pvseg = ("--configreport", "pvseg", "-o", "pvseg_start", "-S", "pvseg_start=0")
-    how = ("--reportformat", "json", "--units", "b", "--nosuffix", "--shared")
+    pinned = ("--config", " ".join(PINNED))
+    how = (*pinned, "--reportformat", "json", "--units", "b", "--nosuffix", "--shared")
     return ("lvm", "fullreport", *(() if locking else ("--nolocking",)), *how, *columns, *pvseg)
 
 
@@ -66,7 +82,7 @@ def _vg(report: dict[str, Any]) -> VolumeGroup:
 
 def _pv(row: Row) -> PhysicalVolume:
     return PhysicalVolume(
-        device=row["pv_name"],
+        device=_device(row["pv_name"]),
         uuid=row["pv_uuid"],
         vg=row["vg_name"],
         extents=int(row["pv_pe_count"] or 0),
@@ -90,8 +106,13 @@ def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
         chunk_size_bytes=max((int(segment["chunk_size"] or 0) for segment in own), default=0),
         data_percent=float(row["data_percent"]) if row["data_percent"] else None,
         device_number=_device_number(row),
-        devices=tuple(sorted({device.rsplit("(", 1)[0] for device in devices})),
+        devices=tuple(sorted({_device(device.rsplit("(", 1)[0]) for device in devices})),
     )
+
+
+def _device(name: str) -> str:
+    # LVM reads report/two_word_unknown_device before it looks at --config.
+    return UNKNOWN_DEVICE if name == "unknown device" else name
 
 
 def _device_number(row: Row) -> str:

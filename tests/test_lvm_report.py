@@ -135,3 +135,17 @@ def test_only_a_reading_that_must_not_wait_goes_without_locks(locking: bool) -> 
 
     assert len(runner.asked) == 1
     assert ("--nolocking" in runner.asked[0]) is not locking
+
+
+def test_what_lvm_conf_says_of_reports_does_not_reach_ours() -> None:
+    command = lvm_report.report_command(locking=True)
+
+    pinned = command[command.index("--config") + 1].split()
+    assert {"report/prefixes=0", "report/binary_values_as_numeric=0", "log/command_names=0"} <= set(pinned)
+
+
+def test_a_missing_device_has_one_name_whatever_lvm_conf_calls_it() -> None:
+    pv = {**json.loads(REPORT)["report"][1]["pv"][0], "pv_name": "unknown device"}
+    report = {"report": [{"vg": [], "pv": [pv]}]}
+
+    assert lvm_report.parse_report(json.dumps(report))[1][0].device == lvm_report.UNKNOWN_DEVICE
