@@ -9,6 +9,8 @@ from lvmsnap import hooks
 from lvmsnap.identify import Found
 from lvmsnap.model import MIB, Action, Allocation, Argv, LentPV, MountTarget, Target, Thing
 from lvmsnap.names import dm_name
+from lvmsnap.sizes import PV_HEADER_BYTES
+from lvmsnap.system import VolumeGroup
 
 # The redirection makes the file with O_EXCL under `set -C` (POSIX sh, "noclobber"), so never through a symlink.
 CLAIM_SCRIPT = 'umask 077; set -C; : > "$1"'
@@ -20,20 +22,26 @@ def stack(target: Target, found: Found, loop_device: str) -> tuple[Action, ...]:
     before, after = hooks.around_snapshot(target, found.hooks_due)
     actions = list(down_last)
     if target.lent_pv is not None:
-        lent = target.lent_pv
-        actions += [
-            backing_file(lent, found),
-            backing_file_space(lent, found),
-            loop(lent, found, loop_device),
-            physical_volume(lent, found, loop_device),
-            active_origin(target, found),
-            vg_member(target, lent, found, loop_device),
-        ]
+        actions += _lent(target.lent_pv, found, loop_device)
+    # From vgextend to lvcreate the lent space is open to every allocation in the group, by dmeventd for instance:
+    # nothing slow comes in between, and nothing of the user's.
+    actions += before
+    if target.lent_pv is not None:
+        actions += [active_origin(target, found), vg_member(target, target.lent_pv, found, loop_device)]
     taken = (leftover_devices(target, found), snapshot(target, found, loop_device))
-    actions += [*before, *taken, *after, resumed_origin(target, found)]
+    actions += [*taken, *after, resumed_origin(target, found)]
     if target.mount is not None:
         actions += [mountpoint_directory(target.mount, found), mount(target, target.mount, found)]
     return (*actions, *down_first)
+
+
+def _lent(lent: LentPV, found: Found, loop_device: str) -> tuple[Action, ...]:
+    return (
+        backing_file(lent, found),
+        backing_file_space(lent, found),
+        loop(lent, found, loop_device),
+        physical_volume(lent, found, loop_device),
+    )
 
 
 def backing_file(lent: LentPV, found: Found) -> Action:
@@ -73,9 +81,6 @@ def backing_file_space(lent: LentPV, found: Found) -> Action:
 
 def loop(lent: LentPV, found: Found, loop_device: str) -> Action:
     """Bind the loop device to the backing file."""
-    options = ["--nooverlap"]
-    options += ["--direct-io=on"] if lent.direct_io else []
-    options += ["--sector-size", str(lent.sector_size_bytes)] if lent.sector_size_bytes != 512 else []
     # Where LVM keeps a devices file, pvcreate entered the loop device, and pvremove leaves it there.
     forget = (("lvm", "lvmdevices", "--yes", "--deldev", loop_device),) if found.uses_devices_file else ()
     return Action(
@@ -83,12 +88,19 @@ def loop(lent: LentPV, found: Found, loop_device: str) -> Action:
         object=loop_device,
         summary="attach it to a loop device",
         undo_summary="detach the loop device",
-        do=(("losetup", *options, loop_device, lent.path),),
+        do=(_attach(lent, loop_device),),
         undo=(*forget, ("losetup", "--detach", loop_device)),
         condition=f"a loop device is bound to the device and inode of {lent.path}",
         stands=found.loop is not None,
         needs_gone=(Thing.VG_MEMBER, Thing.PV),
     )
+
+
+def _attach(lent: LentPV, loop_device: str) -> Argv:
+    options = ["--nooverlap"]
+    options += ["--direct-io=on"] if lent.direct_io else []
+    options += ["--sector-size", str(lent.sector_size_bytes)] if lent.sector_size_bytes != 512 else []
+    return ("losetup", *options, loop_device, lent.path)
 
 
 def physical_volume(lent: LentPV, found: Found, loop_device: str) -> Action:
@@ -114,17 +126,26 @@ def vg_member(target: Target, lent: LentPV, found: Found, loop_device: str) -> A
     give_back: tuple[Argv, ...] = (("vgreduce", vg, loop_device),)
     if found.is_missing:
         give_back = (("vgreduce", "--removemissing", vg), ("vgchange", "--activate", "ay", vg))
+    whose = f"extents of {', '.join(found.others)}" if found.others else ""
     return Action(
         thing=Thing.VG_MEMBER,
         object=vg,
         summary=f"lend it to the volume group {vg}",
-        undo_summary=f"take the lent PV out of {vg}",
+        undo_summary=f"take the lent PV out of {vg}{f' once pvmove has freed it of {whose}' if whose else ''}",
         do=(("vgextend", vg, loop_device),),
         undo=give_back,
         condition=f"the PV with UUID {lent.pv_uuid} is in {vg}",
         stands=found.is_member,
         needs_gone=(Thing.SNAPSHOT,),
+        blocked=whose,
+        by_hand=_free_by_hand(lent, found, loop_device) if whose else (),
     )
+
+
+def _free_by_hand(lent: LentPV, found: Found, loop_device: str) -> tuple[Argv, ...]:
+    """Return what moves other people's extents off the lent PV, where its device is gone after its file is back."""
+    attach = (_attach(lent, loop_device),) if found.is_missing else ()
+    return (*attach, ("pvmove", loop_device))
 
 
 def active_origin(target: Target, found: Found) -> Action:
@@ -150,9 +171,7 @@ def snapshot(target: Target, found: Found, loop_device: str) -> Action:
     kind = ("--permission", target.permission.value, "--monitor", "n", "--addtag", target.tag, *chunk)
     pvs = () if target.lent_pv is None else (loop_device, *target.lent_pv.allocate_on)
     size = ("--extents", str(target.extents), "--name", lv.name if lv else target.snapshot)
-    # A snapshot on both spaces may leave some of the lent one free, and what others put there could not go back.
-    spans = target.lent_pv is not None and bool(target.lent_pv.allocate_on)
-    closed = (("pvchange", "--allocatable", "n", loop_device),) if spans else ()
+    closed = (allocatable("n", found.vg, loop_device),) if is_closed(target) else ()
     # An active snapshot whose PV is gone can only be taken from its origin so; lvremove(8) has no option for it.
     partial = ("--config", 'activation/activation_mode="partial"') if found.is_missing else ()
     return Action(
@@ -167,6 +186,26 @@ def snapshot(target: Target, found: Found, loop_device: str) -> Action:
         # lvremove resumes a suspended origin with the tables that a killed lvcreate had loaded, and calls it done.
         needs_gone=(Thing.MOUNT, Thing.SUSPENDED_ORIGIN),
     )
+
+
+def is_closed(target: Target) -> bool:
+    """Whether the lent PV may have free extents while the snapshot is up: what others put there could not go back."""
+    lent = target.lent_pv
+    if lent is None:
+        return False
+    extents = (lent.size_bytes - PV_HEADER_BYTES) // target.extent_size_bytes
+    return bool(lent.allocate_on) or extents > target.extents
+
+
+def allocatable(verb: str, vg: VolumeGroup | None, loop_device: str) -> Argv:
+    """Return the command that opens ("y") or closes ("n") the lent PV to new allocations."""
+    return ("pvchange", *devices_of(vg, loop_device), "--allocatable", verb, loop_device)
+
+
+def devices_of(vg: VolumeGroup | None, loop_device: str) -> Argv:
+    """Return what makes a command on a PV look at that group alone: else it waits for the locks of all groups."""
+    pvs = vg.pvs if vg else ()
+    return ("--devices", ",".join(dict.fromkeys((*(pv.device for pv in pvs if not pv.missing), loop_device))))
 
 
 def _lv_selection(target: Target, found: Found) -> str:
@@ -243,30 +282,3 @@ def mount(target: Target, where: MountTarget, found: Found) -> Action:
         condition=f"the top mount at {where.mountpoint} is of the snapshot's device",
         stands=found.is_mounted,
     )
-
-
-def grow(target: Target, vg: str, extents: int, loop_device: str = "") -> tuple[Argv, ...]:
-    """Return the commands that give a standing snapshot `extents` more; `down` takes them with all the others.
-
-    They are taken from the lent PV alone where `loop_device` names it: free ones left there could not go back.
-    """
-    name = f"{vg}/{target.snapshot}"
-    lent = (loop_device,) if loop_device else ()
-    shut = target.lent_pv is not None and bool(target.lent_pv.allocate_on) and bool(loop_device)
-    opened, closed = ((("pvchange", "--allocatable", verb, loop_device),) if shut else () for verb in ("y", "n"))
-    # Else lvextend has dmeventd watch the snapshot, which would unmount it once it is full. Others' stay watched; and
-    # somebody's lvcreate or lvremove on the same origin had it watched meanwhile, so it is told off each time.
-    unwatched = ("--config", "activation/monitoring=0")
-    extend = (("lvextend", *unwatched, "--extents", f"+{extents}", name, *lent), ("lvchange", "--monitor", "n", name))
-    return (*opened, *extend, *closed)
-
-
-def grow_file(lent: LentPV, loop_device: str, old_bytes: int, new_bytes: int) -> tuple[Argv, ...]:
-    """Return the commands that make a backing file in use larger, and its loop device and PV with it."""
-    more = ("dd", "if=/dev/zero", f"of={lent.path}", f"bs={MIB}", f"seek={old_bytes}")
-    count = (f"count={new_bytes - old_bytes}", "iflag=count_bytes,fullblock", "oflag=seek_bytes")
-    fill = {
-        Allocation.FALLOCATE: ("fallocate", "--length", str(new_bytes), lent.path),
-        Allocation.ZERO_FILL: (*more, *count, "conv=notrunc,fsync", "status=none"),
-    }
-    return (fill[lent.allocation], ("losetup", "--set-capacity", loop_device), ("pvresize", loop_device))

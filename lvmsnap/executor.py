@@ -54,6 +54,11 @@ def _do(action: Action, written: Record, work: Work) -> Record:
         work.progress.failed(action, missing)
         raise _Stopped(f"{action.summary} had no effect: {missing}")
     work.progress.done(action, time.monotonic() - start)
+    if action.thing is Thing.SNAPSHOT and (others := standing.others_on_lent_pv(written.target)):
+        work.progress.note(
+            f"warning: {', '.join(others)} was put on the lent space meanwhile; "
+            f"before lvmsnap down {written.target.name}: pvmove {standing.loop_device(written.target)}"
+        )
     return written
 
 
@@ -144,7 +149,16 @@ def _residue(why: str, left: tuple[Action, ...], target: Target, work: Work) -> 
     return ResidueError(
         f"{why}; what is left is named below",
         residue=tuple(f"{action.thing.value}: {action.object}" for action in left)
+        + tuple(f"held by {action.blocked}" for action in left if action.blocked)
         + tuple(f"held by {holder}" for holder in busy),
-        commands=tuple(shell_line(argv) for action in left for argv in action.undo),
+        commands=_by_hand(left, target),
         hint=f"lvmsnap down {target.name} tries again; the commands do the same by hand",
     )
+
+
+def _by_hand(left: tuple[Action, ...], target: Target) -> tuple[str, ...]:
+    """Return what finishes the work; what comes after something that is blocked is left to lvmsnap."""
+    blocked = [action for action in left if action.blocked]
+    if not blocked:
+        return tuple(shell_line(argv) for action in left for argv in action.undo)
+    return (*(shell_line(argv) for action in blocked for argv in action.by_hand), f"lvmsnap down {target.name}")

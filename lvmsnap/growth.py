@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lvmsnap import actions
+from lvmsnap import growth_actions
 from lvmsnap.identify import Found, own_pvs
 from lvmsnap.model import Argv, BackingFile, LentPV, Target
 from lvmsnap.sizes import DEFAULT_CHUNK_BYTES, LARGEST_SHARE_PERCENT, PV_HEADER_BYTES, ceil, largest_useful_bytes
@@ -18,9 +18,13 @@ LATE = "more room came hardly in time, or too late: give the profile a larger `s
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What gives the snapshot more room, and how many extents; without commands `reason` says why it cannot grow."""
+    """What gives the snapshot more room, and how many extents; without commands `reason` says why it cannot grow.
+
+    `filling` makes the backing file larger, which may take long and comes first, while no group is locked for it.
+    """
 
     commands: tuple[Argv, ...] = ()
+    filling: tuple[Argv, ...] = ()
     extents: int = 0
     reason: str = ""
 
@@ -42,7 +46,7 @@ def plan(target: Target, backing: BackingFile | None, found: Found, facts: Facts
     extents = min(wanted, sum(pv.extents - pv.allocated_extents for pv in own_pvs(vg) if not pv.missing))
     if extents <= 0:
         return Growth(reason=f"{vg.name} has no free extents")
-    return Growth(actions.grow(target, vg.name, extents), extents)
+    return Growth(growth_actions.grow(target, vg, extents), extents=extents)
 
 
 def _from_file(
@@ -70,5 +74,6 @@ def _from_file(
         full = largest_bytes <= possible_bytes
         return Growth(reason=f"{lent.path} {'has its max_size' if full else 'has no room to grow where it lies'}")
     new_bytes = old_bytes + max(0, extents - spare) * vg.extent_size_bytes
-    larger = actions.grow_file(lent, found.loop.device, old_bytes, new_bytes) if extents > free else ()
-    return Growth((*larger, *actions.grow(target, vg.name, extents, found.loop.device)), extents)
+    filling = growth_actions.grow_file(lent, old_bytes, new_bytes) if extents > free and new_bytes > old_bytes else ()
+    resized = growth_actions.grow_pv(vg, found.loop.device) if extents > free else ()
+    return Growth((*resized, *growth_actions.grow(target, vg, extents, found.loop.device)), filling, extents)

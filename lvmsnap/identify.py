@@ -16,6 +16,8 @@ from lvmsnap.system import DmDevice, Facts, FileFacts, LogicalVolume, Loop, Phys
 PV_UUID_PREFIX = "lvmsn2-"
 # As older versions wrote it, without the host: on the host that has the record it is ours.
 OLD_PV_UUID_PREFIX = "lvmsnp-"
+# What LVM reports for the device of a PV that is missing.
+UNKNOWN_DEVICE = "[unknown]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Found:
     `pv` is our PV, in a group or in none. `suspended` are the origin's device-mapper devices that a killed command
     left suspended, `leftovers` those of the snapshot that LVM's metadata no longer knows. `is_left_inactive`: a boot
     found the lent PV missing and the origin inactive, and since then the PV was taken out and no more. `hooks_due` are
-    those that the record says are still to be run.
+    those that the record says are still to be run. `others` are the LVs, as VG/LV, that have extents on our PV and
+    are not our snapshot.
     """
 
     vg: VolumeGroup | None = None
@@ -42,6 +45,7 @@ class Found:
     uses_devices_file: bool = False
     is_left_inactive: bool = False
     hooks_due: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def is_member(self) -> bool:
@@ -62,11 +66,12 @@ def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
     file = _find_file(target, facts, same_boot)
     loop = _find_loop(target, facts, file, same_boot)
     snapshot = None if vg is None else _find_snapshot(target, vg)
+    pv = _find_pv(target, facts)
     return Found(
         vg=vg,
         file=file,
         loop=loop,
-        pv=_find_pv(target, facts),
+        pv=pv,
         snapshot=snapshot,
         is_mounted=target.mount is not None and _is_mounted(target.mount, snapshot, facts),
         has_directory=target.mount is not None and _has_directory(target.mount, snapshot, facts),
@@ -77,6 +82,7 @@ def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
         is_left_inactive=not same_boot and vg is not None and _is_left_inactive(target, vg),
         origin_has_snapshots=vg is not None and any(lv.origin == target.origin for lv in vg.lvs),
         hooks_due=record.hooks_due if record else (),
+        others=_others_on(pv, vg, snapshot) if pv and vg else (),
     )
 
 
@@ -216,6 +222,12 @@ def _find_pv(target: Target, facts: Facts) -> PhysicalVolume | None:
         return None
     pvs = [pv for vg in facts.vgs for pv in vg.pvs] + list(facts.orphan_pvs)
     return next((pv for pv in pvs if pv.uuid == target.lent_pv.pv_uuid), None)
+
+
+def _others_on(pv: PhysicalVolume, vg: VolumeGroup, snapshot: LogicalVolume | None) -> tuple[str, ...]:
+    """Return the LVs with extents on the PV, hidden ones too; on one that is missing, those that lack some device."""
+    device = UNKNOWN_DEVICE if pv.missing else pv.device
+    return tuple(f"{vg.name}/{lv.name.strip('[]')}" for lv in vg.lvs if lv != snapshot and device in lv.devices)
 
 
 def _is_mounted(mount: MountTarget, snapshot: LogicalVolume | None, facts: Facts) -> bool:

@@ -96,6 +96,12 @@ def _loop(sysfs: Path) -> Loop | None:
     return Loop(device, _text(sysfs / "dev").strip(), file_device, file_inode, file_path)
 
 
+def dm_holders(device: str) -> tuple[str, ...]:
+    """Return the names of the device-mapper devices that lie directly on a device such as /dev/loop7."""
+    holders = (SYS_BLOCK / device.removeprefix("/dev/") / "holders").glob("*")
+    return tuple(sorted(filter(None, (_text(holder / "dm/name").strip() for holder in holders))))
+
+
 def device_bytes(device_number: str) -> int:
     """Return a block device's size, 0 where there is no such device."""
     return int(_text(SYS_DEV_BLOCK / device_number / "size").strip() or 0) * SECTOR_BYTES

@@ -201,9 +201,9 @@ class Thing(Enum):
     SPACE = "backing file's blocks"
     LOOP = "loop device"
     PV = "physical volume"
+    BEFORE_SNAPSHOT = "before_snapshot hook"
     INACTIVE_ORIGIN = "inactive origin"
     VG_MEMBER = "lent PV in the volume group"
-    BEFORE_SNAPSHOT = "before_snapshot hook"
     LEFTOVER_DEVICES = "devices of a killed command"
     SNAPSHOT = "snapshot"
     AFTER_SNAPSHOT = "after_snapshot hook"
@@ -218,7 +218,8 @@ class Action:
     """One reversible change: its command, its undo, and whether it stands (`condition` says how that is seen).
 
     `do` is empty where another action's command makes the thing too; `undo` is empty where undoing another
-    action takes it along. `needs_gone` must be gone before the undo may run.
+    action takes it along. `needs_gone` must be gone before the undo may run. `blocked` names what keeps the undo from
+    working before a person has run `by_hand`, "" where nothing does.
     """
 
     thing: Thing
@@ -230,6 +231,8 @@ class Action:
     condition: str
     stands: bool
     needs_gone: tuple[Thing, ...] = ()
+    blocked: str = ""
+    by_hand: tuple[Argv, ...] = ()
 
 
 class Direction(Enum):

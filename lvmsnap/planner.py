@@ -48,7 +48,7 @@ def plan_down(target: Target, facts: Facts, record: Record | None) -> Plan:
     """Return what takes down everything of the target that stands, last made first."""
     target = as_named_now(target, facts)
     found = find(target, facts, record)
-    stack = actions.stack(target, found, found.loop.device if found.loop else "")
+    stack = actions.stack(target, found, found.loop.device if found.loop else free_loop_device(facts))
     standing = tuple(action for action in reversed(stack) if action.stands and action.undo)
     return Plan(Direction.DOWN, target, standing, (), ())
 
@@ -120,10 +120,15 @@ def choose_loop_device(backing: BackingFile | None, facts: Facts) -> str:
     """
     if backing is None:
         return ""
+    return backing.loop_device or free_loop_device(facts)
+
+
+def free_loop_device(facts: Facts) -> str:
+    """Return the free loop device with the highest number."""
     bound = {int(loop.device.removeprefix("/dev/loop")) for loop in facts.loops}
     free = [number for number in facts.loop_numbers if number not in bound]
     number = max(free, default=max(facts.loop_numbers, default=-1) + 1)
-    return backing.loop_device or f"/dev/loop{number}"
+    return f"/dev/loop{number}"
 
 
 def describe(

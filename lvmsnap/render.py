@@ -182,6 +182,7 @@ def _step_lines(number: int, action: Action, direction: Direction) -> Iterator[L
     commands = action.do if up else action.undo
     if not commands:
         yield ((DIM, "     the next step's command does it"),)
+    yield from (((DIM, "     first, by hand: "), (COMMAND, shell_line(argv))) for argv in action.by_hand)
     yield from (((DIM, "     $ "), (COMMAND, shell_line(argv))) for argv in commands)
     if up:
         undo = action.undo or ()
@@ -209,7 +210,10 @@ def _plan_data(plan: Plan) -> dict[str, object]:
     def lines(commands: tuple[tuple[str, ...], ...]) -> list[str]:
         return [shell_line(argv) for argv in commands]
 
-    steps = [{**asdict(action), "do": lines(action.do), "undo": lines(action.undo)} for action in plan.actions]
+    fields = ("do", "undo", "by_hand")
+    steps = [
+        {**asdict(action), **{field: lines(getattr(action, field)) for field in fields}} for action in plan.actions
+    ]
     return {**asdict(plan), "facts": dict(plan.facts), "actions": steps}
 
 

@@ -16,7 +16,7 @@ def not_standing(thing: Thing, target: Target) -> str:
     if thing in (Thing.SPACE, Thing.PV) and lent:
         return _content_missing(thing, lent)
     if thing is Thing.LOOP and lent:
-        return "" if _is_looped(target) else f"no loop device is bound to {lent.path}"
+        return "" if loop_device(target) else f"no loop device is bound to {lent.path}"
     if thing is Thing.SNAPSHOT:
         return _snapshot_not_standing(target)
     if thing is Thing.MOUNT and mount:
@@ -31,6 +31,20 @@ def overflowed(target: Target) -> str:
     return "the snapshot is full already: give it a larger size" if status and status.is_lost else ""
 
 
+def loop_device(target: Target) -> str:
+    """Return the loop device that is bound to the target's backing file, "" where none is."""
+    lent = target.lent_pv
+    identity = (lent.device, lent.inode) if lent else (None, None)
+    return next((loop.device for loop in kernel.loops() if (loop.file_device, loop.file_inode) == identity), "")
+
+
+def others_on_lent_pv(target: Target) -> tuple[str, ...]:
+    """Return the device-mapper devices on the lent PV that are not our snapshot's: somebody was given extents there."""
+    device = loop_device(target)
+    ours = f"{dm_name(target.vg, target.snapshot)}-cow"
+    return tuple(name for name in kernel.dm_holders(device) if name != ours) if device else ()
+
+
 def _content_missing(thing: Thing, lent: LentPV) -> str:
     file = file_facts(lent.path)
     if thing is Thing.PV:
@@ -38,13 +52,6 @@ def _content_missing(thing: Thing, lent: LentPV) -> str:
         return "" if file and file.pv_uuid == lent.pv_uuid else f"{lent.path} does not bear the PV's UUID"
     whole = file is not None and file.size_bytes == lent.size_bytes <= file.allocated_bytes
     return "" if whole else f"{lent.path} has not all of its {lent.size_bytes} bytes allocated"
-
-
-def _is_looped(target: Target) -> bool:
-    lent = target.lent_pv
-    return lent is not None and any(
-        (loop.file_device, loop.file_inode) == (lent.device, lent.inode) for loop in kernel.loops()
-    )
 
 
 def _snapshot_not_standing(target: Target) -> str:

@@ -108,6 +108,11 @@ def _undo(action: Action, target: Target, work: Work) -> str:
     """Run an action's undo; return what is wrong, "" where nothing is."""
     if action.thing in hooks.THINGS:
         return work.hooks.run(action.thing, action.undo[0], target)
+    if action.blocked:
+        # LVM refuses it too, but activates again what it can.
+        for argv in action.undo:
+            work.runner.run(argv)
+        return f"it holds {action.blocked}"
     complaint = run_all(action.undo, work.runner)
     # A device that was told to detach while in use may be gone by itself before it is told again.
     if complaint and not (action.thing is Thing.LOOP and not _is_bound(action.object, target)):

@@ -93,7 +93,7 @@ class Guard:
         planned = growth.plan(target, self._profile.backing_file, found, system, wanted_bytes)
         if not planned.commands:
             return planned.reason
-        if complaint := run_all(planned.commands, self._working.runner):
+        if complaint := run_all((*planned.filling, *planned.commands), self._working.runner):
             return complaint
         more = human(planned.extents * target.extent_size_bytes)
         self._working.progress.note(f"{target.vg}/{target.snapshot} was given {more} more")

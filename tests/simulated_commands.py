@@ -72,6 +72,8 @@ class Commands:
         file = self.system.files.pop(path)
         if any(bound.file is file for bound in self.system.loops.values()):
             self.wrongs.append(f"removed {path} under its loop device")
+        if file.label and self.system.allocated(file.label):
+            self.wrongs.append(f"removed {path}, which holds data of somebody else")
         if file.label in self.system.members:
             self.wrongs.append(f"removed {path}, which the group still has as a PV")
         return 0, ""

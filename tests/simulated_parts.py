@@ -65,7 +65,8 @@ class PowerCut(Killed):
 class Fault:
     """What goes wrong at the command number `at`: `kind` is one of the keys of `World`'s table of effects.
 
-    `stage` is how far lvcreate had come; `for_ever`: so does every later use of the same command.
+    `stage` is how far lvcreate had come; `for_ever`: so does every later use of the same command. With the kind
+    "extends" nothing fails: before the command dmeventd extends somebody's LV onto the lent PV.
     """
 
     at: int

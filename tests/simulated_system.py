@@ -78,6 +78,27 @@ class System:
         """Return how many extents of the PV are allocated."""
         return sum(lv.extents.get(pv, 0) for lv in self.lvs.values())
 
+    def lent(self) -> str:
+        """Return the group's member that is not its own disk, "" where there is none."""
+        return next((pv for pv in self.members if pv != DISK_PV), "")
+
+    def extend_onto_lent(self) -> None:
+        """Give somebody's LV the lent PV's first free extent, as dmeventd does to a pool."""
+        pv = self.lent()
+        if pv and not self.is_missing(pv) and self.pv_extents[pv] > self.allocated(pv):
+            self.lvs["other"].extents[pv] = 1
+            self.activate(self.lvs["other"])
+
+    def free_lent(self) -> None:
+        """Do what a person is told to do: attach the file where its device is gone, then pvmove."""
+        pv = self.lent()
+        if self.is_missing(pv):
+            self.loops["/dev/loop5"] = Bound(self.files[FILE], FILE)
+        lv = self.lvs["other"]
+        lv.extents[DISK_PV] += lv.extents.pop(pv)
+        self.activate_all()
+        self.activate(lv)
+
     def users(self, device: str) -> list[str]:
         """Return the device-mapper devices with a table, live or loaded, that stands on the device."""
         return [name for name, dm in self.dm.items() if device in (dm.live or ()) or device in (dm.loaded or ())]
@@ -279,7 +300,7 @@ class System:
         for lv in list(self.lvs.values()):
             if any(self.is_missing(pv) for pv in lv.extents) and any(tag.startswith("lvmsnap2.") for tag in lv.tags):
                 del self.lvs[lv.name]
-        self.members = [pv for pv in self.members if not self.is_missing(pv)]
+        self.members = [pv for pv in self.members if not self.is_missing(pv) or self.allocated(pv)]
 
 
 FOREIGN_PV = PhysicalVolume("/dev/ubdd", samples.OTHER_UUID, "", 0, 0, False)

@@ -75,6 +75,8 @@ class World:
         return self._take_effect(argv, kind, fault.stage if fault else "", signals)
 
     def _take_effect(self, argv: tuple[str, ...], kind: str, stage: str, signals: Signals) -> tuple[int, str]:
+        if kind == "extends":
+            self.system.extend_onto_lent()
         if kind.startswith("killed before"):
             raise Killed
         if kind == "cut before":
@@ -159,6 +161,7 @@ class Stage:
             (kernel, "loops", self._asked("kernel_loops")),
             (kernel, "mounts", self._asked("kernel_mounts")),
             (kernel, "device_bytes", self._asked("device_bytes")),
+            (kernel, "dm_holders", self._asked("users")),
             (device_mapper, "devices", self._asked("dm_devices")),
             (device_mapper, "snapshot_status", lambda _name: None),
             (executor, "file_facts", self._asked("file_facts")),

@@ -108,10 +108,10 @@ def test_a_backing_file_grows_then_its_loop_its_pv_and_the_snapshot_on_it() -> N
     made = planned(10 * MIB)
 
     assert made.extents == 3
+    assert made.filling == (("fallocate", "--length", str(77 * MIB), samples.FILE),)
     assert made.commands == (
-        ("fallocate", "--length", str(77 * MIB), samples.FILE),
         ("losetup", "--set-capacity", "/dev/loop7"),
-        ("pvresize", "/dev/loop7"),
+        ("pvresize", "--devices", "/dev/sda2,/dev/loop7", "/dev/loop7"),
         ("lvextend", *UNWATCHED, "--extents", "+3", f"vg0/{samples.SNAPSHOT}", "/dev/loop7"),
         ("lvchange", "--monitor", "n", f"vg0/{samples.SNAPSHOT}"),
     )
@@ -143,6 +143,18 @@ def test_space_left_over_from_a_growth_that_failed_half_way_is_used_first() -> N
     made = planned(16 * MIB, found=standing(pv=lent))
 
     assert made.commands[0] == ("lvextend", *UNWATCHED, "--extents", "+4", f"vg0/{samples.SNAPSHOT}", "/dev/loop7")
+
+
+def test_lent_space_that_may_lie_free_is_open_to_others_only_while_the_snapshot_grows() -> None:
+    larger = samples.target(lent_pv=samples.lent(size_bytes=129 * MIB))
+    found = standing(pv=samples.lent_pv(extents=32, allocated_extents=16))
+    backing = samples.with_file("max_size: 1GiB").backing_file
+
+    commands = growth.plan(larger, backing, found, samples.up_facts(found.vg), MIB).commands
+
+    allocatable = ("pvchange", "--devices", "/dev/sda2,/dev/loop7", "--allocatable")
+    assert [command[0] for command in commands] == ["pvchange", "lvextend", "pvchange", "lvchange"]
+    assert (commands[0], commands[2]) == ((*allocatable, "y", "/dev/loop7"), (*allocatable, "n", "/dev/loop7"))
 
 
 def test_without_a_backing_file_the_groups_own_free_extents_are_used() -> None:

@@ -102,6 +102,51 @@ def test_the_way_down_undoes_what_the_way_up_does(name: str) -> None:
         assert action.condition
 
 
+@pytest.mark.parametrize("more", ["", "hooks: {before_snapshot: [lock], after_snapshot: [unlock]}\n"])
+def test_nothing_comes_between_the_lending_of_space_and_the_snapshot_on_it(more: str) -> None:
+    text = f"volumes:\n  - origin: vg0/system\n    size: 64MiB\nbacking_file:\n  path: {samples.FILE}\n{more}"
+    plan = planner.plan_up(samples.profile(text), samples.facts(), PV_UUID)
+
+    things = [action.thing for action in plan.actions]
+    assert things[things.index(Thing.VG_MEMBER) + 1] is Thing.SNAPSHOT
+    assert not more or things.index(Thing.BEFORE_SNAPSHOT) == things.index(Thing.PV) + 1
+
+
+def test_lent_space_that_the_snapshot_leaves_free_is_closed_to_others() -> None:
+    for line, is_closed in (("size: 200MiB", True), ("", False)):
+        plan = planner.plan_up(samples.with_file(line), samples.facts(), PV_UUID)
+        snapshot = next(action for action in plan.actions if action.thing is Thing.SNAPSHOT)
+
+        assert ("pvchange" in [argv[0] for argv in snapshot.do]) is is_closed
+
+
+def test_a_lent_pv_with_extents_of_others_says_whose_and_how_to_free_it() -> None:
+    pool = samples.lv("[pool_tdata]", devices=("/dev/sda2", "/dev/loop7"))
+    group = samples.vg(samples.snapshot_lv(), pool, pvs=(samples.DISK, samples.lent_pv()))
+
+    member = next(
+        action
+        for action in planner.plan_down(TARGET, samples.up_facts(group), None).actions
+        if action.thing is Thing.VG_MEMBER
+    )
+
+    assert member.blocked == "extents of vg0/pool_tdata"
+    assert member.by_hand == (("pvmove", "/dev/loop7"),)
+    assert "vg0/pool_tdata" in member.undo_summary
+
+
+def test_where_its_device_is_gone_the_file_is_attached_first_to_free_it() -> None:
+    pool = samples.lv("[pool_tdata]", devices=("/dev/sda2", "[unknown]"))
+    missing = samples.lent_pv(device="[unknown]", missing=True)
+    group = samples.vg(pool, pvs=(samples.DISK, missing), missing_pv_count=1)
+
+    plan = planner.plan_down(TARGET, samples.facts(group, file=samples.FILE_FACTS), None)
+
+    member = next(action for action in plan.actions if action.thing is Thing.VG_MEMBER)
+    attach = ("losetup", "--nooverlap", "--direct-io=on", "/dev/loop7", samples.FILE)
+    assert member.by_hand == (attach, ("pvmove", "/dev/loop7"))
+
+
 # --- what `up` decides ------------------------------------------------------------------------------------------------
 
 

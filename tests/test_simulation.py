@@ -12,7 +12,7 @@ from lvmsnap.model import Profile, Thing
 from tests import samples
 from tests.simulated_lvcreate import REVERTED, STAGES
 from tests.simulated_parts import Fault
-from tests.simulated_system import FILE
+from tests.simulated_system import DISK_PV, FILE
 from tests.simulation import Stage, World, look, make_world, standing
 
 FAILURES = ("fails", "fails after all", "lies")
@@ -223,3 +223,36 @@ def test_whatever_goes_wrong_nothing_foreign_is_touched_and_nothing_of_ours_stay
     assert not walk.problems, f"{len(walk.problems)} of {walk.paths} paths: {kinds.most_common(20)}\n" + "\n\n".join(
         shortest
     )
+
+
+@pytest.mark.parametrize("scene", [LENT, SCENES["hooks, and a file"]], ids=["lent", "hooks, and a file"])
+def test_extents_that_somebody_was_given_on_the_lent_pv_are_named_and_never_lost(stage: Stage, scene: Scene) -> None:
+    walk = Walk(stage, scene)
+    up, _ = walk.act(UP, scene.clean())
+    worlds: list[World] = []
+    for what, start in ((UP, scene.clean()), (DOWN, up)):
+        count = len(walk.commands(what, start))
+        for at in range(1, count + 1):
+            extends = Fault(at, "extends")
+            worlds.append(walk.act(what, start, extends)[0])
+            for later in range(at + 1, count + 1):
+                for kind in ("fails", "killed after", "cut after"):
+                    world, how = walk.act(what, start, extends, Fault(later, kind))
+                    worlds += walk.after(world, how, BOOTS[:3])
+    hit = [world for world in worlds if "other" in world.system.lvs and world.system.lent() in _extents(world)]
+    assert len(hit) > 15
+    for world in hit:
+        mended, how = walk.act(MEND, world)
+        assert how.startswith("residue: ")
+        assert "lent PV in the volume group" in how
+        assert not mended.wrongs
+        assert world.system.lent() in _extents(mended)
+        mended.system.free_lent()
+        ended, how = walk.act(MEND, mended)
+        assert (how, ended.wrongs, ended.records) == ("done", [], {}), "\n".join(ended.log)
+        assert ended.system.members == [DISK_PV]
+        assert FILE not in ended.system.files
+
+
+def _extents(world: World) -> dict[str, int]:
+    return world.system.lvs["other"].extents
