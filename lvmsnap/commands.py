@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from lvmsnap.errors import LvmsnapError, ProfileError, ProfileProblem, Refusal, 
 if TYPE_CHECKING:
     from lvmsnap.model import Plan, Profile
     from lvmsnap.session import Session
+    from lvmsnap.status import Status
 
 EXIT_REFUSED = 3
 USUAL_FOLDER = "/etc/lvmsnap"
@@ -21,7 +23,7 @@ def cmd_plan(options: argparse.Namespace) -> int:
     """`lvmsnap plan`: exit 3 where a check refuses it."""
     if options.down:
         return _show_down(options)
-    from lvmsnap import session
+    from lvmsnap import arguments, session
 
     if options.offline:
         from lvmsnap import offline, profile
@@ -29,8 +31,7 @@ def cmd_plan(options: argparse.Namespace) -> int:
         path = profile.find(options.name, options.profile_dir)
         loaded = profile.load(path, require_root_owned=False)
         return _show_plan(options, loaded, offline.plan(loaded), note="offline: a clean system is assumed")
-    accept = options.accept_boot_risk
-    loaded, _ = session.load_for_change(options.name, options.profile_dir, accept_boot_risk=accept)
+    loaded, _ = arguments.load_for_change(options)
     return _show_plan(options, loaded, session.plan(_session(options), loaded), note=loaded.path)
 
 
@@ -49,14 +50,14 @@ def _show_plan(options: argparse.Namespace, loaded: Profile, plan: Plan, *, note
 
 
 def _show_down(options: argparse.Namespace) -> int:
-    from lvmsnap import render, session
+    from lvmsnap import arguments, render, session
 
     if getattr(options, "offline", False):
         raise UsageError("plan --down --offline makes no sense", hint="what stands is only known on the machine itself")
-    name = _name(options.name)
+    name, directory = arguments.place(options, options.name)
     # LVM shows nothing to anybody else: "nothing stands" would be a lie.
     _require_root(f"lvmsnap plan {name} --down")
-    plan = session.plan_down(_session(options), name, session.load_if_valid(name, options.profile_dir))
+    plan = session.plan_down(_session(options), name, session.load_if_valid(name, directory))
     if getattr(options, "json", False):
         print(render.to_json(plan))
         return 0
@@ -72,10 +73,9 @@ def cmd_up(options: argparse.Namespace) -> int:
     """`lvmsnap up`: prints where the snapshot is, the mountpoint or the device."""
     if options.dry_run:
         return cmd_plan(argparse.Namespace(**{**vars(options), "down": False, "offline": False}))
-    from lvmsnap import session
+    from lvmsnap import arguments, session
 
-    accept = options.accept_boot_risk
-    loaded, text = session.load_for_change(options.name, options.profile_dir, accept_boot_risk=accept)
+    loaded, text = arguments.load_for_change(options)
     _require_root(f"lvmsnap up {loaded.name}")
     target = session.up(_session(options), loaded, text, replace_old=options.replace, if_down=options.if_down)
     print(target.mount.mountpoint if target.mount else f"/dev/{target.vg}/{target.snapshot}")
@@ -84,22 +84,21 @@ def cmd_up(options: argparse.Namespace) -> int:
 
 def cmd_run(options: argparse.Namespace) -> int:
     """`lvmsnap run`: exits as the command did; 124 where its snapshot was lost, 125 where it never started."""
-    from lvmsnap import run, session
+    from lvmsnap import arguments, run
 
-    accept = options.accept_boot_risk
-    loaded, text = session.load_for_change(options.name, options.profile_dir, accept_boot_risk=accept)
+    loaded, text = arguments.load_for_change(options)
     _require_root(f"lvmsnap run {loaded.name}")
     return run.run(_session(options), loaded, text, options.argv, replace_old=options.replace)
 
 
 def cmd_watch(options: argparse.Namespace) -> int:
     """`lvmsnap watch`: ends with the snapshot; 124 where that was lost."""
-    from lvmsnap import session, watch
+    from lvmsnap import arguments, session, watch
 
-    name = _name(options.name)
+    name, directory = arguments.place(options, options.name)
     _require_root(f"lvmsnap watch {name}")
     working = _session(options)
-    watch.watch(working, name, lambda name: session.load_if_valid(name, options.profile_dir))
+    watch.watch(working, name, lambda name: session.load_if_valid(name, directory))
     return 128 + working.signals.received if working.signals.received else 0
 
 
@@ -109,8 +108,11 @@ def cmd_down(options: argparse.Namespace) -> int:
         return _down_all(options)
     if options.dry_run:
         return _show_down(options)
-    _require_root(f"lvmsnap down {options.name}")
-    _down(options, _session(options), _name(options.name))
+    from lvmsnap import arguments
+
+    name, directory = arguments.place(options, options.name)
+    _require_root(f"lvmsnap down {name}")
+    _down(options, _session(options), name, directory)
     return 0
 
 
@@ -126,33 +128,45 @@ def _down_all(options: argparse.Namespace) -> int:
             if options.dry_run:
                 _show_down(argparse.Namespace(**{**vars(options), "name": name}))
             else:
-                _down(options, working, name)
+                _down(options, working, name, options.profile_dir)
         except LvmsnapError as error:
             render.fail(error)
             failures.append(error)
     return max((failure.exit_code for failure in failures), default=0)
 
 
-def _down(options: argparse.Namespace, working: Session, name: str) -> None:
+def _down(options: argparse.Namespace, working: Session, name: str, directory: str) -> None:
     from lvmsnap import session
 
-    loaded = session.load_if_valid(name, options.profile_dir)
+    loaded = session.load_if_valid(name, directory)
     if not session.down(working, name, loaded, force=options.force):
         working.progress.note(f"{name} is down already: nothing of it stands")
 
 
 def cmd_status(options: argparse.Namespace) -> int:
-    """`lvmsnap status`: a table, JSON or metrics, to stdout or into a file."""
+    """`lvmsnap status`: a table, JSON or metrics, to stdout or into a file; exit 2 where a name is nobody's."""
+    from lvmsnap import arguments
+    from lvmsnap.statuses import statuses, unknown
+
+    places = dict(arguments.place(options, name) for name in options.names)
+    _require_root("lvmsnap status")
+    found = statuses(_session(options), tuple(places), places)
+    _show_statuses(options, found)
+    if places and (lacking := unknown(found)):
+        # The others were shown all the same.
+        raise UsageError(f"there is no profile {', '.join(lacking)}", hint="lvmsnap status shows all that there are")
+    return 0
+
+
+def _show_statuses(options: argparse.Namespace, found: tuple[Status, ...]) -> None:
     from datetime import UTC, datetime
 
     from lvmsnap import files, metrics, render, status_table
-    from lvmsnap.statuses import statuses
 
-    _require_root("lvmsnap status")
-    found, now = statuses(_session(options), tuple(_name(name) for name in options.names)), datetime.now(UTC)
+    now = datetime.now(UTC)
     if not (options.json or options.prometheus or options.output):
         render.show(status_table.status_lines(found, now, status_table.terminal_columns()), sys.stdout)
-        return 0
+        return
     if options.prometheus:
         text = metrics.to_prometheus(found, now)
     elif options.json:
@@ -163,25 +177,25 @@ def cmd_status(options: argparse.Namespace) -> int:
         files.write_whole(options.output, text)
     else:
         print(text, end="")
-    return 0
 
 
 def cmd_recover(options: argparse.Namespace) -> int:
     """`lvmsnap recover`: takes down what is partial or stale, leaves alone what is properly up."""
-    from lvmsnap import recovery, render, session
+    from lvmsnap import arguments, recovery, render, session
 
+    places = dict(arguments.place(options, name) for name in options.names)
     _require_root("lvmsnap recover")
-    names, working = tuple(_name(name) for name in options.names), _session(options)
+    names, working = tuple(places), _session(options)
 
     def load(name: str) -> Profile | None:
-        return session.load_if_valid(name, options.profile_dir)
+        return session.load_if_valid(name, places.get(name, options.profile_dir))
 
     if options.dry_run:
         for name, plan in recovery.plan_recover(working, names, load):
             render.show(render.plan_lines(name, plan), sys.stdout)
         return 0
     found = recovery.recover(working, names, load)
-    render.show(render.recovered_lines(found), sys.stdout)
+    render.show(render.recovered_lines(found, names), sys.stdout)
     return 0
 
 
@@ -231,10 +245,10 @@ def cmd_install_units(options: argparse.Namespace) -> int:
     """`lvmsnap install-units`: the systemd units that run a command by `lvmsnap run` when it is time."""
     from lvmsnap import profile, session, units
 
-    if "/" in options.name or options.name.endswith(".yaml"):
-        hint = f"lvmsnap install-units --profile-dir {os.path.dirname(options.name) or '.'} {_name(options.name)}"
+    name = profile.name_of(options.name)
+    if name != options.name:
+        hint = f"lvmsnap install-units --profile-dir {shlex.quote(os.path.dirname(options.name) or '.')} {name}"
         raise UsageError("a unit is named after its profile, not after a file", hint=hint)
-    profile.check_name(options.name)
     working = _session(options)
     if options.status:
         found = units.seen(working.runner, options.name)
@@ -266,11 +280,6 @@ def cmd_init(options: argparse.Namespace) -> int:
 
     print(first_profile.text(options.origin), end="")
     return 0
-
-
-def _name(name: str) -> str:
-    """Return the profile's name where a name or a file of it is given."""
-    return os.path.basename(name).removesuffix(".yaml") if name.endswith(".yaml") else name
 
 
 def _require_root(command: str) -> None:

@@ -9,6 +9,7 @@ import hashlib
 
 from lvmsnap.identify import host_prefix
 from lvmsnap.model import Allocation, LentPV, MountTarget, Permission, Profile, Target
+from lvmsnap.names import is_profile_name
 from lvmsnap.system import SECTOR_BYTES, Facts, FileFacts, LogicalVolume, PhysicalVolume, VolumeGroup
 
 
@@ -31,7 +32,8 @@ def tagged_names(facts: Facts, host: str) -> tuple[str, ...]:
     """Return the names of the profiles whose tag some LV bears."""
     prefix = _tag_prefix(host)
     tags = {tag for vg in facts.vgs for lv in vg.lvs for tag in lv.tags if tag.startswith(prefix)}
-    return tuple(sorted(tag.removeprefix(prefix) for tag in tags))
+    # A tag may hold slashes, and whoever may write to the disk gives it.
+    return tuple(sorted(filter(is_profile_name, (tag.removeprefix(prefix) for tag in tags))))
 
 
 def unclaimed_targets(facts: Facts, claimed: set[str], host: str) -> tuple[Target, ...]:

@@ -1,4 +1,4 @@
-"""LVM's rules for names of logical volumes, and the names device-mapper gives them. Pure; knows no system."""
+"""The rules for names: a profile's own, LVM's for logical volumes, device-mapper's. Pure; knows no system."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ RESERVED_STRINGS = (
     *("_tdata", "_tmeta", "_vdata", "_imeta", "_iorig", "_pmspare", "_vorigin"),
 )
 
+PROFILE_NAME_RULE = "a name has at most 64 characters of a-z 0-9 _ -, begins with a letter or a digit, and is not lock"
+
+_PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _CHARACTERS = re.compile(r"[A-Za-z0-9+_.-]+")
+
+
+def is_profile_name(name: str) -> bool:
+    """Whether a profile can have this name; wherever one comes from, it becomes part of paths that root writes."""
+    return _PROFILE_NAME.fullmatch(name) is not None and name != "lock"
 
 
 def name_problem(vg: str, lv: str) -> str | None:

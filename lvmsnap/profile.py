@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import re
 import shlex
 import stat
 from pathlib import Path
@@ -13,13 +12,11 @@ from typing import Any
 
 from lvmsnap.errors import ProfileError, ProfileProblem, UsageError
 from lvmsnap.model import KIB, Profile
+from lvmsnap.names import PROFILE_NAME_RULE, is_profile_name
 
 MAX_FILE_BYTES = 64 * KIB
 SUFFIX = ".yaml"
 SCHEMA_FILE = "profile.schema.json"
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_NAME_RULE = "a name has the characters a-z 0-9 _ - and begins with a letter or a digit"
 
 
 def names(directory: str) -> tuple[str, ...]:
@@ -30,32 +27,37 @@ def names(directory: str) -> tuple[str, ...]:
         return ()
     except OSError as error:
         raise UsageError(f"cannot read the profile directory {directory}: {error.strerror}") from None
-    return tuple(file.stem for file in files if file.suffix == SUFFIX and _NAME.fullmatch(file.stem))
+    return tuple(file.stem for file in files if file.suffix == SUFFIX and is_profile_name(file.stem))
 
 
 def find(name: str, directory: str) -> Path:
-    """The file of profile `name` in `directory`; a `name` with a slash or ending in .yaml is itself the path."""
-    if "/" in name or name.endswith(SUFFIX):
+    """The file of profile `name` in `directory`; a `name` that ends in .yaml is itself the path. Raises UsageError."""
+    name_of(name)
+    if name.endswith(SUFFIX):
         if not os.path.lexists(name):
             raise UsageError(f"there is no file {name}")
         return Path(name)
-    check_name(name)
     known = names(directory)
     if name not in known:
         raise _no_such_profile(name, directory, known)
     return Path(directory, name + SUFFIX)
 
 
-def check_name(name: str) -> None:
-    """Raise UsageError where no profile can have this name."""
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"{name!r} is not the name of a profile", hint=f"{_NAME_RULE}; a path has a slash in it")
+def name_of(argument: str) -> str:
+    """The profile's name in a NAME or a path that ends in .yaml. Raises UsageError where no profile can have it."""
+    name = os.path.basename(argument).removesuffix(SUFFIX) if argument.endswith(SUFFIX) else argument
+    if is_profile_name(name):
+        return name
+    what = f"{name!r} is not the name of a profile"
+    if name != argument:
+        raise UsageError(f"{argument}: {what}", hint=f"rename the file: {PROFILE_NAME_RULE}")
+    raise UsageError(what, hint=f"{PROFILE_NAME_RULE}; the path of a profile's file ends in {SUFFIX}")
 
 
 def load(path: Path, *, require_root_owned: bool) -> Profile:
     """Read and check the profile in the file `path`; it is named after the file."""
-    if not _NAME.fullmatch(path.stem):
-        raise _refused(path, [(f"{path.stem!r} is not the name of a profile", f"rename the file: {_NAME_RULE}")])
+    if not is_profile_name(path.stem):
+        raise _refused(path, [(f"{path.stem!r} is not the name of a profile", f"rename the file: {PROFILE_NAME_RULE}")])
     text = read_text(path, require_root_owned=require_root_owned)
     return parse(text, name=path.stem, file=str(path))
 

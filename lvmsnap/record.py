@@ -16,6 +16,7 @@ from typing import Any
 
 from lvmsnap.errors import LvmsnapError, Refusal, RefusedError
 from lvmsnap.model import Allocation, Hooks, LentPV, MountTarget, Permission, Record, Target
+from lvmsnap.names import is_profile_name
 
 STATE_DIR = "/var/lib/lvmsnap"
 RUN_DIR = "/run/lvmsnap"
@@ -103,7 +104,7 @@ def exists(name: str, directory: str = STATE_DIR) -> bool:
 
 def names(directory: str = STATE_DIR) -> tuple[str, ...]:
     """Return the names of all profiles that have a record, sorted."""
-    return tuple(sorted(path.stem for path in Path(directory).glob("*.json")))
+    return tuple(sorted(path.stem for path in Path(directory).glob("*.json") if is_profile_name(path.stem)))
 
 
 @contextmanager

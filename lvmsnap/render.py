@@ -189,10 +189,11 @@ def _step_lines(number: int, action: Action, direction: Direction) -> Iterator[L
         yield from (((DIM, "     undo: "), (UNDO_COMMAND, shell_line(argv))) for argv in undo)
 
 
-def recovered_lines(found: tuple[Status, ...]) -> Iterator[Line]:
-    """Return what `recover` found, and what it did about it."""
+def recovered_lines(found: tuple[Status, ...], names: tuple[str, ...] = ()) -> Iterator[Line]:
+    """Return what `recover` found, of the named profiles or of all, and what it did about it."""
     if not found:
-        yield (("", "nothing of lvmsnap's is on this machine: nothing to recover"),)
+        whose = ", ".join(names) or "lvmsnap's"
+        yield (("", f"nothing of {whose} is on this machine: nothing to recover"),)
     for status in found:
         if status.state in (State.PARTIAL, State.STALE):
             yield ((GOOD, "recovered  "), ("", f"{status.name}: it was {status.state.value}, now it is down"))

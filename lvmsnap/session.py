@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,7 +84,7 @@ def up(session: Session, loaded: Profile, text: str, *, replace_old: bool, if_do
         if made.target is None:
             raise LvmsnapError("the plan has no target though every check passed")
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        written = Record(made.target, text, loaded.path, system.boot_id, now)
+        written = Record(made.target, text, os.path.abspath(loaded.path), system.boot_id, now)
         executor.bring_up(made, written, work(session))
         return made.target
 
@@ -233,4 +234,4 @@ def load_if_valid(name: str, directory: str) -> Profile | None:
 def load_if_there(name: str, directory: str) -> Profile | None:
     """Load a profile where there is one. Raises ProfileError where it is not valid."""
     path = Path(directory, f"{name}.yaml")
-    return profile.load(path, require_root_owned=facts.is_root()) if path.is_file() else None
+    return profile.load(path, require_root_owned=facts.is_root()) if os.path.lexists(path) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -14,15 +15,26 @@ from lvmsnap.session import Session
 from lvmsnap.status import Past, State, Status
 from lvmsnap.system import Facts
 
+NO_PROFILE = "there is no profile of this name in "
 
-def statuses(working: Session, names: tuple[str, ...]) -> tuple[Status, ...]:
+
+def statuses(
+    working: Session, names: tuple[str, ...], directories: Mapping[str, str] | None = None
+) -> tuple[Status, ...]:
     """Return the state of the named profiles, else of all that have a profile, a record or a mark, each once.
 
-    What of one cannot be read is its `problem`. Reads only, and waits for nobody.
+    `directories` says where a profile is that is not in the usual directory. What of one cannot be read is its
+    `problem`. Reads only, and waits for nobody.
     """
     system = facts.read_system(working.runner, locking=False)
     wanted = dict.fromkeys(names or session.all_names(working, system))
-    return tuple(_status_or_problem(name, working.profile_dir, system) for name in wanted)
+    elsewhere = directories or {}
+    return tuple(_status_or_problem(name, elsewhere.get(name, working.profile_dir), system) for name in wanted)
+
+
+def unknown(found: tuple[Status, ...]) -> tuple[str, ...]:
+    """Return the names of which there is nothing: no profile, no record, no mark."""
+    return tuple(status.name for status in found if status.problem.startswith(NO_PROFILE))
 
 
 def _status_or_problem(name: str, directory: str, system: Facts) -> Status:
@@ -40,7 +52,7 @@ def _status_or_problem(name: str, directory: str, system: Facts) -> Status:
     except OSError as error:
         return Status(name, State.PARTIAL, problem=f"{error.filename}: {error.strerror}")
     if not (found.snapshot or problem):
-        problem = f"there is no profile of this name in {directory}"
+        problem = f"{NO_PROFILE}{directory}"
     return replace(found, problem=found.problem or problem)
 
 

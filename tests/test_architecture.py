@@ -63,7 +63,7 @@ FLOORS = (
     ("recovery", "watch", "statuses"),
     ("run",),
     ("render",),
-    ("progress", "status_table"),
+    ("progress", "status_table", "arguments"),
     ("commands",),
     ("cli",),
     ("__main__",),

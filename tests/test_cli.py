@@ -10,14 +10,17 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from argparse import Namespace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 import pytest
 import yaml
 
-from lvmsnap import cli
+from lvmsnap import arguments, cli, record, statuses
+from lvmsnap.status import State, Status
+from tests import samples
 
 ROOT = Path(__file__).parent.parent
 PROFILE = ROOT / "profiles/system-full-vg.yaml"
@@ -116,6 +119,79 @@ def test_wrong_usage_is_exit_2_and_told_on_stderr(arguments: list[str], says: st
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert "_seconds" not in done.stderr
+
+
+NO_NAMES = (
+    *("", "a\nb", "A", "_x", "lock", "a" * 65, "x.yml", "../../../mnt/u/evil", "/etc/lvmsnap/x", "x/", "x\n"),
+    *("n\xe4chtlich", ".yaml", "/srv/Big.yaml", "/srv/lock.yaml", "/srv/a\nb.yaml"),
+)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("plan", "plan --offline", "plan --down", "up", "up --dry-run", "up --if-down", "watch", "run"),
+        *("down", "down --force", "down --dry-run", "status", "status --json", "status good", "recover"),
+        *("recover --dry-run", "recover good", "install-units --status", "install-units --remove", "validate"),
+        "install-units",
+    ],
+)
+def test_what_is_no_name_is_exit_2_in_every_command_before_anything_is_read(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "Popen", lambda *_args, **_options: pytest.fail("a process was started"))
+    monkeypatch.setattr(record, "read", lambda *_: pytest.fail("a record was read"))
+    profile(tmp_path, "good", "volumes: [{origin: vg0/system}]\n")
+    tail = ("--", "true") if command in ("run", "install-units") else ()
+
+    for name in NO_NAMES:
+        done = lvmsnap("--profile-dir", str(tmp_path), *command.split(), name, *tail)
+
+        assert (done.returncode, done.stdout) == (2, ""), name
+        assert "is not the name of a profile" in done.stderr
+
+
+def test_the_longest_name_is_one(tmp_path: Path) -> None:
+    path = profile(tmp_path, "a" * 64, "volumes: [{origin: vg0/system, snapshot: snap}]\n")
+
+    assert lvmsnap("validate", path).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["up", "plan", "plan --down", "run", "down", "status", "recover", "watch"])
+def test_a_path_is_refused_while_its_name_is_another_files(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = replace(samples.record(), profile_path=str(tmp_path / "elsewhere/nightly.yaml"))
+    monkeypatch.setattr(record, "read", lambda _name: written)
+    monkeypatch.setattr(subprocess, "Popen", lambda *_args, **_options: pytest.fail("a process was started"))
+    path = profile(tmp_path, "nightly", "volumes: [{origin: vg0/system}]\n")
+
+    done = lvmsnap(*command.split(), path, *(("--", "true") if command == "run" else ()))
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"nightly was brought up from {written.profile_path}, not from {path}" in done.stderr
+
+
+def test_a_path_is_taken_where_its_record_was_written_for_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    path = profile(tmp_path, "nightly", "volumes: [{origin: vg0/system}]\n")
+    for known in (path, f"{tmp_path}/link/nightly.yaml", "nightly.yaml"):
+        monkeypatch.setattr(record, "read", lambda _name, known=known: replace(samples.record(), profile_path=known))
+        assert arguments.place(Namespace(), path) == ("nightly", str(tmp_path))
+
+
+def test_status_shows_the_others_and_is_exit_2_where_a_name_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = Status("nightly", State.DOWN, "vg0/x")
+    found = (there, Status("nope", State.DOWN, problem="there is no profile of this name in /etc/lvmsnap"))
+    monkeypatch.setattr(statuses, "statuses", lambda *_: found)
+
+    done = lvmsnap("status", "--json", "nightly", "nope")
+
+    assert done.returncode == 2
+    assert [state["name"] for state in json.loads(done.stdout)] == ["nightly", "nope"]
+    assert "error: there is no profile nope\n" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["down", "x"], ["status"], ["recover"]])

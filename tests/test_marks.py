@@ -25,7 +25,8 @@ def test_a_pv_uuid_has_lvms_form_and_names_host_and_profile() -> None:
 
 def test_tagged_names_are_those_of_our_tags_alone() -> None:
     ours, theirs = f"lvmsnap2.{HOST}.", f"lvmsnap2.{OTHER_HOST}."
-    tags = ((f"{ours}b", "x"), (f"{ours}a", "lvmsnapper"), (f"{theirs}c",), ("lvmsnap.d",))
+    no_names = tuple(ours + name for name in ("../../evil", "", "lock", "A"))
+    tags = ((f"{ours}b", "x"), (f"{ours}a", "lvmsnapper"), (f"{theirs}c",), ("lvmsnap.d",), no_names)
     facts = samples.facts(samples.vg(*(samples.lv(str(number), tags=each) for number, each in enumerate(tags))))
 
     assert marks.tagged_names(facts, HOST) == ("a", "b")

@@ -658,7 +658,6 @@ def test_the_profiles_of_a_directory_are_its_yaml_files_with_a_legal_name(direct
 def test_a_name_is_found_in_the_directory_and_a_path_is_taken_as_it_is(directory: Path) -> None:
     assert profile.find("system", str(directory)) == directory / "system.yaml"
     assert profile.find(f"{directory}/system.yaml", "/nowhere") == directory / "system.yaml"
-    assert profile.find(f"{directory}/notes.txt", "/nowhere") == directory / "notes.txt"
 
 
 @pytest.mark.parametrize(
@@ -669,7 +668,14 @@ def test_a_name_is_found_in_the_directory_and_a_path_is_taken_as_it_is(directory
         (
             "System",
             "'System' is not the name of a profile",
-            "a name has the characters a-z 0-9 _ - and begins with a letter or a digit; a path has a slash in it",
+            "a name has at most 64 characters of a-z 0-9 _ -, begins with a letter or a digit, and is not lock; "
+            "the path of a profile's file ends in .yaml",
+        ),
+        (
+            "/etc/Big.yaml",
+            "/etc/Big.yaml: 'Big' is not the name of a profile",
+            "rename the file: a name has at most 64 characters of a-z 0-9 _ -, begins with a letter or a digit, "
+            "and is not lock",
         ),
         ("./absent.yaml", "there is no file ./absent.yaml", ""),
         ("absent.yaml", "there is no file absent.yaml", ""),

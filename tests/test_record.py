@@ -100,6 +100,13 @@ def test_a_record_that_could_not_be_written_leaves_the_old_one(tmp_path: Path, m
     assert record.names(str(tmp_path)) == ("nightly",)
 
 
+def test_a_file_whose_name_no_profile_can_have_is_no_record(tmp_path: Path) -> None:
+    for name in ("nightly", "Nightly", "lock", "a b", "x\ny", "a" * 65):
+        (tmp_path / f"{name}.json").write_text("{}")
+
+    assert record.names(str(tmp_path)) == ("nightly",)
+
+
 def test_no_record_is_none(tmp_path: Path) -> None:
     assert record.read("nightly", str(tmp_path)) is None
     assert record.read("nightly", str(tmp_path / "none")) is None

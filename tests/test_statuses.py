@@ -44,7 +44,7 @@ class World:
         record.write(replace(samples.record(), time=then.isoformat(timespec="seconds")), str(self.records))
 
     def status(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-        assert cli.main(["--profile-dir", str(self.profiles), "status", *arguments]) == 0
+        assert cli.main(["--profile-dir", str(self.profiles), "status", *arguments]) == 0, capsys.readouterr()
         told = capsys.readouterr()
         assert told.err == ""
         return told.out
@@ -137,6 +137,7 @@ def test_one_that_cannot_be_read_is_told_of_and_the_others_too(
     states = {name: entry["state"] for name, entry in found.items()}
     assert states == {"nightly": "up", "wrong": "down", "good": "down", "loop": "down", "torn": "partial"}
     assert "wrong.yaml:1:" in found["wrong"]["problem"]
+    assert "loop.yaml: cannot be read: Too many levels of symbolic links" in found["loop"]["problem"]
     assert "its profile is invalid: " in table
     assert "the record cannot be read" in table
     problems = {
@@ -165,8 +166,11 @@ def test_one_whose_paths_cannot_be_looked_at_does_not_hide_the_others(
 def test_a_name_that_there_is_not_is_no_profile_that_is_down(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.write_profile("system")
 
-    found = world.data(capsys, "sytem", "system")
+    code = cli.main(["--profile-dir", str(world.profiles), "status", "--json", "sytem", "system"])
 
+    told = capsys.readouterr()
+    found = {entry["name"]: entry for entry in json.loads(told.out)}
+    assert (code, told.err.splitlines()[0]) == (2, "error: there is no profile sytem")
     assert found["sytem"]["problem"] == f"there is no profile of this name in {world.profiles}"
     assert found["system"]["problem"] == ""
 
@@ -177,7 +181,7 @@ def test_a_name_given_twice_is_told_once_since_two_series_alike_spoil_the_whole_
     world.bring_up()
 
     assert parse(world.status(capsys, "--prometheus", "nightly", "nightly"))
-    assert list(world.data(capsys, "nightly", "nightly.yaml")) == ["nightly"]
+    assert list(world.data(capsys, "nightly", "/etc/lvmsnap/nightly.yaml")) == ["nightly"]
 
 
 @pytest.mark.parametrize("form", ["--prometheus", "--json", None])

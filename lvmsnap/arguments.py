@@ -1,0 +1,48 @@
+"""What a NAME on the command line means: the profile's name, and where its file is. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from lvmsnap import profile, record, session
+from lvmsnap.errors import LvmsnapError, Refusal, RefusedError
+
+if TYPE_CHECKING:
+    from lvmsnap.model import Profile
+
+
+def place(options: Namespace, argument: str) -> tuple[str, str]:
+    """Return the name that a NAME or a path means, and the directory of its profile.
+
+    Raises UsageError where no profile can have such a name, RefusedError where another file of that name is up.
+    """
+    name = profile.name_of(argument)
+    if name == argument:
+        return name, options.profile_dir
+    _refuse_other_file(name, argument)
+    return name, os.path.dirname(argument) or "."
+
+
+def load_for_change(options: Namespace) -> tuple[Profile, str]:
+    """Load the profile that `options.name` means, for root to act on, and its text.
+
+    Raises UsageError, ProfileError, RefusedError.
+    """
+    place(options, options.name)
+    return session.load_for_change(options.name, options.profile_dir, accept_boot_risk=options.accept_boot_risk)
+
+
+def _refuse_other_file(name: str, path: str) -> None:
+    """Raise RefusedError where the record of profile `name` was written for another file than `path`."""
+    try:
+        written = record.read(name)
+    except LvmsnapError:
+        return
+    # An older lvmsnap wrote the path as it was given.
+    if written is None or not os.path.isabs(written.profile_path):
+        return
+    if os.path.realpath(written.profile_path) != os.path.realpath(path):
+        hint = f"lvmsnap status {name} and lvmsnap down {name} are about that one; give this file another name"
+        raise RefusedError((Refusal(f"{name} was brought up from {written.profile_path}, not from {path}", hint),))
