@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from lvmsnap import __version__, commands
-from lvmsnap.errors import LvmsnapError
+from lvmsnap.errors import LvmsnapError, explained
 
 DEFAULT_PROFILE_DIR = commands.USUAL_FOLDER
 DEFAULT_WAIT_SECONDS = 60.0
@@ -56,6 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fail(LvmsnapError(f"{error.strerror}: {error.filename or 'standard output'}"))
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        from lvmsnap.render import fail
+
+        # What is raised while anything is changed is undone, and told as a failed step: this is from before or after.
+        return fail(LvmsnapError(explained(error), hint=f"please report it, with these lines:\n{_where(error)}"))
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -73,6 +78,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error(f"only run and install-units take a command after --: {' '.join(command)}")
     options.argv = tuple(command)
     return options
+
+
+def _where(error: Exception) -> str:
+    import traceback
+
+    return "".join(traceback.format_tb(error.__traceback__)[-3:]).rstrip()
 
 
 def _give_up_stdout() -> None:

@@ -291,7 +291,8 @@ def _session(options: argparse.Namespace) -> Session:
     from lvmsnap.progress import Reporter
     from lvmsnap.runner import Runner, Signals
     from lvmsnap.session import Session
+    from lvmsnap.work import Sheltered
 
     reporter, signals = Reporter(options.verbosity), Signals()
     runner = Runner(reporter.observe, reporter.stalled, signals)
-    return Session(runner, signals, reporter, options.profile_dir, options.wait)
+    return Session(runner, signals, Sheltered(reporter), options.profile_dir, options.wait)

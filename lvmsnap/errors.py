@@ -122,6 +122,22 @@ class NotStartedError(LvmsnapError):
         return cls(f"the command was not started: {error.message}", hint=error.hint, refusals=refusals)
 
 
+# Whatever can be raised while something is changed: each is undone as a failed step is.
+FAULTS = (Exception, KeyboardInterrupt, SystemExit)
+
+
+def explained(error: BaseException) -> str:
+    """Say what went wrong in a line, whatever kind of exception it is."""
+    if isinstance(error, LvmsnapError):
+        return error.message
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    text = str(error)
+    return f"an error of lvmsnap's own: {type(error).__name__}{': ' if text else ''}{text}"
+
+
 def what_to_do(complaint: str) -> str:
     """Return what to do about a step that failed so; it only explains, nothing is decided by it."""
     if "suspend ioctl" in complaint and "busy" in complaint:

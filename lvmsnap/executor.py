@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from contextlib import suppress
 from dataclasses import replace
 
 from lvmsnap import hooks, record, standing, teardown
-from lvmsnap.errors import InterruptedBySignalError, ResidueError, StepError, ToolError, what_to_do
+from lvmsnap.errors import (
+    FAULTS,
+    InterruptedBySignalError,
+    LvmsnapError,
+    ResidueError,
+    StepError,
+    explained,
+    what_to_do,
+)
 from lvmsnap.facts import file_facts
 from lvmsnap.model import Action, Argv, Plan, Record, Target, Thing
 from lvmsnap.record import RecordError
 from lvmsnap.runner import shell_line
+from lvmsnap.teardown import recorded
 from lvmsnap.work import Work
 
 
@@ -24,17 +34,28 @@ def bring_up(plan: Plan, written: Record, work: Work) -> None:
 
     Raises StepError (undone), InterruptedBySignalError (undone) or ResidueError (something is left).
     """
-    record.write(written)
-    work.progress.begin("up", plan.actions)
+    _write_first(written)
     try:
+        work.progress.begin("up", plan.actions)
         for number, action in enumerate(plan.actions, 1):
             work.progress.step(action, number, len(plan.actions))
             written = record.owe(written, hooks.due_from(action.thing, written))
             written = _do(action, written, work)
             _stop_on_signal(work)
         record.owe(written, hooks.due_when_up(written.target.hooks))
-    except (_Stopped, RecordError) as stopped:
-        _roll_back(written, str(stopped), work)
+    except FAULTS as error:
+        # What was written down may be more than what is known here.
+        _roll_back(recorded(written), error, work)
+
+
+def _write_first(written: Record) -> None:
+    try:
+        record.write(written)
+    except FAULTS:
+        # It may be in place all the same, and would speak of what was never begun.
+        with suppress(*FAULTS):
+            record.remove(written.target.name)
+        raise
 
 
 def _do(action: Action, written: Record, work: Work) -> Record:
@@ -91,16 +112,19 @@ def _learn_file(written: Record) -> Record:
     return written
 
 
-def _roll_back(written: Record, why: str, work: Work) -> None:
+def _roll_back(written: Record, error: BaseException, work: Work) -> None:
+    why = str(error) if isinstance(error, _Stopped) else explained(error)
     mount = written.target.mount
     # Whatever the profile says of directories that were there before, a failed `up` leaves them there.
     target = replace(written.target, mount=mount and replace(mount, remove_directory=mount.make_directory))
     ended = _take_down_or_say(target, written, work, verb="undo", why=why)
     if ended.left:
         raise _residue(why, ended.left, target, work)
-    if work.signals.received:
-        raise InterruptedBySignalError(work.signals.received, f"{why}; everything begun was undone")
-    raise StepError(f"{why}", hint=f"everything begun was undone; {what_to_do(why)}")
+    number = work.signals.received or (signal.SIGINT if isinstance(error, KeyboardInterrupt) else 0)
+    if number:
+        raise InterruptedBySignalError(number, f"{why}; everything begun was undone") from error
+    todo = (isinstance(error, LvmsnapError) and error.hint) or what_to_do(why)
+    raise StepError(why, hint=f"everything begun was undone; {todo}") from error
 
 
 def bring_down(target: Target, written: Record | None, work: Work) -> tuple[str, ...]:
@@ -122,10 +146,17 @@ def _take_down_or_say(target: Target, written: Record | None, work: Work, *, ver
     """Take down; a system that cannot be read half-way is no reason to say that nothing was changed."""
     try:
         return teardown.take_down(target, written, work, verb=verb)
-    except ToolError as error:
+    except RecordError as error:
+        raise ResidueError(
+            f"{why}; nothing but its record is left: {error.message}",
+            residue=(f"record: {record.record_path(target.name)}",),
+            commands=(f"lvmsnap down {target.name}",),
+            hint=error.hint,
+        ) from error
+    except FAULTS as error:
         unlocked = _give_back_unseen(target, written, work)
         raise ResidueError(
-            f"{why}; what is left is not known, since the system cannot be read: {error.message}",
+            f"{why}; what is left is not known, since the system cannot be read: {explained(error)}",
             residue=(f"unknown: whatever of {target.name} stands", *unlocked),
             commands=(f"lvmsnap down {target.name}",),
             hint=f"mend what it says, then lvmsnap down {target.name}: the record is kept",
@@ -137,15 +168,21 @@ def _give_back_unseen(target: Target, written: Record | None, work: Work) -> tup
     argv = target.hooks.after_snapshot
     if written is None or hooks.AFTER_SNAPSHOT not in written.hooks_due:
         return ()
-    if complaint := work.hooks.run(Thing.AFTER_SNAPSHOT, argv, target):
+    try:
+        complaint = work.hooks.run(Thing.AFTER_SNAPSHOT, argv, target)
+    except FAULTS as error:
+        complaint = explained(error)
+    if complaint:
         return (f"the {Thing.AFTER_SNAPSHOT.value} failed: {complaint}",)
-    with suppress(RecordError):
+    with suppress(*FAULTS):
         record.owe(written, ())
     return ()
 
 
 def _residue(why: str, left: tuple[Action, ...], target: Target, work: Work) -> ResidueError:
-    busy = work.holders(target) if any(action.thing is Thing.MOUNT for action in left) else ()
+    busy: tuple[str, ...] = ()
+    with suppress(*FAULTS):
+        busy = work.holders(target) if any(action.thing is Thing.MOUNT for action in left) else ()
     return ResidueError(
         f"{why}; what is left is named below",
         residue=tuple(f"{action.thing.value}: {action.object}" for action in left)

@@ -52,13 +52,17 @@ class HookRunner:
         self._pipes.append(reading)
         try:
             process = runner.start_hook(argv, hooks.variables(target), writing)
-        except OSError as error:
-            return f"{argv[0]}: {error.strerror}"
+        except (OSError, ValueError) as error:
+            return f"{argv[0]}: {getattr(error, 'strerror', '') or error}"
         finally:
             os.close(writing)
         lines = _Lines(reading, lambda line: self._say(f"{name}: {line}"))
-        stopped = self._wait(process, name, lines, target.hooks.timeout_seconds)
-        lines.finish()
+        try:
+            stopped = self._wait(process, name, lines, target.hooks.timeout_seconds)
+            lines.finish()
+        except BaseException:
+            _end(process)
+            raise
         status = process.returncode or 0
         if not status and not stopped:
             return ""
@@ -85,6 +89,18 @@ class HookRunner:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
         return why
+
+
+def _end(process: Process) -> None:
+    """End a hook of which nothing is read any more: what is undone now must not meet it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                return
+            time.sleep(POLL_SECONDS)
 
 
 class _Lines:

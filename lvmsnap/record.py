@@ -89,12 +89,17 @@ def read(name: str, directory: str = STATE_DIR) -> Record | None:
 
 
 def remove(name: str, directory: str = STATE_DIR) -> None:
-    """Remove the record of profile `name`, durably; none there is no error."""
+    """Remove the record of profile `name`, durably; none there is no error. Raises RecordError where it stays."""
     path = record_path(name, directory)
-    path.with_suffix(".json.new").unlink(missing_ok=True)
-    if path.exists():
+    try:
+        path.with_suffix(".json.new").unlink(missing_ok=True)
         path.unlink()
         sync_directory(path.parent)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        hint = f"see what keeps {path} from being removed"
+        raise RecordError(f"the record cannot be removed: {path}: {error.strerror}", hint=hint) from error
 
 
 def exists(name: str, directory: str = STATE_DIR) -> bool:

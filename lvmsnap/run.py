@@ -6,15 +6,18 @@ import ctypes
 import os
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from lvmsnap import device_mapper, executor, hooks, kernel, record, session
 from lvmsnap.errors import (
+    FAULTS,
     InterruptedBySignalError,
     LvmsnapError,
     NotStartedError,
     ResidueError,
     SnapshotLostError,
+    explained,
 )
 from lvmsnap.holders import holders
 from lvmsnap.model import Profile, Target
@@ -52,9 +55,13 @@ def run(working: Session, loaded: Profile, text: str, argv: tuple[str, ...], *, 
             raise
         except LvmsnapError as error:
             raise NotStartedError.because(error) from error
+        except FAULTS as error:
+            raise NotStartedError(f"the command was not started: {explained(error)}") from error
         outcome: int | LvmsnapError = LvmsnapError(f"{argv[0]} was stopped by an error of lvmsnap's own")
         try:
             outcome = _run_command(working, loaded, target, argv)
+        except FAULTS as error:
+            outcome = LvmsnapError(f"{argv[0]} was stopped: {explained(error)}")
         finally:
             _take_down(working, target, outcome)
         if isinstance(outcome, LvmsnapError):
@@ -69,9 +76,10 @@ def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[
     told: list[str] = []
 
     def watch() -> float:
-        if not told and guarded.is_lost() and (lost := why_lost(before, target)):
-            told.append(lost)
-            working.progress.note(f"the snapshot is lost while {argv[0]} runs: {lost}; do not trust its result")
+        with suppress(Exception):  # what cannot be seen now is seen when the command has ended, which it is left to do
+            if not told and guarded.is_lost() and (lost := why_lost(before, target)):
+                told.append(lost)
+                working.progress.note(f"the snapshot is lost while {argv[0]} runs: {lost}; do not trust its result")
         return guarded.look()
 
     try:
@@ -94,10 +102,14 @@ def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[
 def _take_down(working: Session, target: Target, outcome: int | LvmsnapError) -> None:
     # The command had the signal. One that comes from here on would only be noted: all goes down anyway.
     working.signals.received = 0
-    _wait_for_stragglers(working, target)
+    with suppress(*FAULTS):  # it only waits and names
+        _wait_for_stragglers(working, target)
+    written = None
     try:
         with session.changing(working):
-            failed = executor.bring_down(target, record.read(target.name), session.work(working))
+            with suppress(LvmsnapError):  # an unreadable record keeps nothing up
+                written = record.read(target.name)
+            failed = executor.bring_down(target, written, session.work(working))
         if outcome == 0:
             session.raise_failed_hooks(target.name, failed)
     except InterruptedBySignalError:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -18,14 +19,15 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Filling the backing file can take minutes and nothing stands on it yet, so a signal may end it. Every other
 # command is left to finish: an interrupted LVM command leaves devices suspended.
 INTERRUPTIBLE = frozenset({"fallocate", "dd"})
-NOT_FOUND = 127
+NOT_FOUND, NOT_STARTED = 127, 126
 
 Process = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A command that ended. `returncode` is 127 where the program was not found, negative for a signal."""
+    """A command that ended. `returncode` is negative for a signal, 127 where there is no such program, 126 where it
+    was not started."""
 
     argv: tuple[str, ...]
     returncode: int
@@ -136,13 +138,25 @@ class Runner:
                 umask=0o022,
                 pass_fds=() if self.lock_fd is None else (self.lock_fd,),
             )
-        except OSError as error:
-            finished = Finished(argv, NOT_FOUND, "", f"{argv[0]}: {error.strerror}", time.monotonic() - start)
+        except (OSError, ValueError) as error:
+            # ValueError: a word with NUL in it, or one that is no text.
+            status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED
+            finished = Finished(
+                argv, status, "", f"{argv[0]}: {getattr(error, 'strerror', '') or error}", time.monotonic() - start
+            )
         else:
-            stdout, stderr = self._communicate(process, argv, start)
+            try:
+                stdout, stderr = self._communicate(process, argv, start)
+            except BaseException:
+                # What is undone now must not meet a command at work; with its pipes full it would not end.
+                with suppress(BaseException):
+                    process.communicate()
+                process.wait()
+                raise
             text = (stdout.decode(errors="surrogateescape"), stderr.decode(errors="replace"))
             finished = Finished(argv, process.returncode, *text, time.monotonic() - start)
-        self._observe(finished)
+        with suppress(Exception):  # who only watches stops nothing
+            self._observe(finished)
         return finished
 
     def _communicate(
@@ -158,7 +172,8 @@ class Runner:
                 if interruptible and self._signals.received:
                     process.terminate()
                 if seconds >= next_stall:
-                    self._stalled(argv, seconds)
+                    with suppress(Exception):
+                        self._stalled(argv, seconds)
                     next_stall += next_stall
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lvmsnap import device_mapper, hooks, kernel, planner, record, sighting
-from lvmsnap.errors import ToolError
+from lvmsnap.errors import FAULTS, ToolError, explained
 from lvmsnap.identify import as_named_now, dm_uuid, find_vg, is_ours, leftover_devices
 from lvmsnap.model import Action, Plan, Record, Target, Thing
 from lvmsnap.record import RecordError
@@ -35,24 +35,39 @@ class TakenDown:
 
 
 def take_down(target: Target, written: Record | None, work: Work, *, verb: str) -> TakenDown:
-    """Undo what stands of the target, in passes while anything is left."""
-    failed_hooks: list[str] = []
+    """Undo what stands of the target, in passes while anything is left.
+
+    A pass in which something is raised is one that left something; what the last one raises is raised.
+    """
+    failed_hooks: dict[str, None] = {}
     for attempt in range(PASSES):
         if attempt:
             time.sleep(PAUSE_SECONDS)
-        facts = _read(target, work)
-        plan = planner.plan_down(target, facts, written)
-        if plan.actions:
-            work.progress.begin(verb, plan.actions)
-        left = _walk_down(plan, target, facts, work, failed_hooks)
-        if not left and not _leftovers(target, facts):
-            _forget(target.name)
-            return TakenDown((), tuple(failed_hooks))
-        written = _settle_hooks(written, plan, left)
+        try:
+            facts = _read(target, work)
+            plan = planner.plan_down(target, facts, written)
+            if plan.actions:
+                work.progress.begin(verb, plan.actions)
+            left = _walk_down(plan, target, facts, work, failed_hooks)
+            if not left and not _leftovers(target, facts):
+                _forget(target.name)
+                return TakenDown((), tuple(failed_hooks))
+            written = _settle_hooks(written, plan, left)
+        except FAULTS:
+            if attempt == PASSES - 1:
+                raise
+            written = written and recorded(written)
     still = planner.plan_down(target, _read(target, work), written).actions
     if not still:
         _forget(target.name)
     return TakenDown(still, tuple(failed_hooks))
+
+
+def recorded(written: Record) -> Record:
+    """Return the record as it was written last, which tells which hooks are due; as it is known where it is gone."""
+    with suppress(*FAULTS):
+        return record.read(written.target.name) or written
+    return written
 
 
 def _settle_hooks(written: Record | None, plan: Plan, left: set[Thing]) -> Record | None:
@@ -82,7 +97,7 @@ def _read(target: Target, work: Work) -> Facts:
     return facts
 
 
-def _walk_down(plan: Plan, target: Target, facts: Facts, work: Work, failed_hooks: list[str]) -> set[Thing]:
+def _walk_down(plan: Plan, target: Target, facts: Facts, work: Work, failed_hooks: dict[str, None]) -> set[Thing]:
     """Undo each action of a plan; return what is left, and add to `failed_hooks` those that had their one try."""
     left: set[Thing] = set()
     for number, action in enumerate(plan.actions, 1):
@@ -92,16 +107,24 @@ def _walk_down(plan: Plan, target: Target, facts: Facts, work: Work, failed_hook
         if action.thing is Thing.AFTER_DOWN and not held_back and _leftovers(target, facts):
             held_back = [Thing.SNAPSHOT.value]
         complaint = f"held back: the {' and the '.join(held_back)} is still there" if held_back else ""
-        complaint = complaint or _undo(action, target, work)
+        complaint = complaint or _undo_or_say(action, target, work)
         if not complaint:
             work.progress.done(action, time.monotonic() - start)
             continue
         work.progress.failed(action, complaint)
         if action.thing in hooks.ONE_TRY and not held_back:
-            failed_hooks.append(f"the {action.thing.value} failed: {complaint}")
+            failed_hooks[f"the {action.thing.value} failed: {complaint}"] = None
         else:
             left.add(action.thing)
     return left
+
+
+def _undo_or_say(action: Action, target: Target, work: Work) -> str:
+    """Run an action's undo; return what is wrong, whatever is raised: the others are to be undone all the same."""
+    try:
+        return _undo(action, target, work)
+    except FAULTS as error:
+        return explained(error)
 
 
 def _undo(action: Action, target: Target, work: Work) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from lvmsnap import device_mapper, facts, growth, guard, record, session, sighting
-from lvmsnap.errors import LvmsnapError, SnapshotLostError, UsageError
+from lvmsnap.errors import SnapshotLostError, UsageError, explained
 from lvmsnap.facts import Interest
 from lvmsnap.guard import Sample
 from lvmsnap.identify import find
@@ -48,7 +48,22 @@ class Guard:
         return status is None or status.is_lost
 
     def look(self) -> float:
-        """Look once, do what is to be done, return after how many seconds to look again."""
+        """Look once, do what is to be done, return after how many seconds to look again.
+
+        It raises nothing: whatever goes wrong in the guard must not end the backup that it guards.
+        """
+        try:
+            return self._look()
+        except Exception as error:
+            self._say_once(f"the guard of {self._target.name} could not look: {explained(error)}")
+            return guard.LONGEST_SECONDS
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._working.progress.note(f"warning: {text}")
+
+    def _look(self) -> float:
         status = device_mapper.snapshot_status(self._name)
         if status is None or status.is_lost:
             return guard.LONGEST_SECONDS
@@ -72,10 +87,8 @@ class Guard:
         try:
             with session.changing(self._working):
                 reason = self._grow_locked(wanted_bytes)
-        except LvmsnapError as error:
-            reason = error.message
-        except OSError as error:
-            reason = f"{error.strerror}: {error.filename or 'the system'}"
+        except Exception as error:
+            reason = explained(error)
         took_seconds = self._clock() - now.seconds
         self._growth_seconds = max(self._growth_seconds, took_seconds)
         if reason:

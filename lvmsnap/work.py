@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +29,39 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Something a person should know."""
+
+
+class Sheltered:
+    """A Progress that passes on to another one, and keeps from the walk whatever goes wrong there."""
+
+    def __init__(self, progress: Progress) -> None:
+        """Pass on to `progress`."""
+        self._progress = progress
+
+    def begin(self, verb: str, actions: tuple[Action, ...]) -> None:
+        """Pass it on."""
+        with suppress(Exception):
+            self._progress.begin(verb, actions)
+
+    def step(self, action: Action, number: int, total: int) -> None:
+        """Pass it on."""
+        with suppress(Exception):
+            self._progress.step(action, number, total)
+
+    def done(self, action: Action, seconds: float) -> None:
+        """Pass it on."""
+        with suppress(Exception):
+            self._progress.done(action, seconds)
+
+    def failed(self, action: Action, complaint: str) -> None:
+        """Pass it on."""
+        with suppress(Exception):
+            self._progress.failed(action, complaint)
+
+    def note(self, text: str) -> None:
+        """Pass it on."""
+        with suppress(Exception):
+            self._progress.note(text)
 
 
 class Hooking(Protocol):

@@ -214,6 +214,10 @@ class _Reader:
 
     def _scalar(self, path: Path, event: yaml.ScalarEvent) -> object:
         text = str(event.value)
+        if "\0" in text:
+            self.source.unreadable.add(path)
+            self.source.add(_mark(event), path, f"{dotted(path)} has NUL in it, which no command and no path can have")
+            return None
         if not _is_unicode(text):
             self.source.unreadable.add(path)
             self.source.add(_mark(event), path, f"{dotted(path)} has an escape sequence that names no character")

@@ -73,3 +73,17 @@ class Fault:
     kind: str
     stage: str = ""
     for_ever: bool = False
+
+
+@dataclass(frozen=True)
+class Raising:
+    """Call number `at` of the system's parts raises `error`, `after` it took effect or before.
+
+    With `for_ever` each later call of the same part does too; `name` is that part's, once it is known.
+    """
+
+    at: int
+    error: BaseException
+    after: bool = False
+    for_ever: bool = False
+    name: str = ""

@@ -6,7 +6,7 @@ import contextlib
 import pickle
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,13 +18,14 @@ from lvmsnap.errors import InterruptedBySignalError, RefusedError, ResidueError,
 from lvmsnap.facts import Interest
 from lvmsnap.hooks import THINGS
 from lvmsnap.identify import PV_UUID_PREFIX
-from lvmsnap.model import Action, Check, Profile, Record, Target, Thing
+from lvmsnap.model import Check, Profile, Record, Target, Thing
 from lvmsnap.runner import Finished, Signals
 from lvmsnap.session import Session
 from lvmsnap.system import Facts
+from lvmsnap.work import Sheltered
 from tests import samples
 from tests.simulated_commands import Commands
-from tests.simulated_parts import Fault, File, Killed, Lv, PowerCut
+from tests.simulated_parts import Fault, File, Killed, Lv, PowerCut, Raising
 from tests.simulated_system import DISK_PV, FILE, ORIGIN_MOUNT, SPACE, System, add_foreign_loop
 
 NAME = "nightly"
@@ -45,6 +46,8 @@ class World:
     wrongs: list[str] = field(default_factory=list)
     clock: float = 0
     log: list[str] = field(default_factory=list)
+    raising: Raising | None = None
+    calls: list[str] = field(default_factory=list)
     ran: list[tuple[str, ...]] = field(default_factory=list)
 
     def copy(self) -> World:
@@ -56,7 +59,28 @@ class World:
         """Return a copy on which these things go wrong from now on, and nothing else."""
         copied = self.copy()
         copied.faults, copied.count, copied.broken, copied.fired = faults, 0, {}, False
+        copied.raising, copied.calls = None, []
         return copied
+
+    def with_raising(self, raising: Raising) -> World:
+        """Return a copy on which a call raises an exception, and nothing else goes wrong."""
+        copied = self.with_faults()
+        copied.raising = raising
+        return copied
+
+    def call(self, name: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Call what stands in for a part of the system, or raise what is to be raised there."""
+        self.calls.append(name)
+        raising = self.raising
+        number = len(self.calls)
+        if raising is None or (number != raising.at and (number < raising.at or name != raising.name)):
+            return function(*arguments, **named)
+        if raising.for_ever:
+            self.raising = replace(raising, name=name)
+        self.log.append(f"{name} raises {raising.error!r} {'after' if raising.after else 'before'}")
+        if raising.after:
+            function(*arguments, **named)
+        raise raising.error
 
     def run(self, argv: tuple[str, ...], signals: Signals) -> tuple[int, str]:
         """Run a command, or what becomes of it."""
@@ -105,7 +129,7 @@ class FakeRunner:
 
     def run(self, argv: tuple[str, ...]) -> Finished:
         """As lvmsnap.runner.Runner.run."""
-        returncode, complaint = self.world.run(argv, self.signals)
+        returncode, complaint = self.world.call(f"run {argv[0]}", self.world.run, argv, self.signals)
         return Finished(argv, returncode, "", complaint, 0)
 
 
@@ -118,7 +142,7 @@ class FakeHooks:
 
     def run(self, _thing: Thing, argv: tuple[str, ...], _target: Target) -> str:
         """As lvmsnap.hook_runner.HookRunner.run."""
-        returncode, complaint = self.world.run(argv, self.signals)
+        returncode, complaint = self.world.call(f"hook {argv[1]}", self.world.run, argv, self.signals)
         return complaint if returncode else ""
 
 
@@ -133,13 +157,15 @@ class NoSignals(Signals):
 
 
 class Silence:
-    """Hears of progress and says nothing."""
+    """Hears of progress and says nothing; it may raise as every other part."""
 
-    def begin(self, verb: str, actions: tuple[Action, ...]) -> None: ...
-    def step(self, action: Action, number: int, total: int) -> None: ...
-    def done(self, action: Action, seconds: float) -> None: ...
-    def failed(self, action: Action, complaint: str) -> None: ...
-    def note(self, text: str) -> None: ...
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def _call(self, *_: object) -> None:
+        self._world.call("progress", lambda: None)
+
+    begin = step = done = failed = note = _call
 
 
 class Stage:
@@ -149,7 +175,14 @@ class Stage:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         for module, name, fake in self._fakes():
-            patch.setattr(module, name, fake)
+            counted = callable(fake) and name not in ("HookRunner", "lock")
+            patch.setattr(module, name, self._counted(f"{module.__name__}.{name}", fake) if counted else fake)
+
+    def _counted(self, name: str, fake: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            return self.world.call(name, fake, *arguments, **named)
+
+        return call
 
     def _fakes(self) -> list[tuple[Any, str, Any]]:
         return [
@@ -208,7 +241,7 @@ class Stage:
         """Return a session of lvmsnap on this world."""
         signals = NoSignals()
         runner: Any = FakeRunner(self.world, signals)
-        return Session(runner, signals, Silence(), "/etc/lvmsnap", 0)
+        return Session(runner, signals, Sheltered(Silence(self.world)), "/etc/lvmsnap", 0)
 
     def up(self, loaded: Profile) -> str:
         """Bring the profile up."""
@@ -231,7 +264,7 @@ class Stage:
     def checks(self, loaded: Profile) -> tuple[Check, ...]:
         """Return the checks of a plan to bring it up that do not pass."""
         runner: Any = FakeRunner(self.world, NoSignals())
-        working = Session(runner, NoSignals(), Silence(), "/etc/lvmsnap", 0)
+        working = Session(runner, NoSignals(), Silence(self.world), "/etc/lvmsnap", 0)
         return tuple(check for check in session.plan(working, loaded).checks if not check.passed)
 
 

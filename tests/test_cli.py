@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from lvmsnap import arguments, cli, record, statuses
+from lvmsnap import profile as profiles
 from lvmsnap.status import State, Status
 from tests import samples
 
@@ -342,6 +343,19 @@ def test_names_beyond_ascii_are_printed_in_any_locale(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "/media/schn" in done.stdout
+
+
+def test_an_unforeseen_error_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> str:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(profiles, "schema_text", fails)
+
+    done = lvmsnap("schema")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: an error of lvmsnap's own: RecursionError: too deep\n")
+    assert "please report it" in done.stderr
 
 
 # --- speed ------------------------------------------------------------------------------------------------------------

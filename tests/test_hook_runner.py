@@ -39,6 +39,30 @@ def test_each_line_is_shown_under_the_hooks_name() -> None:
     assert hooked.said == ["before_down: one", "before_down: two", "before_down: caf\ufffd three"]
 
 
+def test_a_word_that_no_command_can_have_is_a_failed_hook() -> None:
+    hooked = Hooked()
+
+    assert "embedded null byte" in hooked.runner.run(Thing.BEFORE_DOWN, ("echo", "a\0b"), hooked.target)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), ValueError("a bug")])
+def test_whatever_is_raised_while_a_hook_runs_it_is_ended_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    hooked = Hooked()
+
+    def fails(*_: object) -> str:
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.01)
+        raise error
+
+    monkeypatch.setattr(hooked.runner, "_wait", fails)
+    with pytest.raises(type(error)):
+        hooked.sh(f"echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; exec sleep 60")
+
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
 def test_output_of_any_length_is_shown_whole() -> None:
     hooked = Hooked()
 

@@ -333,7 +333,18 @@ BAD: list[tuple[str, str, str, str]] = [
     (volume("mountpoint: /"), "3:17", f"volumes[0].mountpoint {PATH}, found '/'", ""),
     (volume("mountpoint: /a/../b"), "3:17", f"volumes[0].mountpoint {PATH}, found '/a/../b'", ""),
     (volume("mountpoint: /a/.."), "3:17", f"volumes[0].mountpoint {PATH}, found '/a/..'", ""),
-    (volume('mountpoint: "/a\\0b"'), "3:17", f"volumes[0].mountpoint {PATH}, found '/a\\x00b'", ""),
+    (
+        volume('mountpoint: "/a\\0b"'),
+        "3:17",
+        "volumes[0].mountpoint has NUL in it, which no command and no path can have",
+        "",
+    ),
+    (
+        volume("size: 4GiB") + 'hooks:\n  before_snapshot: ["true", "a\\0b"]\n',
+        "5:29",
+        "hooks.before_snapshot[1] has NUL in it, which no command and no path can have",
+        "",
+    ),
     (volume('mountpoint: "/a\\nb"'), "3:17", f"volumes[0].mountpoint {PATH}, found '/a\\nb'", ""),
     (
         volume("mountpoint: ~/snap"),

@@ -203,9 +203,47 @@ def test_a_signal_while_it_goes_down_does_not_change_the_result(world: World, lo
 def test_an_error_of_lvmsnaps_own_while_the_command_runs_still_takes_all_down(world: World) -> None:
     world.command = ValueError("a bug")
 
-    with pytest.raises(ValueError, match="a bug"):
+    with pytest.raises(LvmsnapError, match="true was stopped: an error of lvmsnap's own: ValueError: a bug") as caught:
         going()
+    assert caught.value.exit_code == 1
     assert world.done == ["up", "command", "down"]
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), MemoryError(), OSError(5, "Input/output error"), KeyError("x")])
+def test_what_cannot_be_looked_at_keeps_nothing_from_being_taken_down(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def fails(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(run, "holders", fails)
+    monkeypatch.setattr(run, "why_lost", fails)
+
+    with pytest.raises(LvmsnapError) as caught:
+        going()
+    assert caught.value.exit_code == 1
+    assert world.done == ["up", "command", "down"]
+
+
+def test_an_unreadable_record_keeps_nothing_from_being_taken_down(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: str) -> Any:
+        raise record.RecordError("the record cannot be read")
+
+    monkeypatch.setattr(record, "read", fails)
+
+    assert going() == 0
+    assert world.done == ["up", "command", "down"]
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), MemoryError(), OSError(5, "Input/output error")])
+def test_whatever_is_raised_before_the_command_began_is_exit_125(world: World, error: BaseException) -> None:
+    world.up = error
+
+    with pytest.raises(NotStartedError, match="the command was not started"):
+        going()
+    assert world.done == ["up"]
 
 
 def test_a_file_that_grew_without_its_pv_gives_its_extents_first() -> None:

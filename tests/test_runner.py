@@ -169,6 +169,40 @@ def test_a_stall_is_told_and_the_command_left_to_finish(monkeypatch: pytest.Monk
     assert told[0][1] >= 0.1
 
 
+def test_a_word_that_no_command_can_have_is_a_failed_command() -> None:
+    for word, says in (("a\0b", "embedded null byte"), ("\ud800", "surrogates not allowed")):
+        finished = Runner().run(("echo", word))
+
+        assert finished.returncode == 126
+        assert says in finished.complaint
+
+
+def test_who_watches_stops_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "STALL_SECONDS", 0.1)
+
+    def fails(*_: object) -> None:
+        raise ValueError("a bug")
+
+    assert Runner(observe=fails, stalled=fails).run(("sleep", "0.3")).ok
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), ValueError("a bug")])
+def test_whatever_is_raised_the_command_in_flight_ends_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    running = Runner()
+
+    def fails(*_: object) -> tuple[bytes, bytes]:
+        raise error
+
+    monkeypatch.setattr(running, "_communicate", fails)
+
+    with pytest.raises(type(error)):
+        # More than a pipe takes: with nobody who reads it would never end.
+        running.run(("sh", "-c", f"seq 1 60000; sleep 0.3; touch {tmp_path}/ended"))
+    assert (tmp_path / "ended").exists()
+
+
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs that sleep, under the names of real ones."""

@@ -8,16 +8,19 @@ from dataclasses import dataclass
 
 import pytest
 
+from lvmsnap.errors import FAULTS, ToolError
 from lvmsnap.model import Profile, Thing
 from tests import samples
 from tests.simulated_lvcreate import REVERTED, STAGES
-from tests.simulated_parts import Fault
+from tests.simulated_parts import Fault, Raising
 from tests.simulated_system import DISK_PV, FILE
 from tests.simulation import Stage, World, look, make_world, standing
 
 FAILURES = ("fails", "fails after all", "lies")
 KILLS = ("killed before", "killed after")
 CUTS = ("cut before", "cut after")
+# A command of `up` in the middle of things.
+KILLED_AT = 3
 # What the disk kept of the backing file, and how the boot activated the group.
 BOOTS = [("event", "kept"), ("ay", "unlabelled"), ("repaired", "kept"), ("event", "lost"), ("event", "emptied")]
 
@@ -132,6 +135,31 @@ class Walk:
         elif how.startswith("refused"):
             self.complain(world, how)
 
+    def raise_everywhere(self, what: str, start: World) -> None:
+        """Let every call of a part of the system raise everything, before and after it took effect."""
+        walked, _ = self.act(what, start)
+        for at in range(1, len(walked.calls) + 1):
+            for error in ERRORS:
+                for after in (False, True):
+                    self.one_raised(what, start, Raising(at, error, after))
+            for error in ERRORS[:2]:
+                self.one_raised(what, start, Raising(at, error, for_ever=True))
+
+    def one_raised(self, what: str, start: World, raising: Raising) -> None:
+        self.stage.world = world = start.with_raising(raising)
+        try:
+            how = getattr(self.stage, what)(self.profile)
+        except FAULTS as error:
+            how = f"raised {type(error).__name__}"
+        world.log.append(f"=> {what}: {how}")
+        if how.startswith("raised"):
+            # Only what came before the first change may come through to the command line.
+            if self.look(world) != self.look(start) or world.records != start.records:
+                self.complain(world, f"{how} though something was changed")
+        elif how != "residue: unknown" or not raising.for_ever:
+            self.judge(what, world, how, *([Fault(0, "raises", for_ever=True)] if raising.for_ever else []))
+        self.end(world)
+
     def difference(self, world: World) -> str:
         now = self.look(world)
         return "; ".join(f"{key}: {now[key]} for {self.before[key]}" for key in now if now[key] != self.before[key])
@@ -187,6 +215,28 @@ class Walk:
                 self.judge(what, world, how, first, fault)
                 for again in self.after(world, how, [("event", "kept")]):
                     self.end(again)
+
+
+ERRORS: tuple[BaseException, ...] = (
+    *(OSError(28, "No space left on device"), ValueError("embedded null byte"), RecursionError(), MemoryError()),
+    *(BrokenPipeError(32, "Broken pipe"), KeyError("x"), ToolError("no say"), KeyboardInterrupt(), SystemExit(1)),
+)
+
+
+@pytest.mark.parametrize("what", [UP, DOWN, MEND])
+@pytest.mark.parametrize("scene", [PLAIN, SCENES["hooks, and a file"]], ids=["plain", "hooks, and a file"])
+def test_whatever_is_raised_wherever_it_is_undone_as_a_failed_step_is(stage: Stage, scene: Scene, what: str) -> None:
+    walk = Walk(stage, scene)
+    up, _ = walk.act(UP, scene.clean())
+    walk.all_of_it = standing(up, found_directory=scene.found)
+    start = {UP: scene.clean(), DOWN: up, MEND: walk.act(UP, scene.clean(), Fault(KILLED_AT, KILLS[1]))[0]}[what]
+    walk.raise_everywhere(what, start)
+    kinds = Counter(problem.splitlines()[0] for problem in walk.problems)
+    shortest = sorted(walk.problems, key=len)[:3]
+    assert walk.paths > 200
+    assert not walk.problems, f"{len(walk.problems)} of {walk.paths} paths: {kinds.most_common(20)}\n" + "\n\n".join(
+        shortest
+    )
 
 
 def first_faults(commands: list[str]) -> Iterator[Fault]:
