@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lvmsnap import boot_risk, hooks, names
+from lvmsnap import boot_risk, held_blocks, hooks, names
 from lvmsnap.filesystems import MOUNT_OPTIONS, WHY_NOT
 from lvmsnap.identify import dm_uuid, own_pvs
 from lvmsnap.lvm_config import rejecting_pattern
 from lvmsnap.model import Allocation, BackingFile, Check, Profile, Target
-from lvmsnap.sizes import LARGEST_SHARE_PERCENT, PV_HEADER_BYTES, human
+from lvmsnap.sizes import DEFAULT_CHUNK_BYTES, LARGEST_SHARE_PERCENT, PV_HEADER_BYTES, SMALLEST_CHUNKS, human
 from lvmsnap.system import DirectoryFacts, Facts, LogicalVolume, VolumeGroup
 
 PACKAGES = {"lvm": "lvm2", "dmsetup": "dmsetup", "fallocate": "util-linux", "losetup": "mount or util-linux"}
@@ -158,6 +158,13 @@ def _snapshot_name(profile: Profile, vg: VolumeGroup, facts: Facts) -> Iterator[
 
 
 def _space(target: Target, vg: VolumeGroup) -> Iterator[Check]:
+    size_bytes, least_bytes = (
+        target.extents * vg.extent_size_bytes,
+        SMALLEST_CHUNKS * (target.chunk_size_bytes or DEFAULT_CHUNK_BYTES),
+    )
+    found = f"{human(size_bytes)} of at least {human(least_bytes)}"
+    hint = "give a larger `size`, or a smaller `chunk_size`"
+    yield Check("the snapshot has room for three chunks", size_bytes >= least_bytes, found, hint)
     lent = target.lent_pv
     lent_extents = (lent.size_bytes - PV_HEADER_BYTES) // vg.extent_size_bytes if lent else 0
     with_group = lent is None or bool(lent.allocate_on)
@@ -196,6 +203,7 @@ def _backing_file(backing: BackingFile, target: Target | None, vg: VolumeGroup |
     found = "" if directory.is_private else "others can write there, or it is not root's"
     hint = f"chown root {directory.real_path} && chmod go-w {directory.real_path}, or name another `path`"
     yield Check(f"directory {parent} is root's alone", directory.is_private, found, hint)
+    yield held_blocks.check(backing, directory)
     if target is not None and target.lent_pv is not None:
         yield _room(target.lent_pv.size_bytes, directory)
     if vg is not None:
@@ -203,7 +211,7 @@ def _backing_file(backing: BackingFile, target: Target | None, vg: VolumeGroup |
 
 
 def _room(size_bytes: int, directory: DirectoryFacts) -> Check:
-    most = directory.available_bytes * LARGEST_SHARE_PERCENT // 100
+    most = held_blocks.largest_file_bytes(directory)
     found = f"{human(size_bytes)} of {human(most)} ({LARGEST_SHARE_PERCENT} % of what is available)"
     return Check(
         "room for the backing file", size_bytes <= most, found, "free some space there, or give a smaller `size`"

@@ -19,10 +19,21 @@ LIST_DEVICES = 0xC138FD02
 DEV_STATUS = 0xC138FD07
 TABLE_STATUS = 0xC138FD0C
 SUSPEND_FLAG = 1 << 1
+STATUS_TABLE_FLAG = 1 << 4
+NOFLUSH_FLAG = 1 << 11
 BUFFER_FULL_FLAG = 1 << 8
 LIST_ENTRY = struct.Struct("=QI")
 # struct dm_target_spec: sector_start, length, status, next, target_type[16]; its status text follows.
 TARGET_SPEC = struct.Struct("=QQiI16s")
+
+
+@dataclass(frozen=True, slots=True)
+class DmTarget:
+    """A device's first target: its type, and its status or its table's parameters as the kernel writes them."""
+
+    kind: str
+    text: str
+    uuid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +62,34 @@ def snapshot_status(name: str) -> SnapshotStatus | None:
 
     The kernel writes "USED/TOTAL METADATA" in sectors, or "Invalid", "Overflow" (Documentation: dm snapshot).
     """
+    target = first_target(name)
+    if target is None or target.kind != "snapshot":
+        return None
+    return replace(parse_snapshot_status(target.text), uuid=target.uuid)
+
+
+def first_target(name: str, flags: int = 0) -> DmTarget | None:
+    """Return the first target of the device `name` with its status, or with its table where `flags` ask for that.
+
+    None where there is no such device, or it has no table.
+    """
     try:
         descriptor = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        answer = _ask(descriptor, TABLE_STATUS, name, 1 << 12)
+        # Without NOFLUSH the kernel commits a thin pool's metadata before it answers, and waits for that.
+        answer = _ask(descriptor, TABLE_STATUS, name, 1 << 12, flags | NOFLUSH_FLAG)
     except OSError:
         return None
     finally:
         os.close(descriptor)
-    spec = TARGET_SPEC.unpack_from(answer.raw, answer.data_start)
-    if spec[4].rstrip(b"\0") != b"snapshot":
+    if len(answer.raw) < answer.data_start + TARGET_SPEC.size:
         return None
+    spec = TARGET_SPEC.unpack_from(answer.raw, answer.data_start)
     start = answer.data_start + TARGET_SPEC.size
-    told = parse_snapshot_status(_string(answer.raw[start : answer.raw.index(b"\0", start)]))
-    return replace(told, uuid=answer.uuid)
+    text = _string(answer.raw[start : answer.raw.index(b"\0", start)])
+    return DmTarget(_string(spec[4].rstrip(b"\0")), text, answer.uuid)
 
 
 def parse_snapshot_status(text: str) -> SnapshotStatus:
@@ -101,9 +124,9 @@ def _device(descriptor: int, name: str) -> DmDevice | None:
     return DmDevice(number, name, answer.uuid, bool(answer.flags & SUSPEND_FLAG))
 
 
-def _ask(descriptor: int, command: int, name: str, buffer_bytes: int) -> _Answer:
+def _ask(descriptor: int, command: int, name: str, buffer_bytes: int, flags: int = 0) -> _Answer:
     version = (4, 0, 0)
-    head = HEADER.pack(*version, buffer_bytes, HEADER.size, 0, 0, 0, 0, 0, 0, os.fsencode(name), b"", b"")
+    head = HEADER.pack(*version, buffer_bytes, HEADER.size, 0, 0, flags, 0, 0, 0, os.fsencode(name), b"", b"")
     buffer = bytearray(head.ljust(buffer_bytes, b"\0"))
     fcntl.ioctl(descriptor, command, buffer)
     fields = HEADER.unpack_from(buffer)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lvmsnap import device_mapper, kernel, lvm_config, lvm_report
+from lvmsnap import device_mapper, kernel, layers, lvm_config, lvm_report
 from lvmsnap.host import host_id
 from lvmsnap.model import Profile, Target
 from lvmsnap.record import RUN_DIR
@@ -218,6 +218,7 @@ def _directory(backing_path: str, mounts: tuple[Mount, ...]) -> DirectoryFacts:
         block_devices=devices,
         logical_block_bytes=max(map(kernel.logical_block_bytes, devices), default=SECTOR_BYTES),
         mountpoint=mountpoint,
+        layers=layers.beneath(devices, mounts),
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lvmsnap import growth_actions
+from lvmsnap import growth_actions, held_blocks
 from lvmsnap.identify import Found, own_pvs
 from lvmsnap.model import Argv, BackingFile, LentPV, Target
-from lvmsnap.sizes import DEFAULT_CHUNK_BYTES, LARGEST_SHARE_PERCENT, PV_HEADER_BYTES, ceil, largest_useful_bytes
+from lvmsnap.sizes import DEFAULT_CHUNK_BYTES, PV_HEADER_BYTES, ceil, largest_useful_bytes
 from lvmsnap.system import Facts, VolumeGroup
 
 # Not a want but an end: such a snapshot cannot become full.
@@ -64,7 +64,7 @@ def _from_file(
     if found.loop is None or found.file is None or found.pv is None or facts.directory is None:
         return Growth(reason="its backing file is not there")
     old_bytes = found.file.size_bytes
-    possible_bytes = old_bytes + facts.directory.available_bytes * LARGEST_SHARE_PERCENT // 100
+    possible_bytes = old_bytes + held_blocks.largest_file_bytes(facts.directory)
     # What a growth that failed half-way left is used first: free extents of the lent PV, or of its file.
     free = found.pv.extents - found.pv.allocated_extents
     spare = max(free, (old_bytes - PV_HEADER_BYTES) // vg.extent_size_bytes - found.pv.allocated_extents)

@@ -150,6 +150,17 @@ class FileFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Layer:
+    """What lies somewhere beneath a filesystem and gives its blocks only when they are written.
+
+    `free_bytes` can still be written to it before it is full; None where it may run full whatever is written first.
+    """
+
+    name: str
+    free_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class DirectoryFacts:
     """The directory that is to hold the backing file, its filesystem and every block device beneath it."""
 
@@ -161,6 +172,7 @@ class DirectoryFacts:
     block_devices: tuple[str, ...]
     logical_block_bytes: int
     mountpoint: str = ""
+    layers: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

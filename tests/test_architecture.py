@@ -52,6 +52,8 @@ FLOORS = (
         "work",
         "sighting",
         "system_files",
+        "layers",
+        "held_blocks",
     ),
     ("profile", "facts", "actions", "marks", "status", "boot_risk", "unit_timer"),
     ("standing", "metrics", "growth_actions"),
@@ -83,7 +85,7 @@ PURE: tuple[str, ...] = (
     "actions",
     "growth_actions",
 )
-PURE += ("checks", "planner", "offline", "first_profile", "boot_risk", "host_actions", "unit_text")
+PURE += ("checks", "planner", "offline", "first_profile", "boot_risk", "host_actions", "unit_text", "held_blocks")
 IMPURE_IMPORTS = {"os", "io", "time", "random", "secrets", "subprocess", "pathlib", "shutil", "socket", "datetime"}
 IMPURE_IMPORTS |= {"tempfile", "fcntl", "glob", "sys"}
 

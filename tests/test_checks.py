@@ -10,8 +10,8 @@ import pytest
 
 from lvmsnap import checks, planner
 from lvmsnap.identify import dm_uuid
-from lvmsnap.model import GIB, Check, Profile
-from lvmsnap.system import Facts, Mount, MountpointFacts
+from lvmsnap.model import GIB, MIB, Check, Profile
+from lvmsnap.system import Facts, Layer, Mount, MountpointFacts
 from tests import samples
 from tests.samples import DIRECTORY, FILE_FACTS, LOOP, ORIGIN_UUID, OTHER_UUID, PV_UUID, SNAPSHOT_UUID, VG_UUID
 
@@ -67,7 +67,34 @@ SUSPENDED = samples.dm("vg0-system", dm_uuid(VG_UUID, ORIGIN_UUID), suspended=Tr
 FILTERED = samples.facts(lvm_filters=(("global_filter", ("a|^/dev/sd|", "r|.*|")),))
 ALLOWED = samples.with_file("allow_same_vg: true")
 
+POOL = Layer("thin pool vg1-pool-tpool", free_bytes=50 * MIB)
+
+
+def over(*layers: Layer) -> Facts:
+    return samples.facts(directory=replace(samples.DIRECTORY, layers=layers))
+
+
 BAD = {
+    "a file over a thin pool": Bad(
+        over(POOL),
+        f"the blocks of {samples.FILE} are held by what lies beneath it: thin pool vg1-pool-tpool gives blocks only "
+        "when they are written, and may be full by then",
+        "`allocation: zero-fill`",
+        samples.with_file(volume="size: 32MiB"),
+    ),
+    "a file over VDO, filled with zeros": Bad(
+        over(Layer("VDO volume vg1-vdo", None)),
+        f"the blocks of {samples.FILE} are held by what lies beneath it: VDO volume vg1-vdo may run full whatever is "
+        "written first",
+        "a `path` on another disk",
+        samples.with_file("allocation: zero-fill"),
+    ),
+    "a file larger than what a thin pool has left": Bad(
+        over(POOL),
+        "room for the backing file: 65 MiB of 45 MiB (90 % of what is available)",
+        "smaller `size`",
+        samples.with_file("allocation: zero-fill"),
+    ),
     "not root": Bad(samples.facts(is_root=False), "run by root: you are not root", "sudo"),
     "a tool missing": Bad(
         samples.facts(missing_tools=("losetup", "fallocate")),
@@ -124,6 +151,12 @@ BAD = {
         samples.facts(dm_devices=(samples.dm(f"{DM_SNAP}-cow", "x"),)),
         f"device name {DM_SNAP} is free: {DM_SNAP}-cow exists",
         f"dmsetup info {DM_SNAP}",
+    ),
+    "fewer than three chunks": Bad(
+        group(extent_size_bytes=MIB),
+        "the snapshot has room for three chunks: 1 MiB of at least 1.5 MiB",
+        "a smaller `chunk_size`",
+        samples.profile("volumes: [{origin: vg0/system, size: 1MiB, chunk_size: 512KiB}]"),
     ),
     "no space": Bad(
         group(free_extents=3),
@@ -229,6 +262,10 @@ def test_a_bad_system_is_refused_by_the_one_check_that_is_meant(name: str) -> No
 
 
 GOOD = {
+    "a file over a thin pool that is written first": (
+        samples.with_file("allocation: zero-fill", "size: 32MiB"),
+        over(POOL),
+    ),
     "nothing special": (samples.profile(), samples.facts()),
     "a backing file in a full group": (samples.with_file(), group(free_extents=0)),
     "a device alone of btrfs": (

@@ -162,6 +162,7 @@ ON_THE_ORIGIN = (
         before=STACK_UP,
         after=STACK_DOWN,
         settings={**backed_by("/mnt/top/lent"), "size": "4MiB"},
+        refusals=2,  # the loop device's file is sparse too
     ),
     Situation(
         "a loop device whose file something is mounted over",
@@ -177,9 +178,17 @@ ON_THE_ORIGIN = (
         before="""lvcreate -q -y -s -L 12M -n copy vg0/system; mkdir /mnt/copy; mount /dev/vg0/copy /mnt/copy""",
         after="umount /mnt/copy; rmdir /mnt/copy; lvremove -q -y vg0/copy",
         settings={**backed_by("/mnt/copy/lent"), "size": "4MiB"},
-        refusals=2,  # the snapshot is in the same group too
+        refusals=3,  # a snapshot may overflow, and it is in the same group too
     ),
 )
+
+# A filesystem of 200 MiB on a thin pool of 48, which lies in a group of its own.
+POOL_UP = """vgcreate -q -y thin /dev/ubdc; lvcreate -q -y --type thin-pool -L 48M -n pool thin
+lvchange -q --errorwhenfull y thin/pool
+lvcreate -q -y -V 200M --thinpool pool -n files thin; lvcreate -q -y -V 100M --thinpool pool -n other thin
+mkfs.ext4 -q /dev/thin/files; mkdir /mnt/thin; mount /dev/thin/files /mnt/thin"""
+POOL_DOWN = "umount /mnt/thin; rmdir /mnt/thin; vgremove -q -ff -y thin; pvremove -q /dev/ubdc; udevadm settle"
+HELD = "the blocks of /mnt/thin/lent are held by what lies beneath it: thin pool thin-pool-tpool"
 
 LOOPS = (
     Situation(
@@ -251,6 +260,31 @@ def test_a_file_on_another_volume_of_the_group_needs_allow_same_vg(machine: Mach
     lvmsnap(machine, "down same")
 
     assert devices.startswith("/dev/loop")
+
+
+def test_a_file_over_a_thin_pool_is_lent_only_if_the_pool_holds_its_blocks(machine: Machine) -> None:
+    def lent(size: str, allocation: str) -> dict[str, Any]:
+        return {**backed_by("/mnt/thin/lent", allocation=allocation), "size": size}
+
+    fill = "dd if=/dev/urandom of=/dev/thin/other bs=64k oflag=direct status=none 2>&1 | grep -q 'No space'"
+    sum_of = "cd {}; find . -name '*.new' -prune -o -type f -print0 | sort -z | xargs -0 md5sum | md5sum"
+    machine.run(f"set -e\n{POOL_UP}")
+    try:
+        refused(machine, Situation("reserved", (HELD, "`allocation: zero-fill`"), settings=lent("16MiB", "fallocate")))
+        refused(
+            machine, Situation("large", ("room for the backing file: 81 MiB",), settings=lent("80MiB", "zero-fill"))
+        )
+        machine.run("dd if=/dev/urandom of=/media/system/file bs=1M count=8 conv=fsync status=none")
+        written = machine.run(sum_of.format("/media/system")).stdout
+        write_profile(machine, "thin", profile_text(**lent("24MiB", "zero-fill")))
+        lvmsnap(machine, "up thin")
+        machine.run(f"{fill}; dmsetup status thin-pool-tpool | grep -q out_of_data_space", timeout=60)
+        machine.run("dd if=/dev/urandom of=/media/system/file bs=1M count=8 conv=notrunc,fsync status=none", timeout=30)
+        shown = machine.run(sum_of.format("/run/lvmsnap/thin")).stdout
+        lvmsnap(machine, "down thin")
+        assert shown == written
+    finally:
+        machine.run(f"set -e; rm -f /media/system/file\n{POOL_DOWN}")
 
 
 @pytest.mark.parametrize("in_use", [True, False], ids=["in use", "there but not in use"])
