@@ -11,6 +11,8 @@ DEFAULT_CHUNK_BYTES = 4096
 EXCEPTION_BYTES = 16
 # The lent PV's data begins here, and nothing else is in front of it: pvcreate(8) --dataalignment, no metadata area.
 PV_HEADER_BYTES = MIB
+# lvm2's SNAPSHOT_MIN_CHUNKS: a header, a metadata chunk and one for data; lvcreate makes none that is smaller.
+SMALLEST_CHUNKS = 3
 # Of what is available where the backing file lies, the file takes at most this share.
 LARGEST_SHARE_PERCENT = 90
 
@@ -18,10 +20,11 @@ LARGEST_SHARE_PERCENT = 90
 def largest_useful_bytes(origin_bytes: int, chunk_bytes: int) -> int:
     """Return the CoW space after which every chunk of the origin has been copied: more would never be used.
 
-    One header chunk, the origin's chunks, and their metadata chunks; lvcreate cuts silently at this size.
+    One header chunk, the origin's chunks, and their metadata chunks, with one more to end them where the others are
+    all full (lvm2's _cow_max_size); lvcreate cuts silently at this size.
     """
     origin_chunks = ceil(origin_bytes, chunk_bytes)
-    metadata_chunks = ceil(origin_chunks, chunk_bytes // EXCEPTION_BYTES)
+    metadata_chunks = origin_chunks // (chunk_bytes // EXCEPTION_BYTES) + 1
     return (1 + origin_chunks + metadata_chunks) * chunk_bytes
 
 
@@ -29,11 +32,12 @@ def snapshot_extents(profile: Profile, vg: VolumeGroup, origin: LogicalVolume) -
     """Return the snapshot's size in extents: as asked, and never more than the origin can use."""
     size, extent_bytes = profile.volume.size, vg.extent_size_bytes
     chunk_bytes = profile.volume.chunk_size_bytes or DEFAULT_CHUNK_BYTES
+    origin_extents = origin.size_bytes // extent_bytes
     useful = ceil(largest_useful_bytes(origin.size_bytes, chunk_bytes), extent_bytes)
     asked = {
         SizeUnit.BYTES: ceil(size.amount, extent_bytes),
-        # As lvcreate has it: of all the origin can use, so that 100 % never overflows.
-        SizeUnit.PERCENT_ORIGIN: ceil(useful * size.amount, 100),
+        # As lvcreate has it: that share of the origin's extents, and room for the metadata of all of them.
+        SizeUnit.PERCENT_ORIGIN: useful - origin_extents + ceil(origin_extents * size.amount, 100),
         SizeUnit.PERCENT_FREE: vg.free_extents * size.amount // 100,
         SizeUnit.PERCENT_PVS: lent_extents(profile.backing_file, extent_bytes) * size.amount // 100,
     }[size.unit]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -74,6 +75,6 @@ def test_a_file_of_a_network_beneath_a_loop_device_is_not_touched(monkeypatch: p
 
     table = (Mount("0:30", "/", "/srv", "nfs4", "server:/srv"),)
     monkeypatch.setattr(kernel, "loops", lambda: (Loop("/dev/loop3", "7:3", 1, 2, "/srv/file"),))
-    monkeypatch.setattr(os, "stat", no_look)
+    monkeypatch.setattr(layers, "os", SimpleNamespace(stat=no_look, statvfs=no_look, path=os.path))
 
     assert layers.beneath(("7:3",), table) == (Layer("/srv/file, a file on nfs4", None),)

@@ -28,7 +28,7 @@ def _text(volume: str) -> str:
         ("size: 64MiB", 16),
         ("size: 65MiB", 17),  # rounded up to a whole extent, as lvcreate does
         ("size: 1MiB", 1),
-        ("size: 1%ORIGIN", 26),
+        ("size: 1%ORIGIN", 37),
         ("size: 100%ORIGIN", 2571),
         ("size: 50%FREE", 500),
         ("size: 33%FREE", 330),
@@ -37,6 +37,10 @@ def _text(volume: str) -> str:
 )
 def test_a_size_becomes_whole_extents(volume: str, expected: int) -> None:
     assert extents(volume) == expected
+
+
+def test_a_percentage_of_the_origin_is_what_lvcreate_makes_of_it() -> None:
+    assert extents("size: 1%ORIGIN", origin_bytes=8 * GIB) == 30
 
 
 def test_a_percentage_of_free_space_is_rounded_down_but_never_to_nothing() -> None:
@@ -55,7 +59,7 @@ def test_a_percentage_of_the_lent_space_leaves_out_the_pv_header_and_rounds_down
 
 
 def test_more_than_the_origin_can_use_is_cut_to_what_it_can() -> None:
-    # 64 MiB in chunks of 4 KiB: 1 header + 16384 chunks + 64 metadata chunks = 67375104 bytes = 17 extents of 4 MiB.
+    # 64 MiB in chunks of 4 KiB: 1 header + 16384 chunks + 65 metadata chunks = 67379200 bytes = 17 extents of 4 MiB.
     assert extents("size: 4GiB", origin_bytes=64 * MIB) == 17
     assert extents("size: 200%ORIGIN", origin_bytes=64 * MIB) == 17
 
@@ -69,8 +73,10 @@ def test_the_cut_depends_on_the_chunk_size() -> None:
 @pytest.mark.parametrize(
     ("origin_bytes", "chunk_bytes", "expected"),
     [
-        (64 * MIB, 4 * KIB, (1 + 16384 + 64) * 4 * KIB),
+        (64 * MIB, 4 * KIB, (1 + 16384 + 65) * 4 * KIB),
         (4 * KIB, 4 * KIB, 3 * 4 * KIB),
+        (255 * 4 * KIB, 4 * KIB, (1 + 255 + 1) * 4 * KIB),
+        (256 * 4 * KIB, 4 * KIB, (1 + 256 + 2) * 4 * KIB),  # one more metadata chunk to end the full one
         (4 * KIB + 1, 4 * KIB, 4 * 4 * KIB),
         (1 * GIB, 512 * KIB, (1 + 2048 + 1) * 512 * KIB),
     ],
