@@ -208,6 +208,21 @@ def devices_of(vg: VolumeGroup | None, loop_device: str) -> Argv:
     return ("--devices", ",".join(dict.fromkeys((*(pv.device for pv in pvs if not pv.missing), loop_device))))
 
 
+def merging_snapshot(target: Target, found: Found) -> Action:
+    """Leave the snapshot, and all it needs, to LVM, which is merging it; nothing of `up` makes this."""
+    vg, name = (found.vg.name if found.vg else target.vg), found.snapshot.name if found.snapshot else target.snapshot
+    return Action(
+        thing=Thing.SNAPSHOT,
+        object=f"{vg}/{name}",
+        summary=f"leave it to LVM, which is merging it into {vg}/{target.origin}",
+        undo_summary=f"leave it to LVM, which is merging it into {vg}/{target.origin}",
+        do=(),
+        undo=(),
+        condition=f"LVM is merging {vg}/{name}",
+        stands=True,
+    )
+
+
 def _lv_selection(target: Target, found: Found) -> str:
     """Return what lvremove tests under its own lock, so that nothing goes by its name alone (lvmreport(7))."""
     lv = found.snapshot

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from lvmsnap import boot_risk, held_blocks, hooks, names
 from lvmsnap.filesystems import MOUNT_OPTIONS, WHY_NOT
-from lvmsnap.identify import dm_uuid, own_pvs
+from lvmsnap.identify import Found, dm_uuid, own_pvs
 from lvmsnap.lvm_config import rejecting_pattern
 from lvmsnap.model import Allocation, BackingFile, Check, Profile, Target
 from lvmsnap.sizes import DEFAULT_CHUNK_BYTES, LARGEST_SHARE_PERCENT, PV_HEADER_BYTES, SMALLEST_CHUNKS, human
+from lvmsnap.status import merging_hint
 from lvmsnap.system import DirectoryFacts, Facts, LogicalVolume, VolumeGroup
 
 PACKAGES = {"lvm": "lvm2", "dmsetup": "dmsetup", "fallocate": "util-linux", "losetup": "mount or util-linux"}
@@ -55,6 +56,14 @@ def already(name: str, state: str, meaning: str) -> Check:
     hint = f"lvmsnap down {name}, or lvmsnap up {name} --replace; lvmsnap status {name} shows it"
     found = "up already; an old snapshot must never pass for a new one" if state == "up" else f"{state}: {meaning}"
     return Check(f"state of profile {name}", False, found, hint)
+
+
+def not_merging(target: Target, found: Found) -> Check:
+    """Return the check that LVM does not merge our snapshot into its origin: everything of it must stay then."""
+    name = f"{target.vg}/{found.snapshot.name if found.snapshot else target.snapshot}"
+    hint = f"{merging_hint(target, found)}; afterwards lvmsnap recover {target.name}"
+    into = f"LVM is merging it into {target.vg}/{target.origin}, so nothing of it was touched"
+    return Check(f"{name} is not being merged", not found.is_merging, into if found.is_merging else "", hint)
 
 
 def _system(profile: Profile, facts: Facts) -> Iterator[Check]:
@@ -112,7 +121,7 @@ def _origin(profile: Profile, vg: VolumeGroup, origin: LogicalVolume | None, fac
         return
     active = origin.is_active
     yield Check(f"{name} is active", active, "" if active else "it is inactive", f"lvchange --activate y {name}")
-    why_not = _no_snapshot_of(origin)
+    why_not = "a snapshot is being merged into it" if origin.is_merging else _no_snapshot_of(origin)
     yield Check(f"{name} can be snapshotted", not why_not, why_not, "name another origin")
     prefix = dm_uuid(vg.uuid, origin.uuid)
     suspended = [device.name for device in facts.dm_devices if device.suspended and device.uuid.startswith(prefix)]

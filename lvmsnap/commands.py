@@ -58,15 +58,16 @@ def _show_down(options: argparse.Namespace) -> int:
     # LVM shows nothing to anybody else: "nothing stands" would be a lie.
     _require_root(f"lvmsnap plan {name} --down")
     plan = session.plan_down(_session(options), name, session.load_if_valid(name, directory))
+    code = 0 if all(check.passed for check in plan.checks) else EXIT_REFUSED
     if getattr(options, "json", False):
         print(render.to_json(plan))
-        return 0
+        return code
     lines = list(render.plan_lines(name, plan))
     if getattr(options, "export", None):
         render.export(lines, options.export, f"lvmsnap plan {name} --down")
     else:
         render.show(lines, sys.stdout)
-    return 0
+    return code
 
 
 def cmd_up(options: argparse.Namespace) -> int:

@@ -35,6 +35,8 @@ def plan(target: Target, backing: BackingFile | None, found: Found, facts: Facts
     origin = vg.lv(target.origin) if vg else None
     if vg is None or snapshot is None or origin is None:
         return Growth(reason="the snapshot is not there")
+    if found.is_merging:
+        return Growth(reason="LVM is merging it into its origin")
     extent_bytes = vg.extent_size_bytes
     most_bytes = largest_useful_bytes(origin.size_bytes, snapshot.chunk_size_bytes or DEFAULT_CHUNK_BYTES)
     room = ceil(most_bytes, extent_bytes) - snapshot.size_bytes // extent_bytes

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from lvmsnap import facts, marks, record
+from lvmsnap import checks, facts, marks, record
 from lvmsnap.errors import LvmsnapError, Refusal, RefusedError
-from lvmsnap.identify import find_vg, host_prefix
+from lvmsnap.identify import as_named_now, find, find_vg, host_prefix
 from lvmsnap.model import Profile, Record, Target
 from lvmsnap.system import Facts
 
@@ -75,6 +75,14 @@ def refuse_unsafe(target: Target, system: Facts) -> None:
     if others and target.lent_pv.pv_uuid in missing:
         hint = "bring the disk back first, then try again"
         raise RefusedError((Refusal(f"{vg.name} lacks PVs that are not lvmsnap's too: {', '.join(others)}", hint),))
+
+
+def refuse_merging(target: Target, system: Facts) -> None:
+    """Raise RefusedError while LVM merges the target's snapshot into its origin."""
+    target = as_named_now(target, system)
+    check = checks.not_merging(target, find(target, system))
+    if not check.passed:
+        raise RefusedError((Refusal(f"{check.title}: {check.found}", check.hint),))
 
 
 def _recorded_pvs() -> set[str]:

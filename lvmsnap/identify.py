@@ -48,6 +48,11 @@ class Found:
     others: tuple[str, ...] = ()
 
     @property
+    def is_merging(self) -> bool:
+        """Whether LVM merges our snapshot into its origin, or will at the next activation: not ours to touch then."""
+        return self.snapshot is not None and self.snapshot.is_merging
+
+    @property
     def is_member(self) -> bool:
         """Whether our PV is part of the volume group, present or missing."""
         return self.vg is not None and self.pv is not None and self.pv.vg == self.vg.name
@@ -67,6 +72,7 @@ def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
     loop = _find_loop(target, facts, file, same_boot)
     snapshot = None if vg is None else _find_snapshot(target, vg)
     pv = _find_pv(target, facts)
+    suspended = tuple(device.name for device in origin_devices(target, facts.dm_devices) if device.suspended)
     return Found(
         vg=vg,
         file=file,
@@ -76,7 +82,7 @@ def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
         is_mounted=target.mount is not None and _is_mounted(target.mount, snapshot, facts),
         has_directory=target.mount is not None and _has_directory(target.mount, snapshot, facts),
         is_file_out_of_reach=_is_out_of_reach(target, facts),
-        suspended=tuple(device.name for device in origin_devices(target, facts.dm_devices) if device.suspended),
+        suspended=() if vg is not None and is_merged_into(target, vg) else suspended,
         leftovers=() if vg is None else leftover_devices(target, vg, facts.dm_devices),
         uses_devices_file=loop is not None and loop.device in facts.listed_devices,
         is_left_inactive=not same_boot and vg is not None and _is_left_inactive(target, vg),
@@ -141,9 +147,10 @@ def origin_devices(target: Target, devices: tuple[DmDevice, ...]) -> tuple[DmDev
 def leftover_devices(target: Target, vg: VolumeGroup, devices: tuple[DmDevice, ...]) -> tuple[str, ...]:
     """Return the devices a killed lvcreate or lvremove left: the snapshot's, its -cow, and the origin's -real.
 
-    They are left only once LVM's metadata has no snapshot of ours, and -real only where it has none at all.
+    They are left only once LVM's metadata has no snapshot of ours, and -real only where it has none at all. While LVM
+    knows an LV of that UUID, hidden or not, or merges a snapshot into the origin, they are LVM's.
     """
-    if _find_snapshot(target, vg) is not None:
+    if _find_snapshot(target, vg) is not None or is_merged_into(target, vg):
         return ()
     name = dm_name(vg.name, target.snapshot)
     known = tuple(dm_uuid(vg.uuid, lv.uuid) for lv in vg.lvs)
@@ -152,6 +159,11 @@ def leftover_devices(target: Target, vg: VolumeGroup, devices: tuple[DmDevice, .
     if not any(lv.origin == target.origin for lv in vg.lvs):
         left += [device.name for device in origin_devices(target, devices) if device.uuid.endswith("-real")]
     return tuple(left)
+
+
+def is_merged_into(target: Target, vg: VolumeGroup) -> bool:
+    """Whether LVM merges a snapshot, whosever, into the target's origin, or will at the next activation."""
+    return any(lv.is_merging and target.origin in (lv.name, lv.origin) for lv in vg.lvs)
 
 
 def own_pvs(vg: VolumeGroup) -> tuple[PhysicalVolume, ...]:

@@ -13,7 +13,7 @@ Row = dict[str, str]
 
 VG_COLUMNS = "vg_name,vg_uuid,vg_extent_size,vg_free_count,vg_missing_pv_count,vg_exported,vg_lock_type"
 PV_COLUMNS = "pv_name,pv_uuid,vg_name,pv_pe_count,pv_pe_alloc_count,pv_missing"
-LV_COLUMNS = "lv_name,lv_uuid,lv_attr,lv_size,lv_tags,origin,lv_kernel_major,lv_kernel_minor,data_percent"
+LV_COLUMNS = "lv_name,lv_uuid,lv_attr,lv_size,lv_tags,origin,lv_kernel_major,lv_kernel_minor,data_percent,lv_merging"
 SEG_COLUMNS = "lv_uuid,segtype,devices,chunk_size"
 
 UNKNOWN_DEVICE = "[unknown]"
@@ -33,13 +33,16 @@ PINNED = (
 
 
 def report_command(*, locking: bool) -> tuple[str, ...]:
-    """Return the one command that reports all VGs, PVs and LVs; without locking it never waits for another one."""
+    """Return the one command that reports all VGs, PVs and LVs; without locking it never waits for another one.
+
+    LVs that LVM hides are among them: a merging snapshot is one, and no more debris than any other volume.
+    """
     # A fullreport always has a pvseg part; the selection keeps it to a row a PV.
     parts = (("vg", VG_COLUMNS), ("pv", PV_COLUMNS), ("lv", LV_COLUMNS), ("seg", SEG_COLUMNS))
     columns = [word for part, names in parts for word in ("--configreport", part, "-o", names)]
     pvseg = ("--configreport", "pvseg", "-o", "pvseg_start", "-S", "pvseg_start=0")
     pinned = ("--config", " ".join(PINNED))
-    how = (*pinned, "--reportformat", "json", "--units", "b", "--nosuffix", "--shared")
+    how = (*pinned, "--reportformat", "json", "--units", "b", "--nosuffix", "--shared", "--all")
     return ("lvm", "fullreport", *(() if locking else ("--nolocking",)), *how, *columns, *pvseg)
 
 
@@ -96,17 +99,19 @@ def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
     devices = [device for segment in own for device in segment["devices"].split(",") if device]
     return LogicalVolume(
         vg=vg,
-        name=row["lv_name"],
+        name=row["lv_name"].strip("[]"),
         uuid=row["lv_uuid"],
         attr=row["lv_attr"],
         size_bytes=int(row["lv_size"]),
         tags=tuple(filter(None, row["lv_tags"].split(","))),
-        origin=row["origin"],
+        origin=row["origin"].strip("[]"),
         segment_types=tuple(sorted({segment["segtype"] for segment in own})),
         chunk_size_bytes=max((int(segment["chunk_size"] or 0) for segment in own), default=0),
         data_percent=float(row["data_percent"]) if row["data_percent"] else None,
         device_number=_device_number(row),
         devices=tuple(sorted({_device(device.rsplit("(", 1)[0]) for device in devices})),
+        is_hidden=row["lv_name"].startswith("["),
+        is_merging=row["lv_merging"] == "merging",
     )
 
 

@@ -45,9 +45,15 @@ def plan_up(profile: Profile, facts: Facts, pv_uuid: str) -> Plan:
 
 
 def plan_down(target: Target, facts: Facts, record: Record | None) -> Plan:
-    """Return what takes down everything of the target that stands, last made first."""
+    """Return what takes down everything of the target that stands, last made first.
+
+    While LVM merges its snapshot into the origin nothing is to be done: a check fails, the one action has no command.
+    """
     target = as_named_now(target, facts)
     found = find(target, facts, record)
+    if found.is_merging:
+        merging = actions.merging_snapshot(target, found)
+        return Plan(Direction.DOWN, target, (merging,), (checks.not_merging(target, found),), ())
     stack = actions.stack(target, found, found.loop.device if found.loop else free_loop_device(facts))
     standing = tuple(action for action in reversed(stack) if action.stands and action.undo)
     return Plan(Direction.DOWN, target, standing, (), ())

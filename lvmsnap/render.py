@@ -180,7 +180,7 @@ def _step_lines(number: int, action: Action, direction: Direction) -> Iterator[L
     summary = action.summary if up else action.undo_summary
     yield ((BOLD, f"{number:>3}. {summary}"), (DIM, f"  ({action.object})" if action.object not in summary else ""))
     commands = action.do if up else action.undo
-    if not commands:
+    if up and not commands:
         yield ((DIM, "     the next step's command does it"),)
     yield from (((DIM, "     first, by hand: "), (COMMAND, shell_line(argv))) for argv in action.by_hand)
     yield from (((DIM, "     $ "), (COMMAND, shell_line(argv))) for argv in commands)

@@ -73,6 +73,7 @@ def up(session: Session, loaded: Profile, text: str, *, replace_old: bool, if_do
             return known.target
         if known.target is not None and replace_old:
             history.refuse_unsafe(known.target, system)
+            history.refuse_merging(known.target, system)
             executor.bring_down(known.target, known.record, work(session))
             system = read_changing(session, loaded.volume.vg)
             known = history.look_back(loaded.name, loaded, system)
@@ -102,6 +103,7 @@ def down(session: Session, name: str, loaded: Profile | None, *, force: bool) ->
             return False
         if not force:
             history.refuse_unsafe(known.target, system)
+        history.refuse_merging(known.target, system)
         target = forget_reach(known.target) if force else known.target
         focused = facts.focus(system, Interest.of_target(target))
         for line in left_alone(target, find(target, focused, known.record), focused):

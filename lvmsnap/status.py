@@ -21,6 +21,7 @@ class State(Enum):
     UP = "up"
     PARTIAL = "partial"
     LOST = "lost"
+    MERGING = "merging"
     STALE = "stale"
     FOREIGN = "foreign"
 
@@ -30,6 +31,7 @@ MEANING = {
     State.UP: "all of it stands",
     State.PARTIAL: "something of it is missing: lvmsnap recover puts it right",
     State.LOST: "its snapshot overflowed or lost its disk, nothing read from it counts: lvmsnap down",
+    State.MERGING: "LVM is merging its snapshot into the origin, and needs all of it until that is done",
     State.STALE: "left by an earlier boot: lvmsnap recover puts it right",
     State.FOREIGN: "the name of its snapshot is taken",
 }
@@ -75,7 +77,8 @@ class Past:
 def of_target(target: Target, facts: Facts, record: Record | None, past: Past | None = None) -> Status:
     """Return the state of a target, by what of it stands; with the `past`, how fast its snapshot fills too."""
     found = find(target, facts, record)
-    state, problem = _state(target, found, facts, record)
+    merging = (State.MERGING, merging_hint(target, found)) if found.is_merging else None
+    state, problem = merging or _state(target, found, facts, record)
     snapshot = found.snapshot
     told = Status(
         name=target.name,
@@ -135,6 +138,17 @@ def _state(target: Target, found: Found, facts: Facts, record: Record | None) ->
     if vg is not None and vg.lv(target.snapshot) is not None:
         return State.FOREIGN, f"{vg.name}/{target.snapshot} is of somebody else"
     return State.DOWN, ""
+
+
+def merging_hint(target: Target, found: Found) -> str:
+    """Return how a merge comes to its end, and what it needs until then."""
+    lent, mountpoint = target.lent_pv, target.mount.mountpoint if target.mount else ""
+    if lent is not None and found.is_missing:
+        attach = f"losetup --find --nooverlap {lent.path}"
+        return f"the merge needs the backing file: {attach}; vgchange --activate y {target.vg}"
+    held = f" (umount {mountpoint} lets go of the snapshot)" if found.is_mounted else ""
+    keep = f"; {lent.path} must stay attached until then" if lent is not None else ""
+    return f"the merge begins when neither is open, at the latest at the next boot{held}{keep}"
 
 
 def missing_things(target: Target, found: Found) -> tuple[str, ...]:

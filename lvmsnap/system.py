@@ -26,7 +26,9 @@ class PhysicalVolume:
 class LogicalVolume:
     """An LV as LVM reports it. `device_number` is "MAJOR:MINOR" while active, `devices` are the PVs it stands on.
 
-    `size_bytes` of a snapshot is the size of its CoW space; its device is as large as its origin.
+    `size_bytes` of a snapshot is the size of its CoW space; its device is as large as its origin. `is_hidden`: LVM
+    lists it only with --all, a merging snapshot or a part of another LV. `is_merging`: a snapshot that is being merged
+    into its origin, or such an origin, begun or put off until both are closed (lvconvert(8)).
     """
 
     vg: str
@@ -41,6 +43,8 @@ class LogicalVolume:
     data_percent: float | None
     device_number: str
     devices: tuple[str, ...]
+    is_hidden: bool = False
+    is_merging: bool = False
 
     @property
     def is_active(self) -> bool:

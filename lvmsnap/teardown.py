@@ -35,7 +35,7 @@ class TakenDown:
 
 
 def take_down(target: Target, written: Record | None, work: Work, *, verb: str) -> TakenDown:
-    """Undo what stands of the target, in passes while anything is left.
+    """Undo what stands of the target, in passes while anything is left; nothing while LVM merges its snapshot.
 
     A pass in which something is raised is one that left something; what the last one raises is raised.
     """
@@ -46,6 +46,8 @@ def take_down(target: Target, written: Record | None, work: Work, *, verb: str) 
         try:
             facts = _read(target, work)
             plan = planner.plan_down(target, facts, written)
+            if plan.checks:
+                break
             if plan.actions:
                 work.progress.begin(verb, plan.actions)
             left = _walk_down(plan, target, facts, work, failed_hooks)

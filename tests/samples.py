@@ -160,6 +160,13 @@ def vg(*lvs: LogicalVolume, **fields: Any) -> VolumeGroup:
     return replace(GROUP, **{"lvs": (ORIGIN, *lvs), **fields})
 
 
+def merging(**fields: Any) -> VolumeGroup:
+    """Make group vg0 while LVM merges nightly's snapshot into its origin."""
+    origin = replace(ORIGIN, attr="Owi-aos---", is_merging=True)
+    snapshot = snapshot_lv(attr="Swi-a-s---", is_hidden=True, is_merging=True)
+    return replace(GROUP, **{"lvs": (origin, snapshot), "pvs": (DISK, lent_pv()), **fields})
+
+
 def dm(name: str, uuid: str, *, suspended: bool = False) -> DmDevice:
     """Make a device-mapper device; `uuid` as `identify.dm_uuid` gives it, and perhaps a layer."""
     return DmDevice("254:9", name, uuid, suspended)

@@ -257,6 +257,18 @@ def test_devices_of_a_snapshot_that_lvm_knows_are_no_leftovers() -> None:
     assert found_devices(*devices, lvs=(samples.snapshot_lv(tags=()),))[1] == ()
 
 
+def test_nothing_of_an_origin_is_repaired_while_lvm_merges_a_snapshot_into_it() -> None:
+    name = "vg0-system--lvmsnap--nightly"
+    devices = (
+        samples.dm(name, f"{dm_uuid(VG_UUID, 'ffffff-ffff')}"),
+        samples.dm("vg0-system-real", f"{ORIGIN_DM}-real", suspended=True),
+    )
+    theirs = samples.lv("theirs", attr="Swi-a-s---", origin="system", is_hidden=True, is_merging=True)
+
+    assert found_devices(*devices)[1] == (name, "vg0-system-real")
+    assert found_devices(*devices, lvs=(theirs,)) == ((), ())
+
+
 def test_an_origins_real_device_is_no_leftover_while_it_has_another_snapshot() -> None:
     real = samples.dm("vg0-system-real", f"{ORIGIN_DM}-real")
 

@@ -37,12 +37,29 @@ def test_a_group_is_read_with_its_numbers() -> None:
     vg = groups()["vg0"]
 
     assert vg.uuid == json.loads(REPORT)["report"][1]["vg"][0]["vg_uuid"]
-    assert (vg.extent_size_bytes, vg.free_extents, vg.missing_pv_count) == (4 * MIB, 221, 0)
+    assert (vg.extent_size_bytes, vg.free_extents, vg.missing_pv_count) == (4 * MIB, 207, 0)
     assert not vg.is_exported
     assert not vg.is_shared
     assert sorted(lv.name for lv in vg.lvs) == [
-        *("data-2", "overflown", "pool", "system", "system-lvmsnap-nightly", "thin")
+        *("cached", "cached_corig", "data-2", "fast_cpool", "fast_cpool_cdata", "fast_cpool_cmeta", "going-back"),
+        *("merged", "overflown", "pool", "pool_tdata", "pool_tmeta", "system", "system-lvmsnap-nightly", "thin"),
     ]
+
+
+def test_hidden_volumes_are_read_by_their_names_and_known_as_hidden() -> None:
+    vg = groups()["vg0"]
+
+    assert {lv.name for lv in vg.lvs if lv.is_hidden} == {
+        *("cached_corig", "fast_cpool", "fast_cpool_cdata", "fast_cpool_cmeta", "going-back"),
+        *("pool_tdata", "pool_tmeta"),
+    }
+    assert vg.lv("cached").origin == "cached_corig"  # type: ignore[union-attr]
+
+
+def test_a_merging_snapshot_and_its_origin_are_known_as_merging() -> None:
+    vg = groups()["vg0"]
+
+    assert [(lv.name, lv.origin) for lv in vg.lvs if lv.is_merging] == [("going-back", "merged"), ("merged", "")]
 
 
 def test_a_valid_snapshot_on_a_lent_pv_is_read_in_every_field() -> None:

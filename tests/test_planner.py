@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -270,3 +271,12 @@ def test_an_offline_plan_assumes_an_origin_of_100_gib() -> None:
     assert plan.target is not None
     # A fifth of 100 GiB, and what lists all of its chunks of 4 KiB, as lvcreate makes it.
     assert 20.3 * GIB < plan.target.extents * plan.target.extent_size_bytes < 20.4 * GIB
+
+
+@pytest.mark.parametrize("facts", [samples.facts, samples.up_facts])
+def test_while_lvm_merges_the_snapshot_the_way_down_has_no_command(facts: Callable[..., Facts]) -> None:
+    plan = planner.plan_down(TARGET, facts(samples.merging()), samples.record())
+
+    assert [(action.thing, action.do, action.undo) for action in plan.actions] == [(Thing.SNAPSHOT, (), ())]
+    assert [check.passed for check in plan.checks] == [False]
+    assert "LVM is merging it into vg0/system" in plan.checks[0].found

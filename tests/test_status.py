@@ -51,6 +51,31 @@ def test_a_record_of_an_earlier_boot_is_stale_whatever_stands() -> None:
         assert status.of_target(TARGET, facts, samples.record(EARLIER_BOOT)).state is State.STALE
 
 
+@pytest.mark.parametrize("boot", [samples.BOOT, EARLIER_BOOT])
+def test_a_merging_snapshot_is_a_state_of_its_own_in_this_boot_and_after_it(boot: str) -> None:
+    found = status.of_target(TARGET, samples.up_facts(samples.merging()), samples.record(boot))
+
+    assert (found.state, found.is_well) == (State.MERGING, False)
+    assert f"{samples.FILE} must stay attached" in found.problem
+    assert f"umount {samples.MOUNTPOINT}" in found.problem
+
+
+def test_a_merge_that_lacks_the_lent_pv_says_how_it_is_given_back() -> None:
+    group = samples.merging(pvs=(DISK, samples.lent_pv(device="[unknown]", missing=True)))
+
+    found = status.of_target(TARGET, samples.facts(group), samples.record(EARLIER_BOOT))
+
+    assert found.state is State.MERGING
+    assert f"losetup --find --nooverlap {samples.FILE}; vgchange --activate y vg0" in found.problem
+
+
+def test_somebody_elses_merge_into_the_origin_is_no_state_of_ours() -> None:
+    theirs = samples.lv("theirs", attr="Swi-a-s---", origin="system", is_hidden=True, is_merging=True)
+    group = samples.vg(samples.snapshot_lv(), theirs, pvs=(DISK, samples.lent_pv()))
+
+    assert status.of_target(TARGET, samples.up_facts(group), samples.record()).state is State.UP
+
+
 def test_without_a_record_the_marks_decide() -> None:
     foreign = samples.facts(samples.vg(samples.snapshot_lv(tags=())))
 

@@ -11,8 +11,8 @@ from tests.lab.machine import GiB, Machine
 
 HERE = Path(__file__).parent
 
-# A group with a valid snapshot on a lent PV, an invalid one and a thin pool; a group whose lent PV is missing;
-# a PV in no group; mounts with a space in the name and of one directory twice.
+# A group with a valid snapshot on a lent PV, an invalid and a merging one, a thin pool and a cached LV; a group whose
+# lent PV is missing; a PV in no group; mounts with a space in the name and of one directory twice.
 SCRIPT = r"""
 set -e
 mkfs.ext4 -q /dev/ubdd; mkdir -p /srv/space; mount /dev/ubdd /srv/space
@@ -32,6 +32,13 @@ lvcreate -q -y --poolmetadataspare n -L 32M -T vg0/pool -V 64M -n thin /dev/ubda
 lvcreate -q -y -s -l 16 -c 64k -n system-lvmsnap-nightly --addtag lvmsnap.nightly --monitor n vg0/system /dev/loop3
 lvcreate -q -y -s -l 1 -n overflown --addtag lvmsnap.small --monitor n vg0/data-2 /dev/ubda
 dd if=/dev/urandom of=/dev/vg0/data-2 bs=1M count=16 oflag=direct status=none
+lvcreate -q -y -L 16M -n merged vg0 /dev/ubda; mkfs.ext4 -q /dev/vg0/merged
+mkdir /mnt/merged; mount /dev/vg0/merged /mnt/merged
+lvcreate -q -y -s -L 8M -n going-back --addtag backup --monitor n vg0/merged /dev/ubda
+lvconvert -q -y --merge vg0/going-back
+lvcreate -q -y -L 16M -n cached vg0 /dev/ubda
+lvcreate -q -y --type cache-pool --poolmetadataspare n -L 8M -n fast vg0 /dev/ubda
+lvconvert -q -y --type cache --cachepool fast vg0/cached
 lvcreate -q -y -L 64M -n home vg1
 lvcreate -q -y -s -l 16 -n home-lvmsnap-weekly --addtag lvmsnap.weekly --monitor n vg1/home /dev/loop4
 vgchange -q -an vg1
