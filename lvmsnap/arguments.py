@@ -7,7 +7,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from lvmsnap import profile, record, session
-from lvmsnap.errors import LvmsnapError, Refusal, RefusedError
+from lvmsnap.errors import LvmsnapError, NotStartedError, ProfileError, Refusal, RefusedError
 
 if TYPE_CHECKING:
     from lvmsnap.model import Profile
@@ -32,6 +32,18 @@ def load_for_change(options: Namespace) -> tuple[Profile, str]:
     """
     place(options, options.name)
     return session.load_for_change(options.name, options.profile_dir, accept_boot_risk=options.accept_boot_risk)
+
+
+def load_to_run(options: Namespace) -> tuple[Profile, str]:
+    """Load the profile as load_for_change does, for `run`: what it raises but UsageError becomes a NotStartedError."""
+    try:
+        loaded, text = load_for_change(options)
+        if os.geteuid() != 0:
+            command = f"lvmsnap run {loaded.name}"
+            raise RefusedError((Refusal(f"{command} needs root", f"sudo {command}"),))
+        return loaded, text
+    except (ProfileError, RefusedError) as error:
+        raise NotStartedError.because(error) from error
 
 
 def _refuse_other_file(name: str, path: str) -> None:

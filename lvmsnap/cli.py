@@ -24,7 +24,7 @@ exit codes:
   2                wrong usage or invalid profile, nothing changed
   3                refused by a check, nothing changed
   4                a step failed and undoing failed too: what is left is named
-  124              run: the snapshot was lost while its command ran: do not trust it
+  124              run, down: the snapshot was lost while it was up: do not trust what was read
   125              run: the command was never started
   129, 130, 143    interrupted by HUP, INT, TERM, everything undone"""
 
@@ -117,7 +117,13 @@ def _add_common(parser: argparse.ArgumentParser, *, top: bool) -> None:
     parser.add_argument("--wait", metavar="SECONDS", type=_seconds, default=default(DEFAULT_WAIT_SECONDS), help=text)
     loud = parser.add_mutually_exclusive_group()
     loud.add_argument(
-        "-q", "--quiet", dest="verbosity", action="store_const", const=-1, default=default(0), help="print errors only"
+        "-q",
+        "--quiet",
+        dest="verbosity",
+        action="store_const",
+        const=-1,
+        default=default(0),
+        help="no progress",
     )
     loud.add_argument(
         "-v",

@@ -8,7 +8,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from lvmsnap.errors import LvmsnapError, ProfileError, ProfileProblem, Refusal, RefusedError, UsageError
+from lvmsnap.errors import LvmsnapError, ProfileError, ProfileProblem, Refusal, RefusedError, UsageError, worst
 
 if TYPE_CHECKING:
     from lvmsnap.model import Plan, Profile
@@ -85,11 +85,11 @@ def cmd_up(options: argparse.Namespace) -> int:
 
 def cmd_run(options: argparse.Namespace) -> int:
     """`lvmsnap run`: exits as the command did; 124 where its snapshot was lost, 125 where it never started."""
-    from lvmsnap import arguments, run
+    from lvmsnap import arguments, render, run
 
-    loaded, text = arguments.load_for_change(options)
-    _require_root(f"lvmsnap run {loaded.name}")
-    return run.run(_session(options), loaded, text, options.argv, replace_old=options.replace)
+    loaded, text = arguments.load_to_run(options)
+    code = run.run(_session(options), loaded, text, options.argv, replace_old=options.replace)
+    return code and render.fail(LvmsnapError(f"{options.argv[0]} ended with exit status {code}"), code)
 
 
 def cmd_watch(options: argparse.Namespace) -> int:
@@ -133,7 +133,7 @@ def _down_all(options: argparse.Namespace) -> int:
         except LvmsnapError as error:
             render.fail(error)
             failures.append(error)
-    return max((failure.exit_code for failure in failures), default=0)
+    return worst(failure.exit_code for failure in failures)
 
 
 def _down(options: argparse.Namespace, working: Session, name: str, directory: str) -> None:
@@ -236,7 +236,7 @@ def cmd_install_boot(options: argparse.Namespace) -> int:
             print(f"{entry.system.value:<16} {entry.problem or 'installed'}")
         return 1 if any(entry.problem for entry in found) else 0
     _require_root("lvmsnap install-boot")
-    working = _session(options)
+    working = _session(options, is_told=True)
     with working.signals:
         (boot.remove if options.remove else boot.install)(working.runner, working.progress.note)
     return 0
@@ -250,7 +250,7 @@ def cmd_install_units(options: argparse.Namespace) -> int:
     if name != options.name:
         hint = f"lvmsnap install-units --profile-dir {shlex.quote(os.path.dirname(options.name) or '.')} {name}"
         raise UsageError("a unit is named after its profile, not after a file", hint=hint)
-    working = _session(options)
+    working = _session(options, is_told=True)
     if options.status:
         found = units.seen(working.runner, options.name)
         print(found.problem or f"last run: {found.last}\nnext run: {found.next}")
@@ -288,12 +288,12 @@ def _require_root(command: str) -> None:
         raise RefusedError((Refusal(f"{command} needs root", f"sudo {command}"),))
 
 
-def _session(options: argparse.Namespace) -> Session:
+def _session(options: argparse.Namespace, *, is_told: bool = False) -> Session:
     from lvmsnap.progress import Reporter
     from lvmsnap.runner import Runner, Signals
     from lvmsnap.session import Session
     from lvmsnap.work import Sheltered
 
-    reporter, signals = Reporter(options.verbosity), Signals()
+    reporter, signals = Reporter(options.verbosity, is_told=is_told), Signals()
     runner = Runner(reporter.observe, reporter.stalled, signals)
     return Session(runner, signals, Sheltered(reporter), options.profile_dir, options.wait)

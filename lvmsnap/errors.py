@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -101,25 +102,45 @@ class InterruptedBySignalError(LvmsnapError):
 
 
 class SnapshotLostError(LvmsnapError):
-    """`run`'s command ended, but what it read does not count: the snapshot was lost while it ran."""
+    """The snapshot was lost while it was up: what was read from it does not count. `residue` is what is left too."""
 
     exit_code = 124
 
+    def __init__(self, message: str, *, hint: str = "", residue: ResidueError | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.residue = residue
+
 
 class NotStartedError(LvmsnapError):
-    """`run` never started its command; the machine is as before. `refusals` are the checks that refused, if any."""
+    """`run` never started its command; the machine is as before.
+
+    `refusals` are the checks that refused, `problems` the profile's mistakes, where that was why.
+    """
 
     exit_code = 125
 
     def __init__(self, message: str, *, hint: str = "", refusals: tuple[Refusal, ...] = ()) -> None:
         super().__init__(message, hint=hint)
         self.refusals = refusals
+        self.problems: tuple[ProfileProblem, ...] = ()
 
     @classmethod
     def because(cls, error: LvmsnapError) -> NotStartedError:
-        """Return the error of a `run` whose `up` failed with `error`."""
+        """Return the error of a `run` that `error` kept from starting its command."""
         refusals = error.refusals if isinstance(error, RefusedError) else ()
-        return cls(f"the command was not started: {error.message}", hint=error.hint, refusals=refusals)
+        made = cls(f"the command was not started: {error.message}", hint=error.hint, refusals=refusals)
+        made.problems = error.problems if isinstance(error, ProfileError) else ()
+        return made
+
+
+# Of several profiles the worst end is the end of all.
+WORST_FIRST = (ResidueError.exit_code, SnapshotLostError.exit_code)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """Return the exit code of several profiles: 4 before 124 before all others; 0 where there is none."""
+    given = tuple(codes)
+    return next((code for code in WORST_FIRST if code in given), max(given, default=0))
 
 
 # Whatever can be raised while something is changed: each is undone as a failed step is.

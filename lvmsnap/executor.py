@@ -75,9 +75,12 @@ def _do(action: Action, written: Record, work: Work) -> Record:
         work.progress.failed(action, missing)
         raise _Stopped(f"{action.summary} had no effect: {missing}")
     work.progress.done(action, time.monotonic() - start)
+    if action.thing is Thing.SNAPSHOT:
+        written = replace(written, snapshot_uuid=standing.snapshot_uuid(written.target))
+        record.write(written)
     if action.thing is Thing.SNAPSHOT and (others := standing.others_on_lent_pv(written.target)):
-        work.progress.note(
-            f"warning: {', '.join(others)} was put on the lent space meanwhile; "
+        work.progress.warn(
+            f"{', '.join(others)} was put on the lent space meanwhile; "
             f"before lvmsnap down {written.target.name}: pvmove {standing.loop_device(written.target)}"
         )
     return written
@@ -127,13 +130,18 @@ def _roll_back(written: Record, error: BaseException, work: Work) -> None:
     raise StepError(why, hint=f"everything begun was undone; {todo}") from error
 
 
-def bring_down(target: Target, written: Record | None, work: Work) -> tuple[str, ...]:
+def bring_down(target: Target, written: Record | None, work: Work, lost: str = "") -> tuple[str, ...]:
     """Take down everything that stands of the target, and its record. Raises ResidueError where something is left.
 
+    `lost` says how its snapshot was lost: it is written down first, for whoever has to try again.
     Returns what went wrong with the hooks around it, which keeps nothing from being taken down. A signal does not stop
     it half-way: it ends with everything taken down, then raises InterruptedBySignalError.
     """
     why = f"{target.name} could not be taken down"
+    if written is not None and lost != written.lost:
+        written = replace(written, lost=lost)
+        with suppress(*FAULTS):
+            record.write(written)
     ended = _take_down_or_say(target, written, work, verb="down", why=why)
     if ended.left:
         raise _residue(why, ended.left, target, work)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lvmsnap import device_mapper, kernel, layers, lvm_config, lvm_report
+from lvmsnap import device_mapper, kernel, layers, lvm_config, lvm_report, processes
 from lvmsnap.host import host_id
-from lvmsnap.model import Profile, Target
+from lvmsnap.model import Process, Profile, Record, Target
 from lvmsnap.record import RUN_DIR
 from lvmsnap.runner import Runner, environment
 from lvmsnap.system import SECTOR_BYTES, DirectoryFacts, Facts, FileFacts, LogicalVolume, Mount, MountpointFacts
@@ -31,6 +31,7 @@ class Interest:
     origin: str
     backing_path: str = ""
     mountpoint: str = ""
+    process: Process | None = None
 
     @classmethod
     def of_profile(cls, profile: Profile) -> Interest:
@@ -39,10 +40,11 @@ class Interest:
         return cls(profile.volume.vg, profile.volume.origin, path, profile.volume.mountpoint or "")
 
     @classmethod
-    def of_target(cls, target: Target) -> Interest:
-        """Return what a target names."""
+    def of_target(cls, target: Target, record: Record | None = None) -> Interest:
+        """Return what a target names, and the process that its record does."""
         path = target.lent_pv.path if target.lent_pv else ""
-        return cls(target.vg, target.origin, path, target.mount.mountpoint if target.mount else "")
+        mountpoint = target.mount.mountpoint if target.mount else ""
+        return cls(target.vg, target.origin, path, mountpoint, record.process if record else None)
 
 
 def read_system(runner: Runner, *, locking: bool = True) -> Facts:
@@ -80,6 +82,7 @@ def focus(facts: Facts, interest: Interest) -> Facts:
     return replace(
         facts,
         vg_lock_holder=vg_lock_holder(interest.vg),
+        is_process_gone=interest.process is not None and not processes.is_running(interest.process),
         file=file_facts(interest.backing_path) if interest.backing_path else None,
         directory=_directory(interest.backing_path, facts.mounts) if interest.backing_path else None,
         mountpoint=_mountpoint(interest.mountpoint, facts.mounts) if interest.mountpoint else None,
@@ -133,7 +136,7 @@ def vg_lock_holder(vg: str) -> str:
     for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
         fields = line.split()
         if fields[1] == "FLOCK" and fields[3] == "WRITE" and fields[5] == where:
-            return f"pid {fields[4]} ({_process_name(fields[4])})"
+            return f"pid {fields[4]} ({processes.name(int(fields[4]))})"
     return ""
 
 
@@ -152,13 +155,6 @@ def wait_for_vg_lock(vg: str, wait_seconds: float, announce: Callable[[str], Non
 def is_root() -> bool:
     """Whether we run as root."""
     return os.geteuid() == 0
-
-
-def _process_name(pid: str) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return "ended"
 
 
 def file_facts(path: str) -> FileFacts | None:

@@ -175,11 +175,21 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Process:
+    """A process of this boot: its pid, and when it began in clock ticks since the boot (proc(5), starttime)."""
+
+    pid: int
+    start_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What `up` wrote down before its first change. `boot_id` is the kernel's of that boot, `time` ISO 8601 UTC.
 
     `hooks_due` names the hooks that are still to be run before all is down: after_snapshot once before_snapshot
-    began, before_down and after_down once all was up.
+    began, before_down and after_down once all was up. `process` is the `lvmsnap run` that all of it is up for, None
+    where `up` made it to stay, and `command` what that one started. `snapshot_uuid` is the device-mapper UUID of the
+    snapshot from when it was taken until it is to be removed. `lost` says how it was lost, once that was found out.
     """
 
     target: Target
@@ -188,6 +198,10 @@ class Record:
     boot_id: str
     time: str
     hooks_due: tuple[str, ...] = ()
+    process: Process | None = None
+    command: Process | None = None
+    snapshot_uuid: str = ""
+    lost: str = ""
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------

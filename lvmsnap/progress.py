@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lvmsnap.model import Action
-from lvmsnap.render import BAD, COMMAND, DIM, GOOD, UNDO_COMMAND, Line, tell, text
+from lvmsnap.render import BAD, COMMAND, DIM, GOOD, UNDO_COMMAND, WARN, Line, complain, is_listened_to, tell, text
 from lvmsnap.runner import Finished, shell_line
 
 if TYPE_CHECKING:
@@ -17,10 +17,15 @@ HEADINGS = {"undo": "undoing what was begun:", "down": "", "up": ""}
 
 
 class Reporter:
-    """The executor's Progress and the runner's observer. Verbosity: -1 errors only, 0 steps, 1 each command too."""
+    """The executor's Progress and the runner's observer: progress where it is wanted, what is wrong in any case.
 
-    def __init__(self, verbosity: int = 0) -> None:
+    Verbosity: -1 no progress, 0 on a terminal and in the journal, 1 anywhere, and each command too.
+    """
+
+    def __init__(self, verbosity: int = 0, *, is_told: bool = False) -> None:
+        """With `is_told` the notes are what was asked for, and only -q keeps them back."""
         self._verbosity = verbosity
+        self._is_told = is_told
         self._verb = ""
         self._place = ""
         self._with_next: list[Line] = []
@@ -58,12 +63,17 @@ class Reporter:
         if complaint.startswith("held back: ") or (action.object, complaint) in self._told:
             return
         self._told.add((action.object, complaint))
-        self._say(((BAD, "FAILED "), ("", " " * 8), *self._summary(action), ("", f": {complaint}")))
+        complain([((BAD, "FAILED "), ("", " " * 8), *self._summary(action), ("", f": {complaint}"))])
 
     def note(self, message: str) -> None:
         """Print a line of its own."""
         self._stop()
         self._say((("", message),))
+
+    def warn(self, message: str) -> None:
+        """Print a warning, in every mode."""
+        self._stop()
+        complain([((WARN, "warning: "), ("", message))])
 
     def observe(self, finished: Finished) -> None:
         """Print each command and its time, where asked to."""
@@ -84,7 +94,7 @@ class Reporter:
         return ((style, f"{self._place} {summary}"), *named)
 
     def _say(self, line: Line) -> None:
-        if self._verbosity >= 0:
+        if self._verbosity > 0 or (self._verbosity == 0 and (self._is_told or is_listened_to())):
             tell([line])
 
     def _spin(self, doing: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lvmsnap.errors import LvmsnapError, Refusal, RefusedError
-from lvmsnap.model import Allocation, Hooks, LentPV, MountTarget, Permission, Record, Target
+from lvmsnap.model import Allocation, Hooks, LentPV, MountTarget, Permission, Process, Record, Target
 from lvmsnap.names import is_profile_name
 
 STATE_DIR = "/var/lib/lvmsnap"
@@ -78,7 +78,8 @@ def read(name: str, directory: str = STATE_DIR) -> Record | None:
             raise ValueError("written by another version of lvmsnap")
         datetime.fromisoformat(data["time"])
         due = tuple(data.pop("hooks_due", ()))
-        return Record(target=_target(data.pop("target")), hooks_due=due, **data)
+        process, command = (_process(data.pop(key, None)) for key in ("process", "command"))
+        return Record(target=_target(data.pop("target")), hooks_due=due, process=process, command=command, **data)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -158,6 +159,10 @@ def _wait_for(descriptor: int, wait_seconds: float, announce: Callable[[str], No
             announce(f"waiting up to {wait_seconds:g} s for another lvmsnap (pid {holder})")
             announced = True
         time.sleep(0.1)
+
+
+def _process(data: dict[str, int] | None) -> Process | None:
+    return None if data is None else Process(int(data["pid"]), int(data["start_ticks"]))
 
 
 def _target(data: dict[str, Any]) -> Target:

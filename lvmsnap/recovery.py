@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from lvmsnap import executor, facts, history, marks, planner, record, session
-from lvmsnap.errors import LvmsnapError
+from lvmsnap import facts, history, leftovers, marks, planner, record, session
+from lvmsnap.errors import LvmsnapError, worst
 from lvmsnap.facts import Interest
 from lvmsnap.history import Known
 from lvmsnap.model import Plan, Profile
 from lvmsnap.session import Session
-from lvmsnap.status import State, Status
+from lvmsnap.status import Status
 from lvmsnap.system import Facts
 
-RECOVERED = (State.PARTIAL, State.STALE)
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A profile as `recover` found it, and whether it was taken down; `run_pid` is of a run that is at work with it."""
+
+    status: Status
+    is_taken_down: bool
+    run_pid: int = 0
+
 
 # Loads a profile by its name, None where there is no valid one.
 Loader = Callable[[str], Profile | None]
 
 
-def recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[Status, ...]:
-    """Take down what a crash left of the named profiles, else of all; return their states as they were found.
+def recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[Recovered, ...]:
+    """Take down what a crash left of the named profiles, else of all; return them as they were found.
 
-    What is properly up is left alone, and what overflowed too: somebody may be looking at it. One that cannot be
+    What is properly up is left alone, so is what a run is at work with, and what overflowed, with a warning: somebody
+    may be looking at it. What a run left that was killed goes. One that cannot be
     recovered does not keep the others from it; it is tried again after them, since one group that lacks two lent
     PVs is whole only when the snapshots on both are gone. Raises the worst error at the end.
     """
@@ -35,16 +44,17 @@ def recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[Sta
             again, failed = _round(working, left, facts.read_system(working.runner))
             found += again
         for _, failure in failed[1:]:
-            working.progress.note(failure.message)
+            working.progress.warn(failure.message)
         if failed:
-            raise max((failure for _, failure in failed), key=lambda failure: failure.exit_code)
+            code = worst(failure.exit_code for _, failure in failed)
+            raise next(failure for _, failure in failed if failure.exit_code == code)
         return tuple(found)
 
 
 def _round(
     working: Session, knowns: tuple[Known, ...], system: Facts
-) -> tuple[list[Status], list[tuple[Known, LvmsnapError]]]:
-    found: list[Status] = []
+) -> tuple[list[Recovered], list[tuple[Known, LvmsnapError]]]:
+    found: list[Recovered] = []
     failed: list[tuple[Known, LvmsnapError]] = []
     for known in knowns:
         try:
@@ -61,15 +71,15 @@ def _as_left(known: Known) -> Known:
     return replace(known, record=record.read(known.target.name) or known.record)
 
 
-def _recover(working: Session, known: Known, system: Facts) -> list[Status]:
+def _recover(working: Session, known: Known, system: Facts) -> list[Recovered]:
     if known.target is None:
         return []
-    found = session.status_of(known.target, known.record, system)
-    if found.state in RECOVERED:
-        history.refuse_unsafe(known.target, system)
-        # What went wrong with a hook was told, and is no reason to do it all again.
-        executor.bring_down(known.target, known.record, session.work(working))
-    return [found]
+    seen = leftovers.look(known.target, known.record, system)
+    if seen.is_left:
+        session.take_old(working, known.target, known.record, seen, system)
+    elif seen.lost:
+        working.progress.warn(leftovers.warn_of_lost(known.target.name, seen.lost))
+    return [Recovered(seen.status, seen.is_left, seen.run_pid)]
 
 
 def plan_recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[tuple[str, Plan], ...]:
@@ -77,7 +87,7 @@ def plan_recover(working: Session, names: tuple[str, ...], load: Loader) -> tupl
     system = facts.read_system(working.runner, locking=False)
     plans = []
     for known in candidates(working, system, names, load):
-        if known.target is not None and session.state_of(known, system) in RECOVERED:
+        if known.target is not None and leftovers.look(known.target, known.record, system).is_left:
             focused = facts.focus(system, Interest.of_target(known.target))
             plans.append((known.target.name, planner.plan_down(known.target, focused, known.record)))
     return tuple(plans)
@@ -100,5 +110,5 @@ def _look_back(working: Session, name: str, load: Loader, system: Facts) -> Know
     try:
         return history.look_back(name, load(name), system)
     except LvmsnapError as error:
-        working.progress.note(f"{error.message}; going by the system's own marks")
+        working.progress.warn(f"{error.message}; going by the system's own marks")
         return history.look_back(name, load(name), system, force=True)

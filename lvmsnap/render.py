@@ -13,10 +13,11 @@ from enum import Enum
 from pathlib import Path
 from typing import TextIO
 
-from lvmsnap.errors import LvmsnapError, NotStartedError, ProfileError, RefusedError, ResidueError
+from lvmsnap.errors import LvmsnapError, NotStartedError, ProfileError, RefusedError, ResidueError, SnapshotLostError
 from lvmsnap.model import Action, Check, Direction, Plan
+from lvmsnap.recovery import Recovered
 from lvmsnap.runner import shell_line
-from lvmsnap.status import MEANING, State, Status
+from lvmsnap.status import MEANING, Status
 
 # A line is a row of (style, text); the styles are rich's, and empty for plain text.
 Line = tuple[tuple[str, str], ...]
@@ -189,14 +190,20 @@ def _step_lines(number: int, action: Action, direction: Direction) -> Iterator[L
         yield from (((DIM, "     undo: "), (UNDO_COMMAND, shell_line(argv))) for argv in undo)
 
 
-def recovered_lines(found: tuple[Status, ...], names: tuple[str, ...] = ()) -> Iterator[Line]:
+def recovered_lines(found: tuple[Recovered, ...], names: tuple[str, ...] = ()) -> Iterator[Line]:
     """Return what `recover` found, of the named profiles or of all, and what it did about it."""
     if not found:
         whose = ", ".join(names) or "lvmsnap's"
         yield (("", f"nothing of {whose} is on this machine: nothing to recover"),)
-    for status in found:
-        if status.state in (State.PARTIAL, State.STALE):
+    for recovered in found:
+        status = recovered.status
+        if recovered.is_taken_down:
             yield ((GOOD, "recovered  "), ("", f"{status.name}: it was {status.state.value}, now it is down"))
+        elif recovered.run_pid:
+            yield (
+                (DIM, "left alone "),
+                ("", f"{status.name}: lvmsnap run (pid {recovered.run_pid}) is at work with it"),
+            )
         else:
             yield ((DIM, "left alone "), ("", f"{status.name}: it is {status.state.value}: {MEANING[status.state]}"))
 
@@ -226,23 +233,25 @@ def _plain(value: object) -> object:
 
 def error_lines(error: LvmsnapError) -> Iterator[Line]:
     """Return an error for a reader: what is wrong, on which object, what to do."""
-    if isinstance(error, ProfileError):
+    if isinstance(error, ProfileError | NotStartedError) and error.problems:
         for problem in error.problems:
             yield ((BAD, "error: "), (BOLD, f"{problem.place}: "), ("", problem.message))
             yield from _hint(problem.hint)
         return
     if isinstance(error, RefusedError) or (isinstance(error, NotStartedError) and error.refusals):
-        yield ((BAD, "refused: "), ("", "nothing was changed"))
+        what = "the command was not started" if isinstance(error, NotStartedError) else "nothing was changed"
+        yield ((BAD, "refused: "), ("", what))
         for refusal in error.refusals:
             yield ((BAD, "  NO  "), ("", refusal.message))
             yield from _hint(refusal.hint, indent=6)
         return
     yield ((BAD, "error: "), ("", error.message))
-    if isinstance(error, ResidueError):
-        for item in error.residue:
+    residue = error.residue if isinstance(error, SnapshotLostError) else error
+    if isinstance(residue, ResidueError):
+        for item in residue.residue:
             yield ((BAD, "  "), ("", item)) if item.startswith("held by ") else ((BAD, "  left: "), ("", item))
         yield ((BOLD, "  to finish by hand:"),)
-        yield from (((DIM, "    $ "), (COMMAND, command)) for command in error.commands)
+        yield from (((DIM, "    $ "), (COMMAND, command)) for command in residue.commands)
     yield from _hint(error.hint)
 
 
@@ -251,17 +260,26 @@ def _hint(hint: str, indent: int = 2) -> Iterator[Line]:
         yield (("", f"{' ' * indent}what to do: {hint}"),)
 
 
-def fail(error: LvmsnapError) -> int:
-    """Print an error to stderr and return its exit code; systemd's journal takes its lines for errors too."""
-    lines = error_lines(error)
-    tell(_marked(lines) if _goes_to_journal() else lines)
-    return error.exit_code
+def fail(error: LvmsnapError, code: int = 0) -> int:
+    """Print an error to stderr, in the journal as one too, and return its exit code, or the `code` given."""
+    complain(error_lines(error), level=3)
+    return code or error.exit_code
 
 
-def _marked(lines: Iterable[Line]) -> Iterator[Line]:
-    """Put before each line the level of an error (sd-daemon(3)); the journal takes it off again."""
-    for line in plain(lines).splitlines():
-        yield (("", f"<3>{line}"),)
+def complain(lines: Iterable[Line], level: int = 4) -> None:
+    """Print to stderr what is wrong; the journal is told its level, 3 an error or 4 a warning (sd-daemon(3))."""
+    tell(_marked(lines, level) if _goes_to_journal() else lines)
+
+
+def is_listened_to() -> bool:
+    """Whether progress is wanted on stderr: it is a terminal, or the journal. A good night in cron is silent."""
+    return sys.stderr.isatty() or _goes_to_journal()
+
+
+def _marked(lines: Iterable[Line], level: int) -> Iterator[Line]:
+    """Put before each line its level; the journal takes it off again."""
+    for line in plain(lines).split("\n")[:-1]:
+        yield (("", f"<{level}>{line}"),)
 
 
 def _goes_to_journal() -> bool:

@@ -7,9 +7,9 @@ import os
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from lvmsnap import device_mapper, executor, hooks, kernel, record, session
+from lvmsnap import device_mapper, executor, hooks, kernel, processes, record, session
 from lvmsnap.errors import (
     FAULTS,
     InterruptedBySignalError,
@@ -23,6 +23,7 @@ from lvmsnap.holders import holders
 from lvmsnap.model import Profile, Target
 from lvmsnap.names import dm_name
 from lvmsnap.session import Session
+from lvmsnap.status import OVERFLOWED
 from lvmsnap.supervise import supervise
 from lvmsnap.watch import Guard
 
@@ -49,8 +50,9 @@ def run(working: Session, loaded: Profile, text: str, argv: tuple[str, ...], *, 
         wrong = "not executable" if os.path.lexists(argv[0]) and "/" in argv[0] else "no such program"
         raise NotStartedError(f"{argv[0]}: {wrong}", hint="nothing was changed; give a program that is on the PATH")
     with working.signals:
+        own = processes.own()
         try:
-            target = session.up(working, loaded, text, replace_old=replace_old, if_down=False)
+            target = session.up(working, loaded, text, replace_old=replace_old, if_down=False, process=own)
         except (ResidueError, InterruptedBySignalError):
             raise
         except LvmsnapError as error:
@@ -79,11 +81,11 @@ def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[
         with suppress(Exception):  # what cannot be seen now is seen when the command has ended, which it is left to do
             if not told and guarded.is_lost() and (lost := why_lost(before, target)):
                 told.append(lost)
-                working.progress.note(f"the snapshot is lost while {argv[0]} runs: {lost}; do not trust its result")
+                working.progress.warn(f"the snapshot is lost while {argv[0]} runs: {lost}; do not trust its result")
         return guarded.look()
 
     try:
-        status = supervise(argv, hooks.variables(target), working.signals, watch)
+        status = supervise(argv, hooks.variables(target), working.signals, watch, lambda pid: _keep(target.name, pid))
     except NotStartedError as error:
         return error
     finally:
@@ -97,6 +99,14 @@ def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[
     if working.signals.received and not status:
         return 128 + working.signals.received
     return status
+
+
+def _keep(name: str, pid: int) -> None:
+    """Write the command down, so that what it leaves running can be named where this run is killed."""
+    # Whoever holds the lock now takes the profile down.
+    with suppress(LvmsnapError), record.lock(0, lambda _: None):
+        if written := record.read(name):
+            record.write(replace(written, command=processes.identify(pid)))
 
 
 def _take_down(working: Session, target: Target, outcome: int | LvmsnapError) -> None:
@@ -118,8 +128,8 @@ def _take_down(working: Session, target: Target, outcome: int | LvmsnapError) ->
         if not isinstance(outcome, SnapshotLostError):
             raise
         # That the result is worthless is the worse news, and has its own exit code.
-        outcome.message += f"; and {error.message}: {', '.join(error.residue)}"
-        outcome.hint += f"; {error.hint.partition(';')[0]}"
+        outcome.message += f"; and {error.message}"
+        outcome.residue = error
 
 
 def _wait_for_stragglers(working: Session, target: Target) -> None:
@@ -132,7 +142,7 @@ def _wait_for_stragglers(working: Session, target: Target) -> None:
             break
         if busy != named:
             named = busy
-            working.progress.note(f"the command ended, but {mountpoint} is still in use: {'; '.join(busy)}")
+            working.progress.warn(f"the command ended, but {mountpoint} is still in use: {'; '.join(busy)}")
         time.sleep(0.5)
 
 
@@ -178,7 +188,7 @@ def why_lost(before: Stand, target: Target) -> str:
     if status is None or now.dm_uuid != before.dm_uuid:
         return "it was removed or replaced"
     if status.is_lost:
-        return "it overflowed, or a write to it failed"
+        return OVERFLOWED
     if now.mount_id != before.mount_id:
         return f"{before.mountpoint} was unmounted or mounted over" if before.mountpoint else ""
     return ""

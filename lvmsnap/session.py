@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lvmsnap import boot, checks, executor, facts, history, marks, planner, profile, record, status
+from lvmsnap import boot, checks, executor, facts, history, leftovers, marks, planner, profile, record, status
 from lvmsnap.errors import LvmsnapError, ProfileError, Refusal, RefusedError, StepError
 from lvmsnap.facts import Interest
 from lvmsnap.history import Known
@@ -18,7 +18,8 @@ from lvmsnap.holders import holders
 from lvmsnap.hook_runner import HookRunner
 from lvmsnap.hooks import AFTER_SNAPSHOT
 from lvmsnap.identify import find, left_alone
-from lvmsnap.model import Check, Plan, Profile, Record, Target
+from lvmsnap.leftovers import Seen
+from lvmsnap.model import Check, Plan, Process, Profile, Record, Target
 from lvmsnap.runner import Runner, Signals, shell_line
 from lvmsnap.status import State, Status
 from lvmsnap.system import Facts
@@ -63,29 +64,35 @@ def plan_down(session: Session, name: str, loaded: Profile | None) -> Plan:
     return planner.plan_down(known.target, focused, known.record)
 
 
-def up(session: Session, loaded: Profile, text: str, *, replace_old: bool, if_down: bool) -> Target:
-    """Bring the profile up and return what stands then. Raises RefusedError, StepError, ResidueError."""
+def up(
+    session: Session, loaded: Profile, text: str, *, replace_old: bool, if_down: bool, process: Process | None = None
+) -> Target:
+    """Bring the profile up and return what stands then. Raises RefusedError, StepError, ResidueError.
+
+    `process` is the run that it is for: what one that was killed left is taken down first.
+    """
     with changing(session):
         system = read_changing(session, loaded.volume.vg)
         known = history.look_back(loaded.name, loaded, system)
-        if known.target is not None and if_down and state_of(known, system) is State.UP:
-            session.progress.note(f"{loaded.name} is up already")
-            return known.target
-        if known.target is not None and replace_old:
-            history.refuse_unsafe(known.target, system)
-            history.refuse_merging(known.target, system)
-            executor.bring_down(known.target, known.record, work(session))
-            system = read_changing(session, loaded.volume.vg)
-            known = history.look_back(loaded.name, loaded, system)
+        if known.target is not None:
+            seen = leftovers.look(known.target, known.record, system)
+            leftovers.refuse_at_work(loaded.name, seen)
+            if if_down and seen.status.state is State.UP:
+                session.progress.note(f"{loaded.name} is up already")
+                return known.target
+            if replace_old or (process and known.record and known.record.process):
+                take_old(session, known.target, known.record, seen, system)
+                system = read_changing(session, loaded.volume.vg)
+                known = history.look_back(loaded.name, loaded, system)
         made = _plan_up(session, loaded, system, known)
         refuse_failed(made.checks)
         for check in made.checks:
             if check.warning:
-                session.progress.note(f"warning: {check.title}: {check.found}; {check.hint}")
+                session.progress.warn(f"{check.title}: {check.found}; {check.hint}")
         if made.target is None:
             raise LvmsnapError("the plan has no target though every check passed")
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        written = Record(made.target, text, os.path.abspath(loaded.path), system.boot_id, now)
+        written = Record(made.target, text, os.path.abspath(loaded.path), system.boot_id, now, process=process)
         executor.bring_up(made, written, work(session))
         return made.target
 
@@ -104,20 +111,52 @@ def down(session: Session, name: str, loaded: Profile | None, *, force: bool) ->
         if not force:
             history.refuse_unsafe(known.target, system)
         history.refuse_merging(known.target, system)
+        seen = leftovers.look(known.target, known.record, system)
         target = forget_reach(known.target) if force else known.target
         focused = facts.focus(system, Interest.of_target(target))
         for line in left_alone(target, find(target, focused, known.record), focused):
-            session.progress.note(f"left alone: {line}")
+            session.progress.warn(f"left alone: {line}")
         written = _without_unlock(session, known.record) if force and known.record else known.record
-        raise_failed_hooks(target.name, executor.bring_down(target, written, work(session, first=system)))
+        if not seen.run_pid:
+            _name_survivors(session, written, system)
+        _bring_down(session, target, written, system, seen.lost)
         return True
+
+
+def _bring_down(session: Session, target: Target, written: Record | None, system: Facts, lost: str) -> None:
+    """Take it down; that its snapshot was lost is the worst of what may be wrong then."""
+    failed: LvmsnapError | None = None
+    try:
+        raise_failed_hooks(target.name, executor.bring_down(target, written, work(session, first=system), lost))
+    except LvmsnapError as error:
+        if not lost:
+            raise
+        failed = error
+    if lost:
+        raise leftovers.lost_at_down(target.name, lost, failed)
+
+
+def take_old(session: Session, target: Target, written: Record | None, seen: Seen, system: Facts) -> None:
+    """Take down what is left of an earlier time; say where its snapshot was lost, and what its run left running."""
+    history.refuse_unsafe(target, system)
+    history.refuse_merging(target, system)
+    if seen.lost:
+        session.progress.warn(leftovers.warn_of_lost(target.name, seen.lost))
+    _name_survivors(session, written, system)
+    # What went wrong with a hook is reported, and is no reason to do it all again.
+    executor.bring_down(target, written, work(session), seen.lost)
+
+
+def _name_survivors(session: Session, written: Record | None, system: Facts) -> None:
+    for process in leftovers.survivors(written, system):
+        session.progress.warn(f"{process} still runs: lvmsnap run had started it")
 
 
 def _without_unlock(session: Session, written: Record) -> Record:
     """Return the record without an after_snapshot hook that is due: it may never succeed."""
     if AFTER_SNAPSHOT not in written.hooks_due:
         return written
-    session.progress.note(f"not run: the after_snapshot hook: {shell_line(written.target.hooks.after_snapshot)}")
+    session.progress.warn(f"not run: the after_snapshot hook: {shell_line(written.target.hooks.after_snapshot)}")
     return replace(written, hooks_due=())
 
 
@@ -201,7 +240,7 @@ def state_of(known: Known, system: Facts) -> State:
 
 def status_of(target: Target, written: Record | None, system: Facts) -> Status:
     """Return the state of a target, after a look at its paths."""
-    return status.of_target(target, facts.focus(system, Interest.of_target(target)), written)
+    return status.of_target(target, facts.focus(system, Interest.of_target(target, written)), written)
 
 
 def profile_of(written: Record) -> Profile | None:

@@ -45,6 +45,12 @@ def others_on_lent_pv(target: Target) -> tuple[str, ...]:
     return tuple(name for name in kernel.dm_holders(device) if name != ours) if device else ()
 
 
+def snapshot_uuid(target: Target) -> str:
+    """Return the device-mapper UUID of the snapshot, "" where it has no device."""
+    name = dm_name(target.vg, target.snapshot)
+    return next((device.uuid for device in device_mapper.devices() if device.name == name), "")
+
+
 def _content_missing(thing: Thing, lent: LentPV) -> str:
     file = file_facts(lent.path)
     if thing is Thing.PV:

@@ -14,6 +14,9 @@ from lvmsnap.system import Enlargement, Facts, LogicalVolume, Sighting
 FRESH_SECONDS = 10.0
 
 
+OVERFLOWED = "it overflowed, or a write to it failed"
+
+
 class State(Enum):
     """A profile's state on this machine."""
 
@@ -29,8 +32,8 @@ class State(Enum):
 MEANING = {
     State.DOWN: "nothing of it stands",
     State.UP: "all of it stands",
-    State.PARTIAL: "something of it is missing: lvmsnap recover puts it right",
-    State.LOST: "its snapshot overflowed or lost its disk, nothing read from it counts: lvmsnap down",
+    State.PARTIAL: "something of it is missing, or its run was killed: lvmsnap recover puts it right",
+    State.LOST: "its snapshot was lost, nothing read from it counts: lvmsnap down",
     State.MERGING: "LVM is merging its snapshot into the origin, and needs all of it until that is done",
     State.STALE: "left by an earlier boot: lvmsnap recover puts it right",
     State.FOREIGN: "the name of its snapshot is taken",
@@ -127,8 +130,14 @@ def _changed_bytes(snapshot: LogicalVolume, used_bytes: float) -> float:
 def _state(target: Target, found: Found, facts: Facts, record: Record | None) -> tuple[State, str]:
     if record is not None and record.boot_id != facts.boot_id:
         return State.STALE, ""
-    if found.snapshot is not None and found.snapshot.is_invalid:
-        return State.LOST, ""
+    if lost := why_lost(found, facts, record):
+        return State.LOST, lost
+    if record is not None and record.process is not None and facts.is_process_gone:
+        return State.PARTIAL, f"left by lvmsnap run (pid {record.process.pid}), which was killed"
+    return _state_now(target, found, record)
+
+
+def _state_now(target: Target, found: Found, record: Record | None) -> tuple[State, str]:
     missing = missing_things(target, found)
     if not missing:
         return State.UP, ""
@@ -149,6 +158,23 @@ def merging_hint(target: Target, found: Found) -> str:
     held = f" (umount {mountpoint} lets go of the snapshot)" if found.is_mounted else ""
     keep = f"; {lent.path} must stay attached until then" if lent is not None else ""
     return f"the merge begins when neither is open, at the latest at the next boot{held}{keep}"
+
+
+def why_lost(found: Found, facts: Facts, record: Record | None) -> str:
+    """Say how the snapshot was lost while it was up, "" where it was not; what a reboot ended is not lost but stale."""
+    lv, vg = found.snapshot, found.vg
+    if record is not None and record.boot_id != facts.boot_id:
+        return ""
+    if lv is not None and lv.is_invalid:
+        return OVERFLOWED
+    if record is None or vg is None:
+        return ""
+    if lv is not None and lv.is_partial:
+        return "a disk that it lies on is gone"
+    taken = record.snapshot_uuid
+    if taken and (lv is None or dm_uuid(vg.uuid, lv.uuid) != taken):
+        return "it was removed or replaced"
+    return record.lost
 
 
 def missing_things(target: Target, found: Found) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def _status_or_problem(name: str, directory: str, system: Facts) -> Status:
 def _status(name: str, loaded: Profile | None, system: Facts) -> Status:
     known = history.look_back(name, loaded, system)
     if known.target is not None:
-        focused = facts.focus(system, Interest.of_target(known.target))
+        focused = facts.focus(system, Interest.of_target(known.target, known.record))
         past = _past(name, known.record.time if known.record else "")
         return status.of_target(known.target, focused, known.record, past)
     volume = loaded.volume if loaded else None

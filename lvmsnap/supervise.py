@@ -26,12 +26,18 @@ class _Ending:
     deadline: float | None = None
 
 
-def supervise(argv: tuple[str, ...], variables: dict[str, str], signals: Signals, look: Callable[[], float]) -> int:
+def supervise(
+    argv: tuple[str, ...],
+    variables: dict[str, str],
+    signals: Signals,
+    look: Callable[[], float],
+    began: Callable[[int], None] = lambda _: None,
+) -> int:
     """Run the command to its end and return its exit status, 128 + N where signal N ended it.
 
     `look` is called at once, then again after as many seconds as it returns. INT, TERM and HUP go on to the
     command's process group, which then has GRACE_SECONDS to end; a second signal leaves it SHORT_GRACE_SECONDS.
-    Raises NotStartedError. Where `look` raises, the command is killed first.
+    `began` is given its pid. Raises NotStartedError. Where `look` raises, the command is killed first.
     """
     ending = _Ending()
     with _child_signals() as wakeup, _terminal() as terminal:
@@ -51,6 +57,7 @@ def supervise(argv: tuple[str, ...], variables: dict[str, str], signals: Signals
         try:
             if signals.received:
                 pass_on(signals.received)
+            began(pid)
             return _wait(pid, wakeup, terminal, ending, look)
         except BaseException:
             _kill_group(pid, signal.SIGKILL)

@@ -52,6 +52,11 @@ class LogicalVolume:
         return self.attr[4:5] not in ("-", "", "X")
 
     @property
+    def is_partial(self) -> bool:
+        """Whether a PV that the LV lies on is missing (lvs(8), lv_attr's ninth character)."""
+        return self.attr[8:9] == "p"
+
+    @property
     def is_invalid(self) -> bool:
         """Whether this snapshot overflowed or lost a write (lvs(8): I, or S for an invalid suspended one)."""
         return self.attr[4:5] in ("I", "S")
@@ -210,6 +215,7 @@ class Facts:
     boot_mountpoints: tuple[str, ...] = ("/",)
     boot_recovery: bool = False
     vg_lock_holder: str = ""
+    is_process_gone: bool = False  # the `lvmsnap run` that the record names has ended
     origin_filesystem: str = ""
     file: FileFacts | None = None
     directory: DirectoryFacts | None = None

@@ -50,7 +50,7 @@ def take_down(target: Target, written: Record | None, work: Work, *, verb: str) 
                 break
             if plan.actions:
                 work.progress.begin(verb, plan.actions)
-            left = _walk_down(plan, target, facts, work, failed_hooks)
+            left, written = _walk_down(plan, target, facts, written, work, failed_hooks)
             if not left and not _leftovers(target, facts):
                 _forget(target.name)
                 return TakenDown((), tuple(failed_hooks))
@@ -84,6 +84,16 @@ def _settle_hooks(written: Record | None, plan: Plan, left: set[Thing]) -> Recor
         return replace(written, hooks_due=due)
 
 
+def _expect_no_snapshot(written: Record | None) -> Record | None:
+    """Write down that the snapshot goes, so that it is not taken for lost where lvmsnap is killed after that."""
+    if written is None or not written.snapshot_uuid:
+        return written
+    written = replace(written, snapshot_uuid="")
+    with suppress(*FAULTS):
+        record.write(written)
+    return written
+
+
 def _forget(name: str) -> None:
     sighting.remove(name)
     record.remove(name)
@@ -99,8 +109,13 @@ def _read(target: Target, work: Work) -> Facts:
     return facts
 
 
-def _walk_down(plan: Plan, target: Target, facts: Facts, work: Work, failed_hooks: dict[str, None]) -> set[Thing]:
-    """Undo each action of a plan; return what is left, and add to `failed_hooks` those that had their one try."""
+def _walk_down(
+    plan: Plan, target: Target, facts: Facts, written: Record | None, work: Work, failed_hooks: dict[str, None]
+) -> tuple[set[Thing], Record | None]:
+    """Undo each action of a plan; return what is left, and the record as it is then.
+
+    Adds to `failed_hooks` those that had their one try.
+    """
     left: set[Thing] = set()
     for number, action in enumerate(plan.actions, 1):
         work.progress.step(action, number, len(plan.actions))
@@ -109,6 +124,8 @@ def _walk_down(plan: Plan, target: Target, facts: Facts, work: Work, failed_hook
         if action.thing is Thing.AFTER_DOWN and not held_back and _leftovers(target, facts):
             held_back = [Thing.SNAPSHOT.value]
         complaint = f"held back: the {' and the '.join(held_back)} is still there" if held_back else ""
+        if action.thing is Thing.SNAPSHOT and not held_back:
+            written = _expect_no_snapshot(written)
         complaint = complaint or _undo_or_say(action, target, work)
         if not complaint:
             work.progress.done(action, time.monotonic() - start)
@@ -118,7 +135,7 @@ def _walk_down(plan: Plan, target: Target, facts: Facts, work: Work, failed_hook
             failed_hooks[f"the {action.thing.value} failed: {complaint}"] = None
         else:
             left.add(action.thing)
-    return left
+    return left, written
 
 
 def _undo_or_say(action: Action, target: Target, work: Work) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from lvmsnap import device_mapper, facts, growth, guard, record, session, sighting
@@ -125,7 +126,7 @@ class Guard:
         left = guard.seconds_to_full(now, rate)
         when = f"full in {left:.0f} s at the present rate" if left < float("inf") else "not filling at present"
         name = f"{self._target.vg}/{self._target.snapshot}"
-        self._working.progress.note(f"warning: {name} is {now.fill_percent:.0f} % full, {when}{more}")
+        self._working.progress.warn(f"{name} is {now.fill_percent:.0f} % full, {when}{more}")
 
 
 class Lookout:
@@ -176,4 +177,5 @@ def watch(working: Session, name: str, load: Callable[[str], Profile | None]) ->
 def _is_down(working: Session, written: Record) -> bool:
     """Whether `down` took it, or is about to be done: the record goes last, under the lock."""
     with session.changing(working):
-        return record.read(written.target.name) != written
+        now = record.read(written.target.name)
+        return now is None or replace(now, command=None) != replace(written, command=None)

@@ -28,7 +28,10 @@ class Progress(Protocol):
         """The step failed, or was held back by one that did."""
 
     def note(self, text: str) -> None:
-        """Something a person should know."""
+        """Something a person may want to know."""
+
+    def warn(self, text: str) -> None:
+        """Something that is wrong, or may go wrong: it is heard in every mode."""
 
 
 class Sheltered:
@@ -62,6 +65,11 @@ class Sheltered:
         """Pass it on."""
         with suppress(Exception):
             self._progress.note(text)
+
+    def warn(self, text: str) -> None:
+        """Pass it on."""
+        with suppress(Exception):
+            self._progress.warn(text)
 
 
 class Hooking(Protocol):

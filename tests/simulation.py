@@ -165,7 +165,7 @@ class Silence:
     def _call(self, *_: object) -> None:
         self._world.call("progress", lambda: None)
 
-    begin = step = done = failed = note = _call
+    begin = step = done = failed = note = warn = _call
 
 
 class Stage:

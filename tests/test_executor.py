@@ -44,6 +44,9 @@ class Notes:
     def note(self, text: str) -> None:
         self.said.append(text)
 
+    def warn(self, text: str) -> None:
+        self.said.append(f"warning: {text}")
+
     def failed(self, action: Action, complaint: str) -> None:
         self.failures[action.thing] = complaint
 

@@ -50,7 +50,7 @@ def test_a_second_lvmsnap_waits_for_the_first_or_is_refused_at_once(stage: Stage
     pid = stage.machine.read_file("/run/lvmsnap/lock").strip()
 
     refused = lvmsnap(stage.machine, "--wait 0 down plain", code=3, timeout=WAIT)
-    second = start_lvmsnap(stage.machine, f"--wait {WAIT} up plain")
+    second = start_lvmsnap(stage.machine, f"-v --wait {WAIT} up plain")
     second.wait_for_output(f"waiting up to {WAIT} s for another lvmsnap (pid {pid})", WAIT)
     stage.machine.run(GO)
 
@@ -66,7 +66,7 @@ def test_up_during_a_down_waits_and_then_succeeds(stage: Stage) -> None:
     stage.run("up plain", 0)
     down = start_and_stop_at(stage, "down plain", "lvremove")
 
-    up = start_lvmsnap(stage.machine, f"--wait {WAIT} up plain")
+    up = start_lvmsnap(stage.machine, f"-v --wait {WAIT} up plain")
     up.wait_for_output("waiting up to", WAIT)
     stage.machine.run(GO)
 
@@ -95,7 +95,7 @@ def test_the_lock_of_the_group_is_waited_for_within_bounds(stage: Stage) -> None
     holder = hold_lock_of_group(stage.machine)
 
     refused = lvmsnap(stage.machine, "--wait 1 up plain", code=3, timeout=WAIT)
-    up = start_lvmsnap(stage.machine, f"--wait {WAIT} up plain")
+    up = start_lvmsnap(stage.machine, f"-v --wait {WAIT} up plain")
     announced = up.wait_for_output("waiting up to", WAIT)
     holder.kill()
 

@@ -89,7 +89,7 @@ def test_a_killed_up_is_undone_by_the_marks_alone_where_the_record_is_lost(stage
 def test_recover_waits_for_the_command_that_a_killed_lvmsnap_left_running(stage: Stage) -> None:
     stage.run("up plain", 128 + signal.SIGKILL, Fault("lvcreate", KILL_AND_GO_ON))
 
-    recovery = start_lvmsnap(stage.machine, f"--wait {WAIT} recover")
+    recovery = start_lvmsnap(stage.machine, f"-v --wait {WAIT} recover")
     recovery.wait_for_output("waiting up to", WAIT)
     assert standing(stage.machine) == []
     stage.machine.run(f": > {BIN}/go")

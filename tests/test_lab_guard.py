@@ -108,7 +108,7 @@ def test_a_writer_at_full_speed_loses_no_backup_where_the_file_may_grow(fresh_ma
         old = m.run("rm -f /mnt/fill; sync; cd /mnt; md5sum d/*").stdout
         before = fingerprint(m, FOLDERS)
 
-        done = lvmsnap(m, f"run p -- sh -c '{script}'", code=None, timeout=400)
+        done = lvmsnap(m, f"-v run p -- sh -c '{script}'", code=None, timeout=400)
 
         print(f"run {attempt}: exit {done.returncode}\n{done.stderr}", flush=True)
         assert done.returncode == 0, f"run {attempt}: {done.stderr}"
@@ -155,7 +155,7 @@ def test_the_guard_grows_its_snapshot_beside_dmeventd_which_extends_anothers(aut
     script += "[ $(lvs --noheadings -o lv_size --units m --nosuffix vg0/other | cut -d. -f1) -gt 112 ] && break; "
     script += f"done; lvs --noheadings -o lv_size,seg_monitor --units m --nosuffix {NAME} vg0/other | sort -u"
 
-    done = lvmsnap(m, f"run p -- sh -c '{script}'", timeout=200)
+    done = lvmsnap(m, f"-v run p -- sh -c '{script}'", timeout=200)
 
     tar, *rows = done.stdout.splitlines()
     assert f"{tar}\n" == old
@@ -180,7 +180,7 @@ def test_a_growth_that_fails_half_way_is_tried_again_and_all_is_taken_back(serve
     before = fingerprint(server, FOLDERS)
 
     lvmsnap(server, "up p")
-    job = start_lvmsnap(server, "watch p", path="/run/bad")
+    job = start_lvmsnap(server, "-v watch p", path="/run/bad")
     server.run(write(0, 18))
     job.wait_for_output("was given")
 
@@ -203,7 +203,7 @@ def test_it_grows_to_what_the_origin_can_use_and_never_beyond(lab: Machine) -> N
     before = fingerprint(lab, FOLDERS)
 
     lvmsnap(lab, "up p")
-    job = start_lvmsnap(lab, "watch p")
+    job = start_lvmsnap(lab, "-v watch p")
     lab.run("dd if=/dev/urandom of=/dev/vg0/system bs=1M count=14 oflag=sync status=none")
     job.wait_for_output("was given")
     assert looking.lv(lab, NAME, "lv_size") == [str(36 * MiB)]

@@ -57,7 +57,7 @@ def test_the_snapshot_shows_the_locked_database_and_each_hook_has_its_moment(ser
     profile(server, after_down="'say $LVMSNAP_PROFILE down $(lvs --noheadings -o lv_name vg0); echo bye; exit 3'")
     before = fingerprint(server, FOLDERS)
 
-    up = lvmsnap(server, "up p")
+    up = lvmsnap(server, "-v up p")
 
     assert server.read_file(f"{SNAP}/database") == "locked\n"
     assert server.read_file("/mnt/database") == "running\n"
@@ -66,7 +66,7 @@ def test_the_snapshot_shows_the_locked_database_and_each_hook_has_its_moment(ser
     plan = lvmsnap(server, "plan p --down").stdout
     assert plan.index("before_down") < plan.index("umount") < plan.index("lvremove") < plan.index("after_down")
 
-    down = lvmsnap(server, "down p", code=1)
+    down = lvmsnap(server, "-v down p", code=1)
 
     assert said(server) == ["down begins $HOME", "p down system"]
     assert "after_down: bye\n" in down.stderr
@@ -109,14 +109,14 @@ def test_a_signal_or_a_kill_in_before_snapshot_gives_the_database_back_too(serve
     profile(server, before_snapshot="'say before; echo locked > /mnt/database; sync; echo held; sleep 61'")
     before = fingerprint(server, FOLDERS)
 
-    job = start_lvmsnap(server, "up p")
+    job = start_lvmsnap(server, "-v up p")
     job.wait_for_output("held")
     job.kill(signal.SIGTERM)
     assert job.wait(60).returncode == 143
     assert said(server) == ["before", "after"]
     assert_gone(server, before)
 
-    job = start_lvmsnap(server, "up p")
+    job = start_lvmsnap(server, "-v up p")
     job.wait_for_output("held")
     job.kill(signal.SIGKILL)
     job.wait(60)

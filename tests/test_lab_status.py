@@ -59,7 +59,7 @@ def test_rate_time_to_full_and_growth_are_told_while_run_guards_the_snapshot(lab
     lab.write_file("/run/writer.py", WRITER)
     rules = "overflow: {warn_at: 40%, extend_at: 50%, extend_by: 100%}\n"
     write_profile(lab, "p", profile_text(size="24MiB", mountpoint=None) + rules)
-    job = start_lvmsnap(lab, "run p -- python3 /run/writer.py")
+    job = start_lvmsnap(lab, "-v run p -- python3 /run/writer.py")
 
     # While it fills slowly.
     lab.run(f"until [ -e {GUARD} ]; do sleep 0.2; done")

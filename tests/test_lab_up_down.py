@@ -278,7 +278,7 @@ def test_up_and_down_again_status_replace_and_if_down(lab: Machine) -> None:
     snapshot = "vg0/system-lvmsnap-p"
     assert json.loads(lvmsnap(lab, "status p --json").stdout)[0]["state"] == "down"
 
-    assert lvmsnap(lab, "up p -q").stderr == ""
+    assert lvmsnap(lab, "up p").stderr == ""
     (first,) = looking.lv(lab, snapshot, "lv_uuid")
     (state,) = json.loads(lvmsnap(lab, "status p --json").stdout)
     assert (state["state"], state["mountpoint"], state["size_bytes"]) == ("up", "/media/p", 16 * MiB)
@@ -298,8 +298,8 @@ def test_up_and_down_again_status_replace_and_if_down(lab: Machine) -> None:
     said = lvmsnap(lab, "down p -v").stderr
     assert "$ umount -- /media/p  " in said
     assert "$ lvremove --yes --select " in said
-    assert "p is down already" in lvmsnap(lab, "down p").stderr
-    assert lvmsnap(lab, "down p -q").stderr == ""
+    assert "p is down already" in lvmsnap(lab, "-v down p").stderr
+    assert lvmsnap(lab, "down p").stderr == ""
 
 
 def test_profiles_are_found_in_other_folders_and_by_their_paths(lab: Machine) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import offline, planner, render
+from lvmsnap import offline, planner, progress, render
 from lvmsnap.errors import (
     InterruptedBySignalError,
     LvmsnapError,
@@ -26,6 +26,7 @@ from lvmsnap.errors import (
     ResidueError,
 )
 from lvmsnap.progress import Reporter
+from lvmsnap.recovery import Recovered
 from lvmsnap.render import Line
 from lvmsnap.runner import Finished
 from lvmsnap.status import State, Status
@@ -77,7 +78,9 @@ def test_a_plan_of_nothing_says_so() -> None:
 
 
 def test_what_recover_did_is_told_for_each_profile() -> None:
-    golden("recovered.txt", shown(render.recovered_lines(STATUSES)))
+    found = [Recovered(status, status.state is State.PARTIAL) for status in STATUSES]
+    at_work = Recovered(STATUSES[0], is_taken_down=False, run_pid=4711)
+    golden("recovered.txt", shown(render.recovered_lines((*found, at_work))))
     assert "nothing to recover" in shown(render.recovered_lines(()))
 
 
@@ -217,8 +220,35 @@ def progress_of(verbosity: int, capsys: pytest.CaptureFixture[str]) -> str:
     return told.err
 
 
-def test_progress_is_a_line_a_step_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_a_line_a_step_on_stderr_where_somebody_listens(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "is_listened_to", lambda: True)
+
     golden("progress.txt", progress_of(0, capsys))
+
+
+@pytest.mark.parametrize("verbosity", [0, -1])
+def test_where_nobody_listens_only_what_failed_is_heard(verbosity: int, capsys: pytest.CaptureFixture[str]) -> None:
+    Reporter(verbosity).note("half of it is done")
+    assert capsys.readouterr().err == ""
+
+    Reporter(verbosity).warn("it is 80 % full")
+    assert capsys.readouterr().err == "warning: it is 80 % full\n"
+    assert progress_of(verbosity, capsys).splitlines() == [
+        "FAILED         2/3 attach it to a loop device (/dev/loop7): exit 1: no such device"
+    ]
+
+
+def test_the_journal_is_told_what_is_a_warning(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, "_goes_to_journal", lambda: True)
+
+    Reporter(0).warn("it is 80 % full")
+    Reporter(0).note("half of it is done")
+
+    assert capsys.readouterr().err == "<4>warning: it is 80 % full\nhalf of it is done\n"
 
 
 def test_verbose_progress_has_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,6 +56,9 @@ class Notes:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
+    def warn(self, text: str) -> None:
+        self.notes.append(f"warning: {text}")
+
     def begin(self, *_: Any) -> None: ...
     def step(self, *_: Any) -> None: ...
     def done(self, *_: Any) -> None: ...
@@ -176,7 +179,8 @@ def test_a_lost_snapshot_that_cannot_be_taken_down_is_124_and_says_what_is_left(
 
     with pytest.raises(SnapshotLostError) as caught:
         going()
-    assert caught.value.message.endswith("could not be taken down; what is left is named below: mount: /m")
+    assert "it overflowed" in caught.value.message
+    assert caught.value.residue is RESIDUE
 
 
 def test_residue_after_a_good_command_is_4(world: World) -> None:

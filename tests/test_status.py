@@ -25,9 +25,9 @@ UNFINISHED = samples.vg(samples.snapshot_lv(origin=""), pvs=(DISK, samples.lent_
     ("facts", "state", "problem"),
     [
         (samples.up_facts(), State.UP, ""),
-        (samples.up_facts(INVALID), State.LOST, ""),
-        (samples.up_facts(INVALID_SUSPENDED), State.LOST, ""),
-        (samples.up_facts(INVALID, mounts=()), State.LOST, ""),
+        (samples.up_facts(INVALID), State.LOST, status.OVERFLOWED),
+        (samples.up_facts(INVALID_SUSPENDED), State.LOST, status.OVERFLOWED),
+        (samples.up_facts(INVALID, mounts=()), State.LOST, status.OVERFLOWED),
         (samples.up_facts(mounts=()), State.PARTIAL, "missing: mount"),
         (samples.up_facts(file=None), State.PARTIAL, "missing: backing file"),
         (samples.up_facts(file=None, loops=()), State.PARTIAL, "missing: backing file, loop device"),
