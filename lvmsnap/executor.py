@@ -190,7 +190,7 @@ def _give_back_unseen(target: Target, written: Record | None, work: Work) -> tup
 def _residue(why: str, left: tuple[Action, ...], target: Target, work: Work) -> ResidueError:
     busy: tuple[str, ...] = ()
     with suppress(*FAULTS):
-        busy = work.holders(target) if any(action.thing is Thing.MOUNT for action in left) else ()
+        busy = work.holders(target) if any(action.thing in (Thing.MOUNT, Thing.SNAPSHOT) for action in left) else ()
     return ResidueError(
         f"{why}; what is left is named below",
         residue=tuple(f"{action.thing.value}: {action.object}" for action in left)

@@ -38,7 +38,12 @@ def has_module(name: str) -> bool:
 
 def mounts() -> tuple[Mount, ...]:
     """Return the mount table, lowest mount first (proc(5), mountinfo)."""
-    text = Path("/proc/self/mountinfo").read_bytes().decode(errors="surrogateescape")
+    return mounts_of(Path("/proc/self"))
+
+
+def mounts_of(process: Path) -> tuple[Mount, ...]:
+    """Return the mount table that a process (its folder in /proc) sees. Raises OSError where it has ended."""
+    text = (process / "mountinfo").read_bytes().decode(errors="surrogateescape")
     return tuple(parse_mount(line) for line in text.splitlines())
 
 
@@ -46,6 +51,7 @@ def parse_mount(line: str) -> Mount:
     """Make a Mount of one line of mountinfo."""
     before, _, after = line.partition(" - ")
     fields, tail = before.split(" "), after.split(" ")
+    groups = dict(field.partition(":")[::2] for field in fields[6:])
     return Mount(
         device_number=fields[2],
         root=unescape_octal(fields[3]),
@@ -53,6 +59,9 @@ def parse_mount(line: str) -> Mount:
         filesystem=tail[0],
         source=unescape_octal(tail[1]),
         mount_id=int(fields[0]),
+        parent_id=int(fields[1]),
+        shared=groups.get("shared", ""),
+        master=groups.get("master", ""),
     )
 
 
@@ -100,6 +109,12 @@ def dm_holders(device: str) -> tuple[str, ...]:
     """Return the names of the device-mapper devices that lie directly on a device such as /dev/loop7."""
     holders = (SYS_BLOCK / device.removeprefix("/dev/") / "holders").glob("*")
     return tuple(sorted(filter(None, (_text(holder / "dm/name").strip() for holder in holders))))
+
+
+def holders_of(device_number: str) -> tuple[str, ...]:
+    """Return the names of the block devices that lie directly on a device, those of device-mapper as it has them."""
+    nodes = sorted((SYS_DEV_BLOCK / device_number / "holders").glob("*"))
+    return tuple(_text(node / "dm/name").strip() or node.name for node in nodes)
 
 
 def device_bytes(device_number: str) -> int:

@@ -14,7 +14,7 @@ from lvmsnap import boot, checks, executor, facts, history, leftovers, marks, pl
 from lvmsnap.errors import LvmsnapError, ProfileError, Refusal, RefusedError, StepError
 from lvmsnap.facts import Interest
 from lvmsnap.history import Known
-from lvmsnap.holders import holders
+from lvmsnap.holders import holders, pins, snapshot_number
 from lvmsnap.hook_runner import HookRunner
 from lvmsnap.hooks import AFTER_SNAPSHOT
 from lvmsnap.identify import find, left_alone
@@ -194,10 +194,13 @@ def work(session: Session, first: Facts | None = None) -> Work:
         return facts.focus(system, Interest.of_target(target))
 
     def name_holders(target: Target) -> tuple[str, ...]:
-        return holders(target.mount.mountpoint) if target.mount else ()
+        return holders(target.mount.mountpoint if target.mount else "", snapshot_number(target))
+
+    def name_pins(target: Target) -> tuple[str, ...]:
+        return pins(target.mount.mountpoint if target.mount else "", snapshot_number(target))
 
     hooks = HookRunner(session.signals, session.progress.note)
-    return Work(session.runner, session.signals, session.progress, read, name_holders, hooks)
+    return Work(session.runner, session.signals, session.progress, read, name_holders, hooks, name_pins)
 
 
 def read_changing(session: Session, vg: str) -> Facts:

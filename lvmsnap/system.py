@@ -83,7 +83,10 @@ class VolumeGroup:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line of /proc/self/mountinfo (proc(5)), octal escapes undone; `mount_id` is of this one mount."""
+    """One line of /proc/self/mountinfo (proc(5)), octal escapes undone; `mount_id` is of this one mount.
+
+    `shared` and `master` are the peer groups it sends its mounts and unmounts to, and gets them from; "" for none.
+    """
 
     device_number: str
     root: str
@@ -91,6 +94,9 @@ class Mount:
     filesystem: str
     source: str
     mount_id: int = 0
+    parent_id: int = 0
+    shared: str = ""
+    master: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ def _undo(action: Action, target: Target, work: Work) -> str:
         for argv in action.undo:
             work.runner.run(argv)
         return f"it holds {action.blocked}"
-    complaint = run_all(action.undo, work.runner)
+    complaint = _in_use(action, target, work) or run_all(action.undo, work.runner)
     # A device that was told to detach while in use may be gone by itself before it is told again.
     if complaint and not (action.thing is Thing.LOOP and not _is_bound(action.object, target)):
         return complaint
@@ -169,6 +169,15 @@ def _undo(action: Action, target: Target, work: Work) -> str:
         with suppress(OSError):
             record.sync_directory(Path(action.object).parent)
     return ""
+
+
+def _in_use(action: Action, target: Target, work: Work) -> str:
+    """Say who needs the mount, or keeps its device busy, though umount would succeed: the snapshot would stay then.
+
+    Removing the mountpoint's directory would even unmount it where another mount namespace has it (rmdir(2)).
+    """
+    pins = work.pins(target) if action.thing is Thing.MOUNT else ()
+    return f"not unmounted, since the snapshot is in use: {'; '.join(pins)}" if pins else ""
 
 
 def _is_bound(loop_device: str, target: Target) -> bool:

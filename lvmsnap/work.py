@@ -81,7 +81,10 @@ class Hooking(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a walk works with. `read` reads the system for a target, `holders` names who keeps a mountpoint busy."""
+    """What a walk works with. `read` reads the system for a target, `holders` names who keeps its snapshot busy.
+
+    `pins` names those among them that umount would not notice: nothing may be unmounted while there are any.
+    """
 
     runner: Runner
     signals: Signals
@@ -89,6 +92,7 @@ class Work:
     read: Callable[[Target], Facts]
     holders: Callable[[Target], tuple[str, ...]]
     hooks: Hooking
+    pins: Callable[[Target], tuple[str, ...]] = lambda _: ()
 
 
 def run_all(commands: tuple[Argv, ...], run_with: Runner) -> str:

@@ -212,6 +212,7 @@ class Stage:
             (session, "secrets", SimpleNamespace(token_hex=lambda _: "0123456789abcdef012345")),
             (boot, "is_installed", lambda: True),
             (session, "holders", lambda *_: ()),
+            (session, "pins", lambda *_: ()),
             (profile, "names", lambda *_: (NAME,)),
         ]
 

@@ -35,6 +35,7 @@ FLOORS = (
         "processes",
         "device_mapper",
         "lvm_config",
+        "mount_copies",
         "hooks",
         "files",
         "host",
@@ -86,7 +87,17 @@ PURE: tuple[str, ...] = (
     "actions",
     "growth_actions",
 )
-PURE += ("checks", "planner", "offline", "first_profile", "boot_risk", "host_actions", "unit_text", "held_blocks")
+PURE += (
+    "checks",
+    "planner",
+    "offline",
+    "first_profile",
+    "boot_risk",
+    "host_actions",
+    "unit_text",
+    "held_blocks",
+    "mount_copies",
+)
 IMPURE_IMPORTS = {"os", "io", "time", "random", "secrets", "subprocess", "pathlib", "shutil", "socket", "datetime"}
 IMPURE_IMPORTS |= {"tempfile", "fcntl", "glob", "sys"}
 
