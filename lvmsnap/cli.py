@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 
-from lvmsnap import __version__, commands
+from lvmsnap import __version__, commands, streams
 from lvmsnap.errors import LvmsnapError, explained
 
 DEFAULT_PROFILE_DIR = commands.USUAL_FOLDER
@@ -26,33 +25,31 @@ exit codes:
   4                a step failed and undoing failed too: what is left is named
   124              run, down: the snapshot was lost while it was up: do not trust what was read
   125              run: the command was never started
-  129, 130, 143    interrupted by HUP, INT, TERM, everything undone"""
+  129, 130, 143    interrupted by HUP, INT, TERM, everything undone
+  141              nobody reads the output any more, nothing changed"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run lvmsnap and return its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        # A file name may have bytes that the terminal's encoding has not.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    streams.prepare()
     try:
-        options = parse(sys.argv[1:] if arguments is None else arguments)
-        command: Callable[[argparse.Namespace], int] = options.command
-        code = command(options)
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        # A plan or a status that could not be written is not done.
         sys.stdout.flush()
         return code
     except LvmsnapError as error:
         from lvmsnap.render import fail
 
+        streams.flush(sys.stdout)
         return fail(error)
     except BrokenPipeError:
         # The reader went away (`lvmsnap plan x | head`): no traceback.
-        _give_up_stdout()
+        streams.give_up(sys.stdout)
         return 141
     except OSError as error:
         from lvmsnap.render import fail
 
-        _give_up_stdout()
+        streams.give_up(sys.stdout)
         return fail(LvmsnapError(f"{error.strerror}: {error.filename or 'standard output'}"))
     except KeyboardInterrupt:
         return 130
@@ -61,6 +58,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         # What is raised while anything is changed is undone, and told as a failed step: this is from before or after.
         return fail(LvmsnapError(explained(error), hint=f"please report it, with these lines:\n{_where(error)}"))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        options = parse(arguments)
+    except SystemExit as ended:
+        streams.flush(sys.stderr)
+        if not ended.code:
+            sys.stdout.flush()  # the help
+        raise
+    command: Callable[[argparse.Namespace], int] = options.command
+    return command(options)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -84,11 +93,6 @@ def _where(error: Exception) -> str:
     import traceback
 
     return "".join(traceback.format_tb(error.__traceback__)[-3:]).rstrip()
-
-
-def _give_up_stdout() -> None:
-    """Keep the interpreter from a second try at exit to write what could not be written."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_parser() -> argparse.ArgumentParser:

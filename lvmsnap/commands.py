@@ -8,10 +8,12 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+from lvmsnap import streams
 from lvmsnap.errors import LvmsnapError, ProfileError, ProfileProblem, Refusal, RefusedError, UsageError, worst
 
 if TYPE_CHECKING:
     from lvmsnap.model import Plan, Profile
+    from lvmsnap.render import Line
     from lvmsnap.session import Session
     from lvmsnap.status import Status
 
@@ -38,15 +40,20 @@ def cmd_plan(options: argparse.Namespace) -> int:
 def _show_plan(options: argparse.Namespace, loaded: Profile, plan: Plan, *, note: str) -> int:
     from lvmsnap import render
 
+    lines = list(render.plan_lines(loaded.name, plan, note=note, description=loaded.description))
+    _print_plan(options, plan, lines, f"lvmsnap plan {loaded.name}")
+    return 0 if all(check.passed for check in plan.checks) else EXIT_REFUSED
+
+
+def _print_plan(options: argparse.Namespace, plan: Plan, lines: list[Line], title: str) -> None:
+    from lvmsnap import render
+
     if getattr(options, "json", False):
         print(render.to_json(plan))
+    elif getattr(options, "export", None):
+        render.export(lines, options.export, title)
     else:
-        lines = list(render.plan_lines(loaded.name, plan, note=note, description=loaded.description))
-        if getattr(options, "export", None):
-            render.export(lines, options.export, f"lvmsnap plan {loaded.name}")
-        else:
-            render.show(lines, sys.stdout)
-    return 0 if all(check.passed for check in plan.checks) else EXIT_REFUSED
+        render.show(lines, sys.stdout)
 
 
 def _show_down(options: argparse.Namespace) -> int:
@@ -58,16 +65,8 @@ def _show_down(options: argparse.Namespace) -> int:
     # LVM shows nothing to anybody else: "nothing stands" would be a lie.
     _require_root(f"lvmsnap plan {name} --down")
     plan = session.plan_down(_session(options), name, session.load_if_valid(name, directory))
-    code = 0 if all(check.passed for check in plan.checks) else EXIT_REFUSED
-    if getattr(options, "json", False):
-        print(render.to_json(plan))
-        return code
-    lines = list(render.plan_lines(name, plan))
-    if getattr(options, "export", None):
-        render.export(lines, options.export, f"lvmsnap plan {name} --down")
-    else:
-        render.show(lines, sys.stdout)
-    return code
+    _print_plan(options, plan, list(render.plan_lines(name, plan)), f"lvmsnap plan {name} --down")
+    return 0 if all(check.passed for check in plan.checks) else EXIT_REFUSED
 
 
 def cmd_up(options: argparse.Namespace) -> int:
@@ -78,8 +77,10 @@ def cmd_up(options: argparse.Namespace) -> int:
 
     loaded, text = arguments.load_for_change(options)
     _require_root(f"lvmsnap up {loaded.name}")
-    target = session.up(_session(options), loaded, text, replace_old=options.replace, if_down=options.if_down)
-    print(target.mount.mountpoint if target.mount else f"/dev/{target.vg}/{target.snapshot}")
+    working = _session(options)
+    with working.signals:  # a signal that comes when all is up is too late to make it look undone
+        target = session.up(working, loaded, text, replace_old=options.replace, if_down=options.if_down)
+        streams.answer(target.mount.mountpoint if target.mount else f"/dev/{target.vg}/{target.snapshot}")
     return 0
 
 
@@ -196,7 +197,7 @@ def cmd_recover(options: argparse.Namespace) -> int:
             render.show(render.plan_lines(name, plan), sys.stdout)
         return 0
     found = recovery.recover(working, names, load)
-    render.show(render.recovered_lines(found, names), sys.stdout)
+    render.answer(render.recovered_lines(found, names))
     return 0
 
 

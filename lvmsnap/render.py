@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TextIO
 
+from lvmsnap import streams
 from lvmsnap.errors import LvmsnapError, NotStartedError, ProfileError, RefusedError, ResidueError, SnapshotLostError
 from lvmsnap.model import Action, Check, Direction, Plan
 from lvmsnap.recovery import Recovered
@@ -60,8 +61,17 @@ def tell(lines: Iterable[Line]) -> None:
     """Print to stderr; where nobody reads that any more, go on: a change under way has to be finished or undone."""
     try:
         show(lines, sys.stderr)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    except (OSError, ValueError):
+        streams.give_up(sys.stderr)
+
+
+def answer(lines: Iterable[Line]) -> None:
+    """Print what a change ended in to stdout; that nobody can have it is no failure."""
+    try:
+        show(lines, sys.stdout)
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        streams.give_up(sys.stdout)
 
 
 def printable(line: Line) -> Line:

@@ -41,6 +41,7 @@ FLOORS = (
         "host",
         "host_actions",
         "unit_text",
+        "streams",
     ),
     (
         "profile_check",

@@ -329,11 +329,64 @@ def test_a_reader_that_goes_away_is_no_error_message(arguments: list[str]) -> No
     assert done == Done(141, "", "")
 
 
-def test_a_full_disk_under_stdout_is_an_error() -> None:
-    with Path("/dev/full").open("w") as full:
-        done = process("schema", stdout=full)
+PLAN = f"plan --offline {PROFILE}"
+# The output is the work.
+PRINTING = ("schema", "--help", "init vg0/system", PLAN, f"{PLAN} --json", f"validate {PROFILE}")
 
-    assert done == Done(1, "", "error: No space left on device: standard output\n")
+
+def shell(line: str) -> Done:
+    """Run a shell line in which $L is lvmsnap, as a script of root's would."""
+    given = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        ["bash", "-c", line.replace("$L", f"{sys.executable} -m lvmsnap")], env=given, capture_output=True, check=False
+    )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.mark.parametrize("command", PRINTING)
+def test_what_cannot_be_printed_is_not_done(command: str) -> None:
+    full, closed = shell(f"$L {command} >/dev/full"), shell(f"$L {command} >&-")
+    nothing_to_tell_it_to = shell(f"$L {command} >&- 2>&- <&-")
+
+    assert full == Done(1, "", "error: No space left on device: standard output\n")
+    assert closed == Done(1, "", "error: Bad file descriptor: standard output\n")
+    assert nothing_to_tell_it_to == Done(1, "", "")
+
+
+@pytest.mark.parametrize("command", PRINTING)
+def test_a_closed_stdin_or_stderr_changes_nothing(command: str) -> None:
+    usual = shell(f"$L {command}")
+
+    for how in ("<&-", "2>&-", "2>/dev/full", "<&- 2>&-"):
+        assert shell(f"$L {command} {how}") == usual
+    assert (usual.returncode, usual.stderr) == (0, "")
+
+
+def test_what_is_wrong_is_the_exit_code_whoever_can_read_it(tmp_path: Path) -> None:
+    bad = profile(tmp_path, "bad", BAD)
+
+    for how in (">&-", "2>&-", ">/dev/full 2>/dev/full", "<&- >&- 2>&-"):
+        assert shell(f"$L validate {bad} {PROFILE} {how}").returncode == 2, how
+        assert shell(f"$L plan --offline nope {how}").returncode == 2, how
+        assert shell(f"$L fly {how}").returncode == 2, how
+
+
+def test_no_file_of_ours_becomes_a_standard_stream() -> None:
+    script = "import os; from lvmsnap import streams; streams.prepare(); print(os.open('/', 0), flush=True)"
+    line = f'{sys.executable} -c "{script}"'
+
+    assert shell(f"{line} <&- 2>&-").stdout == "3\n"
+    # A child has all three, and can write to those that were closed.
+    child = "import os; from lvmsnap import streams; streams.prepare(); os.execvp('sh', ['sh', '-c', os.environ['C']])"
+    line = f"C='echo x && echo y >&2 && cat && echo good >&9' {sys.executable} -c \"{child}\""
+    assert shell(f"{line} 9>&1 <&- >&- 2>&-") == Done(0, "good\n", "")
+
+
+@pytest.mark.parametrize("how", [">&-", ">/dev/full", "<&- >&- 2>&-"])
+def test_what_a_change_ended_in_is_no_failure_where_nobody_can_have_it(how: str) -> None:
+    script = "from lvmsnap import streams; streams.prepare(); streams.answer('/run/x'); streams.answer('y')"
+
+    assert shell(f'{sys.executable} -c "{script}" {how}') == Done(0, "", "")
 
 
 def test_names_beyond_ascii_are_printed_in_any_locale(tmp_path: Path) -> None:

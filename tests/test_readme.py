@@ -119,7 +119,7 @@ def test_every_command_shown_is_understood(command: str, capsys: pytest.CaptureF
 
 
 def test_exit_codes_are_those_of_the_program() -> None:
-    signals = {129, 130, 143}
+    signals = {129, 130, 141, 143}
     kinds = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, errors.LvmsnapError)]
     actual = {0, *(item.exit_code for item in kinds)} | signals
 

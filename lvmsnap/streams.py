@@ -1,0 +1,57 @@
+"""The three standard streams: missing ones are opened, and one that cannot be written to stops no change."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+
+def prepare() -> None:
+    """Open those of the descriptors 0, 1 and 2 that are closed on /dev/null, and let any text be written.
+
+    A file of ours must never get one of these numbers: children would read from it and write into it. What is written
+    to a standard output that was closed fails, as it would without us; a child's goes to /dev/null.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    if sys.stdout is None:
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(os.open(os.devnull, os.O_RDONLY), "w")))
+    if sys.stderr is None:
+        sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(2, "w", closefd=False)), line_buffering=True)
+    for stream in (sys.stdout, sys.stderr):
+        # A file name may have bytes that the terminal's encoding has not.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def give_up(stream: TextIO) -> None:
+    """Write no more to a stream that failed: neither what it still holds, nor what comes, and not when we exit."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.dup2(null, stream.fileno(), inheritable=stream.fileno() <= 2)
+        finally:
+            os.close(null)
+
+
+def flush(stream: TextIO) -> None:
+    """Have written what was printed, where that can be."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        give_up(stream)
+
+
+def answer(text: str) -> None:
+    """Print what a change ended in. That nobody can have it is no failure: what was done decides the exit code."""
+    try:
+        print(text, flush=True)
+    except (OSError, ValueError):
+        give_up(sys.stdout)
