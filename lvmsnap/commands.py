@@ -197,7 +197,7 @@ def cmd_recover(options: argparse.Namespace) -> int:
             render.show(render.plan_lines(name, plan), sys.stdout)
         return 0
     found = recovery.recover(working, names, load)
-    render.answer(render.recovered_lines(found, names))
+    render.tell(render.recovered_lines(found, names), sys.stdout)
     return 0
 
 

@@ -106,9 +106,9 @@ def origin_filesystem(runner: Runner, facts: Facts, interest: Interest) -> str:
 
 def _from_udev(lv: LogicalVolume) -> str:
     database = Path(f"/run/udev/data/b{lv.device_number}")
-    text = database.read_text(encoding="utf-8", errors="replace") if database.is_file() else ""
-    match = re.search(r"^E:ID_FS_TYPE=(\S+)$", text, re.MULTILINE)
-    return match[1] if match else ""
+    raw = database.read_bytes() if database.is_file() else b""
+    key = "E:ID_FS_TYPE="
+    return next((line.removeprefix(key) for line in kernel.lines(raw) if line.startswith(key)), "")
 
 
 def _from_blkid(runner: Runner, lv: LogicalVolume) -> str:
@@ -133,9 +133,9 @@ def vg_lock_holder(vg: str) -> str:
     except OSError:
         return ""
     where = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+    for line in kernel.lines(Path("/proc/locks").read_bytes()):
         fields = line.split()
-        if fields[1] == "FLOCK" and fields[3] == "WRITE" and fields[5] == where:
+        if len(fields) > 5 and fields[1] == "FLOCK" and fields[3] == "WRITE" and fields[5] == where:
             return f"pid {fields[4]} ({processes.name(int(fields[4]))})"
     return ""
 
@@ -252,8 +252,13 @@ def boot_mountpoints() -> tuple[str, ...]:
 
 def _fstab() -> list[list[str]]:
     path = Path("/etc/fstab")
-    text = path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else ""
-    return [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return fstab_fields(path.read_bytes() if path.is_file() else b"")
+
+
+def fstab_fields(raw: bytes) -> list[list[str]]:
+    """Return the fields of each line of an fstab: tabs or blanks are between them, and nothing else (fstab(5))."""
+    rows = [line.strip(" \t") for line in kernel.lines(raw)]
+    return [re.split(r"[ \t]+", row) for row in rows if row and not row.startswith("#")]
 
 
 def claimed_by(path: str) -> str:

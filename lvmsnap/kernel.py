@@ -10,6 +10,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from lvmsnap.system import SECTOR_BYTES, Loop, Mount
@@ -43,12 +44,29 @@ def mounts() -> tuple[Mount, ...]:
 
 def mounts_of(process: Path) -> tuple[Mount, ...]:
     """Return the mount table that a process (its folder in /proc) sees. Raises OSError where it has ended."""
-    text = (process / "mountinfo").read_bytes().decode(errors="surrogateescape")
-    return tuple(parse_mount(line) for line in text.splitlines())
+    return parse_mounts((process / "mountinfo").read_bytes())
+
+
+def parse_mounts(raw: bytes) -> tuple[Mount, ...]:
+    r"""Make Mounts of a mountinfo; a line that cannot be parsed is left out.
+
+    The kernel ends lines with \n alone, and escapes nothing but it, blanks, tabs and backslashes: any user may make a
+    mountpoint whose name has other characters that Python takes for the end of a line.
+    """
+    found = []
+    for line in lines(raw):
+        with suppress(ValueError, IndexError):
+            found.append(parse_mount(line))
+    return tuple(found)
+
+
+def lines(raw: bytes) -> list[str]:
+    r"""Return the lines of a table as text, split at \n and nowhere else."""
+    return [line for line in raw.decode(errors="surrogateescape").split("\n") if line]
 
 
 def parse_mount(line: str) -> Mount:
-    """Make a Mount of one line of mountinfo."""
+    """Make a Mount of one line of mountinfo. Raises ValueError or IndexError where it is none."""
     before, _, after = line.partition(" - ")
     fields, tail = before.split(" "), after.split(" ")
     groups = dict(field.partition(":")[::2] for field in fields[6:])
@@ -66,8 +84,8 @@ def parse_mount(line: str) -> Mount:
 
 
 def unescape_octal(text: str) -> str:
-    r"""Undo the \040 escapes of mountinfo and fstab."""
-    raw = re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), os.fsencode(text))
+    r"""Undo the \040 escapes of mountinfo and fstab; \777 names no byte, and stays."""
+    raw = re.sub(rb"\\([0-3][0-7]{2})", lambda match: bytes([int(match[1], 8)]), os.fsencode(text))
     return os.fsdecode(raw)
 
 
@@ -93,7 +111,7 @@ def loop_numbers() -> tuple[int, ...]:
 def _loop(sysfs: Path) -> Loop | None:
     device = f"/dev/{sysfs.name}"
     try:
-        file_path = _text(sysfs / "loop/backing_file").rstrip("\n")
+        file_path = _text(sysfs / "loop/backing_file").removesuffix("\n")
         descriptor = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
         try:
             status = fcntl.ioctl(descriptor, LOOP_GET_STATUS64, bytes(LOOP_INFO64_BYTES))
@@ -185,7 +203,7 @@ def _collect(number: str, seen: dict[str, None], table: tuple[Mount, ...]) -> No
 
 
 def _devices_of_loop(node: Path, table: tuple[Mount, ...]) -> Iterator[str]:
-    file = _text(node / "loop/backing_file").rstrip("\n")
+    file = _text(node / "loop/backing_file").removesuffix("\n")
     if not file:
         return
     if (directory := Path(file.removesuffix(" (deleted)")).parent).exists():
@@ -203,6 +221,7 @@ def _number_of(source: str) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
+        # As bytes: a text file would have each \r for the end of a line.
+        return path.read_bytes().decode(errors="surrogateescape")
     except OSError:
         return ""

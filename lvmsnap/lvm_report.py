@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Any
 
 from lvmsnap.errors import ToolError
@@ -32,6 +34,10 @@ PINNED = (
 )
 
 
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+_LONE_BACKSLASH = re.compile(r'\\(?!")')
+
+
 def report_command(*, locking: bool) -> tuple[str, ...]:
     """Return the one command that reports all VGs, PVs and LVs; without locking it never waits for another one.
 
@@ -52,7 +58,7 @@ def read_report(runner: Runner, *, locking: bool) -> tuple[tuple[VolumeGroup, ..
     finished = runner.read(report_command(locking=locking), accept=(0, 5))
     try:
         return parse_report(finished.stdout)
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise ToolError(
             f"LVM's report cannot be read: {finished.complaint}: {error}",
             hint="run `lvm fullreport` by hand and mend what it says; nothing was changed",
@@ -60,8 +66,11 @@ def read_report(runner: Runner, *, locking: bool) -> tuple[tuple[VolumeGroup, ..
 
 
 def parse_report(text: str) -> tuple[tuple[VolumeGroup, ...], tuple[PhysicalVolume, ...]]:
-    """Make types of a fullreport's JSON. Raises ValueError, KeyError or TypeError where it is not one."""
-    reports = json.loads(text)["report"]
+    """Make types of a fullreport's JSON. Raises one of UNREADABLE where it is not one.
+
+    LVM escapes quotes and nothing else: device-mapper's \\x20 for a blank in a name comes as it is, and \\x is no JSON.
+    """
+    reports = json.loads(_LONE_BACKSLASH.sub(r"\\\\", text), strict=False)["report"]
     vgs = tuple(_vg(report) for report in reports if report.get("vg"))
     orphans = tuple(_pv(row) for report in reports if not report.get("vg") for row in report.get("pv", ()))
     return vgs, orphans
@@ -107,7 +116,7 @@ def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
         origin=row["origin"].strip("[]"),
         segment_types=tuple(sorted({segment["segtype"] for segment in own})),
         chunk_size_bytes=max((int(segment["chunk_size"] or 0) for segment in own), default=0),
-        data_percent=float(row["data_percent"]) if row["data_percent"] else None,
+        data_percent=_percent(row["data_percent"]),
         device_number=_device_number(row),
         devices=tuple(sorted({_device(device.rsplit("(", 1)[0]) for device in devices})),
         is_hidden=row["lv_name"].startswith("["),
@@ -118,6 +127,14 @@ def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
 def _device(name: str) -> str:
     # LVM reads report/two_word_unknown_device before it looks at --config.
     return UNKNOWN_DEVICE if name == "unknown device" else name
+
+
+def _percent(text: str) -> float | None:
+    if not text:
+        return None
+    if not math.isfinite(percent := float(text)):
+        raise ValueError(f"{text} is no percentage")
+    return percent
 
 
 def _device_number(row: Row) -> str:

@@ -57,21 +57,14 @@ def show(lines: Iterable[Line], stream: TextIO) -> None:
             console.print(Text.assemble(*((part, style) for style, part in row)), soft_wrap=True)
 
 
-def tell(lines: Iterable[Line]) -> None:
-    """Print to stderr; where nobody reads that any more, go on: a change under way has to be finished or undone."""
+def tell(lines: Iterable[Line], stream: TextIO | None = None) -> None:
+    """Print to stderr, or to `stream`; where nobody can read that, go on: a change is to be finished."""
+    stream = stream or sys.stderr
     try:
-        show(lines, sys.stderr)
+        show(lines, stream)
+        stream.flush()
     except (OSError, ValueError):
-        streams.give_up(sys.stderr)
-
-
-def answer(lines: Iterable[Line]) -> None:
-    """Print what a change ended in to stdout; that nobody can have it is no failure."""
-    try:
-        show(lines, sys.stdout)
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        streams.give_up(sys.stdout)
+        streams.give_up(stream)
 
 
 def printable(line: Line) -> Line:

@@ -199,3 +199,14 @@ def test_the_holder_of_a_groups_lock_is_named(monkeypatch: pytest.MonkeyPatch, t
     assert still == holder
     assert said == [f"waiting up to 0.15 s for {holder}, which holds the lock of vg0"]
     assert facts.wait_for_vg_lock("vg0", 0.15, said.append) == ""
+
+
+def test_fstab_has_blanks_and_tabs_between_its_fields_and_nothing_else() -> None:
+    raw = "# c\n\n \t/dev/a\t/x\x85y\u2028z\x1c  ext4 noauto\n/dev/b /c\\777 auto\rx\n\t# d\n".encode()
+    raw += b"/dev/\xff /e"
+
+    assert facts.fstab_fields(raw) == [
+        ["/dev/a", "/x\x85y\u2028z\x1c", "ext4", "noauto"],
+        ["/dev/b", "/c\\777", "auto\rx"],
+        ["/dev/\udcff", "/e"],
+    ]

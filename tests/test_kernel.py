@@ -31,6 +31,44 @@ def test_octal_escapes_of_a_mountpoint_are_undone() -> None:
     assert [m.root for m in table() if m.mountpoint == r"/mnt/with space\and backslash"] == ["/"]
 
 
+def test_an_escape_that_names_no_byte_stays() -> None:
+    assert kernel.unescape_octal("/a\\777\\400\\40b") == "/a\\777\\400\\40b"
+
+
+# What Python takes for the end of a line, and the kernel does not escape.
+LINE_ENDS = "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+
+
+def test_the_kernels_lines_end_with_a_newline_alone() -> None:
+    odd = f"40 35 0:50 / /srv/a{LINE_ENDS}b rw - fuse.x {LINE_ENDS} rw"
+    plain = "41 35 98:0 / /mnt rw - ext4 /dev/x rw"
+
+    mounts = kernel.parse_mounts(f"{odd}\n{plain}\n".encode())
+
+    assert [mount.mountpoint for mount in mounts] == [f"/srv/a{LINE_ENDS}b", "/mnt"]
+    assert mounts[0].source == LINE_ENDS
+
+
+def test_a_line_of_the_mount_table_that_cannot_be_parsed_hides_no_other() -> None:
+    good = b"41 35 98:0 / /mnt rw - ext4 /dev/x rw"
+    bad = (
+        b"x 1 0:1 / /a rw - ext4 x rw",
+        b"1 2 3",
+        b"1 2 0:1 / /a rw ext4 x rw",
+        b"\xff",
+        b"",
+        b"1 2 0:1 / /a rw - ext4",
+    )
+
+    mounts = kernel.parse_mounts(b"\n".join((*bad, good, b"")))
+
+    assert [mount.mountpoint for mount in mounts] == ["/mnt"]
+
+
+def test_a_mount_without_a_source_is_one() -> None:
+    assert kernel.parse_mount("32 21 0:28 / /media rw,relatime - tmpfs  rw").source == ""
+
+
 @pytest.mark.parametrize(
     ("text", "plain"),
     [("/a\\040b", "/a b"), ("/a\\134040", "/a\\040"), ("/a\\012", "/a\n"), ("/caf\\303\\251", "/café"), ("/a", "/a")],

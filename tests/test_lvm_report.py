@@ -123,6 +123,14 @@ def test_a_system_without_lvm_objects_is_empty() -> None:
     assert lvm_report.parse_report('{"report": []}') == ((), ())
 
 
+@pytest.mark.parametrize(
+    "text", ['{"report": [[]]}', '{"report": [3]}', '{"report": [{"vg": 3}]}', '{"report": [{"vg": [3]}]}', "[" * 9999]
+)
+def test_a_report_of_the_wrong_shape_is_an_error_too(text: str) -> None:
+    with pytest.raises(ToolError, match="LVM's report cannot be read"):
+        lvm_report.read_report(Fake(text), locking=True)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"report": [{"vg": [{"vg_name": "vg0"}]}]}', '{"report": 3}'])
 def test_a_broken_report_is_an_error_that_changes_nothing(text: str) -> None:
     with pytest.raises(ToolError, match="LVM's report cannot be read") as caught:
@@ -131,6 +139,25 @@ def test_a_broken_report_is_an_error_that_changes_nothing(text: str) -> None:
     assert "lvmlockd is not running" in caught.value.message
     assert "nothing was changed" in caught.value.hint
     assert caught.value.exit_code == 3
+
+
+# As LVM 2.03.16 reports a PV on the device that `dmsetup create 'my disk'` makes: a backslash, and nothing before it.
+ODD_PV = r"""{"report": [{"pv": [
+    {"pv_name":"/dev/mapper/my\x20disk", "pv_uuid":"taj0eW-eDBo-ad5e-YdQI-78TT-GUFj-VNfGWd", "vg_name":"",
+     "pv_pe_count":"0", "pv_pe_alloc_count":"0", "pv_missing":""}], "pvseg": [{"pvseg_start":"0"}]}]}"""
+
+
+def test_a_device_name_that_device_mapper_escaped_is_read() -> None:
+    (pv,) = lvm_report.parse_report(ODD_PV)[1]
+
+    assert pv.device == r"/dev/mapper/my\x20disk"
+
+
+@pytest.mark.parametrize("name", ["/dev/a\r\x0b\x85\u2028b", "/dev/\udcff", r"/dev/mapper/a\x5cn"])
+def test_an_odd_device_name_in_a_report_is_no_failure(name: str) -> None:
+    (pv,) = lvm_report.parse_report(ODD_PV.replace(r"/dev/mapper/my\x20disk", name))[1]
+
+    assert pv.device == name
 
 
 def test_a_report_of_the_groups_that_can_be_read_is_taken_though_another_cannot() -> None:
