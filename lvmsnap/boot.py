@@ -6,20 +6,26 @@ For the systems that are there: initramfs-tools, dracut, systemd. The programs t
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from lvmsnap.errors import LvmsnapError
+from lvmsnap import boot_images, record
+from lvmsnap.errors import LvmsnapError, StepError
+from lvmsnap.host import host_id
 from lvmsnap.host_actions import UNITS, boot_commands
+from lvmsnap.lvm_report import PINNED
 from lvmsnap.runner import Runner, environment
 from lvmsnap.system_files import current, own_command, run_telling, write
+from lvmsnap.unit_text import assignment, command_line
 
 SOURCE = Path(__file__).with_name("boot_files")
-LIBRARY = "/usr/local/lib/lvmsnap"
-IMAGE_FOLDER = "/boot"
+# Udev starts the script before any filesystem but the root's is mounted; udev's own programs are here.
+LIBRARY = "/usr/lib/udev"
+RULES = "/etc/udev/rules.d"
 UNIT_FOLDER = "/etc/systemd/system"
 WANTED_BY = "multi-user.target.wants"
 
@@ -51,7 +57,8 @@ class BootStatus:
 
 
 FILES = (
-    BootFile("repair-groups", f"{LIBRARY}/repair-groups", 0o755, None),
+    BootFile("lvmsnap-repair-groups", f"{LIBRARY}/lvmsnap-repair-groups", 0o755, None),
+    BootFile("68-lvmsnap.rules", f"{RULES}/68-lvmsnap.rules", 0o644, None),
     BootFile("initramfs-hook", "/etc/initramfs-tools/hooks/lvmsnap", 0o755, System.INITRAMFS_TOOLS),
     BootFile("initramfs-script", "/etc/initramfs-tools/scripts/local-top/lvmsnap", 0o755, System.INITRAMFS_TOOLS),
     BootFile("initramfs-script", "/etc/initramfs-tools/scripts/local-block/lvmsnap", 0o755, System.INITRAMFS_TOOLS),
@@ -60,8 +67,12 @@ FILES = (
     BootFile("lvmsnap-boot@.service", "/etc/systemd/system/lvmsnap-boot@.service", 0o644, System.SYSTEMD),
     BootFile("lvmsnap-recover.service", "/etc/systemd/system/lvmsnap-recover.service", 0o644, System.SYSTEMD),
     BootFile("lvmsnap-shutdown.service", "/etc/systemd/system/lvmsnap-shutdown.service", 0o644, System.SYSTEMD),
-    BootFile("70-lvmsnap.rules", "/etc/udev/rules.d/70-lvmsnap.rules", 0o644, System.SYSTEMD),
+    BootFile("70-lvmsnap.rules", f"{RULES}/70-lvmsnap.rules", 0o644, System.SYSTEMD),
 )
+# Where older versions had their script: it may be on a filesystem that is not mounted yet when udev wants it.
+FORMER_FILES = ("/usr/local/lib/lvmsnap/repair-groups",)
+_PLACEHOLDER = re.compile(r"(@[A-Z_]+@)")
+_OLD_UUID = re.compile(r"\blvmsnp(?:-[0-9A-Za-z]{4}){5}-[0-9A-Za-z]{6}\b")
 PROGRAMS = {System.INITRAMFS_TOOLS: "update-initramfs", System.DRACUT: "dracut", System.SYSTEMD: "systemctl"}
 
 
@@ -74,19 +85,27 @@ def systems() -> tuple[System, ...]:
 def install(runner: Runner, tell: Callable[[str], None]) -> None:
     """Write the files of all systems that are there, and have each take them up. Twice in a row changes nothing.
 
-    Raises StepError where a command fails; what was written stays, and running it again completes it.
+    Raises StepError where a command fails, or an image is none of those that the commands make anew; what was written
+    stays, and running it again completes it.
     """
     present = _some_systems()
+    if not host_id():
+        hint = "systemd-machine-id-setup makes one; then run the same command again"
+        raise LvmsnapError("this machine has no machine-id, by which its boot would know what is its own", hint=hint)
     old = [file for file in wanted_files(present) if current(Path(file.path)) != content(file)]
     for file in old:
         write(Path(file.path), content(file), file.mode)
         tell(f"wrote {file.path}")
     # An initramfs takes a minute to make: only where one is older than a file in it, also by an earlier failure.
     written = {file.system for file in old}
-    to_do = [system.value for system in present if system in written or problem(system)]
+    to_do = [system.value for system in present if {system, None} & written or problem(system)]
     _run(runner, to_do, tell, installing=True)
+    _remove_former(tell)
     if not to_do:
         tell("everything is installed already")
+    for old_image in sorted({image for system in present for image in _old_images(system)}):
+        hint = "make it anew with what made it (kernel-install, ukify, mkosi), then lvmsnap install-boot --status"
+        raise StepError(f"{old_image} is still older than the files that belong in it", hint=hint)
 
 
 def remove(runner: Runner, tell: Callable[[str], None]) -> None:
@@ -98,6 +117,7 @@ def remove(runner: Runner, tell: Callable[[str], None]) -> None:
     for file in there:
         Path(file.path).unlink()
         tell(f"removed {file.path}")
+    _remove_former(tell)
     for unit in UNITS:
         Path(UNIT_FOLDER, WANTED_BY, unit).unlink(missing_ok=True)
     for directory in {Path(file.path).parent for file in there if "lvmsnap" in Path(file.path).parent.name}:
@@ -123,22 +143,22 @@ def problem(system: System) -> str:
     """Return what is missing or old in a system's part of the boot, "" where all is well."""
     files = [file for file in wanted_files((system,)) if not is_current(file)]
     if files:
-        state = "is missing" if current(Path(files[0].path)) is None else "is not this version's"
-        return f"{files[0].path} {state}"
+        return f"{files[0].path} {_state(files[0])}"
     if system is System.SYSTEMD:
         disabled = [unit for unit in UNITS if not Path(UNIT_FOLDER, WANTED_BY, unit).is_symlink()]
         return f"{disabled[0]} is not enabled" if disabled else ""
-    if not images():
-        return f"no initramfs image is in {IMAGE_FOLDER}"
-    written = max(os.stat(file.path).st_mtime for file in wanted_files((system,)))
-    old = [image for image in images() if os.stat(image).st_mtime < written]
+    if not boot_images.images():
+        return f"no initramfs image is in {boot_images.BOOT_FOLDER}, nor on an EFI system partition"
+    old = _old_images(system)
     return f"{old[0]} is older than the files in it" if old else ""
 
 
-def images() -> tuple[str, ...]:
-    """Return the initramfs images of the kernels in /boot."""
-    found = [*Path(IMAGE_FOLDER).glob("initrd.img-*"), *Path(IMAGE_FOLDER).glob("initramfs-*.img")]
-    return tuple(sorted(str(path) for path in found if "kdump" not in path.name and "rescue" not in path.name))
+def _old_images(system: System) -> tuple[str, ...]:
+    if system is System.SYSTEMD:
+        return ()
+    written = max((os.stat(file.path).st_mtime for file in wanted_files((system,))), default=0.0)
+    # FAT keeps times to two seconds.
+    return tuple(image for image in boot_images.images() if os.stat(image).st_mtime < written - 2)
 
 
 def wanted_files(present: tuple[System, ...]) -> tuple[BootFile, ...]:
@@ -148,17 +168,73 @@ def wanted_files(present: tuple[System, ...]) -> tuple[BootFile, ...]:
 
 def content(file: BootFile) -> str:
     """Return what a file is to hold on this machine."""
-    text = (SOURCE / file.source).read_text(encoding="utf-8")
-    return text.replace("@LIBRARY@", LIBRARY).replace("@LVMSNAP@", " ".join(own_command()))
+    system_dir = os.environ.get("LVM_SYSTEM_DIR")
+    values = _fixed_values() | {
+        "@LVMSNAP@": command_line(own_command()),
+        # What brought a snapshot up is to take it down by the same configuration.
+        "@ENVIRONMENT@": f"Environment={assignment('LVM_SYSTEM_DIR', system_dir or '')}" if system_dir else "# Of LVM:",
+        "@OLD_PVS@": " ".join(_old_pvs()),
+    }
+    return _PLACEHOLDER.sub(lambda match: values[match[0]], _template(file))
 
 
 def is_current(file: BootFile) -> bool:
     """Whether a file holds what it is to hold, whichever lvmsnap of this machine it starts."""
-    before, _, after = (
-        (SOURCE / file.source).read_text(encoding="utf-8").replace("@LIBRARY@", LIBRARY).partition("@LVMSNAP@")
+    return _matches(file, _fixed_values())
+
+
+def _matches(file: BootFile, values: dict[str, str]) -> bool:
+    """Whether a file holds its text with these values; what is not among them may be anything on its line."""
+    words = _PLACEHOLDER.split(_template(file))
+    pattern = "".join(
+        re.escape(values.get(word, word)) if word in values or not _PLACEHOLDER.fullmatch(word) else ".*"
+        for word in words
     )
-    text = current(Path(file.path)) or ""
-    return text.startswith(before) and text.endswith(after) and len(text) >= len(before) + len(after)
+    return re.fullmatch(pattern, current(Path(file.path)) or "") is not None
+
+
+def _fixed_values() -> dict[str, str]:
+    pinned = " ".join((*PINNED, "report/aligned=0", 'report/pvs_sort="pv_name"', 'report/pvsegs_sort="pv_name"'))
+    return {
+        "@LIBRARY@": LIBRARY,
+        "@RULES@": RULES,
+        "@RECORDS@": record.STATE_DIR,
+        "@PINNED@": pinned,
+        "@HOST@": host_id(),
+    }
+
+
+def _template(file: BootFile) -> str:
+    return (SOURCE / file.source).read_text(encoding="utf-8")
+
+
+def _old_pvs() -> tuple[str, ...]:
+    """Return the UUIDs of the PVs that an older lvmsnap lent and this host has a record of: they name no host.
+
+    Without them a machine that loses its power before the next `down` would not boot with the new files.
+    """
+    texts = [current(path) or "" for path in sorted(Path(record.STATE_DIR).glob("*.json"))]
+    return tuple(sorted({uuid for text in texts for uuid in _OLD_UUID.findall(text)}))
+
+
+def _state(file: BootFile) -> str:
+    """Say what is wrong with a file that does not hold what it is to hold."""
+    if current(Path(file.path)) is None:
+        return "is missing"
+    others = _fixed_values()
+    del others["@HOST@"]
+    if _matches(file, others):
+        return "is not this machine's: it was installed under another machine-id"
+    return "is not this version's"
+
+
+def _remove_former(tell: Callable[[str], None]) -> None:
+    for path in map(Path, FORMER_FILES):
+        if path.exists():
+            path.unlink()
+            tell(f"removed {path}")
+        if path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()
 
 
 def _some_systems() -> tuple[System, ...]:

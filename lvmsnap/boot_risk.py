@@ -1,4 +1,4 @@
-"""Whether a power cut while a file is lent could keep this machine from booting. Pure."""
+"""Whether a power cut could keep this machine from booting, or have it boot on a snapshot. Pure."""
 
 from __future__ import annotations
 
@@ -29,6 +29,26 @@ def check(profile: Profile, backing: BackingFile, facts: Facts) -> Iterator[Chec
         yield Check(title, False, "the root filesystem is in that group, and boot recovery is not installed", hint)
         return
     yield Check(title, True, f"boot recovery is not installed, and {places} would not come up", HINT, warning=True)
+
+
+def check_origin(profile: Profile, facts: Facts) -> Iterator[Check]:
+    """Yield the check that no boot takes the snapshot for its origin, where the boot looks for it by UUID or LABEL.
+
+    After a power cut LVM activates both, and for a moment the links of /dev/disk/by-uuid may name the snapshot.
+    """
+    shared = [tag for tag in facts.origin_tags if tag in facts.boot_tags]
+    if not shared:
+        return
+    origin = f"{profile.volume.vg}/{profile.volume.origin}"
+    title = f"no boot takes the snapshot for {origin}"
+    if facts.boot_recovery:
+        yield Check(title, True, "boot recovery is installed")
+        return
+    found = (
+        f"the boot looks for {' and '.join(shared)}, and the snapshot has that too: after a power cut it may be taken"
+    )
+    hint = "lvmsnap install-boot has the boot remove the snapshot before LVM activates it"
+    yield Check(title, True, found, hint, warning=True)
 
 
 def boot_volumes(facts: Facts) -> dict[str, tuple[str, str]]:

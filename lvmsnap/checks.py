@@ -46,6 +46,7 @@ def run(profile: Profile, target: Target | None, facts: Facts, loop_device: str 
             *_loop(profile.backing_file, loop_device, facts),
             *boot_risk.check(profile, profile.backing_file, facts),
         ]
+    found += boot_risk.check_origin(profile, facts)
     if profile.volume.mountpoint:
         found += _mountpoint(profile.volume.mountpoint, facts)
     return tuple(found)

@@ -194,6 +194,12 @@ def _add_down(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
     text = "ignore an unreadable record, a volume group that is gone, a backing file that is out of reach"
     parser.add_argument("--force", action="store_true", help=text)
+    _add_stop_after(parser)
+
+
+def _add_stop_after(parser: argparse.ArgumentParser) -> None:
+    text = "start no further command after so long, and let the one that runs then finish (default: no limit)"
+    parser.add_argument("--stop-after", metavar="SECONDS", type=_seconds, help=text)
 
 
 def _add_status(parser: argparse.ArgumentParser) -> None:
@@ -208,6 +214,7 @@ def _add_status(parser: argparse.ArgumentParser) -> None:
 def _add_recover(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", metavar="NAME", nargs="*")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
+    _add_stop_after(parser)
 
 
 def _add_validate(parser: argparse.ArgumentParser) -> None:

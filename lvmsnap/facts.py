@@ -104,6 +104,13 @@ def origin_filesystem(runner: Runner, facts: Facts, interest: Interest) -> str:
     return _from_udev(lv) or _from_blkid(runner, lv)
 
 
+def origin_device_number(facts: Facts, interest: Interest) -> str:
+    """Return "MAJOR:MINOR" of the origin's device, "" where it is not there or not active."""
+    vg = facts.vg(interest.vg)
+    lv = vg.lv(interest.origin) if vg else None
+    return lv.device_number if lv else ""
+
+
 def _from_udev(lv: LogicalVolume) -> str:
     database = Path(f"/run/udev/data/b{lv.device_number}")
     raw = database.read_bytes() if database.is_file() else b""

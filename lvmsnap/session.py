@@ -10,7 +10,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lvmsnap import boot, checks, executor, facts, history, leftovers, marks, planner, profile, record, status
+from lvmsnap import (
+    boot,
+    boot_tags,
+    checks,
+    executor,
+    facts,
+    history,
+    leftovers,
+    marks,
+    planner,
+    profile,
+    record,
+    status,
+)
 from lvmsnap.errors import LvmsnapError, ProfileError, Refusal, RefusedError, StepError
 from lvmsnap.facts import Interest
 from lvmsnap.history import Known
@@ -226,7 +239,9 @@ def _plan_up(session: Session, loaded: Profile, system: Facts, known: Known) -> 
         facts.focus(system, interest),
         origin_filesystem=facts.origin_filesystem(session.runner, system, interest),
         missing_tools=facts.missing_tools(checks.tools(loaded)),
-        boot_recovery=loaded.backing_file is not None and boot.is_installed(),
+        boot_recovery=boot.is_installed(),
+        boot_tags=boot_tags.boot_tags(),
+        origin_tags=boot_tags.lv_tags(facts.origin_device_number(system, interest)),
     )
     made = planner.plan_up(loaded, focused, marks.pv_uuid(loaded.name, system.host, secrets.token_hex(7)))
     if known.target is None:

@@ -220,6 +220,8 @@ class Facts:
     missing_tools: tuple[str, ...] = ()
     boot_mountpoints: tuple[str, ...] = ("/",)
     boot_recovery: bool = False
+    boot_tags: tuple[str, ...] = ()  # "UUID=...", "LABEL=...": what the boot looks for
+    origin_tags: tuple[str, ...] = ()  # and what the origin bears
     vg_lock_holder: str = ""
     is_process_gone: bool = False  # the `lvmsnap run` that the record names has ended
     origin_filesystem: str = ""

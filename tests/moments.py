@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lvmsnap import boot
+from tests import boot_script
 from tests.faults import BIN, ORIGIN, SPACE, write_profiles
 from tests.lab.helpers import fingerprint, make_vg
 from tests.lab.machine import Job, Machine, MiB
@@ -223,7 +224,7 @@ def install(machine: Machine) -> None:
     top = machine.work / "overlay"
     files = {"/etc/fstab": FSTAB}
     for file in boot.wanted_files((boot.System.SYSTEMD,)):
-        files[file.path] = boot.content(file)
+        files[file.path] = boot_script.content(file)
     for path, text in files.items():
         target = top / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)

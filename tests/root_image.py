@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from lvmsnap import boot
 from tests.lab.helpers import make_vg
 from tests.lab.machine import Machine
+from tests.support import LAB_HOST
 
 ROOT_IS_UP = "lab: the root filesystem is"
 INIT = f"""#!/bin/busybox sh
@@ -27,6 +29,22 @@ export LAB_WORK=$(/bin/busybox tr ' ' '\\n' < /proc/cmdline | /bin/busybox sed -
 /bin/busybox mount -t devtmpfs none /machine/dev
 /bin/busybox rm -f /machine/dev/fd
 exec /bin/busybox chroot /machine "$LAB_WORK/init"
+"""
+WATCH = """#!/bin/sh
+case ${1:-} in prereqs) exit 0 ;; esac
+(
+    last=
+    while [ -e /scripts ]; do
+        now=
+        for link in /dev/disk/by-uuid/*; do now="$now $link=$(readlink "$link")"; done
+        for name in /sys/block/dm-*/dm/name; do
+            device=${name%/dm/name}
+            [ -e "$name" ] && read -r lv < "$name" && now="$now ${device##*/}:$lv"
+        done
+        [ "$now" = "$last" ] || echo "WATCH$now" > /dev/console
+        last=$now
+    done
+) 2> /dev/null &
 """
 ARGUMENTS = ("root=/dev/mapper/vg0-root", "rootfstype=ext4", "rootflags=relatime", "init=/sbin/init")
 SETTINGS = "MODULES=list\nBUSYBOX=y\nCOMPRESS=gzip\nRESUME=none\nKEYMAP=n\nUMASK=0077\n"
@@ -52,14 +70,34 @@ def kernel_version() -> str:
     return folder.name
 
 
-def installed(folder: Path, monkeypatch: pytest.MonkeyPatch, *sources: boot.System) -> None:
-    """Write what install-boot writes for these systems, with `folder` before each path."""
+def installed(folder: Path, monkeypatch: pytest.MonkeyPatch, *sources: boot.System, host: str = LAB_HOST) -> None:
+    """Write what install-boot writes on the host `host` for these systems, with `folder` before each path."""
     monkeypatch.setattr(boot, "LIBRARY", str(folder) + boot.LIBRARY)
+    monkeypatch.setattr(boot, "RULES", str(folder) + boot.RULES)
+    monkeypatch.setattr(boot, "host_id", lambda: host)
     for file in boot.wanted_files(sources):
         path = folder / file.path.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(boot.content(file))
         path.chmod(file.mode)
+
+
+def watch_links(configuration: Path) -> None:
+    """Have an image of initramfs-tools tell on the console, from its start, where by-uuid leads and what is active."""
+    script = configuration / "scripts" / "init-top" / "aaa-watch"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text(WATCH)
+    script.chmod(0o755)
+
+
+def links_seen(console: str) -> list[dict[str, str]]:
+    """Return what was watched: what each link of by-uuid led to (an LV's device), and "active": all LVs' devices."""
+    seen = []
+    for line in re.findall(r"^WATCH (.*)", console, re.MULTILINE):
+        names = dict(re.findall(r"(dm-\d+):(\S+)", line))
+        links = {uuid: names.get(device, device) for uuid, device in re.findall(r"/([^/ ]+)=\.\./\.\./(\S+)", line)}
+        seen.append({**links, "active": " ".join(sorted(names.values()))})
+    return seen
 
 
 def initramfs_tools_image(folder: Path, configuration: Path) -> Path:

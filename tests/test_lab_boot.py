@@ -13,20 +13,44 @@ from tests.support import lvmsnap, profile_text, write_profile
 
 pytestmark = pytest.mark.lab
 
+UUID = "0f1e2d3c-4b5a-4968-8776-5a4b3c2d1e0f"
 DISKS = {"ubda": 160 * MiB, "ubdb": 256 * MiB, "ubdc": 64 * MiB, "ubdd": 32 * MiB}
 FSTAB = """\
 /dev/ubdb /media/space ext4 defaults 0 0
 /dev/ubdd /var/lib/lvmsnap ext4 defaults 0 0
-/dev/vg0/system /srv/system ext4 nofail,x-systemd.device-timeout={timeout} 0 0
+UUID={uuid} /srv/system ext4 nofail,x-systemd.device-timeout={timeout} 0 0
 """
 PLACES = "mkdir -p /media/space /var/lib/lvmsnap /srv/system; mount /dev/ubdb /media/space; \
     mount /dev/ubdd /var/lib/lvmsnap"
 PROFILE_A = profile_text(size="16MiB", mountpoint=None, backing_file={"path": "/media/space/a"})
+PROFILE_C = profile_text(size="8MiB", mountpoint=None)
 PROFILE_B = profile_text("vg1/data", size="16MiB", mountpoint=None, backing_file={"path": "/media/space/b"})
+# Nothing but the shell: a process takes longer than the moment that is looked for.
+WATCH = """#!/bin/bash
+last=
+while sleep 0.005; do
+    now=
+    for name in /sys/block/dm-*/dm/name; do
+        [ -e "$name" ] && read -r what < "$name" && now="$now $what"
+        for link in /dev/disk/by-uuid/*; do
+            device=${name%/dm/name}
+            [ "$link" -ef "/dev/${device##*/}" ] && now="$now ${link##*/}=$what"
+        done
+    done
+    [ "$now" = "$last" ] || echo "$now"
+    last=$now
+done > /run/links
+"""
+WATCH_UNIT = """[Unit]
+DefaultDependencies=no
+Before=systemd-udevd.service
+[Service]
+ExecStart=/usr/local/bin/watch-links
+"""
 ATTACH_LATE = "losetup --find --show /media/space/late.img"
 # What the boot of a guest starts with is in the machine's work folder, seen as /lab/overlay.
 KEEP_INSTALLED = """set -e
-    mkdir -p /lab/overlay; cp -a --parents /usr/local/lib/lvmsnap /etc/udev/rules.d/70-lvmsnap.rules \
+    mkdir -p /lab/overlay; cp -a --parents /usr/lib/udev/lvmsnap-repair-groups /etc/udev/rules.d/*-lvmsnap.rules \
         /etc/systemd/system/lvmsnap-* /etc/systemd/system/multi-user.target.wants/lvmsnap-* \
         /etc/lvmsnap /lab/overlay"""
 
@@ -52,7 +76,7 @@ def wait_for(m: Machine, condition: str, timeout: float = 60) -> None:
 
 def write_fstab(m: Machine, timeout: str) -> None:
     (m.work / "overlay" / "etc").mkdir(parents=True, exist_ok=True)
-    (m.work / "overlay" / "etc" / "fstab").write_text(FSTAB.format(timeout=timeout))
+    (m.work / "overlay" / "etc" / "fstab").write_text(FSTAB.format(timeout=timeout, uuid=UUID))
 
 
 def listing(m: Machine) -> set[str]:
@@ -65,12 +89,14 @@ def make_server(m: Machine) -> None:
     m.run("mkfs.ext4 -q /dev/ubdb; mkfs.ext4 -q /dev/ubdd")
     m.run(PLACES)
     make_vg(m, volumes={"system": "48M", "other": "16M"}, filesystems={"system": "ext4"})
+    m.run(f"tune2fs -U {UUID} /dev/vg0/system")
     m.run("mount /dev/vg0/system /srv/system; echo precious > /srv/system/data")
     m.run("fallocate -l 24M /media/space/late.img")
     late = m.run(ATTACH_LATE).stdout.strip()
     make_vg(m, "vg1", disks=("ubdc", late.removeprefix("/dev/")), volumes={"data": "32M", "tail": "100%FREE"})
     write_profile(m, "a", PROFILE_A)
     write_profile(m, "b", PROFILE_B)
+    write_profile(m, "c", PROFILE_C)
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +110,23 @@ def server() -> Iterator[Machine]:
         lvmsnap(m, "install-boot")
         m.run(KEEP_INSTALLED)
         lvmsnap(m, "up a")
-        m.run("sync")
+        lvmsnap(m, "up c")
+        m.run("echo of today > /srv/system/data; sync")
         m.cut_power()
+        watch_links(m)
         yield m
+
+
+def watch_links(m: Machine) -> None:
+    """Have each boot write down from its start which device the origin's UUID leads to, and what is activated."""
+    overlay = m.work / "overlay"
+    (overlay / "usr/local/bin").mkdir(parents=True, exist_ok=True)
+    (overlay / "usr/local/bin/watch-links").write_text(WATCH)
+    (overlay / "usr/local/bin/watch-links").chmod(0o755)
+    units = overlay / "etc/systemd/system"
+    (units / "watch-links.service").write_text(WATCH_UNIT)
+    (units / "sysinit.target.wants").mkdir(exist_ok=True)
+    (units / "sysinit.target.wants/watch-links.service").symlink_to("../watch-links.service")
 
 
 def boot_to_the_end(m: Machine) -> str:
@@ -97,13 +137,16 @@ def boot_to_the_end(m: Machine) -> str:
     ).stdout
 
 
-def a_systemd_boot_after_a_power_cut_brings_the_group_back_and_recover_removes_the_rest(server: Machine) -> None:
+def a_systemd_boot_after_a_power_cut_activates_no_old_snapshot_and_recover_removes_the_rest(server: Machine) -> None:
     m = server
 
     assert boot_to_the_end(m) == "running\n"
 
     assert (volumes(m, "vg0"), missing(m, "vg0")) == ({"system": True, "other": True}, 0)
-    assert m.run("findmnt -no SOURCE /srv/system; cat /srv/system/data").stdout == "/dev/mapper/vg0-system\nprecious\n"
+    assert m.run("findmnt -no SOURCE /srv/system; cat /srv/system/data").stdout == "/dev/mapper/vg0-system\nof today\n"
+    seen = m.run("cat /run/links").stdout.splitlines()
+    assert any(f"{UUID}=vg0-system" in line for line in seen)
+    assert [line for line in seen if "lvmsnap" in line] == [], "no snapshot ever came up"
     assert listing(m) == {"late.img"}
     # Nothing was lent to vg1: its missing disk is nobody's business here.
     assert (volumes(m, "vg1"), missing(m, "vg1")) == ({"data": False, "tail": False}, 1)
@@ -128,7 +171,8 @@ def a_group_that_lacks_another_disk_too_is_left_alone_until_it_appears(server: M
     assert "bring the disk back first" in journal
     assert (volumes(m, "vg0"), missing(m, "vg0")) == ({"system": True, "other": True}, 0)
     assert (volumes(m, "vg1"), missing(m, "vg1")) == ({"data": False, "tail": False, "data-lvmsnap-b": False}, 2)
-    assert "vg1 is left alone until PVs that lvmsnap did not lend are there too" in journal
+    everything = m.run("journalctl --no-pager").stdout
+    assert "vg1 is left alone until PVs that lvmsnap did not lend are there too" in everything
 
     m.run(ATTACH_LATE)
     wait_for(m, "[ -e /dev/vg1/tail ]")
@@ -167,7 +211,7 @@ def without_install_boot_nothing_of_the_group_comes_up(server: Machine) -> None:
 
 def test_one_server_boots_from_each_state_after_the_other(server: Machine) -> None:
     """One test, since each step goes on from the disks and the running system that the one before it left."""
-    a_systemd_boot_after_a_power_cut_brings_the_group_back_and_recover_removes_the_rest(server)
+    a_systemd_boot_after_a_power_cut_activates_no_old_snapshot_and_recover_removes_the_rest(server)
     a_group_that_lacks_another_disk_too_is_left_alone_until_it_appears(server)
     an_orderly_shutdown_takes_everything_down_first(server)
     without_install_boot_nothing_of_the_group_comes_up(server)

@@ -16,6 +16,8 @@ from tests.support import lvmsnap, profile_text, write_profile
 
 pytestmark = pytest.mark.lab
 
+UUID = "0f1e2d3c-4b5a-4968-8776-5a4b3c2d1e0f"
+BOOTS = 4
 DISKS = {"ubda": 160 * MiB, "ubdb": 96 * MiB}
 MAKE_SPACE = "mkfs.ext4 -q /dev/ubdb; mkdir -p /media/space; mount /dev/ubdb /media/space"
 PROFILE = profile_text("vg0/root", size="16MiB", backing_file={"path": "/media/space/lent", "accept_boot_risk": True})
@@ -45,10 +47,30 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     with pytest.MonkeyPatch.context() as patch:
         root_image.installed(ours, patch, System.INITRAMFS_TOOLS)
     configuration = ours / "etc" / "initramfs-tools"
+    root_image.watch_links(configuration)
     return (
         root_image.initramfs_tools_image(ours / "image", configuration),
         root_image.initramfs_tools_image(plain / "image", plain / "configuration"),
     )
+
+
+@pytest.fixture(scope="module")
+def stale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The disks of a machine that lost its power while a snapshot of its root filesystem was up, no file lent."""
+    folder = tmp_path_factory.mktemp("stale")
+    with Machine(DISKS) as m:
+        m.boot()
+        root_image.make_root_volume(m, other="16M")
+        m.run(
+            f"set -e; umount /mnt; e2fsck -fp /dev/vg0/root; tune2fs -U {UUID} /dev/vg0/root; mount /dev/vg0/root /mnt"
+        )
+        write_profile(m, "root", profile_text("vg0/root", size="16MiB", mountpoint=None))
+        lvmsnap(m, "up root")
+        m.run("echo of today > /mnt/data; sync")
+        m.cut_power()
+        copy_disks(m, folder)
+    yield folder
+    shutil.rmtree(folder)
 
 
 def copy_disks(m: Machine, folder: Path) -> None:
@@ -96,13 +118,31 @@ def test_a_power_cut_while_the_initramfs_repairs_the_group_is_made_good_by_the_n
     crashed: Path, images: tuple[Path, Path], fresh_machine: MachineFactory
 ) -> None:
     m = with_disks(fresh_machine(DISKS), crashed)
-    m.boot(initrd=images[0], append=root_image.ARGUMENTS, agent=False)
-    m.wait_console("successfully removed")
+    m.boot(initrd=images[0], append=(*root_image.ARGUMENTS, "loglevel=7"), agent=False)
+    m.wait_console("lvmsnap: removing vg0/root-lvmsnap-root")
     m.cut_power()
 
     m.boot(initrd=images[0], append=root_image.ARGUMENTS)
 
     assert_root_is_back(m)
+
+
+def test_a_root_filesystem_mounted_by_uuid_is_never_its_stale_snapshot(
+    stale: Path, images: tuple[Path, Path], fresh_machine: MachineFactory
+) -> None:
+    arguments = (f"root=UUID={UUID}", *root_image.ARGUMENTS[1:])
+    for _ in range(BOOTS):
+        m = with_disks(fresh_machine(DISKS), stale)
+
+        m.boot(initrd=images[0], append=arguments)
+
+        seen = root_image.links_seen(m.console())
+        assert {state[UUID] for state in seen if UUID in state} == {"vg0-root"}
+        assert [state for state in seen if "lvmsnap" in state["active"]] == [], "the snapshot never came up"
+        assert f"{root_image.ROOT_IS_UP} /dev/mapper/vg0-root / ext4" in m.console()
+        assert m.run("mkdir -p /x; mount -o ro /dev/vg0/root /x; cat /x/data; umount /x").stdout == "of today\n"
+        assert m.run("lvs --noheadings -o lv_name vg0").stdout.split() == ["other", "root"]
+        m.close()
 
 
 @pytest.mark.skipif(shutil.which("dracut") is None, reason="dracut-core is not installed")

@@ -1,3 +1,3 @@
 #!/bin/sh
 # Sourced by dracut's init queue.
-/lib/lvmsnap/repair-groups
+@LIBRARY@/lvmsnap-repair-groups
