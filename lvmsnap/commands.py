@@ -6,7 +6,6 @@ import argparse
 import os
 import shlex
 import sys
-import time
 from typing import TYPE_CHECKING
 
 from lvmsnap import streams
@@ -297,7 +296,5 @@ def _session(options: argparse.Namespace, *, is_told: bool = False) -> Session:
     from lvmsnap.work import Sheltered
 
     reporter, signals = Reporter(options.verbosity, is_told=is_told), Signals()
-    runner = Runner(reporter.observe, reporter.stalled, signals)
-    if (seconds := getattr(options, "stop_after", None)) is not None:
-        runner.deadline = time.monotonic() + seconds
+    runner = Runner(reporter.observe, reporter.stalled, signals, getattr(options, "stop_after", None))
     return Session(runner, signals, Sheltered(reporter), options.profile_dir, options.wait)

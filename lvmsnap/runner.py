@@ -98,7 +98,7 @@ class Runner:
 
     `observe` sees each finished command; `stalled` is told (argv, seconds) while one takes long. `lock_fd`, once
     set, is inherited by every child: a child that outlives a killed lvmsnap keeps the lock until it is done.
-    After `deadline` (time.monotonic()) no command is started any more; one in flight is left to finish.
+    `stop_after` seconds from now no command is started any more; one in flight is left to finish.
     """
 
     def __init__(
@@ -106,12 +106,13 @@ class Runner:
         observe: Callable[[Finished], None] = lambda _: None,
         stalled: Callable[[tuple[str, ...], float], None] = lambda _argv, _seconds: None,
         signals: Signals | None = None,
+        stop_after: float | None = None,
     ) -> None:
         self._observe = observe
         self._stalled = stalled
         self._signals = signals or Signals()
         self.lock_fd: int | None = None
-        self.deadline: float | None = None
+        self._deadline = None if stop_after is None else time.monotonic() + stop_after
 
     def read(self, argv: tuple[str, ...], *, accept: tuple[int, ...] = (0,)) -> Finished:
         """Run a command that only reads. Raises ToolError where its exit status is not in `accept`."""
@@ -129,7 +130,7 @@ class Runner:
     def run(self, argv: tuple[str, ...]) -> Finished:
         """Run a command to its end and return how it went; it never raises for what the command did."""
         start = time.monotonic()
-        if self.deadline is not None and start >= self.deadline:
+        if self._deadline is not None and start >= self._deadline:
             return Finished(argv, NOT_STARTED, "", "not started: the time set by --stop-after is over", 0.0)
         try:
             process = subprocess.Popen(
