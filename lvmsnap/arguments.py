@@ -6,7 +6,7 @@ import os
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from lvmsnap import profile, record, session
+from lvmsnap import loading, profile, record
 from lvmsnap.errors import LvmsnapError, NotStartedError, ProfileError, Refusal, RefusedError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def load_for_change(options: Namespace) -> tuple[Profile, str]:
     Raises UsageError, ProfileError, RefusedError.
     """
     place(options, options.name)
-    return session.load_for_change(options.name, options.profile_dir, accept_boot_risk=options.accept_boot_risk)
+    return loading.load_for_change(options.name, options.profile_dir, accept_boot_risk=options.accept_boot_risk)
 
 
 def load_to_run(options: Namespace) -> tuple[Profile, str]:

@@ -57,14 +57,14 @@ def _print_plan(options: argparse.Namespace, plan: Plan, lines: list[Line], titl
 
 
 def _show_down(options: argparse.Namespace) -> int:
-    from lvmsnap import arguments, render, session
+    from lvmsnap import arguments, loading, render, session
 
     if getattr(options, "offline", False):
         raise UsageError("plan --down --offline makes no sense", hint="what stands is only known on the machine itself")
     name, directory = arguments.place(options, options.name)
     # LVM shows nothing to anybody else: "nothing stands" would be a lie.
     _require_root(f"lvmsnap plan {name} --down")
-    plan = session.plan_down(_session(options), name, session.load_if_valid(name, directory))
+    plan = session.plan_down(_session(options), name, loading.load_if_valid(name, directory))
     _print_plan(options, plan, list(render.plan_lines(name, plan)), f"lvmsnap plan {name} --down")
     return 0 if all(check.passed for check in plan.checks) else EXIT_REFUSED
 
@@ -95,12 +95,12 @@ def cmd_run(options: argparse.Namespace) -> int:
 
 def cmd_watch(options: argparse.Namespace) -> int:
     """`lvmsnap watch`: ends with the snapshot; 124 where that was lost."""
-    from lvmsnap import arguments, session, watch
+    from lvmsnap import arguments, loading, watch
 
     name, directory = arguments.place(options, options.name)
     _require_root(f"lvmsnap watch {name}")
     working = _session(options)
-    watch.watch(working, name, lambda name: session.load_if_valid(name, directory))
+    watch.watch(working, name, lambda name: loading.load_if_valid(name, directory))
     return 128 + working.signals.received if working.signals.received else 0
 
 
@@ -138,9 +138,9 @@ def _down_all(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace, working: Session, name: str, directory: str) -> None:
-    from lvmsnap import session
+    from lvmsnap import loading, session
 
-    loaded = session.load_if_valid(name, directory)
+    loaded = loading.load_if_valid(name, directory)
     if not session.down(working, name, loaded, force=options.force):
         working.progress.note(f"{name} is down already: nothing of it stands")
 
@@ -183,14 +183,14 @@ def _show_statuses(options: argparse.Namespace, found: tuple[Status, ...]) -> No
 
 def cmd_recover(options: argparse.Namespace) -> int:
     """`lvmsnap recover`: takes down what is partial or stale, leaves alone what is properly up."""
-    from lvmsnap import arguments, recovery, render, session
+    from lvmsnap import arguments, loading, recovery, render
 
     places = dict(arguments.place(options, name) for name in options.names)
     _require_root("lvmsnap recover")
     names, working = tuple(places), _session(options)
 
     def load(name: str) -> Profile | None:
-        return session.load_if_valid(name, places.get(name, options.profile_dir))
+        return loading.load_if_valid(name, places.get(name, options.profile_dir))
 
     if options.dry_run:
         for name, plan in recovery.plan_recover(working, names, load):
@@ -245,7 +245,7 @@ def cmd_install_boot(options: argparse.Namespace) -> int:
 
 def cmd_install_units(options: argparse.Namespace) -> int:
     """`lvmsnap install-units`: the systemd units that run a command by `lvmsnap run` when it is time."""
-    from lvmsnap import profile, session, units
+    from lvmsnap import loading, profile, units
 
     name = profile.name_of(options.name)
     if name != options.name:
@@ -261,7 +261,7 @@ def cmd_install_units(options: argparse.Namespace) -> int:
         if options.remove:
             units.remove(working.runner, options.name, working.progress.note)
             return 0
-        loaded, _ = session.load_for_change(options.name, options.profile_dir)
+        loaded, _ = loading.load_for_change(options.name, options.profile_dir)
         folder = "" if options.profile_dir == USUAL_FOLDER else os.path.abspath(options.profile_dir)
         wish = units.Wish(loaded.name, options.argv, folder, options.on_calendar or "")
         units.install(working.runner, wish, working.progress.note)

@@ -22,7 +22,7 @@ from lvmsnap.model import Action, Argv, Plan, Record, Target, Thing
 from lvmsnap.record import RecordError
 from lvmsnap.runner import shell_line
 from lvmsnap.teardown import recorded
-from lvmsnap.work import Work
+from lvmsnap.work import Work, hold_for
 
 
 class _Stopped(Exception):
@@ -40,12 +40,15 @@ def bring_up(plan: Plan, written: Record, work: Work) -> None:
         for number, action in enumerate(plan.actions, 1):
             work.progress.step(action, number, len(plan.actions))
             written = record.owe(written, hooks.due_from(action.thing, written))
+            hold_for(action.thing, written.target.vg, work.locks)
             written = _do(action, written, work)
             _stop_on_signal(work)
         record.owe(written, hooks.due_when_up(written.target.hooks))
     except FAULTS as error:
         # What was written down may be more than what is known here.
         _roll_back(recorded(written), error, work)
+    finally:
+        work.locks.release()
 
 
 def _write_first(written: Record) -> None:

@@ -6,19 +6,17 @@ import os
 import re
 import shutil
 import stat
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lvmsnap import device_mapper, kernel, layers, lvm_config, lvm_report, processes
+from lvmsnap import device_mapper, kernel, layers, locks, lvm_config, lvm_report, processes
 from lvmsnap.host import host_id
 from lvmsnap.model import Process, Profile, Record, Target
 from lvmsnap.record import RUN_DIR
 from lvmsnap.runner import Runner, environment
 from lvmsnap.system import SECTOR_BYTES, DirectoryFacts, Facts, FileFacts, LogicalVolume, Mount, MountpointFacts
 
-LVM_LOCK_DIR = "/run/lock/lvm"
 UNIT_DIRS = ("/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/usr/lib/systemd/system")
 NETWORK_FILESYSTEMS = re.compile(r"(nfs|cifs|smb|afs|ceph|glusterfs|fuse|9p|ocfs2|gfs2|lustre|beegfs)")
 
@@ -81,7 +79,7 @@ def focus(facts: Facts, interest: Interest) -> Facts:
     sizes = [kernel.logical_block_bytes(kernel.device_number(os.stat(device).st_rdev)) for device in present]
     return replace(
         facts,
-        vg_lock_holder=vg_lock_holder(interest.vg),
+        vg_lock_holder=locks.lvm_holder(f"V_{interest.vg}"),
         is_process_gone=interest.process is not None and not processes.is_running(interest.process),
         file=file_facts(interest.backing_path) if interest.backing_path else None,
         directory=_directory(interest.backing_path, facts.mounts) if interest.backing_path else None,
@@ -128,35 +126,6 @@ def missing_tools(tools: Iterable[str]) -> tuple[str, ...]:
     """Return those programs that are not on the PATH that children get."""
     path = environment()["PATH"]
     return tuple(tool for tool in tools if shutil.which(tool, path=path) is None)
-
-
-def vg_lock_holder(vg: str) -> str:
-    """Return "pid PID (NAME)" of the process that holds the VG's lock for writing, "" where none does.
-
-    LVM locks /run/lock/lvm/V_VG with flock(2); /proc/locks tells who holds it without asking for it.
-    """
-    try:
-        status = os.stat(f"{LVM_LOCK_DIR}/V_{vg}")
-    except OSError:
-        return ""
-    where = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    for line in kernel.lines(Path("/proc/locks").read_bytes()):
-        fields = line.split()
-        if len(fields) > 5 and fields[1] == "FLOCK" and fields[3] == "WRITE" and fields[5] == where:
-            return f"pid {fields[4]} ({processes.name(int(fields[4]))})"
-    return ""
-
-
-def wait_for_vg_lock(vg: str, wait_seconds: float, announce: Callable[[str], None]) -> str:
-    """Wait while another command holds the VG's lock, at most `wait_seconds`; return who still holds it, else ""."""
-    deadline = time.monotonic() + wait_seconds
-    announced = ""
-    while (holder := vg_lock_holder(vg)) and time.monotonic() < deadline:
-        if not announced:
-            announce(f"waiting up to {wait_seconds:g} s for {holder}, which holds the lock of {vg}")
-            announced = holder
-        time.sleep(0.1)
-    return holder
 
 
 def is_root() -> bool:

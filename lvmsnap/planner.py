@@ -131,10 +131,14 @@ def choose_loop_device(backing: BackingFile | None, facts: Facts) -> str:
 
 def free_loop_device(facts: Facts) -> str:
     """Return the free loop device with the highest number."""
+    return f"/dev/loop{free_loop_numbers(facts)[0]}"
+
+
+def free_loop_numbers(facts: Facts) -> tuple[int, ...]:
+    """Return the numbers of the free loop devices, the highest first; that of a new one where there is none."""
     bound = {int(loop.device.removeprefix("/dev/loop")) for loop in facts.loops}
-    free = [number for number in facts.loop_numbers if number not in bound]
-    number = max(free, default=max(facts.loop_numbers, default=-1) + 1)
-    return f"/dev/loop{number}"
+    free = sorted((number for number in facts.loop_numbers if number not in bound), reverse=True)
+    return tuple(free) or (max((*facts.loop_numbers, *bound), default=-1) + 1,)
 
 
 def describe(

@@ -1,20 +1,16 @@
-"""The record (what `up` wrote down before it began) and the lock that serialises changes. Knows no LVM."""
+"""The record: what `up` wrote down before it began. Knows no LVM."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from lvmsnap.errors import LvmsnapError, Refusal, RefusedError
+from lvmsnap.errors import LvmsnapError
 from lvmsnap.model import Allocation, Hooks, LentPV, MountTarget, Permission, Process, Record, Target
 from lvmsnap.names import is_profile_name
 
@@ -111,54 +107,6 @@ def exists(name: str, directory: str = STATE_DIR) -> bool:
 def names(directory: str = STATE_DIR) -> tuple[str, ...]:
     """Return the names of all profiles that have a record, sorted."""
     return tuple(sorted(path.stem for path in Path(directory).glob("*.json") if is_profile_name(path.stem)))
-
-
-@contextmanager
-def lock(wait_seconds: float, announce: Callable[[str], None], directory: str = RUN_DIR) -> Iterator[int]:
-    """Hold the one lock of all changes; yields its descriptor, which children may inherit.
-
-    Raises RefusedError where it is still held after `wait_seconds`.
-    """
-    descriptor = _open_lock(Path(directory) / "lock")
-    try:
-        _wait_for(descriptor, wait_seconds, announce)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _open_lock(path: Path) -> int:
-    try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        hint = "lvmsnap changes nothing without it; see what stands there"
-        raise RecordError(f"the lock cannot be opened: {path}: {error.strerror}", hint=hint) from error
-
-
-def _wait_for(descriptor: int, wait_seconds: float, announce: Callable[[str], None]) -> None:
-    deadline = time.monotonic() + wait_seconds
-    announced = False
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-        if time.monotonic() >= deadline:
-            raise RefusedError(
-                (
-                    Refusal(
-                        f"another lvmsnap is at work (pid {holder}) and was so for {wait_seconds:g} s",
-                        "try again later, or with a longer --wait",
-                    ),
-                )
-            )
-        if not announced:
-            announce(f"waiting up to {wait_seconds:g} s for another lvmsnap (pid {holder})")
-            announced = True
-        time.sleep(0.1)
 
 
 def _process(data: dict[str, int] | None) -> Process | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from lvmsnap import facts, history, leftovers, marks, planner, record, session
+from lvmsnap import facts, history, leftovers, marks, planner, session
 from lvmsnap.errors import LvmsnapError, worst
 from lvmsnap.facts import Interest
 from lvmsnap.history import Known
@@ -36,12 +36,11 @@ def recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[Rec
     recovered does not keep the others from it; it is tried again after them, since one group that lacks two lent
     PVs is whole only when the snapshots on both are gone. Raises the worst error at the end.
     """
-    with session.changing(working):
-        system = facts.read_system(working.runner)
-        found, failed = _round(working, candidates(working, system, names, load), system)
+    with working.signals:
+        system = facts.read_system(working.runner, locking=False)
+        found, failed = _round(working, candidates(working, system, names, load), load)
         if failed:
-            left = tuple(_as_left(known) for known, _ in failed)
-            again, failed = _round(working, left, facts.read_system(working.runner))
+            again, failed = _round(working, tuple(known for known, _ in failed), load)
             found += again
         for _, failure in failed[1:]:
             working.progress.warn(failure.message)
@@ -52,34 +51,35 @@ def recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[Rec
 
 
 def _round(
-    working: Session, knowns: tuple[Known, ...], system: Facts
+    working: Session, knowns: tuple[Known, ...], load: Loader
 ) -> tuple[list[Recovered], list[tuple[Known, LvmsnapError]]]:
     found: list[Recovered] = []
     failed: list[tuple[Known, LvmsnapError]] = []
     for known in knowns:
         try:
-            found += _recover(working, known, system)
+            found += _recover(working, known, load)
         except LvmsnapError as error:
             failed.append((known, error))
     return found, failed
 
 
-def _as_left(known: Known) -> Known:
-    """Return what is known with the record as it was left: it tells which hooks have been run by now."""
-    if known.record is None or known.target is None:
-        return known
-    return replace(known, record=record.read(known.target.name) or known.record)
-
-
-def _recover(working: Session, known: Known, system: Facts) -> list[Recovered]:
+def _recover(working: Session, known: Known, load: Loader) -> list[Recovered]:
     if known.target is None:
         return []
-    seen = leftovers.look(known.target, known.record, system)
-    if seen.is_left:
-        session.take_old(working, known.target, known.record, seen, system)
-    elif seen.lost:
-        working.progress.warn(leftovers.warn_of_lost(known.target.name, seen.lost))
-    return [Recovered(seen.status, seen.is_left, seen.run_pid)]
+    name = known.target.name
+    with session.walking(working, name):
+        system = session.read_changing(working, (known.target.vg,))
+        now = history.look_back(name, load(name), system, force=True)
+        if now.target is None and known.record is not None:
+            return []  # Somebody has taken it down meanwhile.
+        # A lent PV that is nobody's is found by no name.
+        target = now.target or known.target
+        seen = leftovers.look(target, now.record, system)
+        if seen.is_left:
+            session.take_old(working, target, now.record, seen, system)
+        elif seen.lost:
+            working.progress.warn(leftovers.warn_of_lost(name, seen.lost))
+        return [Recovered(seen.status, seen.is_left, seen.run_pid)]
 
 
 def plan_recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[tuple[str, Plan], ...]:

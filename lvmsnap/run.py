@@ -9,17 +9,19 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from lvmsnap import device_mapper, executor, hooks, kernel, processes, record, session
+from lvmsnap import device_mapper, executor, hooks, kernel, locks, processes, record, session
 from lvmsnap.errors import (
     FAULTS,
     InterruptedBySignalError,
     LvmsnapError,
     NotStartedError,
+    RefusedError,
     ResidueError,
     SnapshotLostError,
     explained,
 )
 from lvmsnap.holders import holders
+from lvmsnap.locks import Waiting
 from lvmsnap.model import Profile, Target
 from lvmsnap.names import dm_name
 from lvmsnap.session import Session
@@ -104,7 +106,7 @@ def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[
 def _keep(name: str, pid: int) -> None:
     """Write the command down, so that what it leaves running can be named where this run is killed."""
     # Whoever holds the lock now takes the profile down.
-    with suppress(LvmsnapError), record.lock(0, lambda _: None):
+    with suppress(LvmsnapError), locks.profile(name, Waiting(0, lambda _: None)):
         if written := record.read(name):
             record.write(replace(written, command=processes.identify(pid)))
 
@@ -116,7 +118,7 @@ def _take_down(working: Session, target: Target, outcome: int | LvmsnapError) ->
         _wait_for_stragglers(working, target)
     written = None
     try:
-        with session.changing(working):
+        with session.walking(working, target.name):
             with suppress(LvmsnapError):  # an unreadable record keeps nothing up
                 written = record.read(target.name)
             failed = executor.bring_down(target, written, session.work(working))
@@ -124,12 +126,22 @@ def _take_down(working: Session, target: Target, outcome: int | LvmsnapError) ->
             session.raise_failed_hooks(target.name, failed)
     except InterruptedBySignalError:
         working.progress.note(f"{working.signals.name} came too late to stop anything: {target.name} is down")
-    except ResidueError as error:
+    except (ResidueError, RefusedError) as failure:
+        error = _as_residue(target, failure)
         if not isinstance(outcome, SnapshotLostError):
-            raise
+            raise error from failure
         # That the result is worthless is the worse news, and has its own exit code.
         outcome.message += f"; and {error.message}"
         outcome.residue = error
+
+
+def _as_residue(target: Target, error: ResidueError | RefusedError) -> ResidueError:
+    """Return what kept it from being taken down, a lock that somebody held for instance, as what is left."""
+    if isinstance(error, ResidueError):
+        return error
+    down = f"lvmsnap down {target.name}"
+    why = f"{target.name} could not be taken down: {error.message}"
+    return ResidueError(why, residue=(f"whatever there is of {target.name}",), commands=(down,), hint=error.hint)
 
 
 def _wait_for_stragglers(working: Session, target: Target) -> None:

@@ -96,8 +96,8 @@ class Signals:
 class Runner:
     """Runs commands one at a time, each in a session of its own, stdin closed, in a clean C-locale environment.
 
-    `observe` sees each finished command; `stalled` is told (argv, seconds) while one takes long. `lock_fd`, once
-    set, is inherited by every child: a child that outlives a killed lvmsnap keeps the lock until it is done.
+    `observe` sees each finished command; `stalled` is told (argv, seconds) while one takes long. `lock_fds`
+    are inherited by every child: one that outlives a killed lvmsnap keeps the locks until it is done.
     `stop_after` seconds from now no command is started any more; one in flight is left to finish.
     """
 
@@ -111,7 +111,7 @@ class Runner:
         self._observe = observe
         self._stalled = stalled
         self._signals = signals or Signals()
-        self.lock_fd: int | None = None
+        self.lock_fds: tuple[int, ...] = ()
         self._deadline = None if stop_after is None else time.monotonic() + stop_after
 
     def read(self, argv: tuple[str, ...], *, accept: tuple[int, ...] = (0,)) -> Finished:
@@ -141,7 +141,7 @@ class Runner:
                 env=environment(),
                 start_new_session=True,
                 umask=0o022,
-                pass_fds=() if self.lock_fd is None else (self.lock_fd,),
+                pass_fds=self.lock_fds,
             )
         except (OSError, ValueError) as error:
             # ValueError: a word with NUL in it, or one that is no text.

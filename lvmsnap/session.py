@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from lvmsnap import (
     boot,
@@ -18,13 +17,14 @@ from lvmsnap import (
     facts,
     history,
     leftovers,
+    locks,
     marks,
     planner,
     profile,
     record,
     status,
 )
-from lvmsnap.errors import LvmsnapError, ProfileError, Refusal, RefusedError, StepError
+from lvmsnap.errors import LvmsnapError, Refusal, RefusedError, StepError
 from lvmsnap.facts import Interest
 from lvmsnap.history import Known
 from lvmsnap.holders import holders, pins, snapshot_number
@@ -32,6 +32,7 @@ from lvmsnap.hook_runner import HookRunner
 from lvmsnap.hooks import AFTER_SNAPSHOT
 from lvmsnap.identify import find, left_alone
 from lvmsnap.leftovers import Seen
+from lvmsnap.locks import Waiting
 from lvmsnap.model import Check, Plan, Process, Profile, Record, Target
 from lvmsnap.runner import Runner, Signals, shell_line
 from lvmsnap.status import State, Status
@@ -49,16 +50,20 @@ class Session:
     profile_dir: str
     wait_seconds: float
 
+    def waiting(self) -> Waiting:
+        """Return how long one walk waits for each lock."""
+        return Waiting(self.wait_seconds, self.progress.note)
+
 
 @contextmanager
-def changing(session: Session) -> Iterator[None]:
-    """Hold the lock and keep signals back while something is changed."""
-    with session.signals, record.lock(session.wait_seconds, session.progress.note) as descriptor:
-        session.runner.lock_fd = descriptor
+def walking(session: Session, name: str) -> Iterator[None]:
+    """Hold the profile's lock and keep signals back while something of it is changed. Raises RefusedError."""
+    with session.signals, locks.profile(name, session.waiting()) as descriptors:
+        session.runner.lock_fds = descriptors
         try:
             yield
         finally:
-            session.runner.lock_fd = None
+            session.runner.lock_fds = ()
 
 
 def plan(session: Session, loaded: Profile) -> Plan:
@@ -84,8 +89,8 @@ def up(
 
     `process` is the run that it is for: what one that was killed left is taken down first.
     """
-    with changing(session):
-        system = read_changing(session, loaded.volume.vg)
+    with walking(session, loaded.name), ExitStack() as stack:
+        system = read_changing(session, (loaded.volume.vg,))
         known = history.look_back(loaded.name, loaded, system)
         if known.target is not None:
             seen = leftovers.look(known.target, known.record, system)
@@ -95,9 +100,13 @@ def up(
                 return known.target
             if replace_old or (process and known.record and known.record.process):
                 take_old(session, known.target, known.record, seen, system)
-                system = read_changing(session, loaded.volume.vg)
+                system = read_changing(session, (loaded.volume.vg,))
                 known = history.look_back(loaded.name, loaded, system)
-        made = _plan_up(session, loaded, system, known)
+        if loaded.backing_file is not None and loaded.backing_file.loop_device is None:
+            number = stack.enter_context(locks.loop_device(planner.free_loop_numbers(system)))
+            system = replace(system, loop_numbers=(number,))
+        # Who has LVM's lock now is waited for when it is needed.
+        made = _plan_up(session, loaded, system, known, is_locked_later=True)
         refuse_failed(made.checks)
         for check in made.checks:
             if check.warning:
@@ -116,8 +125,8 @@ def down(session: Session, name: str, loaded: Profile | None, *, force: bool) ->
     With `force` an unreadable record is ignored, and a volume group that is not to be seen, or a backing file on
     a filesystem that is not mounted, is taken for removed.
     """
-    with changing(session):
-        system = facts.read_system(session.runner)
+    with walking(session, name):
+        system = read_changing(session, groups_of(name, loaded))
         known = history.look_back(name, loaded, system, force=force)
         if known.target is None:
             return False
@@ -200,10 +209,10 @@ def forget_reach(target: Target) -> Target:
 
 def work(session: Session, first: Facts | None = None) -> Work:
     """Return what the executor works with; `first` spares it its first reading."""
-    at_hand = [first] if first else []
+    at_hand, waiting = [first] if first else [], session.waiting()
 
     def read(target: Target) -> Facts:
-        system = at_hand.pop() if at_hand else facts.read_system(session.runner)
+        system = at_hand.pop() if at_hand else _read_within_bounds(session, target.vg, waiting)
         return facts.focus(system, Interest.of_target(target))
 
     def name_holders(target: Target) -> tuple[str, ...]:
@@ -213,17 +222,37 @@ def work(session: Session, first: Facts | None = None) -> Work:
         return pins(target.mount.mountpoint if target.mount else "", snapshot_number(target))
 
     hooks = HookRunner(session.signals, session.progress.note)
-    return Work(session.runner, session.signals, session.progress, read, name_holders, hooks, name_pins)
+    held = locks.GroupLocks(session.runner, waiting)
+    return Work(session.runner, session.signals, session.progress, read, name_holders, hooks, held, name_pins)
 
 
-def read_changing(session: Session, vg: str) -> Facts:
-    """Read the system for a change: first wait, within bounds, for whoever holds the VG's lock.
+def read_changing(session: Session, groups: tuple[str, ...], waiting: Waiting | None = None) -> Facts:
+    """Read the system for a change, while no LVM command is half done with these groups.
 
-    Raises RefusedError where it is held on: LVM's own report would wait for it without bounds.
+    Raises RefusedError where one of them is locked on and on: LVM's own report would wait for it without bounds.
     """
-    holder = facts.wait_for_vg_lock(vg, session.wait_seconds, session.progress.note)
-    refuse_failed((checks.unlocked(vg, holder),))
-    return facts.read_system(session.runner)
+    with locks.reading(groups, waiting or session.waiting()):
+        return facts.read_system(session.runner, locking=False)
+
+
+def _read_within_bounds(session: Session, vg: str, waiting: Waiting) -> Facts:
+    """Read the system in the middle of a walk, which has to go on though the group be locked all the time.
+
+    What device-mapper shows then is maybe somebody's work that is half done: nothing of it may be repaired.
+    """
+    try:
+        return read_changing(session, (vg,), waiting)
+    except RefusedError as error:
+        session.progress.warn(error.message)
+        return replace(facts.read_system(session.runner, locking=False), dm_devices=())
+
+
+def groups_of(name: str, loaded: Profile | None) -> tuple[str, ...]:
+    """Return the volume groups that a profile is known to use, by its record and its file."""
+    with suppress(LvmsnapError):
+        if written := record.read(name):
+            return (written.target.vg,)
+    return (loaded.volume.vg,) if loaded else ()
 
 
 def refuse_failed(run: tuple[Check, ...]) -> None:
@@ -233,7 +262,7 @@ def refuse_failed(run: tuple[Check, ...]) -> None:
         raise RefusedError(failed)
 
 
-def _plan_up(session: Session, loaded: Profile, system: Facts, known: Known) -> Plan:
+def _plan_up(session: Session, loaded: Profile, system: Facts, known: Known, *, is_locked_later: bool = False) -> Plan:
     interest = Interest.of_profile(loaded)
     focused = replace(
         facts.focus(system, interest),
@@ -243,6 +272,8 @@ def _plan_up(session: Session, loaded: Profile, system: Facts, known: Known) -> 
         boot_tags=boot_tags.boot_tags(),
         origin_tags=boot_tags.lv_tags(facts.origin_device_number(system, interest)),
     )
+    if is_locked_later:
+        focused = replace(focused, vg_lock_holder="")
     made = planner.plan_up(loaded, focused, marks.pv_uuid(loaded.name, system.host, secrets.token_hex(7)))
     if known.target is None:
         return made
@@ -259,38 +290,3 @@ def state_of(known: Known, system: Facts) -> State:
 def status_of(target: Target, written: Record | None, system: Facts) -> Status:
     """Return the state of a target, after a look at its paths."""
     return status.of_target(target, facts.focus(system, Interest.of_target(target, written)), written)
-
-
-def profile_of(written: Record) -> Profile | None:
-    """Return the profile as it was when it was brought up; None where this lvmsnap can read it no more."""
-    try:
-        return profile.parse(written.profile_text, name=written.target.name, file=written.profile_path)
-    except ProfileError:
-        return None
-
-
-def load_for_change(name: str, directory: str, *, accept_boot_risk: bool = False) -> tuple[Profile, str]:
-    """Load a profile that root is to act on, and its text. Raises UsageError, ProfileError.
-
-    `accept_boot_risk` does what the profile's key of that name does.
-    """
-    path = profile.find(name, directory)
-    text = profile.read_text(path, require_root_owned=facts.is_root())
-    loaded = profile.parse(text, name=path.stem, file=str(path))
-    if accept_boot_risk and loaded.backing_file is not None:
-        loaded = replace(loaded, backing_file=replace(loaded.backing_file, accept_boot_risk=True))
-    return loaded, text
-
-
-def load_if_valid(name: str, directory: str) -> Profile | None:
-    """Load a profile where there is a valid one; `down` does without it."""
-    try:
-        return load_if_there(name, directory)
-    except ProfileError:
-        return None
-
-
-def load_if_there(name: str, directory: str) -> Profile | None:
-    """Load a profile where there is one. Raises ProfileError where it is not valid."""
-    path = Path(directory, f"{name}.yaml")
-    return profile.load(path, require_root_owned=facts.is_root()) if os.path.lexists(path) else None

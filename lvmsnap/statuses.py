@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lvmsnap import facts, history, marks, session, sighting, status
+from lvmsnap import facts, history, loading, marks, session, sighting, status
 from lvmsnap.errors import LvmsnapError, ProfileError
 from lvmsnap.facts import Interest
 from lvmsnap.model import Profile
@@ -40,7 +40,7 @@ def unknown(found: tuple[Status, ...]) -> tuple[str, ...]:
 def _status_or_problem(name: str, directory: str, system: Facts) -> Status:
     loaded, problem = None, ""
     try:
-        loaded = session.load_if_there(name, directory)
+        loaded = loading.load_if_there(name, directory)
     except ProfileError as error:
         problem = f"its profile is invalid: {error.message}"
     except OSError as error:

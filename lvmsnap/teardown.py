@@ -19,7 +19,7 @@ from lvmsnap.model import Action, Plan, Record, Target, Thing
 from lvmsnap.record import RecordError
 from lvmsnap.runner import shell_line
 from lvmsnap.system import Facts
-from lvmsnap.work import Work, run_all
+from lvmsnap.work import Work, hold_for, run_all
 
 PASSES = 3
 PAUSE_SECONDS = 1.0
@@ -117,6 +117,7 @@ def _walk_down(
     Adds to `failed_hooks` those that had their one try.
     """
     left: set[Thing] = set()
+    vg = as_named_now(target, facts).vg
     for number, action in enumerate(plan.actions, 1):
         work.progress.step(action, number, len(plan.actions))
         start = time.monotonic()
@@ -124,7 +125,8 @@ def _walk_down(
         if action.thing is Thing.AFTER_DOWN and not held_back and _leftovers(target, facts):
             held_back = [Thing.SNAPSHOT.value]
         complaint = f"held back: the {' and the '.join(held_back)} is still there" if held_back else ""
-        if action.thing is Thing.SNAPSHOT and not held_back:
+        complaint = complaint or _lock(action, vg, work)
+        if action.thing is Thing.SNAPSHOT and not complaint:
             written = _expect_no_snapshot(written)
         complaint = complaint or _undo_or_say(action, target, work)
         if not complaint:
@@ -135,7 +137,17 @@ def _walk_down(
             failed_hooks[f"the {action.thing.value} failed: {complaint}"] = None
         else:
             left.add(action.thing)
+    work.locks.release()
     return left, written
+
+
+def _lock(action: Action, vg: str, work: Work) -> str:
+    """Hold what the action needs; return what is wrong, "" where nothing is."""
+    try:
+        hold_for(action.thing, vg, work.locks)
+    except FAULTS as error:
+        return explained(error)
+    return ""
 
 
 def _undo_or_say(action: Action, target: Target, work: Work) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lvmsnap import device_mapper, facts, growth, guard, record, session, sighting
+from lvmsnap import device_mapper, facts, growth, guard, loading, record, session, sighting
 from lvmsnap.errors import SnapshotLostError, UsageError, explained
 from lvmsnap.facts import Interest
 from lvmsnap.guard import Sample
 from lvmsnap.identify import find
-from lvmsnap.model import Allocation, Profile, Record, Target
+from lvmsnap.locks import GroupLocks
+from lvmsnap.model import Allocation, Argv, Profile, Record, Target
 from lvmsnap.names import dm_name
 from lvmsnap.session import Session
 from lvmsnap.sizes import human
@@ -86,7 +87,7 @@ class Guard:
         seconds = guard.room_seconds(self._growth_seconds, backing.allocation if backing else Allocation.FALLOCATE)
         wanted_bytes = guard.wanted_bytes(now, self._profile.overflow, rate, seconds)
         try:
-            with session.changing(self._working):
+            with session.walking(self._working, self._target.name):
                 reason = self._grow_locked(wanted_bytes)
         except Exception as error:
             reason = explained(error)
@@ -101,17 +102,27 @@ class Guard:
     def _grow_locked(self, wanted_bytes: int) -> str:
         """Give the snapshot more room; return why it has none, "" where it has."""
         target = self._target
-        system = facts.focus(facts.read_system(self._working.runner), Interest.of_target(target))
+        system = session.read_changing(self._working, (target.vg,))
+        system = facts.focus(system, Interest.of_target(target))
         written = record.read(target.name)
         found = find(written.target if written else target, system, written)
         planned = growth.plan(target, self._profile.backing_file, found, system, wanted_bytes)
         if not planned.commands:
             return planned.reason
-        if complaint := run_all((*planned.filling, *planned.commands), self._working.runner):
+        if complaint := run_all(planned.filling, self._working.runner) or self._run_locked(planned.commands):
             return complaint
         more = human(planned.extents * target.extent_size_bytes)
         self._working.progress.note(f"{target.vg}/{target.snapshot} was given {more} more")
         return ""
+
+    def _run_locked(self, commands: tuple[Argv, ...]) -> str:
+        """Run LVM's part of it, for which alone the group is locked: nobody waits while the file is filled."""
+        held = GroupLocks(self._working.runner, self._working.waiting())
+        held.hold((self._target.vg,), with_pvs=self._target.lent_pv is not None)
+        try:
+            return run_all(commands, self._working.runner)
+        finally:
+            held.release()
 
     def _complain(self, now: Sample, rate: float, reason: str) -> None:
         if reason in self._told:
@@ -160,7 +171,7 @@ def watch(working: Session, name: str, load: Callable[[str], Profile | None]) ->
     written = record.read(name)
     if written is None:
         raise UsageError(f"{name} is not up", hint=f"lvmsnap up {name} first, or use lvmsnap run")
-    loaded = session.profile_of(written) or load(name)
+    loaded = loading.profile_of(written) or load(name)
     if loaded is None:
         raise UsageError(f"the profile {name} cannot be read", hint=f"lvmsnap validate {name}")
     guarded = Guard(working, loaded, written.target)
@@ -176,6 +187,6 @@ def watch(working: Session, name: str, load: Callable[[str], Profile | None]) ->
 
 def _is_down(working: Session, written: Record) -> bool:
     """Whether `down` took it, or is about to be done: the record goes last, under the lock."""
-    with session.changing(working):
+    with session.walking(working, written.target.name):
         now = record.read(written.target.name)
         return now is None or replace(now, command=None) != replace(written, command=None)

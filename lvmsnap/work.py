@@ -79,6 +79,16 @@ class Hooking(Protocol):
         """Run the hook to its end; return what is wrong, "" where nothing is."""
 
 
+class Locking(Protocol):
+    """Holds the locks of the volume groups that LVM is changing, and waits for LVM's own."""
+
+    def hold(self, groups: tuple[str, ...], *, with_pvs: bool) -> None:
+        """Hold those of these groups and no others. Raises RefusedError."""
+
+    def release(self) -> None:
+        """Let go of all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a walk works with. `read` reads the system for a target, `holders` names who keeps its snapshot busy.
@@ -92,7 +102,24 @@ class Work:
     read: Callable[[Target], Facts]
     holders: Callable[[Target], tuple[str, ...]]
     hooks: Hooking
+    locks: Locking
     pins: Callable[[Target], tuple[str, ...]] = lambda _: ()
+
+
+# What LVM changes of a group, and what it does to PVs: for these its lock of all PVs is needed too.
+OF_GROUP = (Thing.INACTIVE_ORIGIN, Thing.VG_MEMBER, Thing.LEFTOVER_DEVICES, Thing.SNAPSHOT, Thing.SUSPENDED_ORIGIN)
+OF_PVS = (Thing.PV, Thing.VG_MEMBER)
+
+
+def hold_for(thing: Thing, group: str, locks: Locking) -> None:
+    """Hold what an action needs, and nothing while a hook runs or a file is filled. Raises RefusedError.
+
+    From one of a group's actions to the next the lock is kept: nobody's lvcreate comes between vgextend and ours.
+    """
+    if thing in OF_GROUP or thing in OF_PVS:
+        locks.hold((group,) if thing in OF_GROUP else (), with_pvs=thing in OF_PVS)
+    else:
+        locks.release()
 
 
 def run_all(commands: tuple[Argv, ...], run_with: Runner) -> str:

@@ -68,3 +68,8 @@ def traced(m: Machine, arguments: str) -> Traced:
     started = tuple(" ".join(re.findall(r'"((?:[^"\\]|\\.)*)"', call)) for call in calls)
     assert "-m lvmsnap" in started[0], started
     return Traced(result.returncode, result.stdout, result.stderr, started[1:])
+
+
+def kept(m: Machine) -> list[str]:
+    """Give what lvmsnap keeps of profiles: all that is in its folders but the locks, which stay until the next boot."""
+    return m.run("find /var/lib/lvmsnap /run/lvmsnap -mindepth 1 ! -name '*lock' ! -name '.*'").stdout.split()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import boot, device_mapper, executor, facts, kernel, profile, record, recovery, session, teardown
+from lvmsnap import boot, device_mapper, executor, facts, kernel, locks, profile, record, recovery, session, teardown
 from lvmsnap import standing as seen
 from lvmsnap.errors import InterruptedBySignalError, RefusedError, ResidueError, StepError
 from lvmsnap.facts import Interest
@@ -125,7 +125,7 @@ class FakeRunner:
 
     world: World
     signals: Signals
-    lock_fd: int | None = None
+    lock_fds: tuple[int, ...] = ()
 
     def run(self, argv: tuple[str, ...]) -> Finished:
         """As lvmsnap.runner.Runner.run."""
@@ -168,6 +168,13 @@ class Silence:
     begin = step = done = failed = note = warn = _call
 
 
+class NoLocks:
+    """Locks of groups that are always had."""
+
+    def hold(self, groups: tuple[str, ...], *, with_pvs: bool) -> None: ...
+    def release(self) -> None: ...
+
+
 class Stage:
     """Puts the fake machine under the real code; `world` is the one it stands on now."""
 
@@ -190,7 +197,10 @@ class Stage:
             (record, "write", lambda written: self._records().update({written.target.name: written})),
             (record, "remove", lambda name: self._records().pop(name, None)),
             (record, "names", lambda: tuple(sorted(self.world.records))),
-            (record, "lock", lambda *_: contextlib.nullcontext(3)),
+            (locks, "profile", lambda *_: contextlib.nullcontext((3,))),
+            (locks, "reading", lambda *_: contextlib.nullcontext()),
+            (locks, "loop_device", lambda numbers: contextlib.nullcontext(numbers[0])),
+            (locks, "GroupLocks", lambda *_: NoLocks()),
             (kernel, "loops", self._asked("kernel_loops")),
             (kernel, "mounts", self._asked("kernel_mounts")),
             (kernel, "device_bytes", self._asked("device_bytes")),
@@ -208,7 +218,6 @@ class Stage:
             (facts, "focus", self._focus),
             (facts, "origin_filesystem", lambda *_: "ext4"),
             (facts, "missing_tools", lambda *_: ()),
-            (facts, "wait_for_vg_lock", lambda *_: None),
             (session, "secrets", SimpleNamespace(token_hex=lambda _: "0123456789abcdef012345")),
             (boot, "is_installed", lambda: True),
             (session, "holders", lambda *_: ()),

@@ -51,6 +51,13 @@ class Notes:
         self.failures[action.thing] = complaint
 
 
+class NoLocks:
+    """Locks that are always had."""
+
+    def hold(self, groups: tuple[str, ...], *, with_pvs: bool) -> None: ...
+    def release(self) -> None: ...
+
+
 @pytest.fixture
 def notes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Notes:
     """Progress, on a machine on which nothing is looked up and no time passes."""
@@ -71,7 +78,7 @@ def work(runner: Runner, notes: Notes, *readings: Facts, signals: Signals | None
         return at_hand.pop(0) if len(at_hand) > 1 else at_hand[0]
 
     hooks = HookRunner(signals or Signals(), notes.note)
-    return Work(runner, signals or Signals(), notes, read, lambda _target: ("pid 7 (tar): /x",), hooks)
+    return Work(runner, signals or Signals(), notes, read, lambda _target: ("pid 7 (tar): /x",), hooks, NoLocks())
 
 
 def test_a_mount_that_stays_holds_back_everything_that_needs_it_gone(notes: Notes) -> None:

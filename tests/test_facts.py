@@ -174,33 +174,6 @@ def test_what_a_profile_and_its_target_name_is_what_is_looked_at() -> None:
     assert Interest.of_target(samples.target(lent_pv=None, mount=None)) == Interest("vg0", "system")
 
 
-def test_nobody_holds_a_lock_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(facts, "LVM_LOCK_DIR", str(tmp_path))
-
-    assert facts.vg_lock_holder("vg0") == ""
-    (tmp_path / "V_vg0").touch()
-    assert facts.vg_lock_holder("vg0") == ""
-
-
-def test_the_holder_of_a_groups_lock_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import fcntl
-
-    monkeypatch.setattr(facts, "LVM_LOCK_DIR", str(tmp_path))
-    said: list[str] = []
-
-    with (tmp_path / "V_vg0").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        assert facts.vg_lock_holder("vg0") == ""
-        fcntl.flock(file, fcntl.LOCK_EX)
-        holder = facts.vg_lock_holder("vg0")
-        still = facts.wait_for_vg_lock("vg0", 0.15, said.append)
-
-    assert holder.startswith(f"pid {os.getpid()} (")
-    assert still == holder
-    assert said == [f"waiting up to 0.15 s for {holder}, which holds the lock of vg0"]
-    assert facts.wait_for_vg_lock("vg0", 0.15, said.append) == ""
-
-
 def test_fstab_has_blanks_and_tabs_between_its_fields_and_nothing_else() -> None:
     raw = "# c\n\n \t/dev/a\t/x\x85y\u2028z\x1c  ext4 noauto\n/dev/b /c\\777 auto\rx\n\t# d\n".encode()
     raw += b"/dev/\xff /e"

@@ -47,14 +47,16 @@ def hold_lock_of_group(machine: Machine) -> Job:
 
 def test_a_second_lvmsnap_waits_for_the_first_or_is_refused_at_once(stage: Stage) -> None:
     first = start_and_stop_at(stage, "up plain", "lvcreate")
-    pid = stage.machine.read_file("/run/lvmsnap/lock").strip()
+    pid = stage.machine.read_file("/run/lvmsnap/plain.lock").strip()
 
     refused = lvmsnap(stage.machine, "--wait 0 down plain", code=3, timeout=WAIT)
     second = start_lvmsnap(stage.machine, f"-v --wait {WAIT} up plain")
-    second.wait_for_output(f"waiting up to {WAIT} s for another lvmsnap (pid {pid})", WAIT)
+    second.wait_for_output(
+        f"waiting up to {WAIT} s for another lvmsnap (pid {pid}), which holds the lock of plain", WAIT
+    )
     stage.machine.run(GO)
 
-    assert f"another lvmsnap is at work (pid {pid})" in refused.stderr
+    assert f"another lvmsnap (pid {pid}) holds the lock of plain" in refused.stderr
     assert first.wait(WAIT).returncode == 0
     assert second.wait(WAIT).returncode == 3, second.stderr  # it is up already
     assert len(standing(stage.machine)) == 3
@@ -99,8 +101,8 @@ def test_the_lock_of_the_group_is_waited_for_within_bounds(stage: Stage) -> None
     announced = up.wait_for_output("waiting up to", WAIT)
     holder.kill()
 
-    assert "vg0 is not locked: locked by pid " in refused.stderr
-    assert "which holds the lock of vg0" in announced
+    assert "holds LVM's lock of vg0, and did so for 1 s" in refused.stderr
+    assert "which holds LVM's lock of vg0" in announced
     assert up.wait(WAIT).returncode == 0, up.stderr
     stage.run("down plain", 0)
     stage.assert_as_before()

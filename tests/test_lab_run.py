@@ -32,7 +32,7 @@ def server(lab: Machine) -> Machine:
 
 def assert_gone(m: Machine, before: str) -> None:
     assert fingerprint(m, FOLDERS) == before
-    assert m.run("find /var/lib/lvmsnap /run/lvmsnap -mindepth 1").stdout.split() in ([], ["/run/lvmsnap/lock"])
+    assert looking.kept(m) == []
 
 
 def test_an_archive_is_the_origin_at_the_moment_of_the_snapshot_and_the_environment_is_set(server: Machine) -> None:

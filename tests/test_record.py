@@ -1,13 +1,9 @@
-"""The record is durable and refuses what it cannot understand; the lock lets one change happen at a time."""
+"""The record is durable and refuses what it cannot understand."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,20 +11,9 @@ from typing import Any
 import pytest
 
 from lvmsnap import record
-from lvmsnap.errors import LvmsnapError, RefusedError
+from lvmsnap.errors import LvmsnapError
 from lvmsnap.model import Hooks, Record
 from tests import samples
-
-ROOT = Path(__file__).parent.parent
-# A process of its own that holds the lock until its stdin ends; it says "held" once it has it.
-HOLD = """\
-import sys
-from lvmsnap import record
-with record.lock(0, print, sys.argv[1]):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
 
 # --- the record -------------------------------------------------------------------------------------------------------
 
@@ -185,100 +170,6 @@ def test_writing_follows_no_symlink(tmp_path: Path) -> None:
         record.write(samples.record(), str(tmp_path))
 
     assert victim.read_text() == "precious"
-
-
-# --- the lock ---------------------------------------------------------------------------------------------------------
-
-
-class Holder:
-    """Another process that holds the lock."""
-
-    def __init__(self, directory: Path) -> None:
-        run = [sys.executable, "-c", HOLD, str(directory)]
-        self.process = subprocess.Popen(run, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "held\n"
-
-    def release(self) -> None:
-        self.process.communicate()
-
-
-def test_a_second_change_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
-    holder = Holder(tmp_path)
-    said: list[str] = []
-
-    with pytest.raises(RefusedError) as caught, record.lock(0.15, said.append, str(tmp_path)):
-        pytest.fail("both have the lock")
-    holder.release()
-
-    (refusal,) = caught.value.refusals
-    assert refusal.message == f"another lvmsnap is at work (pid {holder.process.pid}) and was so for 0.15 s"
-    assert "--wait" in refusal.hint
-    assert said == [f"waiting up to 0.15 s for another lvmsnap (pid {holder.process.pid})"]
-    assert caught.value.exit_code == 3
-
-
-def test_without_waiting_nothing_is_announced(tmp_path: Path) -> None:
-    holder = Holder(tmp_path)
-    said: list[str] = []
-
-    with pytest.raises(RefusedError), record.lock(0, said.append, str(tmp_path)):
-        pytest.fail("both have the lock")
-    holder.release()
-
-    assert said == []
-
-
-def test_the_lock_is_had_as_soon_as_it_is_free(tmp_path: Path) -> None:
-    holder = Holder(tmp_path)
-    threading.Timer(0.3, holder.release).start()
-    start = time.monotonic()
-
-    with record.lock(30, lambda _: None, str(tmp_path)):
-        waited = time.monotonic() - start
-
-    assert 0.2 < waited < 10
-
-
-def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
-    holder = Holder(tmp_path)
-    holder.process.kill()
-    holder.process.communicate()
-
-    with record.lock(5, pytest.fail, str(tmp_path)):
-        pass
-
-
-def test_a_child_that_inherited_the_lock_keeps_it_after_its_parent(tmp_path: Path) -> None:
-    with record.lock(0, pytest.fail, str(tmp_path)) as descriptor:
-        child = subprocess.Popen(["sleep", "60"], pass_fds=(descriptor,))
-
-    with pytest.raises(RefusedError), record.lock(0, pytest.fail, str(tmp_path)):
-        pytest.fail("the child's lock is gone")
-    child.kill()
-    child.wait()
-    with record.lock(5, lambda _: None, str(tmp_path)):
-        pass
-
-
-def test_other_children_do_not_inherit_the_lock(tmp_path: Path) -> None:
-    with record.lock(0, pytest.fail, str(tmp_path)):
-        child = subprocess.Popen(["sleep", "60"])
-    try:
-        with record.lock(0, pytest.fail, str(tmp_path)):
-            pass
-    finally:
-        child.kill()
-        child.wait()
-
-
-def test_a_symlink_for_a_lock_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
-
-    with pytest.raises(LvmsnapError, match="the lock cannot be opened"), record.lock(0, pytest.fail, str(tmp_path)):
-        pass
-
-    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_the_sample_record_differs_from_another() -> None:

@@ -91,11 +91,11 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         return made.failed_hooks
 
     @contextmanager
-    def changing(_: Session) -> Iterator[None]:
+    def walking(_: Session, _name: str) -> Iterator[None]:
         yield
 
     monkeypatch.setattr(session, "up", up)
-    monkeypatch.setattr(session, "changing", changing)
+    monkeypatch.setattr(session, "walking", walking)
     monkeypatch.setattr(executor, "bring_down", down)
     monkeypatch.setattr(record, "read", lambda _: None)
     monkeypatch.setattr(run, "supervise", supervise)

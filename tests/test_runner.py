@@ -80,7 +80,7 @@ def test_a_child_inherits_the_lock_and_nothing_else(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock, (tmp_path / "other").open("w") as other:
         os.set_inheritable(other.fileno(), True)
         working = Runner()
-        working.lock_fd = lock.fileno()
+        working.lock_fds = (lock.fileno(),)
 
         listed = working.run(("sh", "-c", "readlink /proc/self/fd/*"))
 
