@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from lvmsnap import boot_risk, held_blocks, hooks, names
 from lvmsnap.filesystems import MOUNT_OPTIONS, WHY_NOT
-from lvmsnap.identify import Found, dm_uuid, own_pvs
+from lvmsnap.identify import Found, dm_uuid, host_of_pv, is_lent, own_pvs
 from lvmsnap.lvm_config import rejecting_pattern
 from lvmsnap.model import Allocation, BackingFile, Check, Profile, Target
 from lvmsnap.sizes import DEFAULT_CHUNK_BYTES, LARGEST_SHARE_PERCENT, PV_HEADER_BYTES, SMALLEST_CHUNKS, human
-from lvmsnap.status import merging_hint
+from lvmsnap.status import from_host, merging_hint
 from lvmsnap.system import DirectoryFacts, Facts, LogicalVolume, VolumeGroup
 
 PACKAGES = {"lvm": "lvm2", "dmsetup": "dmsetup", "fallocate": "util-linux", "losetup": "mount or util-linux"}
@@ -97,7 +97,10 @@ def _volume_group(profile: Profile, vg: VolumeGroup | None, facts: Facts) -> Ite
     if vg is None:
         return
     whole = not vg.missing_pv_count
+    theirs = [host_of_pv(pv.uuid) for pv in vg.pvs if pv.missing and is_lent(pv.uuid)]
+    theirs = [host for host in theirs if host != facts.host]
     hint = "lvmsnap recover, if lvmsnap lent it; else bring the disk back before anything changes the group"
+    hint = f"lent to it by lvmsnap, {from_host(theirs[0])}" if theirs else hint
     yield Check(f"{name} is whole", whole, "" if whole else f"{vg.missing_pv_count} PV missing", hint)
     yield Check(
         f"{name} is not exported", not vg.is_exported, "it is exported" if vg.is_exported else "", f"vgimport {name}"

@@ -214,6 +214,9 @@ def _add_status(parser: argparse.ArgumentParser) -> None:
 def _add_recover(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", metavar="NAME", nargs="*")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
+    text = "take what another host left on disks that it will never use again, or this machine under a former identity"
+    parser.add_argument("--from-host", metavar="ID", help=text)
+    parser.add_argument("--yes", action="store_true", help="with --from-host: do not ask on the terminal")
     _add_stop_after(parser)
 
 

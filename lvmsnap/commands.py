@@ -41,11 +41,10 @@ def _show_plan(options: argparse.Namespace, loaded: Profile, plan: Plan, *, note
     from lvmsnap import render
 
     lines = list(render.plan_lines(loaded.name, plan, note=note, description=loaded.description))
-    _print_plan(options, plan, lines, f"lvmsnap plan {loaded.name}")
-    return 0 if all(check.passed for check in plan.checks) else EXIT_REFUSED
+    return _print_plan(options, plan, lines, f"lvmsnap plan {loaded.name}")
 
 
-def _print_plan(options: argparse.Namespace, plan: Plan, lines: list[Line], title: str) -> None:
+def _print_plan(options: argparse.Namespace, plan: Plan, lines: list[Line], title: str) -> int:
     from lvmsnap import render
 
     if getattr(options, "json", False):
@@ -54,6 +53,7 @@ def _print_plan(options: argparse.Namespace, plan: Plan, lines: list[Line], titl
         render.export(lines, options.export, title)
     else:
         render.show(lines, sys.stdout)
+    return 0 if all(check.passed for check in plan.checks) else EXIT_REFUSED
 
 
 def _show_down(options: argparse.Namespace) -> int:
@@ -65,8 +65,7 @@ def _show_down(options: argparse.Namespace) -> int:
     # LVM shows nothing to anybody else: "nothing stands" would be a lie.
     _require_root(f"lvmsnap plan {name} --down")
     plan = session.plan_down(_session(options), name, loading.load_if_valid(name, directory))
-    _print_plan(options, plan, list(render.plan_lines(name, plan)), f"lvmsnap plan {name} --down")
-    return 0 if all(check.passed for check in plan.checks) else EXIT_REFUSED
+    return _print_plan(options, plan, list(render.plan_lines(name, plan)), f"lvmsnap plan {name} --down")
 
 
 def cmd_up(options: argparse.Namespace) -> int:
@@ -183,11 +182,13 @@ def _show_statuses(options: argparse.Namespace, found: tuple[Status, ...]) -> No
 
 def cmd_recover(options: argparse.Namespace) -> int:
     """`lvmsnap recover`: takes down what is partial or stale, leaves alone what is properly up."""
-    from lvmsnap import arguments, loading, recovery, render
+    from lvmsnap import arguments, loading, recovery, render, takeover
 
     places = dict(arguments.place(options, name) for name in options.names)
     _require_root("lvmsnap recover")
     names, working = tuple(places), _session(options)
+    if options.from_host is not None or options.yes:
+        return takeover.recover_from_host(options, working)
 
     def load(name: str) -> Profile | None:
         return loading.load_if_valid(name, places.get(name, options.profile_dir))
@@ -195,9 +196,8 @@ def cmd_recover(options: argparse.Namespace) -> int:
     if options.dry_run:
         for name, plan in recovery.plan_recover(working, names, load):
             render.show(render.plan_lines(name, plan), sys.stdout)
-        return 0
-    found = recovery.recover(working, names, load)
-    render.tell(render.recovered_lines(found, names), sys.stdout)
+    else:
+        render.tell(render.recovered_lines(recovery.recover(working, names, load), names), sys.stdout)
     return 0
 
 

@@ -9,6 +9,7 @@ from lvmsnap import checks, facts, marks, record
 from lvmsnap.errors import LvmsnapError, Refusal, RefusedError
 from lvmsnap.identify import as_named_now, find, find_vg, host_prefix
 from lvmsnap.model import Profile, Record, Target
+from lvmsnap.status import from_host
 from lvmsnap.system import Facts
 
 
@@ -55,12 +56,12 @@ def _target_from_traces(name: str, loaded: Profile | None, system: Facts, host: 
     return target
 
 
-def refuse_unsafe(target: Target, system: Facts) -> None:
+def refuse_unsafe(target: Target, system: Facts, *, hosts: tuple[str, ...] | None = None) -> None:
     """Raise RefusedError where taking the target down could hurt the group.
 
     A group that is not to be seen may only lack its disk for a while; the lent PV holds no metadata of it, so it
     looks like nobody's then, and must not be wiped. And where a PV that is not ours is missing beside ours,
-    `vgreduce --removemissing` would drop it too.
+    `vgreduce --removemissing` would drop it too. Those lent by one of `hosts` are ours, by default this host's.
     """
     if target.lent_pv is None:
         return
@@ -69,12 +70,14 @@ def refuse_unsafe(target: Target, system: Facts) -> None:
         hint = f"bring its disks back first; if the group was removed for good: lvmsnap down {target.name} --force"
         raise RefusedError((Refusal(f"volume group {target.vg} is not to be seen, and may still hold our PV", hint),))
     missing = [pv.uuid for pv in vg.pvs if pv.missing]
-    ours = {target.lent_pv.pv_uuid, *_recorded_pvs()}
-    own = host_prefix(system.host) if system.host else target.lent_pv.pv_uuid
-    others = [uuid for uuid in missing if not (uuid.startswith(own) or uuid in ours)]
+    ours = {target.lent_pv.pv_uuid, *recorded_pvs()}
+    own = hosts if hosts is not None else (system.host,) if system.host else ()
+    prefixes = tuple(host_prefix(host) for host in own)
+    others = [uuid for uuid in missing if not (uuid.startswith(prefixes) or uuid in ours)]
     if others and target.lent_pv.pv_uuid in missing:
         hint = "bring the disk back first, then try again"
-        raise RefusedError((Refusal(f"{vg.name} lacks PVs that are not lvmsnap's too: {', '.join(others)}", hint),))
+        what = f"{vg.name} lacks PVs too that lvmsnap did not lend it here: {', '.join(others)}"
+        raise RefusedError((Refusal(what, hint),))
 
 
 def refuse_merging(target: Target, system: Facts) -> None:
@@ -85,12 +88,20 @@ def refuse_merging(target: Target, system: Facts) -> None:
         raise RefusedError((Refusal(f"{check.title}: {check.found}", check.hint),))
 
 
-def _recorded_pvs() -> set[str]:
+def refuse_other_host(target: Target, system: Facts) -> None:
+    """Raise RefusedError where the target was brought up on another host, whose record this machine has a copy of."""
+    if target.host and target.host != system.host:
+        raise RefusedError((Refusal(f"{target.name} was brought up on host {target.host}", from_host(target.host)),))
+
+
+def recorded_pvs() -> set[str]:
     """Return the UUIDs of all PVs that this host's records know as lent by it."""
-    uuids = set()
-    for name in record.names():
-        with suppress(LvmsnapError):
-            known = record.read(name)
-            if known is not None and known.target.lent_pv is not None:
-                uuids.add(known.target.lent_pv.pv_uuid)
-    return uuids
+    written = [readable_record(name) for name in record.names()]
+    return {known.target.lent_pv.pv_uuid for known in written if known and known.target.lent_pv}
+
+
+def readable_record(name: str) -> Record | None:
+    """Return the record of profile `name`, None where there is none that can be read."""
+    with suppress(LvmsnapError):
+        return record.read(name)
+    return None

@@ -176,6 +176,11 @@ def is_lent(pv_uuid: str) -> bool:
     return pv_uuid.startswith((PV_UUID_PREFIX, OLD_PV_UUID_PREFIX))
 
 
+def host_of_pv(pv_uuid: str) -> str:
+    """Return the host that lent a PV, "" where its UUID names none."""
+    return pv_uuid.split("-")[1] + pv_uuid.split("-")[2] if pv_uuid.startswith(PV_UUID_PREFIX) else ""
+
+
 def host_prefix(host: str) -> str:
     """Return how the UUID of every PV lent by lvmsnap on `host` begins; "" is a host that is not known."""
     return f"{PV_UUID_PREFIX}{host[:4]}-{host[4:]}-" if host else OLD_PV_UUID_PREFIX

@@ -35,7 +35,7 @@ def look(target: Target, record: Record | None, system: Facts) -> Seen:
     process = record.process if record else None
     if process is not None and not focused.is_process_gone and seen.state is not State.STALE:
         return Seen(seen, lost, process.pid, is_left=False)
-    if seen.state is State.MERGING:
+    if seen.state in (State.MERGING, State.FOREIGN):
         return Seen(seen, lost, 0, is_left=False)
     # What overflowed is left to a person: somebody may be looking at it.
     is_left = seen.state in (State.PARTIAL, State.STALE) or (seen.state is State.LOST and lost != OVERFLOWED)

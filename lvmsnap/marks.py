@@ -6,11 +6,16 @@ Marks name the host that made them. `host` is whose marks are asked for, "" thos
 from __future__ import annotations
 
 import hashlib
+import re
+from dataclasses import dataclass
 
-from lvmsnap.identify import host_prefix
+from lvmsnap.identify import host_of_pv, host_prefix, is_lent
 from lvmsnap.model import Allocation, LentPV, MountTarget, Permission, Profile, Target
 from lvmsnap.names import is_profile_name
 from lvmsnap.system import SECTOR_BYTES, Facts, FileFacts, LogicalVolume, PhysicalVolume, VolumeGroup
+
+# The host and the name in a snapshot's tag; older versions wrote no host.
+TAG = re.compile(r"lvmsnap(?:2\.([0-9a-f]{8}))?\.(.*)")
 
 
 def pv_uuid_prefix(name: str, host: str) -> str:
@@ -28,12 +33,32 @@ def snapshot_tag(name: str, host: str) -> str:
     return f"{_tag_prefix(host)}{name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark of lvmsnap's on something: `object` is VG/LV, or the lent PV in its group. `host` "" where it names none.
+
+    A tag names its profile, a PV's UUID does not: `name` is "" then.
+    """
+
+    host: str
+    name: str
+    object: str
+    pv_uuid: str = ""
+
+
+def all_marks(facts: Facts, host: str | None = None) -> tuple[Mark, ...]:
+    """Return the marks on everything that LVM reports; of all hosts, unless one is given."""
+    lvs = ((f"{lv.vg}/{lv.name}", TAG.fullmatch(tag)) for vg in facts.vgs for lv in vg.lvs for tag in lv.tags)
+    # A tag may hold slashes, and whoever may write to the disk gives it.
+    tags = [Mark(found[1] or "", found[2], lv) for lv, found in lvs if found and is_profile_name(found[2])]
+    pvs = [pv for vg in facts.vgs for pv in vg.pvs if is_lent(pv.uuid)]
+    lent = [Mark(host_of_pv(pv.uuid), "", f"PV {pv.uuid} in {pv.vg}", pv.uuid) for pv in pvs]
+    return tuple(mark for mark in (*tags, *lent) if host is None or mark.host == host)
+
+
 def tagged_names(facts: Facts, host: str) -> tuple[str, ...]:
     """Return the names of the profiles whose tag some LV bears."""
-    prefix = _tag_prefix(host)
-    tags = {tag for vg in facts.vgs for lv in vg.lvs for tag in lv.tags if tag.startswith(prefix)}
-    # A tag may hold slashes, and whoever may write to the disk gives it.
-    return tuple(sorted(filter(is_profile_name, (tag.removeprefix(prefix) for tag in tags))))
+    return tuple(sorted({mark.name for mark in all_marks(facts, host) if mark.name}))
 
 
 def unclaimed_targets(facts: Facts, claimed: set[str], host: str) -> tuple[Target, ...]:

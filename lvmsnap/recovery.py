@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lvmsnap import facts, history, leftovers, marks, planner, session
+from lvmsnap import facts, history, leftovers, marks, other_hosts, planner, session
 from lvmsnap.errors import LvmsnapError, worst
 from lvmsnap.facts import Interest
 from lvmsnap.history import Known
@@ -38,6 +38,8 @@ def recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[Rec
     """
     with working.signals:
         system = facts.read_system(working.runner, locking=False)
+        for note in () if names else other_hosts.notes(system):
+            working.progress.warn(note)
         found, failed = _round(working, candidates(working, system, names, load), load)
         if failed:
             again, failed = _round(working, tuple(known for known, _ in failed), load)

@@ -130,6 +130,7 @@ def down(session: Session, name: str, loaded: Profile | None, *, force: bool) ->
         known = history.look_back(name, loaded, system, force=force)
         if known.target is None:
             return False
+        history.refuse_other_host(known.target, system)
         if not force:
             history.refuse_unsafe(known.target, system)
         history.refuse_merging(known.target, system)
@@ -160,6 +161,7 @@ def _bring_down(session: Session, target: Target, written: Record | None, system
 
 def take_old(session: Session, target: Target, written: Record | None, seen: Seen, system: Facts) -> None:
     """Take down what is left of an earlier time; say where its snapshot was lost, and what its run left running."""
+    history.refuse_other_host(target, system)
     history.refuse_unsafe(target, system)
     history.refuse_merging(target, system)
     if seen.lost:

@@ -12,6 +12,8 @@ from lvmsnap.system import Enlargement, Facts, LogicalVolume, Sighting
 
 # A guard looks once a second, but not while it gives the snapshot more room. What it saw longer ago is no rate of now.
 FRESH_SECONDS = 10.0
+# What `recover --from-host` calls the host of marks that name none.
+UNKNOWN_HOST = "unknown"
 
 
 OVERFLOWED = "it overflowed, or a write to it failed"
@@ -36,7 +38,7 @@ MEANING = {
     State.LOST: "its snapshot was lost, nothing read from it counts: lvmsnap down",
     State.MERGING: "LVM is merging its snapshot into the origin, and needs all of it until that is done",
     State.STALE: "left by an earlier boot: lvmsnap recover puts it right",
-    State.FOREIGN: "the name of its snapshot is taken",
+    State.FOREIGN: "its snapshot is of somebody else, or of another host",
 }
 
 
@@ -80,6 +82,8 @@ class Past:
 def of_target(target: Target, facts: Facts, record: Record | None, past: Past | None = None) -> Status:
     """Return the state of a target, by what of it stands; with the `past`, how fast its snapshot fills too."""
     found = find(target, facts, record)
+    if target.host and target.host != facts.host:
+        return Status(target.name, State.FOREIGN, f"{target.vg}/{target.snapshot}", problem=from_host(target.host))
     merging = (State.MERGING, merging_hint(target, found)) if found.is_merging else None
     state, problem = merging or _state(target, found, facts, record)
     snapshot = found.snapshot
@@ -147,6 +151,12 @@ def _state_now(target: Target, found: Found, record: Record | None) -> tuple[Sta
     if vg is not None and vg.lv(target.snapshot) is not None:
         return State.FOREIGN, f"{vg.name}/{target.snapshot} is of somebody else"
     return State.DOWN, ""
+
+
+def from_host(host: str) -> str:
+    """Return what a person should know of what was made on `host`, "" for one that is not known."""
+    made = f"made on another host, {host}" if host else "made by an older lvmsnap, perhaps on another host"
+    return f"{made}; if that is gone for good: lvmsnap recover --from-host {host or UNKNOWN_HOST}"
 
 
 def merging_hint(target: Target, found: Found) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lvmsnap import facts, history, loading, marks, session, sighting, status
+from lvmsnap import facts, history, loading, marks, other_hosts, session, sighting, status
 from lvmsnap.errors import LvmsnapError, ProfileError
 from lvmsnap.facts import Interest
 from lvmsnap.model import Profile
 from lvmsnap.session import Session
 from lvmsnap.status import Past, State, Status
-from lvmsnap.system import Facts
+from lvmsnap.system import Facts, LogicalVolume
 
 NO_PROFILE = "there is no profile of this name in "
 
@@ -29,7 +29,18 @@ def statuses(
     system = facts.read_system(working.runner, locking=False)
     wanted = dict.fromkeys(names or session.all_names(working, system))
     elsewhere = directories or {}
-    return tuple(_status_or_problem(name, elsewhere.get(name, working.profile_dir), system) for name in wanted)
+    found = tuple(_status_or_problem(name, elsewhere.get(name, working.profile_dir), system) for name in wanted)
+    return found if names else (*found, *_of_other_hosts(system, {*wanted}))
+
+
+def _of_other_hosts(system: Facts, known: set[str]) -> tuple[Status, ...]:
+    """Return what other hosts made, each name once, but for the names that are known here."""
+    by_name: dict[str, Status] = {}
+    for mark in other_hosts.others_marks(system):
+        name = mark.name or f"pv-{mark.pv_uuid}"
+        snapshot = mark.object if mark.name else ""
+        by_name.setdefault(name, Status(name, State.FOREIGN, snapshot, problem=status.from_host(mark.host)))
+    return tuple(found for name, found in sorted(by_name.items()) if name not in known)
 
 
 def unknown(found: tuple[Status, ...]) -> tuple[str, ...]:
@@ -65,11 +76,20 @@ def _status(name: str, loaded: Profile | None, system: Facts) -> Status:
     volume = loaded.volume if loaded else None
     vg = system.vg(volume.vg) if volume else None
     if volume and vg and (taken := vg.lv(volume.snapshot)):
-        prefix = marks.snapshot_tag("", system.host)
-        owners = [tag.removeprefix(prefix) for tag in taken.tags if system.host and tag.startswith(prefix)]
-        problem = f"by profile {owners[0]}" if owners else f"see what it is: lvs -o+tags,origin {vg.name}/{taken.name}"
-        return Status(name, State.FOREIGN, f"{vg.name}/{volume.snapshot}", problem=problem)
+        return Status(name, State.FOREIGN, f"{vg.name}/{taken.name}", problem=_whose(taken, system))
+    theirs = [] if volume else [mark for mark in other_hosts.others_marks(system) if mark.name == name]
+    if theirs:
+        return Status(name, State.FOREIGN, theirs[0].object, problem=status.from_host(theirs[0].host))
     return Status(name, State.DOWN, f"{volume.vg}/{volume.snapshot}" if volume else "")
+
+
+def _whose(lv: LogicalVolume, system: Facts) -> str:
+    """Say whose the LV is that has the name of a profile's snapshot."""
+    own = marks.all_marks(system, system.host) if system.host else ()
+    if owner := next((mark.name for mark in own if mark.object == f"{lv.vg}/{lv.name}"), ""):
+        return f"by profile {owner}"
+    theirs = [mark for mark in other_hosts.others_marks(system) if mark.object == f"{lv.vg}/{lv.name}"]
+    return status.from_host(theirs[0].host) if theirs else f"see what it is: lvs -o+tags,origin {lv.vg}/{lv.name}"
 
 
 def _past(name: str, up_time: str) -> Past:

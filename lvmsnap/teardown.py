@@ -52,7 +52,7 @@ def take_down(target: Target, written: Record | None, work: Work, *, verb: str) 
                 work.progress.begin(verb, plan.actions)
             left, written = _walk_down(plan, target, facts, written, work, failed_hooks)
             if not left and not _leftovers(target, facts):
-                _forget(target.name)
+                _forget(target, work)
                 return TakenDown((), tuple(failed_hooks))
             written = _settle_hooks(written, plan, left)
         except FAULTS:
@@ -61,7 +61,7 @@ def take_down(target: Target, written: Record | None, work: Work, *, verb: str) 
             written = written and recorded(written)
     still = planner.plan_down(target, _read(target, work), written).actions
     if not still:
-        _forget(target.name)
+        _forget(target, work)
     return TakenDown(still, tuple(failed_hooks))
 
 
@@ -94,9 +94,10 @@ def _expect_no_snapshot(written: Record | None) -> Record | None:
     return written
 
 
-def _forget(name: str) -> None:
-    sighting.remove(name)
-    record.remove(name)
+def _forget(target: Target, work: Work) -> None:
+    if work.owns_record:
+        sighting.remove(target.name)
+        record.remove(target.name)
 
 
 def _read(target: Target, work: Work) -> Facts:

@@ -94,6 +94,7 @@ class Work:
     """What a walk works with. `read` reads the system for a target, `holders` names who keeps its snapshot busy.
 
     `pins` names those among them that umount would not notice: nothing may be unmounted while there are any.
+    Where the walk does not own the record of the target's name, that stays: it is of another host's profile.
     """
 
     runner: Runner
@@ -104,6 +105,7 @@ class Work:
     hooks: Hooking
     locks: Locking
     pins: Callable[[Target], tuple[str, ...]] = lambda _: ()
+    owns_record: bool = True
 
 
 # What LVM changes of a group, and what it does to PVs: for these its lock of all PVs is needed too.

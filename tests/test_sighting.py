@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -102,10 +104,11 @@ def test_it_goes_with_the_record(monkeypatch: pytest.MonkeyPatch, run_directory:
     (run_directory / "nightly.guard.new").write_text("of a guard that was killed")
     sighting.write("other", SEEN)
 
-    teardown._forget("nightly")
+    work: Any = SimpleNamespace(owns_record=True)
+    teardown._forget(samples.TARGET, work)
 
     assert [path.name for path in run_directory.iterdir()] == ["other.guard"]
-    teardown._forget("nightly")
+    teardown._forget(samples.TARGET, work)
 
 
 # --- what the guard keeps ---------------------------------------------------------------------------------------------
