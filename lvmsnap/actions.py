@@ -6,7 +6,7 @@ Pure: a target, what of it was found, and the loop device to use go in; actions 
 from __future__ import annotations
 
 from lvmsnap import hooks
-from lvmsnap.identify import Found
+from lvmsnap.identify import Found, other_snapshots
 from lvmsnap.model import MIB, Action, Allocation, Argv, LentPV, MountTarget, Target, Thing
 from lvmsnap.names import dm_name
 from lvmsnap.sizes import PV_HEADER_BYTES
@@ -105,7 +105,7 @@ def _attach(lent: LentPV, loop_device: str) -> Argv:
 
 def physical_volume(lent: LentPV, found: Found, loop_device: str) -> Action:
     """Make the loop device a PV that is recognisable as ours and holds no metadata of the group."""
-    identity = ("--uuid", lent.pv_uuid, "--norestorefile", "--metadatacopies", "0")
+    identity = ("--uuid", lent.pv_uuid, "--norestorefile", "--metadatacopies", "0", "--metadataignore", "n")
     return Action(
         thing=Thing.PV,
         object=loop_device,
@@ -165,13 +165,14 @@ def active_origin(target: Target, found: Found) -> Action:
 
 
 def snapshot(target: Target, found: Found, loop_device: str) -> Action:
-    """Take the snapshot, tagged as ours, watched by nobody who would unmount it when it is full."""
+    """Take the snapshot, tagged as ours. dmeventd must not watch it, and goes on watching what else the origin has."""
     vg, lv = (found.vg.name if found.vg else target.vg), found.snapshot
     chunk = ("--chunksize", f"{target.chunk_size_bytes}b") if target.chunk_size_bytes else ()
-    kind = ("--permission", target.permission.value, "--monitor", "n", "--addtag", target.tag, *chunk)
+    kind = ("--permission", target.permission.value, "--ignoremonitoring", "--addtag", target.tag, *chunk)
     pvs = () if target.lent_pv is None else (loop_device, *target.lent_pv.allocate_on)
     size = ("--extents", str(target.extents), "--name", lv.name if lv else target.snapshot)
     closed = (allocatable("n", found.vg, loop_device),) if is_closed(target) else ()
+    unwatched = tuple(("lvchange", "--monitor", "n", other) for other in other_snapshots(target, found))
     # An active snapshot whose PV is gone can only be taken from its origin so; lvremove(8) has no option for it.
     partial = ("--config", 'activation/activation_mode="partial"') if found.is_missing else ()
     return Action(
@@ -180,7 +181,7 @@ def snapshot(target: Target, found: Found, loop_device: str) -> Action:
         summary=f"take the snapshot of {vg}/{target.origin}",
         undo_summary="remove the snapshot",
         do=(("lvcreate", "--yes", "--snapshot", *size, *kind, f"{vg}/{target.origin}", *pvs), *closed),
-        undo=(("lvremove", "--yes", *partial, "--select", _lv_selection(target, found), vg),),
+        undo=(("lvremove", "--yes", *partial, "--select", _lv_selection(target, found), vg), *unwatched),
         condition=f"{vg} has an LV tagged {target.tag} whose origin is {target.origin}",
         stands=lv is not None,
         # lvremove resumes a suspended origin with the tables that a killed lvcreate had loaded, and calls it done.

@@ -51,7 +51,9 @@ def read_system(runner: Runner, *, locking: bool = True) -> Facts:
     Without `locking` the reading never waits for another LVM command, and may see the middle of its work.
     """
     vgs, orphan_pvs = lvm_report.read_report(runner, locking=locking)
-    settings = lvm_config.read_settings()
+    system_dir = lvm_config.system_dir()
+    settings = lvm_config.read_settings(system_dir)
+    devices_file = lvm_config.devices_file(settings, system_dir)
     return Facts(
         is_root=is_root(),
         boot_id=kernel.boot_id(),
@@ -64,8 +66,8 @@ def read_system(runner: Runner, *, locking: bool = True) -> Facts:
         loop_numbers=kernel.loop_numbers(),
         dm_devices=device_mapper.devices(),
         lvm_filters=lvm_config.filters(settings),
-        devices_file=lvm_config.devices_file(settings),
-        listed_devices=lvm_config.listed_devices(lvm_config.devices_file(settings)),
+        devices_file=devices_file,
+        listed_devices=lvm_config.listed_devices(devices_file),
         boot_mountpoints=boot_mountpoints(),
         host=host_id(),
     )

@@ -166,6 +166,17 @@ def is_merged_into(target: Target, vg: VolumeGroup) -> bool:
     return any(lv.is_merging and target.origin in (lv.name, lv.origin) for lv in vg.lvs)
 
 
+def other_snapshots(target: Target, found: Found) -> tuple[str, ...]:
+    """Return the origin's snapshots that other profiles of this host have, each as VG/LV.
+
+    lvremove has dmeventd watch all that the origin has left, and dmeventd unmounts a snapshot once it is full.
+    """
+    beginning = target.tag.removesuffix(target.name)
+    lvs = found.vg.lvs if found.vg else ()
+    others = (lv for lv in lvs if lv.origin == target.origin and lv != found.snapshot)
+    return tuple(f"{lv.vg}/{lv.name}" for lv in others if any(tag.startswith(beginning) for tag in lv.tags))
+
+
 def own_pvs(vg: VolumeGroup) -> tuple[PhysicalVolume, ...]:
     """Return the group's PVs that are not lent to it by a profile."""
     return tuple(pv for pv in vg.pvs if not is_lent(pv.uuid))

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
-SYSTEM_DIR = "/etc/lvm"
+DEFAULT_SYSTEM_DIR = "/etc/lvm"
+DEFAULT_LOCKING_DIR = "/run/lock/lvm"
 
 _SETTING = re.compile(
-    r"\b(global_filter|filter|use_devicesfile|devicesfile)\s*=\s*(\[[^\"\]]*(?:\"(?:[^\"\\]|\\.)*\"[^\"\]]*)*\]|\S+)"
+    r"\b(global_filter|filter|use_devicesfile|devicesfile|locking_dir)\s*=\s*(\[[^\"\]]*(?:\"(?:[^\"\\]|\\.)*\"[^\"\]]*)*\]|\S+)"
 )
 _STRING_OR_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|#[^\n]*')
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
-def read_settings(system_dir: str = SYSTEM_DIR) -> dict[str, str]:
+def system_dir() -> str:
+    """Return where LVM looks for its configuration: LVM_SYSTEM_DIR, which LVM's commands get too (lvm(8)).
+
+    "" where it is set to nothing: LVM then reads no configuration at all.
+    """
+    return os.environ.get("LVM_SYSTEM_DIR", DEFAULT_SYSTEM_DIR)
+
+
+def read_settings(system_dir: str) -> dict[str, str]:
     """Return the settings of interest as they are written; lvmlocal.conf goes before lvm.conf."""
     settings: dict[str, str] = {}
+    if not system_dir:
+        return settings
     for name in ("lvm.conf", "lvmlocal.conf"):
         path = Path(system_dir, name)
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
@@ -31,11 +43,16 @@ def filters(settings: dict[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]
     return tuple((name, tuple(_STRING.findall(settings[name]))) for name in names if name in settings)
 
 
-def devices_file(settings: dict[str, str], system_dir: str = SYSTEM_DIR) -> str:
+def locking_dir(settings: dict[str, str]) -> str:
+    """Return the directory of LVM's lock files."""
+    return settings.get("locking_dir", DEFAULT_LOCKING_DIR).strip('"')
+
+
+def devices_file(settings: dict[str, str], system_dir: str) -> str:
     """Return the path of the devices file in use, or "" (lvmdevices(8): it is used where it exists)."""
     name = settings.get("devicesfile", '"system.devices"').strip('"')
     path = Path(system_dir, "devices", name)
-    return str(path) if settings.get("use_devicesfile") != "0" and path.is_file() else ""
+    return str(path) if system_dir and settings.get("use_devicesfile") != "0" and path.is_file() else ""
 
 
 def listed_devices(path: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import pytest
 from tests.lab.helpers import fingerprint, make_vg, wipe
 from tests.lab.machine import Machine
 from tests.refusals import Situation, refused
-from tests.support import lvmsnap, profile_text, write_profile
+from tests.support import lvmsnap, profile_text, shell_line, write_profile
 
 pytestmark = pytest.mark.lab
 
@@ -213,6 +213,17 @@ LOOPS = (
         after="cp /run/saved /etc/lvm/lvm.conf",
     ),
 )
+
+
+def test_the_filters_that_count_are_those_of_lvm_system_dir(machine: Machine) -> None:
+    write_profile(machine, "check", profile_text(size="8MiB", mountpoint=None, **backed_by("/media/store/lent")))
+    machine.run("mkdir /run/conf; echo 'devices/filter=[\"r|^/dev/loop|\"]' > /run/conf/lvm.conf")
+    try:
+        result = machine.run(f"LVM_SYSTEM_DIR=/run/conf {shell_line('plan check')}", check=False)
+    finally:
+        machine.run("rm -r /run/conf")
+
+    assert "LVM's filter takes loop devices: rejected by r|^/dev/loop|" in result.stdout
 
 
 @pytest.mark.parametrize("situation", PATHS, ids=lambda situation: situation.name)

@@ -42,6 +42,28 @@ def test_without_any_file_there_are_no_settings(tmp_path: Path) -> None:
     assert lvm_config.read_settings(str(tmp_path / "none")) == {}
 
 
+def test_the_folder_of_the_settings_is_the_one_that_lvm_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LVM_SYSTEM_DIR", raising=False)
+    assert lvm_config.system_dir() == "/etc/lvm"
+    monkeypatch.setenv("LVM_SYSTEM_DIR", "/srv/lvm")
+    assert lvm_config.system_dir() == "/srv/lvm"
+
+
+def test_an_empty_folder_name_means_no_settings_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lvm.conf").write_text('filter = [ "r|.*|" ]')
+    (tmp_path / "devices").mkdir()
+    (tmp_path / "devices/system.devices").touch()
+
+    assert lvm_config.read_settings("") == {}
+    assert lvm_config.devices_file({}, "") == ""
+
+
+def test_the_lock_files_are_where_the_settings_say() -> None:
+    assert lvm_config.locking_dir({}) == "/run/lock/lvm"
+    assert lvm_config.locking_dir({"locking_dir": '"/srv/locks"'}) == "/srv/locks"
+
+
 @pytest.mark.parametrize(
     ("patterns", "rejected"),
     [

@@ -280,3 +280,15 @@ def test_while_lvm_merges_the_snapshot_the_way_down_has_no_command(facts: Callab
     assert [(action.thing, action.do, action.undo) for action in plan.actions] == [(Thing.SNAPSHOT, (), ())]
     assert [check.passed for check in plan.checks] == [False]
     assert "LVM is merging it into vg0/system" in plan.checks[0].found
+
+
+def test_a_snapshot_goes_without_dmeventd_watching_another_profiles_one() -> None:
+    weekly = samples.snapshot_lv(name="weekly", uuid=samples.OTHER_UUID, tags=(samples.TARGET.tag[:-7] + "weekly",))
+    theirs = samples.snapshot_lv(name="theirs", uuid=samples.DISK_UUID, tags=("backup",))
+    group = samples.vg(samples.snapshot_lv(), weekly, theirs, pvs=(samples.DISK, samples.lent_pv()))
+
+    plan = planner.plan_down(TARGET, samples.up_facts(group), None)
+
+    (remove,) = [action for action in plan.actions if action.thing is Thing.SNAPSHOT]
+    assert [argv[0] for argv in remove.undo] == ["lvremove", "lvchange"]
+    assert remove.undo[1] == ("lvchange", "--monitor", "n", "vg0/weekly")
