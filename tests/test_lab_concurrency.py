@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests.faults import BIN, MOUNTPOINT, Fault, Stage, break_commands, left, standing
 from tests.lab.machine import Job, Machine
-from tests.support import lvmsnap, profile_text, start_lvmsnap, write_profile
+from tests.support import lvmsnap, profile_text, shell_line, start_lvmsnap, write_profile
 
 pytestmark = pytest.mark.lab
 
@@ -122,4 +124,108 @@ def test_a_busy_mount_stops_down_before_it_takes_anything_and_names_who(stage: S
     user.kill()
     user.wait(WAIT)
     stage.run("down lent", 0)
+    stage.assert_as_before()
+
+
+# --- LVM's own locks --------------------------------------------------------------------------------------------------
+
+
+def hold_prompt(machine: Machine, command: str) -> Job:
+    """Start an LVM command that asks something, and leave it waiting for the answer with the locks that it has."""
+    prompt = machine.start(f"exec {command}", stdin=True)
+    prompt.wait_for_output("[y/n]", WAIT)
+    return prompt
+
+
+def test_an_unanswered_prompt_in_another_group_keeps_nobody_waiting(stage: Stage) -> None:
+    m = stage.machine
+    m.run("vgcreate -qy vg1 /dev/ubdc; lvcreate -qy -n x -L 16M vg1")
+    prompt = hold_prompt(m, "lvremove vg1/x")
+
+    # Nothing that concerns vg0 waits, not even with --wait 0; without a file and with one.
+    lvmsnap(m, "--wait 0 up lent", timeout=WAIT)
+    lvmsnap(m, "--wait 0 down lent", timeout=WAIT)
+    lvmsnap(m, "--wait 0 up plain", timeout=WAIT)
+    lvmsnap(m, "--wait 0 recover", timeout=WAIT)
+    lvmsnap(m, "--wait 0 down --all", timeout=WAIT)
+
+    assert prompt.poll() is None
+    prompt.kill(signal.SIGKILL)
+    prompt.wait(WAIT)
+    m.run("vgremove -qy vg1; pvremove -qy /dev/ubdc")
+    stage.assert_as_before()
+
+
+def test_locks_of_lvm_that_are_held_on_and_on_are_waited_for_within_bounds_by_every_command(stage: Stage) -> None:
+    m = stage.machine
+    stage.run("up plain", 0)
+    m.run("lvcreate -qy -n x -L 4M vg0")
+    prompt = hold_prompt(m, "lvremove vg0/x")
+    for command in ("down plain", "down --all", "recover plain", "up lent", "up --replace plain"):
+        refused = lvmsnap(m, f"--wait 1 {command}", code=3, timeout=60)
+        assert "(lvremove) holds LVM's lock of vg0, and did so for 1 s" in refused.stderr, command
+    prompt.kill(signal.SIGKILL)
+    prompt.wait(WAIT)
+    m.run("lvremove -qy vg0/x")
+    stage.run("down plain", 0)
+
+    # The lock of all PVs keeps only those waiting who change one: what was begun is undone then.
+    m.run("mkfs.ext4 -q /dev/ubdc")
+    prompt = hold_prompt(m, "pvcreate /dev/ubdc")
+    lvmsnap(m, "--wait 0 run plain -- true", timeout=WAIT)
+    undone = lvmsnap(m, "--wait 1 up lent", code=1, timeout=60)
+    assert "(pvcreate) holds LVM's lock of all PVs, and did so for 1 s" in undone.stderr
+    prompt.kill(signal.SIGKILL)
+    prompt.wait(WAIT)
+    m.run("wipefs -qa /dev/ubdc")
+    stage.assert_as_before()
+
+
+# --- the guard of another profile -------------------------------------------------------------------------------------
+
+
+def test_a_guard_gives_more_room_in_time_while_another_profile_fills_a_file_or_is_in_a_hook(stage: Stage) -> None:
+    m = stage.machine
+    hook = f"until [ -e {BIN}/go ]; do sleep 0.2; done"
+    hooked = profile_text(snapshot="snap3", size="4MiB", mountpoint="null")
+    write_profile(m, "hooked", f'{hooked}hooks: {{before_snapshot: ": > {BIN}/hooked; {hook}", timeout: 600s}}\n')
+    guarded = profile_text(snapshot="snap2", size="8MiB", mountpoint="null") + "overflow: {extend_at: 50%}\n"
+    write_profile(m, "guarded", guarded)
+    filling = start_lvmsnap(m, "up filled", path=break_commands(m, Fault("dd", WAITS)))
+    hooking = start_lvmsnap(m, "up hooked")
+    m.run(f"{WAIT_BEGUN}; until [ -e {BIN}/hooked ]; do sleep 0.2; done", timeout=WAIT)
+
+    write = (
+        "for i in 1 2 3 4 5; do head -c 1M /dev/urandom > /mnt/system/fill$i; sync /mnt/system/fill$i; sleep 1; done"
+    )
+    done = lvmsnap(m, f"-v --wait 5 run guarded -- sh -c '{write}; rm /mnt/system/fill*; sync'", timeout=WAIT)
+
+    assert "was given" in done.stderr
+    assert filling.poll() is None
+    assert hooking.poll() is None
+    m.run(GO)
+    assert [filling.wait(WAIT).returncode, hooking.wait(WAIT).returncode] == [0, 0], hooking.stderr
+    for name in ("filled", "hooked"):
+        stage.run(f"down {name}", 0)
+    m.run("rm /etc/lvmsnap/hooked.yaml /etc/lvmsnap/guarded.yaml")
+    stage.assert_as_before()
+
+
+def test_a_hook_may_call_for_another_profile_and_is_refused_at_once_for_its_own(stage: Stage) -> None:
+    m = stage.machine
+    other = profile_text(snapshot="snap2", size="4MiB", mountpoint="null")
+    write_profile(m, "other", other)
+    m.write_file(
+        "/run/hook", f"#!/bin/sh\n{shell_line('up other')} && {shell_line(f'--wait {WAIT} down hooked')}\n", 0o755
+    )
+    hooked = profile_text(snapshot="snap3", size="4MiB", mountpoint="null")
+    write_profile(m, "hooked", f"{hooked}hooks: {{before_snapshot: [/run/hook], timeout: 600s}}\n")
+
+    refused = stage.run("-v up hooked", 1)
+
+    assert "the lvmsnap that this was called from" in refused.stderr
+    assert "a hook cannot call lvmsnap for its own profile" in refused.stderr
+    assert m.run("lvs --noheadings -o lv_name -S 'origin=system'").stdout.split() == ["snap2"]
+    stage.run("down other", 0)
+    m.run("rm /etc/lvmsnap/other.yaml /etc/lvmsnap/hooked.yaml /run/hook")
     stage.assert_as_before()
