@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lvmsnap import streams
-from lvmsnap.errors import LvmsnapError, ProfileError, ProfileProblem, Refusal, RefusedError, UsageError, worst
+from lvmsnap.errors import LvmsnapError, ProfileError, ProfileProblem, Refusal, RefusedError, UsageError, as_ours, worst
 
 if TYPE_CHECKING:
     from lvmsnap.model import Plan, Profile
@@ -130,9 +130,9 @@ def _down_all(options: argparse.Namespace) -> int:
                 _show_down(argparse.Namespace(**{**vars(options), "name": name}))
             else:
                 _down(options, working, name, options.profile_dir)
-        except LvmsnapError as error:
-            render.fail(error)
-            failures.append(error)
+        except Exception as error:
+            failures.append(as_ours(error))
+            render.fail(failures[-1])
     return worst(failure.exit_code for failure in failures)
 
 

@@ -159,6 +159,11 @@ def explained(error: BaseException) -> str:
     return f"an error of lvmsnap's own: {type(error).__name__}{': ' if text else ''}{text}"
 
 
+def as_ours(error: Exception) -> LvmsnapError:
+    """Return the error as one of this family: where several profiles are looked at, one must not hide the others."""
+    return error if isinstance(error, LvmsnapError) else LvmsnapError(explained(error))
+
+
 def what_to_do(complaint: str) -> str:
     """Return what to do about a step that failed so; it only explains, nothing is decided by it."""
     if "suspend ioctl" in complaint and "busy" in complaint:

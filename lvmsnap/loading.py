@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lvmsnap import facts, profile
-from lvmsnap.errors import ProfileError
+from lvmsnap.errors import ProfileError, UsageError
 from lvmsnap.model import Profile, Record
+from lvmsnap.work import Progress
 
 
 def profile_of(written: Record) -> Profile | None:
@@ -32,11 +33,20 @@ def load_for_change(name: str, directory: str, *, accept_boot_risk: bool = False
     return loaded, text
 
 
+def names(directory: str, progress: Progress) -> tuple[str, ...]:
+    """Return the names of the profiles in a directory; one that cannot be read is warned of."""
+    try:
+        return profile.names(directory)
+    except UsageError as error:
+        progress.warn(f"warning: {error.message}")
+        return ()
+
+
 def load_if_valid(name: str, directory: str) -> Profile | None:
-    """Load a profile where there is a valid one; `down` does without it."""
+    """Load a profile where there is a valid one; `down` does without it, whatever is wrong with it."""
     try:
         return load_if_there(name, directory)
-    except ProfileError:
+    except Exception:
         return None
 
 

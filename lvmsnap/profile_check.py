@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from lvmsnap import yaml_source
 from lvmsnap.yaml_source import MAX_SHOWN, Path, Source, Unquoted, dotted, shown
 
+LONGEST_SIZE = 40
 _SIZE_KEYS = ("size", "chunk_size")
 _TYPES = {"object": "a mapping (KEY: VALUE)", "array": "a list"}
 
@@ -222,6 +223,9 @@ def _size_hint(text: str, pattern: str) -> str:
 
 
 def _better_sizes(text: str) -> Iterator[tuple[str, str]]:
+    text = text.strip()
+    if len(text) > LONGEST_SIZE:  # so long a text is no size, and takes these patterns for ever
+        return
     amount = re.fullmatch(r"\s*([\d_]+)\s*(?:([kmgtKMGT])([iI]?[bB]?))?\s*", text)
     if amount:
         number, unit = amount[1].replace("_", "").lstrip("0"), (amount[2] or "").upper()

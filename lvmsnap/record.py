@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import stat
 from dataclasses import asdict, replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
+from lvmsnap import codec
 from lvmsnap.errors import LvmsnapError
-from lvmsnap.model import Allocation, Hooks, LentPV, MountTarget, Permission, Process, Record, Target
+from lvmsnap.model import Record
 from lvmsnap.names import is_profile_name
 
 STATE_DIR = "/var/lib/lvmsnap"
 RUN_DIR = "/run/lvmsnap"
 FORMAT = 1
+LARGEST_BYTES = 1 << 20
 
 
 class RecordError(LvmsnapError):
@@ -69,34 +72,77 @@ def read(name: str, directory: str = STATE_DIR) -> Record | None:
     """Return the record of profile `name`, None where there is none. Raises RecordError where it is unreadable."""
     path = record_path(name, directory)
     try:
-        data = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-        if data.pop("format") != FORMAT:
-            raise ValueError("written by another version of lvmsnap")
-        datetime.fromisoformat(data["time"])
-        due = tuple(data.pop("hooks_due", ()))
-        process, command = (_process(data.pop(key, None)) for key in ("process", "command"))
-        return Record(target=_target(data.pop("target")), hooks_due=due, process=process, command=command, **data)
+        return _parsed(_content(path), name)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
         raise RecordError(
-            f"the record cannot be read: {path}: {error}",
-            hint=f"move it away (mv {path} {path}.broken); `lvmsnap down {name}` then goes by LVM's own marks",
+            f"the record cannot be read: {path}: {why}",
+            hint=f"lvmsnap down {name} --force goes by LVM's own marks, and puts the record aside",
         ) from error
 
 
+def _content(path: Path) -> bytes:
+    """Return what is in the file: no link, no pipe, and nobody's but ours."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            raise ValueError("it is no file of root's")
+        return file.read(LARGEST_BYTES)
+
+
+def _parsed(content: bytes, name: str) -> Record:
+    """Make a Record of a file's content. Raises ValueError where it is none, or another profile's."""
+    data = codec.parsed(content.decode(errors="surrogateescape"))
+    if (found := data.pop("format", None)) != FORMAT:
+        raise ValueError(f"written by another version of lvmsnap: format {found!r:.80}")
+    record = codec.decoded(Record, data)
+    if record.target.name != name:
+        raise ValueError(f"it is the record of {record.target.name!r:.80}")
+    if datetime.fromisoformat(record.time).tzinfo is None:
+        raise ValueError(f"time {record.time!r:.80} has no time zone")
+    return record
+
+
 def remove(name: str, directory: str = STATE_DIR) -> None:
-    """Remove the record of profile `name`, durably; none there is no error. Raises RecordError where it stays."""
+    """Remove the record of profile `name`, durably; none there is no error. Raises RecordError where it stays.
+
+    One that cannot be read is put aside: what it says of is not known to be gone.
+    """
     path = record_path(name, directory)
     try:
         path.with_suffix(".json.new").unlink(missing_ok=True)
-        path.unlink()
+        if is_unreadable(name, directory):
+            path.rename(_aside(path))
+        else:
+            path.unlink()
         sync_directory(path.parent)
     except FileNotFoundError:
         return
     except OSError as error:
         hint = f"see what keeps {path} from being removed"
         raise RecordError(f"the record cannot be removed: {path}: {error.strerror}", hint=hint) from error
+
+
+def is_unreadable(name: str, directory: str = STATE_DIR) -> bool:
+    """Whether profile `name` has a record that cannot be read."""
+    try:
+        read(name, directory)
+    except RecordError:
+        return True
+    return False
+
+
+def _aside(path: Path) -> Path:
+    """Return where an unreadable record is kept, out of the way: PATH.unreadable, or with a number after it."""
+    number = next(number for number in itertools.count() if not os.path.lexists(_kept(path, number)))
+    return _kept(path, number)
+
+
+def _kept(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.unreadable{number or ''}")
 
 
 def exists(name: str, directory: str = STATE_DIR) -> bool:
@@ -107,28 +153,6 @@ def exists(name: str, directory: str = STATE_DIR) -> bool:
 def names(directory: str = STATE_DIR) -> tuple[str, ...]:
     """Return the names of all profiles that have a record, sorted."""
     return tuple(sorted(path.stem for path in Path(directory).glob("*.json") if is_profile_name(path.stem)))
-
-
-def _process(data: dict[str, int] | None) -> Process | None:
-    return None if data is None else Process(int(data["pid"]), int(data["start_ticks"]))
-
-
-def _target(data: dict[str, Any]) -> Target:
-    lent, mount = data.pop("lent_pv"), data.pop("mount")
-    if lent is not None:
-        lent["allocation"] = Allocation(lent["allocation"])
-        lent["allocate_on"] = tuple(lent["allocate_on"])
-    if mount is not None:
-        mount["options"] = tuple(mount["options"])
-    hooks: dict[str, Any] = data.pop("hooks", {})
-    hooks = {key: tuple(value) if isinstance(value, list) else value for key, value in hooks.items()}
-    return Target(
-        hooks=Hooks(**hooks),
-        permission=Permission(data.pop("permission")),
-        lent_pv=None if lent is None else LentPV(**lent),
-        mount=None if mount is None else MountTarget(**mount),
-        **data,
-    )
 
 
 def _enum_value(value: object) -> object:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lvmsnap import facts, history, leftovers, marks, other_hosts, planner, session
-from lvmsnap.errors import LvmsnapError, worst
+from lvmsnap.errors import LvmsnapError, as_ours, explained, worst
 from lvmsnap.facts import Interest
 from lvmsnap.history import Known
 from lvmsnap.model import Plan, Profile
@@ -60,8 +60,8 @@ def _round(
     for known in knowns:
         try:
             found += _recover(working, known, load)
-        except LvmsnapError as error:
-            failed.append((known, error))
+        except Exception as error:
+            failed.append((known, as_ours(error)))
     return found, failed
 
 
@@ -111,6 +111,6 @@ def candidates(working: Session, system: Facts, names: tuple[str, ...], load: Lo
 def _look_back(working: Session, name: str, load: Loader, system: Facts) -> Known:
     try:
         return history.look_back(name, load(name), system)
-    except LvmsnapError as error:
-        working.progress.warn(f"{error.message}; going by the system's own marks")
+    except Exception as error:
+        working.progress.warn(f"{explained(error)}; going by the system's own marks")
         return history.look_back(name, load(name), system, force=True)

@@ -17,10 +17,10 @@ from lvmsnap import (
     facts,
     history,
     leftovers,
+    loading,
     locks,
     marks,
     planner,
-    profile,
     record,
     status,
 )
@@ -128,7 +128,10 @@ def down(session: Session, name: str, loaded: Profile | None, *, force: bool) ->
     with walking(session, name):
         system = read_changing(session, groups_of(name, loaded))
         known = history.look_back(name, loaded, system, force=force)
+        if force and record.is_unreadable(name):
+            session.progress.warn(f"the record of {name} cannot be read, and is put aside: going by LVM's own marks")
         if known.target is None:
+            record.remove(name)
             return False
         history.refuse_other_host(known.target, system)
         if not force:
@@ -200,7 +203,8 @@ def names_standing(session: Session) -> tuple[str, ...]:
 def all_names(session: Session, system: Facts) -> tuple[str, ...]:
     """Return the names of all profiles that have a file, a record or a tagged snapshot."""
     tagged = marks.tagged_names(system, system.host) if system.host else ()
-    return tuple(sorted({*profile.names(session.profile_dir), *record.names(), *tagged}))
+    named = loading.names(session.profile_dir, session.progress)
+    return tuple(sorted({*named, *record.names(), *tagged}))
 
 
 def forget_reach(target: Target) -> Target:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
+from lvmsnap import codec
 from lvmsnap.record import RUN_DIR
-from lvmsnap.system import Enlargement, Sighting
+from lvmsnap.system import Sighting
 
 LARGEST_BYTES = 4096
 
@@ -43,7 +43,7 @@ def read(name: str) -> Sighting | None:
             return _parse(os.read(descriptor, LARGEST_BYTES))
         finally:
             os.close(descriptor)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (OSError, ValueError):
         return None
 
 
@@ -55,12 +55,7 @@ def remove(name: str) -> None:
 
 
 def _parse(raw: bytes) -> Sighting:
-    data = json.loads(raw)
-    seconds, rate = float(data["seconds"]), float(data["rate_bytes_per_second"])
-    if not math.isfinite(seconds) or not 0 <= rate < math.inf:
-        raise ValueError("no time, or no rate")
-    grown = data["last_growth"]
-    if grown is not None and datetime.fromisoformat(grown["time"]).tzinfo is None:
+    seen = codec.decoded(Sighting, codec.parsed(raw))
+    if seen.last_growth is not None and datetime.fromisoformat(seen.last_growth.time).tzinfo is None:
         raise ValueError("a time of no zone")
-    growth = None if grown is None else Enlargement(grown["time"], int(grown["bytes"]))
-    return Sighting(str(data["uuid"]), seconds, rate, growth)
+    return seen

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from lvmsnap import facts, history, loading, marks, other_hosts, session, sighting, status
-from lvmsnap.errors import LvmsnapError, ProfileError
+from lvmsnap.errors import LvmsnapError, ProfileError, explained
 from lvmsnap.facts import Interest
 from lvmsnap.model import Profile
 from lvmsnap.session import Session
@@ -56,12 +56,16 @@ def _status_or_problem(name: str, directory: str, system: Facts) -> Status:
         problem = f"its profile is invalid: {error.message}"
     except OSError as error:
         problem = f"its profile cannot be read: {error.filename}: {error.strerror}"
+    except Exception as error:
+        problem = f"its profile cannot be read: {explained(error)}"
     try:
         found = _status(name, loaded, system)
     except LvmsnapError as error:
-        return Status(name, State.PARTIAL, problem=error.message)
+        return Status(name, State.PARTIAL, problem="; ".join(filter(None, (error.message, error.hint))))
     except OSError as error:
         return Status(name, State.PARTIAL, problem=f"{error.filename}: {error.strerror}")
+    except Exception as error:
+        return Status(name, State.PARTIAL, problem=explained(error))
     if not (found.snapshot or problem):
         problem = f"{NO_PROFILE}{directory}"
     return replace(found, problem=found.problem or problem)

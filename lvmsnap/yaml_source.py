@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from lvmsnap.errors import ProfileError, ProfileProblem
+from lvmsnap.yaml_errors import Mark, fatal, syntax_error
 
 MAX_DEPTH = 16
 MAX_EVENTS = 4000
@@ -26,25 +27,7 @@ _KINDS = {
     "tag:yaml.org,2002:timestamp": "a date",
     "tag:yaml.org,2002:null": "nothing",
 }
-_SYNTAX_HINTS = {
-    "mapping values are not allowed": 'a text with ": " in it needs quotes; otherwise look at the indentation',
-    "could not find expected ':'": "each line is KEY: VALUE; look at this line and the one before it",
-    "expected <block end>": "look at the indentation: keys of one level begin in the same column",
-    "cannot start any token": "a text that begins with this sign needs quotes",
-    "while scanning a quoted scalar": "the closing quote is missing",
-    "found '<stream end>'": "the text ends where a bracket is not closed yet",
-    "expected ',' or": "a bracket is not closed, or a comma is missing",
-}
-
 Path: TypeAlias = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A place in the text; both count from 1."""
-
-    line: int
-    column: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +55,8 @@ class Source:
     def readable(self, path: Path) -> object:
         """The value at `path`; None where there is none, or none without a mistake."""
         found: Any = self.data
+        if () in self.unreadable:
+            return None
         for end, part in enumerate(path, 1):
             if path[:end] not in self.values or path[:end] in self.unreadable:
                 return None
@@ -86,13 +71,12 @@ class Source:
 def read(text: str, file: str) -> Source:
     """Read the one document in `text`. Raises ProfileError where reading cannot go on."""
     text = text.removeprefix("\ufeff")
-    _refuse_tabs(text, file)
     try:
         return _Reader(text, file).document()
     except yaml.reader.ReaderError as error:
         raise _unprintable(text, file, error) from None
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(file, error) from None
+        raise syntax_error(text, file, error) from None
 
 
 def dotted(path: Path) -> str:
@@ -124,7 +108,7 @@ class _Reader:
         self._next()
         start = self._next()
         if isinstance(start, yaml.StreamEndEvent):
-            raise _fatal(self.source.file, Mark(1, 1), "the file is empty", "see a sample profile, or lvmsnap init")
+            raise fatal(self.source.file, Mark(1, 1), "the file is empty", "see a sample profile, or lvmsnap init")
         self.source.data = self._value((), self._next())
         self._next()
         after = self._next()
@@ -140,11 +124,11 @@ class _Reader:
             # PyYAML hands an escape such as "\UFFFFFFFF" to chr() unchecked.
             place = self.loader.get_mark()
             mark = Mark(place.line + 1, place.column + 1)
-            raise _fatal(self.source.file, mark, "an escape sequence names no Unicode character") from None
+            raise fatal(self.source.file, mark, "an escape sequence names no Unicode character") from None
         self.events += 1
         self.depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if self.depth > MAX_DEPTH or self.events > MAX_EVENTS:
-            raise _fatal(self.source.file, _mark(event), "the file is nested too deeply or too long to be a profile")
+            raise fatal(self.source.file, _mark(event), "the file is nested too deeply or too long to be a profile")
         return event
 
     def _value(self, path: Path, event: yaml.Event) -> object:
@@ -247,28 +231,7 @@ def _mark(event: yaml.Event) -> Mark:
     return Mark(place.line + 1, place.column + 1) if place else Mark(1, 1)
 
 
-def _fatal(file: str, mark: Mark, message: str, hint: str = "") -> ProfileError:
-    return ProfileError((ProfileProblem(file, mark.line, mark.column, "", message, hint),))
-
-
-def _refuse_tabs(text: str, file: str) -> None:
-    lines = [number for number, line in enumerate(text.split("\n"), 1) if re.match(r" *\t\s*[^\s#]", line)]
-    if lines:
-        more = f" (also line {', '.join(map(str, lines[1:6]))}{', ...' if len(lines) > 6 else ''})" if lines[1:] else ""
-        column = text.split("\n")[lines[0] - 1].index("\t") + 1
-        hint = "indent with spaces"
-        raise _fatal(file, Mark(lines[0], column), f"a tab in the indentation, which YAML does not allow{more}", hint)
-
-
 def _unprintable(text: str, file: str, error: yaml.reader.ReaderError) -> ProfileError:
     before = text[: error.position]
     mark = Mark(before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
-    return _fatal(file, mark, f"the character U+{ord(text[error.position]):04X} is not allowed in YAML", "remove it")
-
-
-def _syntax_error(file: str, error: yaml.MarkedYAMLError) -> ProfileError:
-    place = error.problem_mark or error.context_mark
-    mark = Mark(place.line + 1, place.column + 1) if place else Mark(1, 1)
-    told = f"{error.context or ''} {error.problem or ''}"
-    hint = next((hint for part, hint in _SYNTAX_HINTS.items() if part in told), "")
-    return _fatal(file, mark, f"this is not YAML: {error.problem}", hint)
+    return fatal(file, mark, f"the character U+{ord(text[error.position]):04X} is not allowed in YAML", "remove it")

@@ -23,7 +23,8 @@ PACKAGE = ROOT / "lvmsnap"
 
 # Imports go down only: a module may import those of lower floors. A new module needs a place here.
 FLOORS = (
-    ("__init__", "errors", "model", "system", "names"),
+    ("__init__", "errors", "model", "system", "names", "codec"),
+    ("yaml_errors",),
     (
         "runner",
         "record",

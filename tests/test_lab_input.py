@@ -98,3 +98,27 @@ def test_odd_names_of_mounts_and_of_a_pv_s_device_hide_nothing(lab: Machine) -> 
 
     lab.run(f"umount {odd} /srv; pvremove -q -y '/dev/mapper/my\\x20disk'; dmsetup remove 'my disk'; : > /etc/fstab")
     assert fingerprint(lab, FOLDERS) == before
+
+
+TORN = ("", "{", "[" * 99999, '{"format": 1, "target": null}', '{"format": 9}')
+
+
+def test_an_unreadable_record_is_said_to_be_and_its_one_advice_works(lab: Machine) -> None:
+    before = prepare(lab)
+    lvmsnap(lab, "up p")
+    whole = lab.read_file("/var/lib/lvmsnap/p.json")
+
+    for text in (*TORN, whole.replace("+00:00", ""), whole.replace('"vg0"', "5")):
+        lab.write_file("/var/lib/lvmsnap/p.json", text)
+        assert "lvmsnap down p --force goes by LVM's own marks" in lvmsnap(lab, "down p", code=1).stderr
+    assert "the record cannot be read" in lvmsnap(lab, "status").stdout
+    assert is_up(lab)
+    lvmsnap(lab, "down p --force")
+    lab.run("test -e /var/lib/lvmsnap/p.json.unreadable && rm /var/lib/lvmsnap/p.json.unreadable")
+    assert fingerprint(lab, FOLDERS) == before
+
+    lab.run("mkdir /var/lib/lvmsnap/p.json")
+    lvmsnap(lab, "up p", code=1)
+    lvmsnap(lab, "down p --force")
+    lab.run("rmdir /var/lib/lvmsnap/p.json.unreadable")
+    assert fingerprint(lab, FOLDERS) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import subprocess
@@ -214,6 +215,8 @@ def test_a_file_with_six_different_mistakes_reports_exactly_these_six_in_the_ord
     ]
 
 
+QUOTE = "the quote that opens here is not closed where it should be"
+TAG = "YAML tags such as '{}' are not allowed in a profile"
 BAD: list[tuple[str, str, str, str]] = [
     ("", "1:1", "the file is empty", "see a sample profile, or lvmsnap init"),
     ("# only a comment\n", "1:1", "the file is empty", "see a sample profile, or lvmsnap init"),
@@ -551,7 +554,20 @@ BAD: list[tuple[str, str, str, str]] = [
         "this is not YAML: expected <block end>, but found '?'",
         "look at the indentation: keys of one level begin in the same column",
     ),
-    (volume("size: '4G"), "4:1", "this is not YAML: found unexpected end of stream", "the closing quote is missing"),
+    (volume("size: '4G"), "3:11", QUOTE, "close the quote"),
+    ('description: "it\nvolumes:\n  - origin: "vg0/a"\n', "1:14", QUOTE, "close the quote"),
+    (volume("snapshot: 'x\n    size: '4GiB'"), "3:15", QUOTE, "close the quote"),
+    ("volumes: [\n  {origin: vg0/a}\n", "1:10", QUOTE.replace("quote", "bracket"), "close the bracket"),
+    ("volumes:\n-\torigin: vg0/a\n", "2:2", "a tab outside of quotes", "write a space, or put the text into quotes"),
+    ("!x\nvolumes: [{origin: vg0}]\n", "1:1", TAG.format("!x"), "remove it"),
+    ("!!map {volumes: [{origin: 5}]}\n", "1:1", TAG.format("tag:yaml.org,2002:map"), "remove it"),
+    ("volumes: [{origin: vg0}]\n!x size: 5\n", "2:1", TAG.format("!x"), "remove it"),
+    (
+        "*x : 1\nvolumes: [{origin: vg0}]\n",
+        "1:1",
+        "YAML anchors and aliases (&name, *name) are not allowed in a profile",
+        "write the value itself; a text that begins so needs quotes",
+    ),
 ]
 
 
@@ -647,6 +663,48 @@ def test_no_text_gives_anything_but_a_profile_or_a_profile_error() -> None:
     assert good > 20
     assert len(bad) > 200
     assert time.perf_counter() - begin < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hooks:\n  after_snapshot: |\n    if x; then\n    \techo\n    \t\tx\n    fi\n",
+        'description: "a\n\tb\n\t c"\n',
+        "description: 'a\n\tb'\n",
+    ],
+)
+def test_a_tab_inside_text_is_legal(text: str) -> None:
+    loaded = profile.parse(f"volumes: [{{origin: vg0/a}}]\n{text}", name="x", file="x.yaml")
+
+    if "hooks" in text:
+        assert loaded.hooks.after_snapshot == ("/bin/sh", "-c", "if x; then\n\techo\n\t\tx\nfi\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            f"size: '1{' ' * 60_000}x'",
+            f"size: '1{' ' * 30_000}K{' ' * 30_000}x'",
+            f"size: '1{' ' * 30_000}%{' ' * 30_000}'",
+        ),
+        *(f"size: {'9' * 60_000}GiB", f"mountpoint: {'/a' * 30_000}", f"mountpoint: {'/' * 60_000}."),
+        *(
+            f"chunk_size: '{' ' * 60_000}4K'",
+            f"snapshot: {'a' * 60_000}",
+            f"x{'y' * 900}: 1",
+            f"size: '{'_' * 60_000}'",
+        ),
+    ],
+    ids=lambda text: text[:14],
+)
+def test_no_text_takes_long(text: str) -> None:
+    start = time.process_time()
+
+    with contextlib.suppress(ProfileError):
+        profile.parse(f"volumes:\n  - origin: vg0/a\n    {text}\n", name="x", file="x.yaml")
+
+    assert time.process_time() - start < 2
 
 
 # --- files --------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,102 @@ def test_a_record_that_cannot_be_understood_is_told_with_a_way_out(tmp_path: Pat
     with pytest.raises(LvmsnapError, match=f"the record cannot be read: {path}: .") as caught:
         record.read("nightly", str(tmp_path))
 
-    assert f"mv {path} {path}.broken" in caught.value.hint
-    assert "lvmsnap down nightly" in caught.value.hint
+    assert caught.value.hint == "lvmsnap down nightly --force goes by LVM's own marks, and puts the record aside"
+
+
+def _with(path: str, value: Any) -> str:
+    """The record with one value replaced; `path` is dotted."""
+    data = json.loads(_text())
+    *parents, last = path.split(".")
+    inner = data
+    for key in parents:
+        inner = inner[key]
+    inner[last] = value
+    return json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("time", "2024-05-04T03:00:00", "time '2024-05-04T03:00:00' has no time zone"),
+        ("time", 5, "time must be text, and is a number 5"),
+        ("time", "\x00", "time has NUL in it"),
+        ("boot_id", None, "boot_id must be text, and is null"),
+        ("profile_text", ["x"], "profile_text must be text, and is a list"),
+        ("hooks_due", "after_snapshot", "hooks_due must be a list, and is text 'after_snapshot'"),
+        ("hooks_due", [[]], "hooks_due[0] must be text, and is a list"),
+        ("target", [], "target must be an object, and is a list"),
+        ("target.name", "weekly", "it is the record of 'weekly'"),
+        ("target.name", "../evil", "it is the record of '../evil'"),
+        ("target.vg", None, "target.vg must be text, and is null"),
+        ("target.extents", "16", "target.extents must be a number, and is text '16'"),
+        ("target.extents", True, "target.extents must be a number, and is true or false"),
+        ("target.extents", 1.5, "target.extents must be a number, and is a number 1.5"),
+        ("target.extents", -1, "target.extents is out of range"),
+        ("target.extents", 10**30, "target.extents is out of range"),
+        ("target.permission", "x", "target.permission must be r or rw, and is text 'x'"),
+        ("target.permission", {}, "target.permission must be r or rw, and is an object"),
+        ("target.lent_pv", 3, "target.lent_pv must be an object, and is a number 3"),
+        ("target.lent_pv.inode", "7", "target.lent_pv.inode must be a number, and is text '7'"),
+        ("target.lent_pv.allocation", None, "target.lent_pv.allocation must be fallocate or zero-fill, and is null"),
+        ("target.lent_pv.direct_io", 1, "target.lent_pv.direct_io must be true or false, and is a number 1"),
+        ("target.mount.options", "ro", "target.mount.options must be a list, and is text 'ro'"),
+        ("target.mount.more", 1, "target.mount.'more' is not known"),
+        ("target.hooks.before_down", [None], "target.hooks.before_down[0] must be text, and is null"),
+    ],
+)
+def test_the_type_of_each_field_is_checked(tmp_path: Path, path: str, value: Any, says: str) -> None:
+    (tmp_path / "nightly.json").write_text(_with(path, value))
+
+    with pytest.raises(LvmsnapError) as caught:
+        record.read("nightly", str(tmp_path))
+
+    assert caught.value.message == f"the record cannot be read: {tmp_path}/nightly.json: {says}"
+
+
+def test_a_record_that_is_nested_without_end_is_unreadable(tmp_path: Path) -> None:
+    for text in ("[" * 100_000, '{"a":' * 100_000, _with("target", json.loads("[" * 500 + "]" * 500))):
+        (tmp_path / "nightly.json").write_text(text)
+        with pytest.raises(LvmsnapError, match="the record cannot be read"):
+            record.read("nightly", str(tmp_path))
+
+
+def _link(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_text(_text())
+    path.symlink_to(other)
+
+
+def _of_somebody(path: Path) -> None:
+    path.write_text(_text())
+    os.chown(path, 1000, 1000)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, _link, _of_somebody], ids=["folder", "pipe", "link", "bob's"])
+def test_what_is_no_file_of_roots_is_unreadable_and_can_be_put_aside(
+    tmp_path: Path, make: Callable[[Path], Any]
+) -> None:
+    path = tmp_path / "nightly.json"
+    for number in ("", "1"):
+        make(path)
+        with pytest.raises(LvmsnapError, match="the record cannot be read"):
+            record.read("nightly", str(tmp_path))
+
+        record.remove("nightly", str(tmp_path))
+
+        assert not os.path.lexists(path)
+        assert os.path.lexists(f"{path}.unreadable{number}")
+    assert record.names(str(tmp_path)) == ()
+
+
+def test_an_unreadable_record_is_put_aside_and_not_lost(tmp_path: Path) -> None:
+    (tmp_path / "nightly.json").write_text("{")
+
+    record.remove("nightly", str(tmp_path))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["nightly.json.unreadable"]
+    assert record.read("nightly", str(tmp_path)) is None
 
 
 def test_a_record_from_before_there_were_hooks_has_none(tmp_path: Path) -> None:

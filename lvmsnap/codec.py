@@ -1,0 +1,94 @@
+"""JSON -> the frozen types, each field's type checked: what was kept may be torn, edited, or of another version."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+# No number that lvmsnap keeps is negative, or as large: sizes, inodes, device numbers, times.
+LIMIT = 2**64
+_WORDS = {str: "text", int: "a number", float: "a number", bool: "true or false", type(None): "null"}
+
+
+def parsed(text: str | bytes) -> dict[str, Any]:
+    """Return the JSON object in a text. Raises ValueError where there is none."""
+    try:
+        data = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(data, dict):
+        raise ValueError(f"it is {_described(data)} and no JSON object")
+    return data
+
+
+def decoded(kind: type[T], data: object, where: str = "") -> T:
+    """Return plain data as a `kind`: a frozen dataclass, an enum, a tuple of one kind, text, a number, or None.
+
+    Raises ValueError that names the field. A field that is not there has its default.
+    """
+    return cast(T, _decoded(kind, data, where))
+
+
+def _decoded(kind: Any, data: object, where: str) -> object:
+    if get_origin(kind) in (Union, types.UnionType):
+        (kind,) = (one for one in get_args(kind) if one is not type(None))
+        return None if data is None else _decoded(kind, data, where)
+    if get_origin(kind) is tuple:
+        if not isinstance(data, list):
+            raise _wrong(where, "a list", data)
+        return tuple(_decoded(get_args(kind)[0], item, f"{where}[{number}]") for number, item in enumerate(data))
+    if is_dataclass(kind):
+        return _object(cast(type, kind), data, where)
+    if issubclass(kind, Enum):
+        known = [one for one in kind if one.value == data]
+        if not known:
+            raise _wrong(where, " or ".join(str(one.value) for one in kind), data)
+        return known[0]
+    return _plain(kind, data, where)
+
+
+def _object(kind: type, data: object, where: str) -> object:
+    if not isinstance(data, Mapping):
+        raise _wrong(where, "an object", data)
+    hints, prefix = _hints(kind), f"{where}." if where else ""
+    if unknown := data.keys() - hints.keys():
+        raise ValueError(f"{prefix}{min(unknown)!r:.80} is not known")
+    for field in fields(kind):
+        if field.name not in data and field.default is MISSING and field.default_factory is MISSING:
+            raise ValueError(f"{prefix}{field.name} is missing")
+    return kind(**{name: _decoded(hints[name], value, f"{prefix}{name}") for name, value in data.items()})
+
+
+def _plain(kind: type, data: object, where: str) -> object:
+    # true is an int to Python, and 1 a float to everybody.
+    fits = type(data) is kind or (kind is float and type(data) is int)
+    if not fits:
+        raise _wrong(where, _WORDS[kind], data)
+    if isinstance(data, str) and "\0" in data:
+        raise ValueError(f"{where} has NUL in it")
+    if isinstance(data, int | float) and not (0 <= data < LIMIT and math.isfinite(data)):
+        raise ValueError(f"{where} is {data:.80}" if isinstance(data, float) else f"{where} is out of range")
+    return data
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _wrong(where: str, wanted: str, data: object) -> ValueError:
+    return ValueError(f"{where or 'it'} must be {wanted}, and is {_described(data)}")
+
+
+def _described(data: object) -> str:
+    if isinstance(data, (dict, list)):
+        return "an object" if isinstance(data, dict) else "a list"
+    return _WORDS[type(data)] if data is None or isinstance(data, bool) else f"{_WORDS[type(data)]} {data!r:.80}"
