@@ -15,12 +15,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lvmsnap import kernel, processes
+from lvmsnap import kernel, lvm_config, processes
 from lvmsnap.errors import Refusal, RefusedError
 from lvmsnap.record import RUN_DIR, RecordError
 from lvmsnap.runner import Runner
 
-LVM_LOCK_DIR = "/run/lock/lvm"
 # The lock that LVM takes for what concerns PVs, and all groups at once.
 LVM_GLOBAL = "P_global"
 PAUSE_SECONDS = 0.1
@@ -124,7 +123,7 @@ def reading(groups: tuple[str, ...], waiting: Waiting) -> Iterator[None]:
     the locks is still held when the waiting is over.
     """
     with ExitStack() as stack:
-        if Path(LVM_LOCK_DIR).is_dir():
+        if Path(_lvm_lock_dir()).is_dir():
             for group in sorted(groups):
                 stack.enter_context(_read_locked(group, waiting))
         yield
@@ -132,7 +131,7 @@ def reading(groups: tuple[str, ...], waiting: Waiting) -> Iterator[None]:
 
 @contextmanager
 def _read_locked(group: str, waiting: Waiting) -> Iterator[None]:
-    path = Path(LVM_LOCK_DIR, f"V_{group}")
+    path = Path(_lvm_lock_dir(), f"V_{group}")
     descriptors: list[int] = []
 
     def blocked() -> str:
@@ -161,10 +160,10 @@ def _read_locked(group: str, waiting: Waiting) -> Iterator[None]:
 def lvm_holder(lock: str) -> str:
     """Return "pid PID (NAME)" of the process that holds one of LVM's locks, such as V_vg0, for writing, or "".
 
-    LVM locks files in /run/lock/lvm with flock(2); /proc/locks says who holds one, and need not ask for it.
+    LVM locks files in its locking_dir with flock(2); /proc/locks says who holds one, and need not ask for it.
     """
     try:
-        status = os.stat(f"{LVM_LOCK_DIR}/{lock}")
+        status = os.stat(f"{_lvm_lock_dir()}/{lock}")
     except OSError:
         return ""
     where = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
@@ -173,6 +172,10 @@ def lvm_holder(lock: str) -> str:
         if len(fields) > 5 and fields[1] == "FLOCK" and fields[3] == "WRITE" and fields[5] == where:
             return f"pid {fields[4]} ({processes.name(int(fields[4]))})"
     return ""
+
+
+def _lvm_lock_dir() -> str:
+    return lvm_config.locking_dir(lvm_config.read_settings(lvm_config.system_dir()))
 
 
 def _wait_for_lvm(lock: str, what: str, waiting: Waiting) -> None:

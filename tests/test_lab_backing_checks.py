@@ -215,15 +215,19 @@ LOOPS = (
 )
 
 
-def test_the_filters_that_count_are_those_of_lvm_system_dir(machine: Machine) -> None:
+def test_the_filters_and_locks_that_count_are_those_of_lvm_system_dir(machine: Machine) -> None:
     write_profile(machine, "check", profile_text(size="8MiB", mountpoint=None, **backed_by("/media/store/lent")))
-    machine.run("mkdir /run/conf; echo 'devices/filter=[\"r|^/dev/loop|\"]' > /run/conf/lvm.conf")
+    conf = """devices/filter=["r|^/dev/loop|"]\nglobal/locking_dir="/run/locks"\n"""
+    machine.run("mkdir /run/conf /run/locks")
+    machine.write_file("/run/conf/lvm.conf", conf)
     try:
-        result = machine.run(f"LVM_SYSTEM_DIR=/run/conf {shell_line('plan check')}", check=False)
+        held = f"flock /run/locks/V_vg0 env LVM_SYSTEM_DIR=/run/conf {shell_line('plan check')}"
+        result = machine.run(held, check=False)
     finally:
-        machine.run("rm -r /run/conf")
+        machine.run("rm -r /run/conf /run/locks")
 
     assert "LVM's filter takes loop devices: rejected by r|^/dev/loop|" in result.stdout
+    assert "vg0 is not locked: locked by pid " in result.stdout
 
 
 @pytest.mark.parametrize("situation", PATHS, ids=lambda situation: situation.name)

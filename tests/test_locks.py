@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import locks, work
+from lvmsnap import locks, lvm_config, work
 from lvmsnap.errors import LvmsnapError, RefusedError
 from lvmsnap.locks import GroupLocks, Waiting
 from lvmsnap.model import Thing
@@ -60,7 +60,7 @@ def lvm_locks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder of LVM's own locks."""
     folder = tmp_path / "lvm"
     folder.mkdir()
-    monkeypatch.setattr(locks, "LVM_LOCK_DIR", str(folder))
+    monkeypatch.setattr(lvm_config, "locking_dir", lambda _settings: str(folder))
     return folder
 
 
