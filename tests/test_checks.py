@@ -121,11 +121,38 @@ BAD = {
     "origin a snapshot": Bad(
         origin(attr="swi-a-s---"), "vg0/system can be snapshotted: it is a snapshot itself", "another origin"
     ),
+    "origin a cache pool": Bad(
+        origin(attr="Cwi-aoC---", segment_types=("cache-pool",)),
+        "vg0/system can be snapshotted: it is a cache pool",
+        "another origin",
+    ),
+    "origin a VDO pool": Bad(
+        origin(attr="dwi-ao----", segment_types=("vdo-pool",)),
+        "vg0/system can be snapshotted: it is a VDO pool",
+        "another origin",
+    ),
+    "origin a part of another volume": Bad(
+        origin(attr="owi-aoC---", is_hidden=True),
+        "vg0/system can be snapshotted: it is a part of another volume",
+        "another origin",
+    ),
+    "origin locked by pvmove": Bad(
+        origin(attr="-wI-ao----"), "vg0/system can be snapshotted: LVM has locked it, as pvmove does", "another origin"
+    ),
+    "origin RAID with integrity": Bad(
+        samples.facts(samples.vg(samples.lv("system_rimage_0", segment_types=("integrity",), is_hidden=True))),
+        "vg0/system can be snapshotted: it is RAID with integrity",
+        "another origin",
+    ),
     "origin a thin pool": Bad(
-        origin(attr="twi-aotz--"), "vg0/system can be snapshotted: it is a thin pool", "another origin"
+        origin(attr="twi-aotz--", segment_types=("thin-pool",)),
+        "vg0/system can be snapshotted: it is a thin pool",
+        "another origin",
     ),
     "origin merging": Bad(
-        origin(attr="Owi-aos---"), "vg0/system can be snapshotted: a snapshot is being merged into it", "another"
+        origin(attr="Owi-aos---", is_merging=True),
+        "vg0/system can be snapshotted: a snapshot is being merged into it",
+        "another",
     ),
     "origin suspended": Bad(
         samples.facts(dm_devices=(SUSPENDED,)), "vg0/system is not suspended: vg0-system suspended", "lvmsnap recover"
@@ -285,7 +312,14 @@ GOOD = {
         samples.facts(lvm_filters=(("filter", ("a|^/dev/loop|", "r|.*|")),)),
     ),
     "another loop device taken": (samples.with_file("loop_device: /dev/loop5"), samples.facts(loops=(LOOP,))),
-    "a thin volume as origin": (samples.profile(), origin(attr="Vwi-aotz--")),
+    "a thin volume as origin": (samples.profile(), origin(attr="Vwi-aotz--", segment_types=("thin",))),
+    "a cached volume as origin": (samples.profile(), origin(attr="Cwi-aoC---", segment_types=("cache",))),
+    "a volume with a write cache as origin": (
+        samples.profile(),
+        origin(attr="Cwi-aoC---", segment_types=("writecache",)),
+    ),
+    "a VDO volume as origin": (samples.profile(), origin(attr="vwi-aov---", segment_types=("vdo",))),
+    "a volume on RAID as origin": (samples.profile(), origin(attr="rwi-aor---", segment_types=("raid1",))),
     "exactly as much space as wanted": (
         samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
         group(free_extents=16),
