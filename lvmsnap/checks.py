@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lvmsnap import boot_risk, held_blocks, hooks, names
-from lvmsnap.filesystems import MOUNT_OPTIONS, WHY_NOT
+from lvmsnap import boot_risk, filesystems, held_blocks, hooks, names
 from lvmsnap.identify import Found, dm_uuid, host_of_pv, is_lent, own_pvs
 from lvmsnap.lvm_config import rejecting_pattern
 from lvmsnap.model import Allocation, BackingFile, Check, Profile, Target
@@ -37,7 +36,7 @@ def run(profile: Profile, target: Target | None, facts: Facts, loop_device: str 
     found = [*_system(profile, facts), *_volume_group(profile, vg, facts)]
     if vg is not None:
         origin = vg.lv(profile.volume.origin)
-        found += [*_origin(profile, vg, origin, facts), *_snapshot_name(profile, vg, facts)]
+        found += [*_origin(profile, vg, origin, target, facts), *_snapshot_name(profile, vg, facts)]
         if target is not None:
             found += _space(target, vg)
     if profile.backing_file is not None:
@@ -116,7 +115,9 @@ def unlocked(vg: str, holder: str) -> Check:
     return Check(f"{vg} is not locked", not holder, found, "wait for it to end, then try again")
 
 
-def _origin(profile: Profile, vg: VolumeGroup, origin: LogicalVolume | None, facts: Facts) -> Iterator[Check]:
+def _origin(
+    profile: Profile, vg: VolumeGroup, origin: LogicalVolume | None, target: Target | None, facts: Facts
+) -> Iterator[Check]:
     name = f"{vg.name}/{profile.volume.origin}"
     known = ", ".join(lv.name for lv in vg.lvs) or "none"
     hint = f"mend `origin` in {profile.path}"
@@ -133,14 +134,8 @@ def _origin(profile: Profile, vg: VolumeGroup, origin: LogicalVolume | None, fac
     found = ", ".join(suspended) + " suspended" if suspended else ""
     yield Check(f"{name} is not suspended", not suspended, found, hint)
     if profile.volume.mountpoint and active:
-        filesystem = facts.origin_filesystem
-        mountable = filesystem in MOUNT_OPTIONS
-        why = WHY_NOT.get(filesystem, f"only {', '.join(MOUNT_OPTIONS)} are known to work")
-        found = filesystem or "no filesystem found"
-        hint = "write `mountpoint: null` to get the device alone"
-        yield Check(
-            f"{name}'s filesystem can be mounted beside it", mountable, found if mountable else f"{found}: {why}", hint
-        )
+        cow_bytes = target.extents * vg.extent_size_bytes if target else None
+        yield from filesystems.checks(name, facts, cow_bytes)
 
 
 def _no_snapshot_of(origin: LogicalVolume, vg: VolumeGroup) -> str:

@@ -15,7 +15,7 @@ from lvmsnap.host import host_id
 from lvmsnap.model import Process, Profile, Record, Target
 from lvmsnap.record import RUN_DIR
 from lvmsnap.runner import Runner, environment
-from lvmsnap.system import SECTOR_BYTES, DirectoryFacts, Facts, FileFacts, LogicalVolume, Mount, MountpointFacts
+from lvmsnap.system import SECTOR_BYTES, DirectoryFacts, Facts, FileFacts, Mount, MountpointFacts
 
 UNIT_DIRS = ("/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/usr/lib/systemd/system")
 NETWORK_FILESYSTEMS = re.compile(r"(nfs|cifs|smb|afs|ceph|glusterfs|fuse|9p|ocfs2|gfs2|lustre|beegfs)")
@@ -90,38 +90,11 @@ def focus(facts: Facts, interest: Interest) -> Facts:
     )
 
 
-def origin_filesystem(runner: Runner, facts: Facts, interest: Interest) -> str:
-    """Return the type of the filesystem on the origin, "" where none is known.
-
-    The mount table knows it, else udev's database, which udev filled with blkid and keeps true; else blkid itself.
-    """
-    vg = facts.vg(interest.vg)
-    lv = vg.lv(interest.origin) if vg else None
-    if lv is None or not lv.is_active:
-        return ""
-    if mounted := next((m for m in facts.mounts if m.device_number == lv.device_number), None):
-        return mounted.filesystem
-    return _from_udev(lv) or _from_blkid(runner, lv)
-
-
 def origin_device_number(facts: Facts, interest: Interest) -> str:
     """Return "MAJOR:MINOR" of the origin's device, "" where it is not there or not active."""
     vg = facts.vg(interest.vg)
     lv = vg.lv(interest.origin) if vg else None
     return lv.device_number if lv else ""
-
-
-def _from_udev(lv: LogicalVolume) -> str:
-    database = Path(f"/run/udev/data/b{lv.device_number}")
-    raw = database.read_bytes() if database.is_file() else b""
-    key = "E:ID_FS_TYPE="
-    return next((line.removeprefix(key) for line in kernel.lines(raw) if line.startswith(key)), "")
-
-
-def _from_blkid(runner: Runner, lv: LogicalVolume) -> str:
-    # blkid(8): 2 is "nothing found", 8 "several, I cannot tell which"; both are no filesystem we could mount.
-    command = ("blkid", "--probe", "--match-tag", "TYPE", "--output", "value", f"/dev/{lv.vg}/{lv.name}")
-    return runner.read(command, accept=(0, 2, 8)).stdout.strip()
 
 
 def missing_tools(tools: Iterable[str]) -> tuple[str, ...]:

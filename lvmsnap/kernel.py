@@ -80,6 +80,7 @@ def parse_mount(line: str) -> Mount:
         parent_id=int(fields[1]),
         shared=groups.get("shared", ""),
         master=groups.get("master", ""),
+        options=tuple(fields[5].split(",")),
     )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from lvmsnap import actions, checks
-from lvmsnap.filesystems import MOUNT_OPTIONS, WRITABLE_SNAPSHOT
+from lvmsnap import actions, checks, filesystems
 from lvmsnap.identify import Found, as_named_now, find, own_pvs
 from lvmsnap.model import (
     Action,
@@ -13,7 +12,6 @@ from lvmsnap.model import (
     Direction,
     LentPV,
     MountTarget,
-    Permission,
     Plan,
     Profile,
     Record,
@@ -82,9 +80,9 @@ def decide(profile: Profile, vg: VolumeGroup, origin: LogicalVolume, facts: Fact
         extents=extents,
         extent_size_bytes=extent_size_bytes,
         chunk_size_bytes=volume.chunk_size_bytes,
-        permission=Permission.READ_WRITE if facts.origin_filesystem in WRITABLE_SNAPSHOT else Permission.READ_ONLY,
+        permission=filesystems.permission(facts.origin_filesystem),
         lent_pv=_lent_pv(profile.backing_file, vg, extents, facts, pv_uuid) if profile.backing_file else None,
-        mount=_mount(profile, facts) if volume.mountpoint else None,
+        mount=_mount(profile, origin, facts) if volume.mountpoint else None,
         hooks=profile.hooks,
         host=facts.host,
     )
@@ -108,12 +106,12 @@ def _lent_pv(backing: BackingFile, vg: VolumeGroup, extents: int, facts: Facts, 
     )
 
 
-def _mount(profile: Profile, facts: Facts) -> MountTarget:
+def _mount(profile: Profile, origin: LogicalVolume, facts: Facts) -> MountTarget:
     absent = facts.mountpoint is not None and facts.mountpoint.kind == "absent"
     return MountTarget(
         mountpoint=profile.volume.mountpoint or "",
         filesystem=facts.origin_filesystem,
-        options=(*MOUNT_OPTIONS.get(facts.origin_filesystem, ("ro",)), *profile.volume.mount_options),
+        options=filesystems.mount_options(origin, facts, profile.volume.mount_options),
         make_directory=absent,
         remove_directory=absent or profile.remove_mountpoint,
     )

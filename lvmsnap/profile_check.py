@@ -116,7 +116,7 @@ def _sentence(path: Path, error: Any) -> tuple[str, str]:
             path, found, schema["pattern"]
         )
     if error.validator == "not":
-        return f"{name} {schema['errorMessage']}, found {shown(found)}", "lvmsnap always mounts read-only: leave it out"
+        return f"{name} {schema['errorMessage']}, found {shown(found)}", "lvmsnap decides that itself: leave it out"
     if error.validator == "enum":
         close = nearest(found, schema["enum"]) if isinstance(found, str) else None
         hint = f"did you mean {close}?" if close else ""

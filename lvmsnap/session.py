@@ -20,6 +20,7 @@ from lvmsnap import (
     loading,
     locks,
     marks,
+    origin_facts,
     planner,
     record,
     status,
@@ -271,8 +272,7 @@ def refuse_failed(run: tuple[Check, ...]) -> None:
 def _plan_up(session: Session, loaded: Profile, system: Facts, known: Known, *, is_locked_later: bool = False) -> Plan:
     interest = Interest.of_profile(loaded)
     focused = replace(
-        facts.focus(system, interest),
-        origin_filesystem=facts.origin_filesystem(session.runner, system, interest),
+        origin_facts.add(session.runner, facts.focus(system, interest), interest),
         missing_tools=facts.missing_tools(checks.tools(loaded)),
         boot_recovery=boot.is_installed(),
         boot_tags=boot_tags.boot_tags(),

@@ -83,7 +83,7 @@ class VolumeGroup:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line of /proc/self/mountinfo (proc(5)), octal escapes undone; `mount_id` is of this one mount.
+    """One line of /proc/self/mountinfo (proc(5)), octal escapes undone; `mount_id` and `options` are of this one mount.
 
     `shared` and `master` are the peer groups it sends its mounts and unmounts to, and gets them from; "" for none.
     """
@@ -97,6 +97,21 @@ class Mount:
     parent_id: int = 0
     shared: str = ""
     master: str = ""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Superblock:
+    """What the origin's filesystem says of its journal (XFS: log).
+
+    `journal_bytes` is its size on the origin itself. `needs_other_device`: its journal or other parts of it are on
+    another device. `is_clean`: its journal need not be replayed; without a journal: it was unmounted in order.
+    """
+
+    journal_bytes: int
+    needs_other_device: bool
+    has_journal: bool
+    is_clean: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +240,8 @@ class Facts:
     vg_lock_holder: str = ""
     is_process_gone: bool = False  # the `lvmsnap run` that the record names has ended
     origin_filesystem: str = ""
+    origin_superblock: Superblock | None = None
+    origin_is_mounted: bool = False  # on this host, in any mount namespace: LVM freezes it for the snapshot
     file: FileFacts | None = None
     directory: DirectoryFacts | None = None
     mountpoint: MountpointFacts | None = None

@@ -96,9 +96,11 @@ TARGET = Target(
     extents=16,
     extent_size_bytes=EXTENT,
     chunk_size_bytes=None,
-    permission=Permission.READ_ONLY,
+    permission=Permission.READ_WRITE,
     lent_pv=LENT,
-    mount=MountTarget(MOUNTPOINT, "ext4", ("ro", "noload"), make_directory=True, remove_directory=True),
+    mount=MountTarget(
+        MOUNTPOINT, "ext4", ("ro", "errors=continue", "nosuid", "nodev"), make_directory=True, remove_directory=True
+    ),
     host=HOST,
 )
 # A system on which `up nightly` has nothing in its way.
@@ -142,7 +144,7 @@ def snapshot_lv(**fields: Any) -> LogicalVolume:
     """Make profile nightly's snapshot as it stands after `up`."""
     standing: dict[str, Any] = {
         "uuid": SNAPSHOT_UUID,
-        "attr": "sri-a-s---",
+        "attr": "swi-a-s---",
         "size_bytes": 64 * MIB,
         "tags": (f"lvmsnap2.{HOST}.nightly",),
     }

@@ -12,7 +12,20 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import boot, device_mapper, executor, facts, kernel, locks, profile, record, recovery, session, teardown
+from lvmsnap import (
+    boot,
+    device_mapper,
+    executor,
+    facts,
+    kernel,
+    locks,
+    origin_facts,
+    profile,
+    record,
+    recovery,
+    session,
+    teardown,
+)
 from lvmsnap import standing as seen
 from lvmsnap.errors import InterruptedBySignalError, RefusedError, ResidueError, StepError
 from lvmsnap.facts import Interest
@@ -216,7 +229,7 @@ class Stage:
             (session, "HookRunner", lambda signals, _say: FakeHooks(self.world, signals)),
             (facts, "read_system", lambda *_, **__: self.world.system.facts()),
             (facts, "focus", self._focus),
-            (facts, "origin_filesystem", lambda *_: "ext4"),
+            (origin_facts, "filesystem", lambda *_: "ext4"),
             (facts, "missing_tools", lambda *_: ()),
             (session, "secrets", SimpleNamespace(token_hex=lambda _: "0123456789abcdef012345")),
             (boot, "is_installed", lambda: True),

@@ -11,7 +11,7 @@ import pytest
 from lvmsnap import checks, planner
 from lvmsnap.identify import dm_uuid
 from lvmsnap.model import GIB, MIB, Check, Profile
-from lvmsnap.system import Facts, Layer, Mount, MountpointFacts
+from lvmsnap.system import Facts, Layer, Mount, MountpointFacts, Superblock
 from tests import samples
 from tests.samples import DIRECTORY, FILE_FACTS, LOOP, ORIGIN_UUID, OTHER_UUID, PV_UUID, SNAPSHOT_UUID, VG_UUID
 
@@ -168,6 +168,17 @@ BAD = {
         "vg0/system's filesystem can be mounted beside it: no filesystem found: only ext2, ext3, ext4, xfs are known "
         "to work",
         "mountpoint: null",
+    ),
+    "a journal on another device": Bad(
+        samples.facts(origin_superblock=Superblock(0, needs_other_device=True, has_journal=True, is_clean=True)),
+        "vg0/system's filesystem is all on vg0/system: its journal, or other data, is on another device, which has no "
+        "snapshot",
+        "mountpoint: null",
+    ),
+    "no journal and not clean": Bad(
+        samples.facts(origin_superblock=Superblock(0, needs_other_device=False, has_journal=False, is_clean=False)),
+        "vg0/system's filesystem is whole: it has no journal, and was not unmounted in order, or is mounted elsewhere",
+        "e2fsck",
     ),
     "name taken": Bad(
         group(samples.snapshot_lv(tags=())),

@@ -24,7 +24,7 @@ def table() -> tuple[Mount, ...]:
 def test_a_mounted_snapshot_is_read_from_the_mount_table() -> None:
     snapshot = Mount("254:9", "/", "/run/lvmsnap/nightly", "ext4", "/dev/mapper/vg0-system--lvmsnap--nightly")
 
-    assert snapshot in {replace(mount, mount_id=0, parent_id=0, shared="") for mount in table()}
+    assert snapshot in {replace(mount, mount_id=0, parent_id=0, shared="", options=()) for mount in table()}
 
 
 def test_octal_escapes_of_a_mountpoint_are_undone() -> None:
@@ -84,7 +84,10 @@ def test_a_name_that_is_no_utf8_survives() -> None:
 def test_optional_fields_of_a_mount_do_not_shift_the_others() -> None:
     line = "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 propagate_from:2 - ext3 /dev/root rw,errors=continue"
 
-    assert kernel.parse_mount(line) == Mount("98:0", "/mnt1", "/mnt2", "ext3", "/dev/root", 36, 35, "", "1")
+    options = ("rw", "noatime")
+    expected = Mount("98:0", "/mnt1", "/mnt2", "ext3", "/dev/root", 36, 35, "", "1", options)
+
+    assert kernel.parse_mount(line) == expected
 
 
 @pytest.mark.parametrize(

@@ -578,13 +578,25 @@ def test_one_mistake_gives_one_message_with_its_place_and_what_to_do(
     assert told(text) == [(place, message, hint)]
 
 
-@pytest.mark.parametrize(
-    "option", ["rw", "remount", "bind", "rbind", "move", "loop", "loop=/dev/loop3", "X-mount.mkdir", "x-mount.mkdir"]
-)
+AGAINST_OURS = ["rw", "remount", "bind", "rbind", "move", "loop", "loop=/dev/loop3", "X-mount.mkdir", "x-mount.mkdir"]
+AGAINST_OURS += [
+    "errors=panic",
+    "noload",
+    "norecovery",
+    "journal_dev=0x803",
+    "journal_path=/dev/sdb",
+    "logdev=/dev/sdc",
+]
+
+
+@pytest.mark.parametrize("option", AGAINST_OURS)
 def test_a_mount_option_against_our_read_only_mount_is_refused(option: str) -> None:
-    message = f"volumes[0].mount_options[1] must be an option for a read-only mount of the snapshot, found '{option}'"
+    message = (
+        f"volumes[0].mount_options[1] must be an option for a read-only mount of the whole "
+        f"snapshot that survives I/O errors, found '{option}'"
+    )
     assert told(volume(f"mount_options: [noexec, {option}]")) == [
-        ("3:29", message, "lvmsnap always mounts read-only: leave it out")
+        ("3:29", message, "lvmsnap decides that itself: leave it out")
     ]
 
 

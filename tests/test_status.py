@@ -15,8 +15,8 @@ from tests import samples
 from tests.samples import DISK, EARLIER_BOOT, ORIGIN_UUID, TARGET, VG_UUID
 
 SUSPENDED = samples.dm("vg0-system", dm_uuid(VG_UUID, ORIGIN_UUID), suspended=True)
-INVALID = samples.vg(samples.snapshot_lv(attr="sri-I-s---"), pvs=(DISK, samples.lent_pv()))
-INVALID_SUSPENDED = samples.vg(samples.snapshot_lv(attr="sri-S-s---"), pvs=(DISK, samples.lent_pv()))
+INVALID = samples.vg(samples.snapshot_lv(attr="swi-I-s---"), pvs=(DISK, samples.lent_pv()))
+INVALID_SUSPENDED = samples.vg(samples.snapshot_lv(attr="swi-S-s---"), pvs=(DISK, samples.lent_pv()))
 MISSING = samples.vg(samples.snapshot_lv(), pvs=(DISK, samples.lent_pv(missing=True)))
 UNFINISHED = samples.vg(samples.snapshot_lv(origin=""), pvs=(DISK, samples.lent_pv()))
 
@@ -175,7 +175,7 @@ def test_without_a_time_there_is_no_rate(past: Past | None) -> None:
     assert trend(filling(75, past)) == (None, None, None)
 
 
-@pytest.mark.parametrize("attr", ["sri-I-s---", "sri-S-s---"])
+@pytest.mark.parametrize("attr", ["swi-I-s---", "swi-S-s---"])
 def test_a_lost_snapshot_has_no_rate(attr: str) -> None:
     found = filling(100, Past(48, SEEN, 1), attr=attr)
 

@@ -1,0 +1,69 @@
+"""What is on the origin: its filesystem, what its superblock says, whether this host has it mounted. Only reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from lvmsnap import kernel, superblock
+from lvmsnap.facts import Interest
+from lvmsnap.runner import Runner
+from lvmsnap.system import Facts, LogicalVolume, Superblock
+
+
+def add(runner: Runner, facts: Facts, interest: Interest) -> Facts:
+    """Return the facts with what is on the origin; blkid is started only where nothing else knows its filesystem."""
+    return replace(
+        facts,
+        origin_filesystem=filesystem(runner, facts, interest),
+        origin_superblock=_superblock(facts, interest),
+        origin_is_mounted=_is_mounted(facts, interest),
+    )
+
+
+def filesystem(runner: Runner, facts: Facts, interest: Interest) -> str:
+    """Return the type of the filesystem on the origin, "" where none is known.
+
+    The mount table knows it, else udev's database, which udev filled with blkid and keeps true; else blkid itself.
+    """
+    lv = _active_origin(facts, interest)
+    if lv is None:
+        return ""
+    if mounted := next((m for m in facts.mounts if m.device_number == lv.device_number), None):
+        return mounted.filesystem
+    return _from_udev(lv) or _from_blkid(runner, lv)
+
+
+def _superblock(facts: Facts, interest: Interest) -> Superblock | None:
+    """Return what the superblock on the origin says, None where it is inactive or has none that is known."""
+    lv = _active_origin(facts, interest)
+    return superblock.read(f"/dev/{lv.vg}/{lv.name}") if lv else None
+
+
+def _is_mounted(facts: Facts, interest: Interest) -> bool:
+    """Whether the origin is mounted on this host; the kernel lists ext4's and XFS's mounts of other namespaces too."""
+    lv = _active_origin(facts, interest)
+    if lv is None:
+        return False
+    name = (kernel.SYS_DEV_BLOCK / lv.device_number).resolve().name
+    listed = any(Path("/sys/fs", kind, name).is_dir() for kind in ("ext4", "xfs"))
+    return listed or any(mount.device_number == lv.device_number for mount in facts.mounts)
+
+
+def _active_origin(facts: Facts, interest: Interest) -> LogicalVolume | None:
+    vg = facts.vg(interest.vg)
+    lv = vg.lv(interest.origin) if vg else None
+    return lv if lv and lv.is_active else None
+
+
+def _from_udev(lv: LogicalVolume) -> str:
+    database = Path(f"/run/udev/data/b{lv.device_number}")
+    raw = database.read_bytes() if database.is_file() else b""
+    key = "E:ID_FS_TYPE="
+    return next((line.removeprefix(key) for line in kernel.lines(raw) if line.startswith(key)), "")
+
+
+def _from_blkid(runner: Runner, lv: LogicalVolume) -> str:
+    # blkid(8): 2 is "nothing found", 8 "several, I cannot tell which"; both are no filesystem we could mount.
+    command = ("blkid", "--probe", "--match-tag", "TYPE", "--output", "value", f"/dev/{lv.vg}/{lv.name}")
+    return runner.read(command, accept=(0, 2, 8)).stdout.strip()

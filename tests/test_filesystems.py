@@ -1,0 +1,84 @@
+"""What each filesystem's snapshot is mounted with, and when it is not mounted at all. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lvmsnap import filesystems
+from lvmsnap.model import MIB, Check, Permission
+from lvmsnap.system import Facts, Mount, Superblock
+from tests import samples
+
+JOURNAL = Superblock(64 * MIB, needs_other_device=False, has_journal=True, is_clean=True)
+ELSEWHERE = Superblock(0, needs_other_device=True, has_journal=True, is_clean=True)
+DIRTY = Superblock(0, needs_other_device=False, has_journal=False, is_clean=False)
+
+
+def options(facts: Facts, *wanted: str) -> list[str]:
+    return list(filesystems.mount_options(samples.ORIGIN, facts, wanted))
+
+
+def checks(facts: Facts, cow_bytes: int = 1024 * MIB) -> dict[str, Check]:
+    return {check.title: check for check in filesystems.checks("vg0/system", facts, cow_bytes)}
+
+
+def failed(facts: Facts) -> list[str]:
+    return [title for title, check in checks(facts).items() if not check.passed]
+
+
+@pytest.mark.parametrize("kind", ["ext2", "ext3", "ext4"])
+def test_an_ext_filesystem_is_never_mounted_with_the_panic_of_its_superblock(kind: str) -> None:
+    assert options(samples.facts(origin_filesystem=kind)) == ["ro", "errors=continue", "nosuid", "nodev"]
+
+
+def test_a_filesystem_with_a_journal_has_a_snapshot_that_takes_writes() -> None:
+    writable = {kind: filesystems.permission(kind) for kind in ("ext2", "ext3", "ext4", "xfs", "btrfs", "")}
+
+    assert [kind for kind, value in writable.items() if value is Permission.READ_WRITE] == ["ext3", "ext4", "xfs"]
+
+
+def test_the_origins_noexec_is_inherited_from_whichever_of_its_mounts_has_it() -> None:
+    plain = samples.GOOD.mounts[0]
+    strict = replace(plain, mountpoint="/srv/upload", options=("rw", "noexec", "nosuid"))
+    other = Mount("8:1", "/", "/boot", "ext4", "/dev/sda1", options=("rw", "noexec"))
+
+    assert "noexec" not in options(samples.facts(mounts=(plain, other)))
+    assert options(samples.facts(mounts=(plain, strict)))[-3:] == ["nosuid", "nodev", "noexec"]
+
+
+def test_what_protects_others_is_left_out_where_the_profile_says_the_opposite() -> None:
+    strict = samples.facts(mounts=(replace(samples.GOOD.mounts[0], options=("noexec",)),))
+
+    assert options(strict, "suid", "dev", "exec") == ["ro", "errors=continue", "suid", "dev", "exec"]
+    assert options(strict, "suid") == ["ro", "errors=continue", "nodev", "noexec", "suid"]
+    assert options(strict, "noexec", "noatime") == ["ro", "errors=continue", "nosuid", "nodev", "noexec", "noatime"]
+
+
+def test_a_journal_on_another_device_is_left_alone_where_the_origin_was_frozen_and_refused_where_not() -> None:
+    frozen = samples.facts(origin_superblock=ELSEWHERE, origin_is_mounted=True)
+
+    assert options(frozen)[:3] == ["ro", "noload", "errors=continue"]
+    assert failed(frozen) == []
+    assert failed(replace(frozen, origin_is_mounted=False)) == ["vg0/system's filesystem is all on vg0/system"]
+    assert failed(replace(frozen, origin_filesystem="xfs")) == ["vg0/system's filesystem is all on vg0/system"]
+
+
+def test_without_a_journal_an_origin_of_another_machine_must_be_clean() -> None:
+    dirty = samples.facts(origin_filesystem="ext2", origin_superblock=DIRTY)
+
+    assert failed(dirty) == ["vg0/system's filesystem is whole"]
+    assert failed(replace(dirty, origin_is_mounted=True)) == []
+    assert failed(replace(dirty, origin_superblock=replace(DIRTY, is_clean=True))) == []
+
+
+def test_a_snapshot_smaller_than_the_journal_is_a_warning_where_the_origin_is_not_mounted_here() -> None:
+    facts = samples.facts(origin_superblock=JOURNAL)
+    title = "the snapshot has room for vg0/system's journal"
+
+    check = checks(facts, 32 * MIB)[title]
+
+    assert (check.passed, check.warning, check.found) == (True, True, "32 MiB, less than its journal of 64 MiB")
+    assert title not in checks(facts, 64 * MIB)
+    assert title not in checks(replace(facts, origin_is_mounted=True), 32 * MIB)
