@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lvmsnap import boot_risk, filesystems, held_blocks, hooks, names
+from lvmsnap import boot_risk, filesystems, held_blocks, hooks, mountpoint_checks, names
 from lvmsnap.identify import Found, dm_uuid, host_of_pv, is_lent, own_pvs
 from lvmsnap.lvm_config import rejecting_pattern
 from lvmsnap.model import Allocation, BackingFile, Check, Profile, Target
@@ -47,7 +47,7 @@ def run(profile: Profile, target: Target | None, facts: Facts, loop_device: str 
         ]
     found += boot_risk.check_origin(profile, facts)
     if profile.volume.mountpoint:
-        found += _mountpoint(profile.volume.mountpoint, facts)
+        found += mountpoint_checks.run(profile.volume, profile.volume.mountpoint, facts)
     return tuple(found)
 
 
@@ -212,9 +212,9 @@ def _backing_file(backing: BackingFile, target: Target | None, vg: VolumeGroup |
     refused = NO_FILE_ON.match(directory.filesystem)
     hint = "name a path on ext4 or xfs: tmpfs is memory, a network may stall, copy-on-write may run full later"
     yield Check(f"filesystem of {parent} can hold a backing file", not refused, directory.filesystem or "unknown", hint)
-    found = "" if directory.is_private else "others can write there, or it is not root's"
-    hint = f"chown root {directory.real_path} && chmod go-w {directory.real_path}, or name another `path`"
-    yield Check(f"directory {parent} is root's alone", directory.is_private, found, hint)
+    hint = "whoever may change one of them can put another file there: make it root's, or name another"
+    title = f"directory {parent} and all above it are root's alone"
+    yield Check(title, directory.is_private, directory.exposed, f"{hint} `path`")
     yield held_blocks.check(backing, directory)
     if target is not None and target.lent_pv is not None:
         yield _room(target.lent_pv.size_bytes, directory)
@@ -261,28 +261,3 @@ def _loop(backing: BackingFile, loop_device: str, facts: Facts) -> Iterator[Chec
         yield Check(
             f"LVM's {name} takes loop devices", not rejected, f"rejected by {rejected}" if rejected else "", hint
         )
-
-
-def _mountpoint(path: str, facts: Facts) -> Iterator[Check]:
-    here = facts.mountpoint
-    if here is None:
-        return
-    wrong = {
-        "mounted": ("something is mounted there", f"see what it is: findmnt {path}"),
-        "symlink": ("it is a symlink", "name the directory itself"),
-        "no directory": ("it is a file, not a directory", "name another `mountpoint`"),
-        "not empty": ("the directory is not empty, or cannot be read", "empty it, or name another `mountpoint`"),
-        "no parent": ("its parent directory does not exist", "make it, or name another `mountpoint`"),
-    }.get(here.kind)
-    found, hint = wrong or (here.kind, "")
-    yield Check(f"mountpoint {path} is empty or absent", wrong is None, found, hint)
-    straight = here.real_path == path
-    yield Check(
-        f"no symlink leads to {path}",
-        straight,
-        "" if straight else f"it is {here.real_path}",
-        f"write {here.real_path}",
-    )
-    claimed = here.claimed_by
-    hint = "name another `mountpoint`: systemd mounts and unmounts what it knows of"
-    yield Check(f"nothing else mounts on {path}", not claimed, f"{claimed} does" if claimed else "", hint)

@@ -9,16 +9,17 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from lvmsnap import device_mapper, kernel, layers, locks, lvm_config, lvm_report, processes
+from lvmsnap import access, ancestors, device_mapper, kernel, layers, locks, lvm_config, lvm_report, processes
+from lvmsnap.ancestors import Way
 from lvmsnap.host import host_id
 from lvmsnap.model import Process, Profile, Record, Target
-from lvmsnap.record import RUN_DIR
+from lvmsnap.record import RUN_DIR, RUN_DIR_MODE
 from lvmsnap.runner import Runner, environment
-from lvmsnap.system import SECTOR_BYTES, DirectoryFacts, Facts, FileFacts, Mount, MountpointFacts
+from lvmsnap.system import SECTOR_BYTES, DirectoryFacts, Facts, FileFacts, Gate, Mount, MountpointFacts
 
 UNIT_DIRS = ("/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/usr/lib/systemd/system")
-NETWORK_FILESYSTEMS = re.compile(r"(nfs|cifs|smb|afs|ceph|glusterfs|fuse|9p|ocfs2|gfs2|lustre|beegfs)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,7 @@ def focus(facts: Facts, interest: Interest) -> Facts:
         facts,
         vg_lock_holder=locks.lvm_holder(f"V_{interest.vg}"),
         is_process_gone=interest.process is not None and not processes.is_running(interest.process),
-        file=file_facts(interest.backing_path) if interest.backing_path else None,
-        directory=_directory(interest.backing_path, facts.mounts) if interest.backing_path else None,
+        **_backing_place(interest.backing_path, facts.mounts),
         mountpoint=_mountpoint(interest.mountpoint, facts.mounts) if interest.mountpoint else None,
         pv_logical_block_bytes=max(sizes, default=SECTOR_BYTES),
     )
@@ -95,6 +95,14 @@ def origin_device_number(facts: Facts, interest: Interest) -> str:
     vg = facts.vg(interest.vg)
     lv = vg.lv(interest.origin) if vg else None
     return lv.device_number if lv else ""
+
+
+def _backing_place(path: str, mounts: tuple[Mount, ...]) -> dict[str, Any]:
+    if not path:
+        return {"file": None, "directory": None}
+    way = ancestors.walk(os.path.dirname(path), mounts)
+    file = None if way.stalling else file_facts(path)
+    return {"file": file, "directory": _directory(os.path.dirname(path), way, mounts)}
 
 
 def missing_tools(tools: Iterable[str]) -> tuple[str, ...]:
@@ -145,35 +153,45 @@ def _pv_uuid(path: str) -> str:
     return ""
 
 
-def _directory(backing_path: str, mounts: tuple[Mount, ...]) -> DirectoryFacts:
-    path = os.path.dirname(backing_path)
-    real_path = os.path.realpath(path)
-    mount = kernel.mount_of(real_path, mounts)
+def _directory(path: str, way: Way, mounts: tuple[Mount, ...]) -> DirectoryFacts:
+    mount = kernel.mount_of(way.real_path, mounts)
     filesystem, mountpoint = (mount.filesystem, mount.mountpoint) if mount else ("", "")
-    # A dead server would hang every look at a network filesystem, and it is refused by its type alone.
-    if NETWORK_FILESYSTEMS.match(filesystem) or not os.path.isdir(path):
-        there = os.path.isdir(path)
-        return DirectoryFacts(there, real_path, False, filesystem, 0, (), SECTOR_BYTES, mountpoint)
-    status, space = os.stat(path), os.statvfs(path)
-    devices = kernel.devices_under(path, mounts)
+    if way.stalling or not way.exists:
+        there = bool(way.stalling)  # It is refused by its type alone.
+        return DirectoryFacts(there, way.real_path, False, filesystem, 0, (), SECTOR_BYTES, mountpoint)
+    space, devices, exposed = os.statvfs(path), kernel.devices_under(path, mounts), access.exposed(way.gates)
     return DirectoryFacts(
         exists=True,
-        real_path=real_path,
-        is_private=status.st_uid == 0 and not stat.S_IMODE(status.st_mode) & 0o022,
+        real_path=way.real_path,
+        is_private=not exposed,
         filesystem=filesystem,
         available_bytes=space.f_bavail * space.f_frsize,
         block_devices=devices,
         logical_block_bytes=max(map(kernel.logical_block_bytes, devices), default=SECTOR_BYTES),
         mountpoint=mountpoint,
         layers=layers.beneath(devices, mounts),
+        exposed=exposed,
     )
 
 
 def _mountpoint(path: str, mounts: tuple[Mount, ...]) -> MountpointFacts:
-    real_path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    parent, claimed = ancestors.walk(os.path.dirname(path), mounts), claimed_by(path)
+    real_path = os.path.join(parent.real_path, os.path.basename(path))
+    gates = _as_locked(parent)
     if any(mount.mountpoint == path for mount in mounts):
-        return MountpointFacts("mounted", real_path, claimed_by(path))
-    return MountpointFacts(_kind(path), real_path, claimed_by(path))
+        return MountpointFacts("mounted", real_path, claimed, gates)
+    if parent.stalling:
+        return MountpointFacts("unreachable", real_path, claimed, gates, parent.stalling)
+    kind = _kind(path)
+    own = (ancestors.gate(path),) if kind in ("empty", "not empty") else ()
+    return MountpointFacts(kind, real_path, claimed, (*gates, *own))
+
+
+def _as_locked(parent: Way) -> tuple[Gate, ...]:
+    """Return the gates as they are once the lock was taken, which makes RUN_DIR and shuts it to others."""
+    if parent.real_path != RUN_DIR:
+        return parent.gates
+    return (*(gate for gate in parent.gates if gate.path != RUN_DIR), Gate(RUN_DIR, 0, 0, RUN_DIR_MODE))
 
 
 def _kind(path: str) -> str:

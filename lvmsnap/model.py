@@ -40,7 +40,10 @@ class Allocation(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """One origin and the snapshot to make of it. `mountpoint` None: only the device is made."""
+    """One origin and the snapshot to make of it. `mountpoint` None: only the device is made.
+
+    `allow_wider_access`: the mountpoint may be where more people come to than to the origin.
+    """
 
     vg: str
     origin: str
@@ -49,6 +52,7 @@ class Volume:
     chunk_size_bytes: int | None
     mountpoint: str | None
     mount_options: tuple[str, ...]
+    allow_wider_access: bool = False
 
 
 @dataclass(frozen=True, slots=True)

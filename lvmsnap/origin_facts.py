@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
-from lvmsnap import kernel, superblock
+from lvmsnap import ancestors, kernel, superblock
 from lvmsnap.facts import Interest
 from lvmsnap.runner import Runner
-from lvmsnap.system import Facts, LogicalVolume, Superblock
+from lvmsnap.system import Facts, Gate, LogicalVolume, Superblock
 
 
 def add(runner: Runner, facts: Facts, interest: Interest) -> Facts:
@@ -18,6 +19,7 @@ def add(runner: Runner, facts: Facts, interest: Interest) -> Facts:
         origin_filesystem=filesystem(runner, facts, interest),
         origin_superblock=_superblock(facts, interest),
         origin_is_mounted=_is_mounted(facts, interest),
+        ways_to_origin=_ways(facts, interest),
     )
 
 
@@ -48,6 +50,13 @@ def _is_mounted(facts: Facts, interest: Interest) -> bool:
     name = (kernel.SYS_DEV_BLOCK / lv.device_number).resolve().name
     listed = any(Path("/sys/fs", kind, name).is_dir() for kind in ("ext4", "xfs"))
     return listed or any(mount.device_number == lv.device_number for mount in facts.mounts)
+
+
+def _ways(facts: Facts, interest: Interest) -> tuple[tuple[Gate, ...], ...]:
+    lv = _active_origin(facts, interest)
+    whole = [mount for mount in facts.mounts if lv and mount.device_number == lv.device_number and mount.root == "/"]
+    # Who may pass the mountpoint itself is up to a directory of the origin, which its snapshot has too.
+    return tuple(ancestors.walk(os.path.dirname(mount.mountpoint), facts.mounts).gates for mount in whole)
 
 
 def _active_origin(facts: Facts, interest: Interest) -> LogicalVolume | None:

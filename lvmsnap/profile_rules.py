@@ -73,7 +73,7 @@ def _check_mount(source: Source, name: str) -> None:
 
 
 def _check_unmounted(source: Source) -> None:
-    for path in (*_VOLUME, "mount_options"), ("remove_mountpoint",):
+    for path in (*_VOLUME, "mount_options"), (*_VOLUME, "allow_wider_access"), ("remove_mountpoint",):
         if source.readable(path):
             key = path[-1]
             message = f"{key} is given, but mountpoint is null: there is no mount"

@@ -67,6 +67,7 @@ def _volume(data: Mapping[str, Any], name: str) -> Volume:
         chunk_size_bytes=size_bytes(data["chunk_size"]) if "chunk_size" in data else None,
         mountpoint=tidy_path(mountpoint) if mountpoint else None,
         mount_options=tuple(data["mount_options"]),
+        allow_wider_access=data["allow_wider_access"],
     )
 
 

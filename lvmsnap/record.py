@@ -18,6 +18,7 @@ from lvmsnap.names import is_profile_name
 
 STATE_DIR = "/var/lib/lvmsnap"
 RUN_DIR = "/run/lvmsnap"
+RUN_DIR_MODE = 0o700  # mountpoints are below it
 FORMAT = 1
 LARGEST_BYTES = 1 << 20
 

@@ -191,8 +191,22 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """A directory on the way to a path: its owner and its permission bits; `has_acl`: it has more than these."""
+
+    path: str
+    uid: int
+    gid: int
+    mode: int
+    has_acl: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DirectoryFacts:
-    """The directory that is to hold the backing file, its filesystem and every block device beneath it."""
+    """The directory that is to hold the backing file, its filesystem and every block device beneath it.
+
+    `is_private`: it and all above it are root's, and nobody else may write there; `exposed` says which one is not.
+    """
 
     exists: bool
     real_path: str
@@ -203,15 +217,18 @@ class DirectoryFacts:
     logical_block_bytes: int
     mountpoint: str = ""
     layers: tuple[Layer, ...] = ()
+    exposed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MountpointFacts:
-    """What stands at the mountpoint's path."""
+    """What is at the mountpoint's path; `gates` are the directories on the way to it, itself included if it exists."""
 
-    kind: str  # "absent", "empty", "not empty", "mounted", "no directory", "symlink", "no parent"
+    kind: str  # "absent", "empty", "not empty", "mounted", "no directory", "symlink", "no parent", "unreachable"
     real_path: str
     claimed_by: str  # a line of fstab or a systemd mount unit that owns the path
+    gates: tuple[Gate, ...] = ()
+    stalling: str = ""  # the network or user-space filesystem on the way, which makes it "unreachable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +258,7 @@ class Facts:
     is_process_gone: bool = False  # the `lvmsnap run` that the record names has ended
     origin_filesystem: str = ""
     origin_superblock: Superblock | None = None
+    ways_to_origin: tuple[tuple[Gate, ...], ...] = ()  # the directories above each place where all of it is mounted
     origin_is_mounted: bool = False  # on this host, in any mount namespace: LVM freezes it for the snapshot
     file: FileFacts | None = None
     directory: DirectoryFacts | None = None

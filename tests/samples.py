@@ -12,6 +12,7 @@ from lvmsnap.system import (
     DmDevice,
     Facts,
     FileFacts,
+    Gate,
     LogicalVolume,
     Loop,
     Mount,
@@ -103,6 +104,7 @@ TARGET = Target(
     ),
     host=HOST,
 )
+WAY = (Gate("/", 0, 0, 0o755), Gate("/srv", 0, 0, 0o755))
 # A system on which `up nightly` has nothing in its way.
 GOOD = Facts(
     is_root=True,
@@ -121,6 +123,7 @@ GOOD = Facts(
     host=HOST,
     directory=DIRECTORY,
     mountpoint=MountpointFacts("absent", MOUNTPOINT, ""),
+    ways_to_origin=(WAY,),
 )
 
 

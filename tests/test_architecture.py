@@ -30,6 +30,7 @@ FLOORS = (
         "record",
         "yaml_source",
         "superblock",
+        "access",
         "profile_values",
         "sizes",
         "kernel",
@@ -47,6 +48,8 @@ FLOORS = (
     ),
     (
         "filesystems",
+        "ancestors",
+        "mountpoint_checks",
         "profile_check",
         "profile_rules",
         "lvm_report",
@@ -94,6 +97,8 @@ PURE: tuple[str, ...] = (
     "growth_actions",
 )
 PURE += (
+    "access",
+    "mountpoint_checks",
     "checks",
     "planner",
     "offline",

@@ -11,7 +11,7 @@ import pytest
 from lvmsnap import checks, planner
 from lvmsnap.identify import dm_uuid
 from lvmsnap.model import GIB, MIB, Check, Profile
-from lvmsnap.system import Facts, Layer, Mount, MountpointFacts, Superblock
+from lvmsnap.system import Facts, Gate, Layer, Mount, MountpointFacts, Superblock
 from tests import samples
 from tests.samples import DIRECTORY, FILE_FACTS, LOOP, ORIGIN_UUID, OTHER_UUID, PV_UUID, SNAPSHOT_UUID, VG_UUID
 
@@ -180,6 +180,27 @@ BAD = {
         "vg0/system's filesystem is whole: it has no journal, and was not unmounted in order, or is mounted elsewhere",
         "e2fsck",
     ),
+    "mountpoint below a user's directory": Bad(
+        samples.facts(mountpoint=MountpointFacts("absent", AT, "", (Gate("/srv/bob", 1000, 1000, 0o755),))),
+        f"{AT} and all above it are root's alone: /srv/bob belongs to user 1000",
+        "make it root's",
+    ),
+    "mountpoint more open than the origin": Bad(
+        samples.facts(ways_to_origin=((*samples.WAY, Gate("/srv/secret", 0, 0, 0o700)),)),
+        f"{AT} is no more open than vg0/system: /srv/secret keeps others from it, but nothing keeps them from {AT}",
+        "`allow_wider_access: true`",
+    ),
+    "origin mounted nowhere": Bad(
+        samples.facts(ways_to_origin=()),
+        f"{AT} is no more open than vg0/system: vg0/system is mounted nowhere for others, but nothing keeps them from "
+        f"{AT}",
+        "chmod 0700 a directory above",
+    ),
+    "mountpoint on a network filesystem": Bad(
+        samples.facts(mountpoint=MountpointFacts("unreachable", AT, "", stalling="nfs4")),
+        f"mountpoint {AT} is empty or absent: nfs4 is on the way, which may stall, and is not root's alone",
+        "local filesystem",
+    ),
     "name taken": Bad(
         group(samples.snapshot_lv(tags=())),
         f"name vg0/{SNAP} is free: vg0/{SNAP} exists and is not of this profile",
@@ -232,9 +253,9 @@ BAD = {
         directory(filesystem="btrfs"), "filesystem of /srv/space can hold a backing file: btrfs", "copy-on-write"
     ),
     "writable by others": Bad(
-        directory(is_private=False),
-        "directory /srv/space is root's alone: others can write there, or it is not root's",
-        "chmod go-w /srv/space",
+        directory(is_private=False, exposed="/srv belongs to user 1000"),
+        "directory /srv/space and all above it are root's alone: /srv belongs to user 1000",
+        "make it root's",
     ),
     "disk too full": Bad(
         directory(available_bytes=70 * 1024**2),

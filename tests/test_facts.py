@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lvmsnap import facts, kernel
+from lvmsnap import ancestors, facts, kernel
 from lvmsnap.facts import Interest
 from lvmsnap.system import FileFacts, Mount
 from tests import samples
@@ -139,7 +141,8 @@ def test_a_directory_is_private_where_only_root_may_write(tmp_path: Path, monkey
 
     def is_private(mode: int) -> bool:
         tmp_path.chmod(mode)
-        return facts._directory(f"{tmp_path}/file", ()).is_private
+        way = ancestors.walk(str(tmp_path), ())
+        return facts._directory(str(tmp_path), replace(way, gates=way.gates[-1:]), ()).is_private
 
     assert is_private(0o755) is (os.geteuid() == 0)
     assert not is_private(0o775)
@@ -147,14 +150,39 @@ def test_a_directory_is_private_where_only_root_may_write(tmp_path: Path, monkey
 
 
 def test_a_directory_that_is_not_there_is_said_not_to_be() -> None:
-    assert not facts._directory("/nonexistent/deep/file", ()).exists
+    path = "/nonexistent/deep"
+
+    assert not facts._directory(path, ancestors.walk(path, ()), ()).exists
 
 
-def test_a_network_filesystem_is_not_touched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(os, "statvfs", lambda _path: pytest.fail("a dead server would hang here"))
-    mount = Mount("0:50", "/", str(tmp_path), "nfs4", "server:/export")
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "virtiofs"])
+def test_nothing_below_a_network_filesystem_is_touched(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    """A dead server would hang whoever looks; the mount table says what it is without a look."""
+    (tmp_path / "dead/deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("dead/deep")
+    table = (Mount("0:50", "/", f"{tmp_path}/dead", kind, "server:/export"),)
+    touched: list[str] = []
 
-    assert facts._directory(f"{tmp_path}/file", (mount,)).filesystem == "nfs4"
+    def watched(real: Any) -> Any:
+        def look(path: Any, *arguments: Any, **options: Any) -> Any:
+            touched.append(str(path))
+            return real(path, *arguments, **options)
+
+        return look
+
+    for name in ("lstat", "stat", "statvfs", "readlink", "scandir", "listxattr"):
+        monkeypatch.setattr(os, name, watched(getattr(os, name)))
+    for path in (f"{tmp_path}/dead/deep/x", f"{tmp_path}/dead/x", f"{tmp_path}/link/x"):
+        place = facts._backing_place(path, table)
+        assert place["file"] is None
+        assert (place["directory"].exists, place["directory"].filesystem) == (True, kind)
+        assert facts._mountpoint(path, table).kind == "unreachable"
+        assert facts._mountpoint(path, table).stalling == kind
+
+    assert [path for path in touched if path.startswith(f"{tmp_path}/dead")] == []
+    assert any(path == str(tmp_path) for path in touched)
 
 
 # --- the rest ---------

@@ -49,7 +49,7 @@ SIZES = "must be a size such as 4GiB, or a percentage such as 20%ORIGIN (1 to 20
 LV_NAME = "must be a name of the characters A-Z a-z 0-9 + _ . - without a leading dash"
 PATH = "must be an absolute path without . or .. in it, and not /"
 CHUNK = "must be a power of two from 4KiB to 512KiB"
-VOLUME_KEYS = "origin, snapshot, size, chunk_size, mountpoint, mount_options"
+VOLUME_KEYS = "origin, snapshot, size, chunk_size, mountpoint, mount_options, allow_wider_access"
 
 
 def parse(text: str, name: str = "nightly") -> Profile:
@@ -366,6 +366,12 @@ BAD: list[tuple[str, str, str, str]] = [
         "3:21",
         "volumes[0].mount_options[0] must be one mount option, without commas or blanks, found 'noexec,nodev'",
         "write a list: [noexec, nodev]",
+    ),
+    (
+        volume("mountpoint: null\n    allow_wider_access: true"),
+        "4:5",
+        "allow_wider_access is given, but mountpoint is null: there is no mount",
+        "leave out allow_wider_access, or give a mountpoint",
     ),
     (
         volume("mountpoint: null\n    mount_options: [noexec]"),
