@@ -199,7 +199,8 @@ class Commands:
         key, value, tag, origin = match.groups()
         for lv in list(self.system.lvs.values()):
             name = lv.uuid if key == "lv_uuid" else lv.name
-            if name == value and tag in lv.tags and lv.origin == origin.strip('"'):
+            # LVM selects no hidden volumes.
+            if name == value and tag in lv.tags and lv.origin == origin.strip('"') and not lv.merging:
                 return self._remove_lv(lv)
         return 0, ""
 

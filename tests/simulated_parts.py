@@ -36,6 +36,7 @@ class Lv:
     extents: dict[str, int]
     origin: str = ""
     tags: tuple[str, ...] = ()
+    merging: bool = False
 
 
 @dataclass

@@ -51,6 +51,7 @@ class System:
     # What the profile's hooks hold: before_snapshot locks a database, after_snapshot gives it back.
     is_locked: bool = False
     boots: int = 1
+    host: str = samples.HOST
     serial: int = 100
 
     # --- looking ------------------------------------------------------------------------------------------------
@@ -146,6 +147,7 @@ class System:
         """As lvmsnap.facts.read_system."""
         return replace(
             samples.GOOD,
+            host=self.host,
             boot_id=f"boot-{self.boots}",
             vgs=(self._group(),),
             orphan_pvs=tuple(self._orphans()),
@@ -187,6 +189,7 @@ class System:
     def _lv(self, lv: Lv) -> LogicalVolume:
         dm = self.dm.get(dm_name("vg0", lv.name))
         has_table = dm is not None and (dm.live is not None or dm.loaded is not None)
+        merging = lv.merging or any(snapshot.merging for snapshot in self.snapshots(lv.name))
         kind = "s" if lv.origin else "o" if self.snapshots(lv.name) else "-"
         partial = "p" if self.is_partial(lv) else "-"
         devices = tuple(sorted(self.device_of(pv) or "[unknown]" for pv in lv.extents))
@@ -194,7 +197,7 @@ class System:
             vg="vg0",
             name=lv.name,
             uuid=lv.uuid,
-            attr=f"{kind}wi-{self._state(lv, dm)}---{partial}-",
+            attr=f"{kind.upper() if merging else kind}wi-{self._state(lv, dm)}---{partial}-",
             size_bytes=sum(lv.extents.values()) * EXTENT,
             tags=lv.tags,
             origin=lv.origin,
@@ -203,6 +206,8 @@ class System:
             data_percent=0.1 if lv.origin and has_table else None,
             device_number=dm.number if dm is not None and has_table else "",
             devices=devices,
+            is_hidden=lv.merging,
+            is_merging=merging,
         )
 
     def _state(self, lv: Lv, dm: Dm | None) -> str:

@@ -11,6 +11,7 @@ import pytest
 from lvmsnap.errors import FAULTS, ToolError
 from lvmsnap.model import Profile, Thing
 from tests import samples
+from tests import simulated_actors as actors
 from tests.simulated_lvcreate import REVERTED, STAGES
 from tests.simulated_parts import Fault, Raising
 from tests.simulated_system import DISK_PV, FILE
@@ -306,3 +307,40 @@ def test_extents_that_somebody_was_given_on_the_lent_pv_are_named_and_never_lost
 
 def _extents(world: World) -> dict[str, int]:
     return world.system.lvs["other"].extents
+
+
+@pytest.mark.parametrize("scene", [LENT, PLAIN], ids=["lent", "plain"])
+def test_at_every_step_a_second_host_touches_nothing_of_it(stage: Stage, scene: Scene) -> None:
+    walk = Walk(stage, scene)
+    for world in worlds_between(walk):
+        seen = actors.of_second_host(world)
+        for what in (MEND, DOWN):
+            after, how = walk.act(what, seen)
+            print(what, how)
+            assert (how, after.ran, after.records) == ("done", seen.ran, {}), "\n".join(after.log)
+            assert look(after.system) == look(seen.system)
+
+
+@pytest.mark.parametrize("scene", [LENT, PLAIN], ids=["lent", "plain"])
+def test_at_every_step_a_merge_may_begin_and_nothing_is_touched_until_it_has_ended(stage: Stage, scene: Scene) -> None:
+    walk = Walk(stage, scene)
+    begun = [merging for world in worlds_between(walk) if (merging := actors.begin_merge(world))]
+    assert len(begun) > 1
+    for world in begun:
+        for what in (MEND, DOWN):
+            after, how = walk.act(what, world)
+            assert how.startswith("refused: vg0/snap is not being merged"), "\n".join(after.log)
+            assert (after.ran, look(after.system)) == (world.ran, look(world.system))
+        mended, _ = walk.act(MEND, actors.end_merge(world))
+        assert (walk.look(mended), mended.records) == (walk.before, {}), "\n".join(mended.log)
+
+
+def worlds_between(walk: Walk) -> Iterator[World]:
+    """Yield the machine as it is where `up` and `down` were killed, before and after each of their commands."""
+    up, how = walk.act(UP, walk.scene.clean())
+    assert how == "done"
+    yield up
+    for what, start in ((UP, walk.scene.clean()), (DOWN, up)):
+        for at in range(1, len(walk.commands(what, start)) + 1):
+            for kind in KILLS:
+                yield walk.act(what, start, Fault(at, kind))[0]
