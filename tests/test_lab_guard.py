@@ -231,7 +231,7 @@ def test_watch_ends_with_124_where_the_snapshot_is_lost_or_removed_and_needs_one
     server.run(f"sleep 2; umount {SNAP}; lvremove -qqy {NAME}")
     assert job.wait().returncode == 124
     assert "removed by hand" in job.stderr
-    lvmsnap(server, "down p")
+    assert "it was removed or replaced" in lvmsnap(server, "down p", code=124).stderr
     assert_gone(server, before)
 
 
