@@ -181,8 +181,9 @@ def why_lost(found: Found, facts: Facts, record: Record | None) -> str:
         return ""
     if lv is not None and lv.is_partial:
         return "a disk that it lies on is gone"
+    # One that is there under another name, or without its tag, shows what it showed before.
     taken = record.snapshot_uuid
-    if taken and (lv is None or dm_uuid(vg.uuid, lv.uuid) != taken):
+    if taken and not any(dm_uuid(vg.uuid, one.uuid) == taken for one in vg.lvs):
         return "it was removed or replaced"
     return record.lost
 

@@ -22,6 +22,7 @@ from tests import samples
 from tests.samples import DISK, SNAPSHOT_UUID, TARGET, VG_UUID
 
 TAKEN = dm_uuid(VG_UUID, SNAPSHOT_UUID)
+UNTAGGED = samples.vg(samples.snapshot_lv(tags=(), name="renamed"), pvs=(DISK, samples.lent_pv()))
 OTHER = samples.vg(samples.snapshot_lv(uuid=samples.OTHER_UUID), pvs=(DISK, samples.lent_pv()))
 NONE = samples.vg(pvs=(DISK, samples.lent_pv()))
 INVALID = samples.vg(samples.snapshot_lv(attr="sri-I-s---"), pvs=(DISK, samples.lent_pv()))
@@ -107,6 +108,7 @@ def test_the_process_and_what_it_started_are_read_as_they_were_written(tmp_path:
         (INVALID, None, status.OVERFLOWED),
         (NONE, up_record(), "it was removed or replaced"),
         (OTHER, up_record(), "it was removed or replaced"),
+        (UNTAGGED, up_record(), ""),
         (PARTIAL, up_record(), "a disk that it lies on is gone"),
         (NONE, samples.record(), ""),
         (NONE, replace(samples.record(), lost="it overflowed"), "it overflowed"),
@@ -114,7 +116,7 @@ def test_the_process_and_what_it_started_are_read_as_they_were_written(tmp_path:
         (INVALID, replace(up_record(), boot_id=samples.EARLIER_BOOT), ""),
     ],
     ids=[
-        *("up", "overflowed", "overflowed without a record", "removed", "replaced", "disk gone"),
+        *("up", "overflowed", "overflowed without a record", "removed", "replaced", "untagged", "disk gone"),
         *("not taken yet", "written down", "removed by a boot", "overflowed before the boot"),
     ],
 )
