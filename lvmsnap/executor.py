@@ -6,6 +6,7 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import replace
+from typing import NoReturn
 
 from lvmsnap import hooks, record, standing, teardown
 from lvmsnap.errors import (
@@ -29,8 +30,10 @@ class _Stopped(Exception):
     """A step failed, or a signal came; what was begun is to be undone."""
 
 
-def bring_up(plan: Plan, written: Record, work: Work) -> None:
+def bring_up(plan: Plan, written: Record, work: Work) -> Target:
     """Do every action of an up plan. The record is written first and stays; on failure everything is undone.
+
+    Returns the target as it is up: by now the backing file's inode is known.
 
     Raises StepError (undone), InterruptedBySignalError (undone) or ResidueError (something is left).
     """
@@ -44,6 +47,7 @@ def bring_up(plan: Plan, written: Record, work: Work) -> None:
             written = _do(action, written, work)
             _stop_on_signal(work)
         record.owe(written, hooks.due_when_up(written.target.hooks))
+        return written.target
     except FAULTS as error:
         # What was written down may be more than what is known here.
         _roll_back(recorded(written), error, work)
@@ -118,7 +122,7 @@ def _learn_file(written: Record) -> Record:
     return written
 
 
-def _roll_back(written: Record, error: BaseException, work: Work) -> None:
+def _roll_back(written: Record, error: BaseException, work: Work) -> NoReturn:
     why = str(error) if isinstance(error, _Stopped) else explained(error)
     mount = written.target.mount
     # Whatever the profile says of directories that were there before, a failed `up` leaves them there.

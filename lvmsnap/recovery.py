@@ -113,4 +113,8 @@ def _look_back(working: Session, name: str, load: Loader, system: Facts) -> Know
         return history.look_back(name, load(name), system)
     except Exception as error:
         working.progress.warn(f"{explained(error)}; going by the system's own marks")
+    try:
         return history.look_back(name, load(name), system, force=True)
+    except Exception as error:
+        working.progress.warn(f"{name}: {explained(error)}")
+        return Known(None, None)

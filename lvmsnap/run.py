@@ -18,6 +18,7 @@ from lvmsnap.errors import (
     RefusedError,
     ResidueError,
     SnapshotLostError,
+    StepError,
     explained,
 )
 from lvmsnap.holders import holders
@@ -30,6 +31,7 @@ from lvmsnap.supervise import supervise
 from lvmsnap.watch import Guard
 
 STRAGGLER_SECONDS = 30.0
+TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[
 def _keep(name: str, pid: int) -> None:
     """Write the command down, so that what it leaves running can be named where this run is killed."""
     # Whoever holds the lock now takes the profile down.
-    with suppress(LvmsnapError), locks.profile(name, Waiting(0, lambda _: None)):
+    with suppress(Exception), locks.profile(name, Waiting(0, lambda _: None)):
         if written := record.read(name):
             record.write(replace(written, command=processes.identify(pid)))
 
@@ -116,17 +118,15 @@ def _take_down(working: Session, target: Target, outcome: int | LvmsnapError) ->
     working.signals.received = 0
     with suppress(*FAULTS):  # it only waits and names
         _wait_for_stragglers(working, target)
-    written = None
     try:
-        with session.walking(working, target.name):
-            with suppress(LvmsnapError):  # an unreadable record keeps nothing up
-                written = record.read(target.name)
-            failed = executor.bring_down(target, written, session.work(working))
+        failed = _bring_down(working, target)
         if outcome == 0:
             session.raise_failed_hooks(target.name, failed)
+    except StepError:
+        raise
     except InterruptedBySignalError:
         working.progress.note(f"{working.signals.name} came too late to stop anything: {target.name} is down")
-    except (ResidueError, RefusedError) as failure:
+    except FAULTS as failure:
         error = _as_residue(target, failure)
         if not isinstance(outcome, SnapshotLostError):
             raise error from failure
@@ -135,13 +135,31 @@ def _take_down(working: Session, target: Target, outcome: int | LvmsnapError) ->
         outcome.residue = error
 
 
-def _as_residue(target: Target, error: ResidueError | RefusedError) -> ResidueError:
+def _bring_down(working: Session, target: Target) -> tuple[str, ...]:
+    """Take it down, and try again where something is raised on the way there; return what went wrong with hooks."""
+    for attempt in range(TRIES):
+        try:
+            with session.walking(working, target.name):
+                written = None
+                with suppress(*FAULTS):  # an unreadable record keeps nothing up
+                    written = record.read(target.name)
+                return executor.bring_down(written.target if written else target, written, session.work(working))
+        except (ResidueError, RefusedError, InterruptedBySignalError):
+            raise
+        except FAULTS:
+            if attempt == TRIES - 1:
+                raise
+    return ()
+
+
+def _as_residue(target: Target, error: BaseException) -> ResidueError:
     """Return what kept it from being taken down, a lock that somebody held for instance, as what is left."""
     if isinstance(error, ResidueError):
         return error
     down = f"lvmsnap down {target.name}"
-    why = f"{target.name} could not be taken down: {error.message}"
-    return ResidueError(why, residue=(f"whatever there is of {target.name}",), commands=(down,), hint=error.hint)
+    why = f"{target.name} could not be taken down: {explained(error)}"
+    hint = error.hint if isinstance(error, LvmsnapError) else ""
+    return ResidueError(why, residue=(f"whatever there is of {target.name}",), commands=(down,), hint=hint)
 
 
 def _wait_for_stragglers(working: Session, target: Target) -> None:

@@ -116,8 +116,7 @@ def up(
             raise LvmsnapError("the plan has no target though every check passed")
         now = datetime.now(UTC).isoformat(timespec="seconds")
         written = Record(made.target, text, os.path.abspath(loaded.path), system.boot_id, now, process=process)
-        executor.bring_up(made, written, work(session))
-        return made.target
+        return executor.bring_up(made, written, work(session))
 
 
 def down(session: Session, name: str, loaded: Profile | None, *, force: bool) -> bool:
