@@ -89,9 +89,12 @@ def plan_recover(working: Session, names: tuple[str, ...], load: Loader) -> tupl
     system = facts.read_system(working.runner, locking=False)
     plans = []
     for known in candidates(working, system, names, load):
-        if known.target is not None and leftovers.look(known.target, known.record, system).is_left:
-            focused = facts.focus(system, Interest.of_target(known.target))
-            plans.append((known.target.name, planner.plan_down(known.target, focused, known.record)))
+        try:
+            if known.target is not None and leftovers.look(known.target, known.record, system).is_left:
+                focused = facts.focus(system, Interest.of_target(known.target))
+                plans.append((known.target.name, planner.plan_down(known.target, focused, known.record)))
+        except Exception as error:
+            working.progress.warn(f"{known.target.name if known.target else ''}: {explained(error)}")
     return tuple(plans)
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import cli, facts, record, sighting
+from lvmsnap import cli, facts, loading, record, sighting
 from lvmsnap.identify import dm_uuid
-from lvmsnap.model import MIB
+from lvmsnap.model import MIB, Profile
 from lvmsnap.system import Enlargement, Facts, Sighting
 from tests import samples
 from tests.test_metrics import parse
@@ -145,6 +145,31 @@ def test_one_that_cannot_be_read_is_told_of_and_the_others_too(
     }
     assert problems == {"nightly": 0, "wrong": 1, "good": 0, "loop": 1, "torn": 1}
     assert metrics["lvmsnap_snapshot_fill_ratio", (("profile", "nightly"),)] == 0.25
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), RecursionError(), MemoryError()])
+def test_one_that_breaks_the_reading_itself_hides_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def load(name: str, directory: str) -> Profile | None:
+        if name == "broken":
+            raise error
+        return load_if_there(name, directory)
+
+    load_if_there = loading.load_if_there
+    world.bring_up()
+    for name in ("broken", "good"):
+        world.write_profile(name)
+    monkeypatch.setattr(loading, "load_if_there", load)
+
+    found = world.data(capsys)
+
+    assert {name: entry["state"] for name, entry in found.items()} == {
+        "nightly": "up",
+        "broken": "down",
+        "good": "down",
+    }
+    assert found["broken"]["problem"].startswith("its profile cannot be read: an error of lvmsnap's own: ")
 
 
 def test_one_whose_paths_cannot_be_looked_at_does_not_hide_the_others(
