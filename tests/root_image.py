@@ -92,11 +92,13 @@ def watch_links(configuration: Path) -> None:
 
 def links_seen(console: str) -> list[dict[str, str]]:
     """Return what was watched: what each link of by-uuid led to (an LV's device), and "active": all LVs' devices."""
-    seen = []
+    seen: list[dict[str, str]] = []
+    names: dict[str, str] = {}
     for line in re.findall(r"^WATCH (.*)", console, re.MULTILINE):
-        names = dict(re.findall(r"(dm-\d+):(\S+)", line))
+        active = dict(re.findall(r"(dm-\d+):(\S+)", line))
+        names |= active  # At its end the initramfs gives /sys away before /dev.
         links = {uuid: names.get(device, device) for uuid, device in re.findall(r"/([^/ ]+)=\.\./\.\./(\S+)", line)}
-        seen.append({**links, "active": " ".join(sorted(names.values()))})
+        seen.append({**links, "active": " ".join(sorted(active.values()))})
     return seen
 
 

@@ -23,10 +23,11 @@ ALL = tuple(System)
 
 @dataclass
 class FakeRunner:
-    """Makes images and links units as the real programs do; `failing` is a program that fails."""
+    """Makes images and links units as the real programs do; `failing` fails, `untouched` is nobody's image."""
 
     root: Path
     failing: str = ""
+    untouched: Path | None = None
     commands: list[str] = field(default_factory=list)
 
     def run(self, argv: tuple[str, ...]) -> Finished:
@@ -35,7 +36,8 @@ class FakeRunner:
             return Finished(argv, 1, "", "no space left on device", 0.1)
         if argv[0] in {"update-initramfs", "dracut"}:
             for image in boot_images.images():
-                os.utime(image)
+                if image != str(self.untouched):
+                    os.utime(image)
         links = self.root / "etc/systemd/system" / boot.WANTED_BY
         links.mkdir(parents=True, exist_ok=True)
         if argv[:2] == ("systemctl", "enable") and not (links / argv[-1]).is_symlink():
@@ -229,3 +231,83 @@ def test_the_scripts_are_legal_in_every_shell_of_an_early_boot(shell: str, sourc
     done = subprocess.run([*shell.split(), "-n", boot.SOURCE / source], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_scripts_host_is_this_machines_and_a_new_machine_id_is_reported_until_it_is_installed_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.install()
+    script = place.root / "usr/lib/udev/lvmsnap-repair-groups"
+    assert f"HOST={samples.HOST} " in script.read_text()
+
+    monkeypatch.setattr(boot, "host_id", lambda: samples.OTHER_HOST)
+
+    problem = f"{script} is not this machine's: it was installed under another machine-id"
+    assert set(place.problems().values()) == {problem}
+    assert not boot.is_installed()
+    assert "update-initramfs -u -k all" in place.install()
+    assert f"HOST={samples.OTHER_HOST} " in script.read_text()
+    assert boot.is_installed()
+
+
+def test_a_machine_without_a_machine_id_gets_nothing_installed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot, "host_id", lambda: "")
+
+    with pytest.raises(LvmsnapError, match="no machine-id"):
+        place.install()
+    assert place.files() == set()
+
+
+def test_lent_pvs_of_an_older_lvmsnap_are_noted_from_this_hosts_records_alone(place: Place) -> None:
+    old = "lvmsnp-1a2b-3c4d-5e6f-7a8b-9c0d-1e2f3a"
+    records = place.root / "var/lib/lvmsnap"
+    records.mkdir(parents=True)
+    (records / "nightly.json").write_text(f'{{"format": 1, "target": {{"lent_pv": {{"uuid": "{old}"}}}}}}')
+    (records / "broken.json").write_bytes(b"\xff{")
+
+    place.install()
+
+    script = place.root / "usr/lib/udev/lvmsnap-repair-groups"
+    assert f'OLD_PVS="{old}" ' in script.read_text()
+    (records / "nightly.json").unlink()
+    assert boot.is_installed(), "the note does no harm when the snapshot is down"
+
+
+def test_units_start_an_lvmsnap_whose_path_systemd_would_read_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot, "own_command", lambda: ("/opt/my tools/100%/lvmsnap",))
+    monkeypatch.setenv("LVM_SYSTEM_DIR", "/etc/my lvm")
+
+    for source in ("lvmsnap-recover.service", "lvmsnap-shutdown.service"):
+        text = boot.content(next(file for file in boot.FILES if file.source == source))
+        assert '="/opt/my tools/100%%/lvmsnap" ' in text
+        assert '\nEnvironment="LVM_SYSTEM_DIR=/etc/my lvm"\n' in text
+
+
+def test_the_former_script_goes_when_the_new_one_is_there(place: Place) -> None:
+    former = Path(boot.FORMER_FILES[0])
+    former.parent.mkdir(parents=True)
+    former.write_text("#!/bin/sh\n")
+
+    place.install()
+
+    assert not former.parent.exists()
+
+
+def test_the_script_is_on_the_root_filesystem_since_udev_starts_it_before_others_are_mounted() -> None:
+    paths = [file.path for file in boot.FILES if file.system in (None, System.SYSTEMD)]
+
+    assert [path for path in paths if not path.startswith(("/usr/lib/", "/etc/"))] == []
+
+
+def test_an_image_that_no_command_makes_anew_is_named(place: Place) -> None:
+    unified = place.root / "boot/efi/EFI/Linux/debian-6.1.efi"
+    unified.parent.mkdir(parents=True)
+    unified.touch()
+    os.utime(unified, (1_600_000_000, 1_600_000_000))
+    place.runner.untouched = unified
+
+    with pytest.raises(StepError, match=f"{unified} is still older than the files that belong in it"):
+        place.install()
+
+    assert place.problems()["dracut"] == f"{unified} is older than the files in it"
+    assert not boot.is_installed()

@@ -64,6 +64,21 @@ def test_a_group_that_the_boot_does_not_need_is_not_spoken_of(mounts: tuple[Moun
     assert checked(samples.facts(GROUP, mounts=mounts)) == []
 
 
+def test_a_boot_that_looks_for_the_origin_by_uuid_is_a_warning_without_boot_recovery_also_where_no_file_is_lent() -> (
+    None
+):
+    tags = ("UUID=ab-cd", "LABEL=data")
+    facts = replace(samples.facts(GROUP), origin_tags=tags, boot_tags=("UUID=12-34", "UUID=ab-cd"))
+    (check,) = boot_risk.check_origin(samples.profile(), facts)
+    (installed,) = boot_risk.check_origin(samples.profile(), replace(facts, boot_recovery=True))
+
+    assert (check.passed, check.warning) == (True, True)
+    assert "the boot looks for UUID=ab-cd" in check.found
+    assert "install-boot" in check.hint
+    assert (installed.passed, installed.warning) == (True, False)
+    assert list(boot_risk.check_origin(samples.profile(), replace(facts, boot_tags=("LABEL=other",)))) == []
+
+
 def test_another_group_of_the_boot_is_none_of_the_profiles_business() -> None:
     root = samples.vg(samples.lv("root", device_number="254:20"), name="vg9", lvs=(samples.lv("root"),))
     facts = replace(samples.facts(GROUP, mounts=(HOME,)), vgs=(samples.GROUP, root))

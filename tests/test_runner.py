@@ -263,3 +263,14 @@ def test_a_signal_that_nohup_had_ignored_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_after_the_bound_no_command_is_started_and_one_in_flight_ends(tmp_path: Path) -> None:
+    bounded = Runner(stop_after=0.3)
+
+    first = bounded.run(python(f"import time; time.sleep(0.6); open({str(tmp_path / 'done')!r}, 'w')"))
+    second = bounded.run(python(f"open({str(tmp_path / 'never')!r}, 'w')"))
+
+    assert first.ok
+    assert (second.ok, second.complaint) == (False, "exit 126: not started: the time set by --stop-after is over")
+    assert [path.name for path in tmp_path.iterdir()] == ["done"]
