@@ -5,15 +5,12 @@ Pure: a target, what of it was found, and the loop device to use go in; actions 
 
 from __future__ import annotations
 
-from lvmsnap import hooks
+from lvmsnap import file_actions, hooks
 from lvmsnap.identify import Found, other_snapshots
-from lvmsnap.model import MIB, Action, Allocation, Argv, LentPV, MountTarget, Target, Thing
+from lvmsnap.model import Action, Argv, LentPV, MountTarget, Target, Thing
 from lvmsnap.names import dm_name
 from lvmsnap.sizes import PV_HEADER_BYTES
 from lvmsnap.system import VolumeGroup
-
-# The redirection makes the file with O_EXCL under `set -C` (POSIX sh, "noclobber"), so never through a symlink.
-CLAIM_SCRIPT = 'umask 077; set -C; : > "$1"'
 
 
 def stack(target: Target, found: Found, loop_device: str) -> tuple[Action, ...]:
@@ -37,45 +34,10 @@ def stack(target: Target, found: Found, loop_device: str) -> tuple[Action, ...]:
 
 def _lent(lent: LentPV, found: Found, loop_device: str) -> tuple[Action, ...]:
     return (
-        backing_file(lent, found),
-        backing_file_space(lent, found),
+        file_actions.backing_file(lent, found),
+        file_actions.backing_file_space(lent, found),
         loop(lent, found, loop_device),
         physical_volume(lent, found, loop_device),
-    )
-
-
-def backing_file(lent: LentPV, found: Found) -> Action:
-    """Claim the backing file's path: a new, empty file that only root can read."""
-    first = f" ({lent.mounted_at} is not mounted: mount it first)" if found.is_file_out_of_reach else ""
-    return Action(
-        thing=Thing.FILE,
-        object=lent.path,
-        summary="create the backing file, readable by root alone",
-        undo_summary=f"remove the backing file{first}",
-        do=(("sh", "-c", CLAIM_SCRIPT, "sh", lent.path),),
-        undo=(("rm", "--", lent.path),),
-        condition=f"{lent.path} is the file with the recorded inode",
-        stands=found.file is not None or found.is_file_out_of_reach,
-        needs_gone=(Thing.LOOP, Thing.VG_MEMBER),
-    )
-
-
-def backing_file_space(lent: LentPV, found: Found) -> Action:
-    """Give the backing file all its blocks, so that no write to the snapshot can find the disk full."""
-    zero_fill = ("dd", "if=/dev/zero", f"of={lent.path}", f"bs={MIB}", f"count={lent.size_bytes}")
-    fill = {
-        Allocation.FALLOCATE: ("fallocate", "--length", str(lent.size_bytes), lent.path),
-        Allocation.ZERO_FILL: (*zero_fill, "iflag=count_bytes,fullblock", "conv=notrunc,fsync", "status=none"),
-    }
-    return Action(
-        thing=Thing.SPACE,
-        object=lent.path,
-        summary="allocate all its blocks",
-        undo_summary="",
-        do=(fill[lent.allocation],),
-        undo=(),
-        condition=f"{lent.path} has {lent.size_bytes} bytes and no holes",
-        stands=found.file is not None and found.file.size_bytes == lent.size_bytes,
     )
 
 

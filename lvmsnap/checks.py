@@ -25,7 +25,7 @@ def tools(profile: Profile) -> tuple[str, ...]:
     """Return the programs that `up` and `down` of this profile start."""
     backing = profile.backing_file
     allocate = "dd" if backing and backing.allocation is Allocation.ZERO_FILL else "fallocate"
-    file_tools = ("sh", allocate, "losetup", "rm") if backing else ()
+    file_tools = ("sh", "readlink", "stat", allocate, "losetup", "rm") if backing else ()
     own = (argv[0] for argv in hooks.commands(profile.hooks))
     return ("lvm", "dmsetup", *file_tools, *own, *(("mount", "umount", "rmdir") if profile.volume.mountpoint else ()))
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NoReturn
 
-from lvmsnap import hooks, record, standing, teardown
+from lvmsnap import hooks, kernel, places, record, standing, teardown
 from lvmsnap.errors import (
     FAULTS,
     InterruptedBySignalError,
@@ -23,7 +23,7 @@ from lvmsnap.model import Action, Argv, Plan, Record, Target, Thing
 from lvmsnap.record import RecordError
 from lvmsnap.runner import shell_line
 from lvmsnap.teardown import recorded
-from lvmsnap.work import Work, hold_for
+from lvmsnap.work import Work, hold_for, run_all
 
 
 class _Stopped(Exception):
@@ -66,7 +66,10 @@ def _write_first(written: Record) -> None:
 
 
 def _do(action: Action, written: Record, work: Work) -> Record:
-    start = time.monotonic()
+    start, mounts = time.monotonic(), kernel.mounts()
+    if unsafe := places.exposed(action.thing, written.target):
+        work.progress.failed(action, unsafe)
+        raise _Stopped(f"{action.summary} was not tried: {unsafe}")
     for argv in action.do:
         if complaint := _run(action, argv, written.target, work):
             work.progress.failed(action, complaint)
@@ -78,8 +81,10 @@ def _do(action: Action, written: Record, work: Work) -> Record:
         written = record.owe(written, ())
     if action.thing is Thing.FILE:
         written = _learn_file(written)
-    if missing := standing.not_standing(action.thing, written.target):
+    missing = standing.not_standing(action, written.target) or places.exposed(action.thing, written.target)
+    if missing:
         work.progress.failed(action, missing)
+        run_all(places.take_back(action, written.target, mounts), work.runner)
         raise _Stopped(f"{action.summary} had no effect: {missing}")
     work.progress.done(action, time.monotonic() - start)
     if action.thing is Thing.SNAPSHOT:
@@ -127,9 +132,13 @@ def _roll_back(written: Record, error: BaseException, work: Work) -> NoReturn:
     mount = written.target.mount
     # Whatever the profile says of directories that were there before, a failed `up` leaves them there.
     target = replace(written.target, mount=mount and replace(mount, remove_directory=mount.make_directory))
+    moved = places.moved_file(target)
     ended = _take_down_or_say(target, written, work, verb="undo", why=why)
     if ended.left:
         raise _residue(why, ended.left, target, work)
+    if moved:
+        record.write(written)  # `down` knows the file once it is back
+        raise _moved(why, moved, target) from error
     number = work.signals.received or (signal.SIGINT if isinstance(error, KeyboardInterrupt) else 0)
     if number:
         raise InterruptedBySignalError(number, f"{why}; everything begun was undone") from error
@@ -205,6 +214,15 @@ def _residue(why: str, left: tuple[Action, ...], target: Target, work: Work) -> 
         + tuple(f"held by {holder}" for holder in busy),
         commands=_by_hand(left, target),
         hint=f"lvmsnap down {target.name} tries again; the commands do the same by hand",
+    )
+
+
+def _moved(why: str, moved: str, target: Target) -> ResidueError:
+    return ResidueError(
+        f"{why}; what is left is named below",
+        residue=(f"{Thing.FILE.value}: {moved}",),
+        commands=(),
+        hint=f"remove it where it is now, or put it back; then lvmsnap down {target.name}",
     )
 
 

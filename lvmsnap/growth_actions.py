@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from lvmsnap import file_actions
 from lvmsnap.actions import allocatable, devices_of, is_closed
-from lvmsnap.model import MIB, Allocation, Argv, LentPV, Target
+from lvmsnap.model import Argv, LentPV, Target
 from lvmsnap.system import VolumeGroup
 
 
@@ -25,13 +26,7 @@ def grow(target: Target, vg: VolumeGroup, extents: int, loop_device: str = "") -
 
 def grow_file(lent: LentPV, old_bytes: int, new_bytes: int) -> tuple[Argv, ...]:
     """Return the command that makes a backing file in use larger."""
-    more = ("dd", "if=/dev/zero", f"of={lent.path}", f"bs={MIB}", f"seek={old_bytes}")
-    count = (f"count={new_bytes - old_bytes}", "iflag=count_bytes,fullblock", "oflag=seek_bytes")
-    fill = {
-        Allocation.FALLOCATE: ("fallocate", "--length", str(new_bytes), lent.path),
-        Allocation.ZERO_FILL: (*more, *count, "conv=notrunc,fsync", "status=none"),
-    }
-    return (fill[lent.allocation],)
+    return (file_actions.grow_file(lent, old_bytes, new_bytes),)
 
 
 def grow_pv(vg: VolumeGroup, loop_device: str) -> tuple[Argv, ...]:

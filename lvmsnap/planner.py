@@ -93,7 +93,7 @@ def _lent_pv(backing: BackingFile, vg: VolumeGroup, extents: int, facts: Facts, 
     too_small = (size_bytes - PV_HEADER_BYTES) // vg.extent_size_bytes < extents
     directory = facts.directory
     return LentPV(
-        path=backing.path,
+        path=f"{directory.real_path.rstrip('/')}/{backing.path.rpartition('/')[2]}" if directory else backing.path,
         size_bytes=size_bytes,
         allocation=backing.allocation,
         pv_uuid=pv_uuid,

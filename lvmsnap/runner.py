@@ -168,7 +168,8 @@ class Runner:
         self, process: subprocess.Popen[bytes], argv: tuple[str, ...], start: float
     ) -> tuple[bytes, bytes]:
         next_stall = STALL_SECONDS
-        interruptible = argv[0] in INTERRUPTIBLE
+        # The shell that opens the file for them becomes the one that fills it.
+        interruptible = argv[0] in INTERRUPTIBLE or (argv[0] == "sh" and not INTERRUPTIBLE.isdisjoint(argv))
         while True:
             try:
                 return process.communicate(timeout=0.2 if interruptible else next_stall)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from lvmsnap import device_mapper, kernel
+from lvmsnap import device_mapper, kernel, places
 from lvmsnap.facts import file_facts
-from lvmsnap.model import LentPV, Target, Thing
+from lvmsnap.model import Action, LentPV, Target, Thing
 from lvmsnap.names import dm_name
 
 
-def not_standing(thing: Thing, target: Target) -> str:
-    """Say why a thing that was just made does not stand after all, "" where it does. Reads the kernel alone."""
-    lent, mount = target.lent_pv, target.mount
+def not_standing(action: Action, target: Target) -> str:
+    """Say why a thing that was just made is not there after all, "" where it is. Reads the kernel alone."""
+    lent, mount, thing = target.lent_pv, target.mount, action.thing
     if thing is Thing.FILE and lent:
         return "" if lent.inode else f"{lent.path} is no new, empty file of root's"
     if thing in (Thing.SPACE, Thing.PV) and lent:
         return _content_missing(thing, lent)
     if thing is Thing.LOOP and lent:
-        return "" if loop_device(target) else f"no loop device is bound to {lent.path}"
+        return "" if places.is_bound(action, target) else f"{action.object} is not bound to {lent.path}"
     if thing is Thing.SNAPSHOT:
         return _snapshot_not_standing(target)
     if thing is Thing.MOUNT and mount:
@@ -56,7 +56,9 @@ def _content_missing(thing: Thing, lent: LentPV) -> str:
     if thing is Thing.PV:
         # vgextend would make a PV of any device itself, with a UUID that nobody knows for ours.
         return "" if file and file.pv_uuid == lent.pv_uuid else f"{lent.path} does not bear the PV's UUID"
-    whole = file is not None and file.size_bytes == lent.size_bytes <= file.allocated_bytes
+    if file is None or (file.device, file.inode) != (lent.device, lent.inode):
+        return f"{lent.path} is no longer the file that was made there"
+    whole = file.size_bytes == lent.size_bytes <= file.allocated_bytes
     return "" if whole else f"{lent.path} has not all of its {lent.size_bytes} bytes allocated"
 
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from lvmsnap.names import dm_name
 from tests.simulated_lvcreate import REVERTED, STAGES, revert, to_stage
 from tests.simulated_parts import Bound, Dm, File, Lv
-from tests.simulated_system import System
+from tests.simulated_system import ELSEWHERE, FOREIGN_FILE, System
 
 SELECTION = re.compile(r"(lv_uuid|lv_name)=(\S+) && lv_tags=(\S+) && origin=(\S+)")
 
@@ -47,27 +47,24 @@ class Commands:
     # --- the file and its loop device ---------------------------------------------------------------------------
 
     def _sh(self, argv: tuple[str, ...]) -> tuple[int, str]:
-        path = argv[-1]
+        path, fill = argv[4], argv[5:]
+        if fill:
+            file = self.system.file_at(path)
+            if file is None or self.system.is_swapped or file.size:
+                return 1, f"{path} is not the new, empty file"
+            words = dict(word.split("=", 1) for word in fill if "=" in word)
+            file.size = file.allocated = int(words["count"]) if words else int(fill[2])
+            return 0, ""
+        if self.system.is_swapped:
+            return 1, f"{path} cannot be made there"
         if path in self.system.files:
             return 2, f"sh: 1: cannot create {path}: File exists"
         self.system.files[path] = File(self.system.next())
         return 0, ""
 
-    def _fallocate(self, argv: tuple[str, ...]) -> tuple[int, str]:
-        return self._fill(argv[-1], int(argv[2]))
-
-    def _dd(self, argv: tuple[str, ...]) -> tuple[int, str]:
-        words = dict(word.split("=", 1) for word in argv[1:])
-        return self._fill(words["of"], int(words["count"]))
-
-    def _fill(self, path: str, size: int) -> tuple[int, str]:
-        file = self.system.files.setdefault(path, File(self.system.next()))
-        file.size = file.allocated = size
-        return 0, ""
-
     def _rm(self, argv: tuple[str, ...]) -> tuple[int, str]:
         path = argv[-1]
-        if path not in self.system.files:
+        if self.system.file_at(path) is None or self.system.is_swapped:
             return 1, f"rm: cannot remove '{path}': No such file or directory"
         file = self.system.files.pop(path)
         if any(bound.file is file for bound in self.system.loops.values()):
@@ -87,14 +84,14 @@ class Commands:
                 self.wrongs.append(f"detached {device}, which the group still has as a PV")
             loops[device].leaving = True
             return 0, ""
-        file = self.system.files.get(argv[-1])
+        file = self.system.file_at(argv[-1])
         if file is None:
             return 1, f"losetup: {argv[-1]}: failed to set up loop device: No such file or directory"
         if any(bound.file is file for bound in loops.values()):
             return 1, f"losetup: {argv[-1]}: overlapping loop device exists"
         if device in loops:
             return 1, f"losetup: {device}: failed to set up loop device: Device or resource busy"
-        loops[device] = Bound(file, argv[-1])
+        loops[device] = Bound(file, FOREIGN_FILE if self.system.is_swapped else argv[-1])
         return 0, ""
 
     # --- the PV and the group -----------------------------------------------------------------------------------
@@ -109,6 +106,8 @@ class Commands:
             return 5, f"Cannot use {argv[-1]}: device is too small (pv_min_size)"
         if file.in_use:
             return 5, f"PV {argv[-1]} is used by a VG but its metadata is missing."
+        if file is self.system.files[FOREIGN_FILE]:
+            self.wrongs.append(f"made a PV of {FOREIGN_FILE}")
         file.label = argv[argv.index("--uuid") + 1]
         self.system.pv_extents[file.label] = (file.size - (1 << 20)) // (4 << 20)
         return 0, ""
@@ -268,7 +267,7 @@ class Commands:
             return 32, f"mount: {mountpoint}: special device {device} does not exist."
         if (mountpoint, name) in self.system.mounts:
             return 32, f"mount: {mountpoint}: {device} already mounted on {mountpoint}."
-        self.system.mounts.append((mountpoint, name))
+        self.system.mounts.append((ELSEWHERE if self.system.is_swapped else mountpoint, name))
         return 0, ""
 
     def _umount(self, argv: tuple[str, ...]) -> tuple[int, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from lvmsnap.ancestors import Way
 from lvmsnap.identify import PV_UUID_PREFIX, dm_uuid
 from lvmsnap.model import MIB
 from lvmsnap.names import dm_name
@@ -16,6 +17,7 @@ from lvmsnap.system import (
     DmDevice,
     Facts,
     FileFacts,
+    Gate,
     LogicalVolume,
     Loop,
     Mount,
@@ -32,6 +34,8 @@ SPACE = "/media/space"
 FILE = f"{SPACE}/lent"
 FILE_DEVICE = 0x6210
 ORIGIN_MOUNT = "/mnt/system"
+# Where the paths lead once their directories' new owner has put symlinks in their place.
+FOREIGN_FILE, ELSEWHERE = f"{SPACE}/roots", "/etc"
 EXTENT = samples.EXTENT
 
 
@@ -50,6 +54,8 @@ class System:
     busy: set[str] = field(default_factory=set)
     # What the profile's hooks hold: before_snapshot locks a database, after_snapshot gives it back.
     is_locked: bool = False
+    # A user owns the directories of the backing file and of the mountpoint, and has swapped them.
+    is_swapped: bool = False
     boots: int = 1
     host: str = samples.HOST
     serial: int = 100
@@ -108,9 +114,17 @@ class System:
         """Whether a device is mounted, or another stands on it."""
         return any(source == name for _, source in self.mounts) or bool(self.users(name))
 
+    def file_at(self, path: str) -> File | None:
+        """Return the file to which the path leads now."""
+        return self.files.get(FOREIGN_FILE if self.is_swapped and path == FILE else path)
+
+    def walk(self, path: str, _mounts: object) -> Way:
+        """As lvmsnap.ancestors.walk."""
+        return Way(path, (Gate(path, 1000 if self.is_swapped else 0, 0, 0o755),), exists=True)
+
     def file_facts(self, path: str) -> FileFacts | None:
         """As lvmsnap.facts.file_facts."""
-        file = self.files.get(path)
+        file = self.file_at(path)
         if file is None:
             return None
         label = file.label if file.size else ""
@@ -129,9 +143,12 @@ class System:
     def kernel_mounts(self) -> tuple[Mount, ...]:
         """As lvmsnap.kernel.mounts."""
         return tuple(
-            Mount(self.dm[source].number if source in self.dm else "98:16", "/", path, "ext4", f"/dev/mapper/{source}")
-            for path, source in self.mounts
+            Mount(self._number_of(source), "/", path, "ext4", f"/dev/mapper/{source}", place)
+            for place, (path, source) in enumerate(self.mounts, 1)
         )
+
+    def _number_of(self, source: str) -> str:
+        return self.dm[source].number if source in self.dm else "98:16"
 
     def dm_devices(self) -> tuple[DmDevice, ...]:
         """As lvmsnap.device_mapper.devices."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from lvmsnap import (
+    ancestors,
     boot,
     device_mapper,
     executor,
@@ -20,6 +21,7 @@ from lvmsnap import (
     kernel,
     locks,
     origin_facts,
+    places,
     profile,
     record,
     recovery,
@@ -48,7 +50,7 @@ from lvmsnap.work import Sheltered
 from tests import samples
 from tests.simulated_commands import Commands
 from tests.simulated_parts import Fault, File, Killed, Lv, PowerCut, Raising
-from tests.simulated_system import DISK_PV, FILE, ORIGIN_MOUNT, SPACE, System, add_foreign_loop
+from tests.simulated_system import DISK_PV, FILE, FOREIGN_FILE, ORIGIN_MOUNT, SPACE, System, add_foreign_loop
 
 NAME = "nightly"
 OURS = f"lvmsnap2.{samples.HOST}.{NAME}"
@@ -129,6 +131,8 @@ class World:
             raise PowerCut
         if kind in ("fails", "lies"):
             return (7, "made to fail") if kind == "fails" else (0, "")
+        if kind == "swapped":
+            self.system.is_swapped = True
         self.ran.append(argv)
         commands = Commands(self.system, self.wrongs)
         result = commands.run(argv, stage)
@@ -228,6 +232,7 @@ class Stage:
             (locks, "reading", lambda *_: contextlib.nullcontext()),
             (locks, "loop_device", lambda numbers: contextlib.nullcontext(numbers[0])),
             (locks, "GroupLocks", lambda *_: NoLocks(self.world)),
+            (ancestors, "walk", self._asked("walk")),
             (kernel, "loops", self._asked("kernel_loops")),
             (kernel, "mounts", self._asked("kernel_mounts")),
             (kernel, "device_bytes", self._asked("device_bytes")),
@@ -236,6 +241,7 @@ class Stage:
             (device_mapper, "snapshot_status", lambda _name: None),
             (executor, "file_facts", self._asked("file_facts")),
             (seen, "file_facts", self._asked("file_facts")),
+            (places, "file_facts", self._asked("file_facts")),
             (record, "sync_directory", lambda _: None),
             (executor, "time", SimpleNamespace(monotonic=lambda: self.world.clock)),
             (teardown, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.world.clock)),
@@ -321,6 +327,7 @@ def make_world(mountpoint: str, *, other_snapshot: bool = False, directory: str 
     """
     system = System(members=[DISK_PV], pv_extents={DISK_PV: 255})
     system.files[f"{SPACE}/foreign"] = File(11, 1 << 20, 1 << 20)
+    system.files[FOREIGN_FILE] = File(12, 1 << 20, 1 << 20)
     names: tuple[tuple[str, str, int], ...] = (("system", "", 16), ("other", "", 4), ("backup", "other", 2))
     for name, origin, extents in names + ((("keep", "system", 2),) if other_snapshot else ()):
         uuid = samples.ORIGIN_UUID if name == "system" else f"{name:a<6}-aaaa-aaaa-aaaa-aaaa-aaaa-aaaaaa"

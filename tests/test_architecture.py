@@ -65,7 +65,9 @@ FLOORS = (
         "layers",
         "held_blocks",
     ),
+    ("file_actions",),
     ("profile", "facts", "actions", "marks", "status", "boot_risk", "boot_tags", "unit_timer"),
+    ("places",),
     ("standing", "metrics", "growth_actions", "origin_facts"),
     ("checks",),
     ("planner",),
@@ -95,6 +97,7 @@ PURE: tuple[str, ...] = (
     "status",
     "actions",
     "growth_actions",
+    "file_actions",
 )
 PURE += (
     "access",
@@ -211,9 +214,14 @@ def test_every_command_that_changes_the_system_stands_in_actions_or_host_actions
     where = {module: {word for word in command_words(module) if CHANGING.match(word)} for module in modules()}
     where = {module: words - NO_COMMANDS.get(module, set()) for module, words in where.items()}
 
-    assert [module for module, words in where.items() if words] == ["actions", "growth_actions", "host_actions"]
+    assert [module for module, words in where.items() if words] == [
+        "actions",
+        "file_actions",
+        "growth_actions",
+        "host_actions",
+    ]
     assert where["host_actions"] == {"systemctl"}
-    assert where["actions"] >= {"lvcreate", "lvremove", "vgextend", "vgreduce", "pvcreate", "losetup", "mount", "rm"}
+    assert where["actions"] >= {"lvcreate", "lvremove", "vgextend", "vgreduce", "pvcreate", "losetup", "mount"}
 
 
 def test_no_command_forces_what_lvm_refuses() -> None:

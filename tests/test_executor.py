@@ -195,7 +195,7 @@ def test_a_record_that_cannot_be_written_any_more_half_way_undoes_everything(
 
 @pytest.mark.parametrize("thing", [Thing.VG_MEMBER, Thing.DIRECTORY])
 def test_what_the_next_step_proves_is_not_looked_for(thing: Thing) -> None:
-    assert standing.not_standing(thing, samples.TARGET) == ""
+    assert standing.not_standing(Action(thing, "", "", "", (), (), "", stands=False), samples.TARGET) == ""
 
 
 # --- hooks ------------------------------------------------------------------------------------------------------------

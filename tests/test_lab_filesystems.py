@@ -25,24 +25,24 @@ NEEDED = {"ext2": {"ro"}, "ext3": {"ro"}, "ext4": {"ro"}, "xfs": {"ro", "nouuid"
 def test_a_filesystem_is_mounted_beside_its_origin_and_leaves_it_sound(lab: Machine, kind: str) -> None:
     make_vg(lab, volumes={"data": SIZES.get(kind, "64M")}, filesystems={"data": kind}, mounts={"data": "/mnt"})
     write_profile(
-        lab, "p", profile_text("vg0/data", size="16MiB", mountpoint="/media/p", mount_options="[noexec, nodev]")
+        lab, "p", profile_text("vg0/data", size="16MiB", mountpoint="/run/lvmsnap/p", mount_options="[noexec, nodev]")
     )
     lab.run("mkdir /mnt/folder; head -c 3000000 /dev/urandom > /mnt/folder/file; cp /mnt/folder/file /tmp/old")
 
     # Not synced before: what was written is in the snapshot all the same.
     before = fingerprint(lab, ("/media",))
     lvmsnap(lab, "up p")
-    lab.run("echo new > /mnt/folder/file; sync; cmp /tmp/old /media/p/folder/file")
-    options = set(looking.mount_options(lab, "/media/p"))
+    lab.run("echo new > /mnt/folder/file; sync; cmp /tmp/old /run/lvmsnap/p/folder/file")
+    options = set(looking.mount_options(lab, "/run/lvmsnap/p"))
     assert {kind, "/dev/mapper/vg0-data--lvmsnap--p", "noexec", "nodev", "nosuid"} | NEEDED[kind] <= options
-    assert lab.run("touch /media/p/x", check=False).returncode != 0
+    assert lab.run("touch /run/lvmsnap/p/x", check=False).returncode != 0
     lvmsnap(lab, "down p")
     assert fingerprint(lab, ("/media",)) == before
     assert lab.run("cat /mnt/folder/file").stdout == "new\n"
 
     lab.run("umount /mnt")
     lvmsnap(lab, "up p")
-    assert lab.run("cat /media/p/folder/file").stdout == "new\n"
+    assert lab.run("cat /run/lvmsnap/p/folder/file").stdout == "new\n"
     lvmsnap(lab, "down p")
     lab.run(CHECKS[kind])
 

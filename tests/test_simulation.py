@@ -14,7 +14,7 @@ from tests import samples
 from tests import simulated_actors as actors
 from tests.simulated_lvcreate import REVERTED, STAGES
 from tests.simulated_parts import Fault, Raising
-from tests.simulated_system import DISK_PV, FILE
+from tests.simulated_system import DISK_PV, ELSEWHERE, FILE, FOREIGN_FILE
 from tests.simulation import NAME, Stage, World, look, make_world, standing
 
 FAILURES = ("fails", "fails after all", "lies")
@@ -359,3 +359,26 @@ def worlds_between(walk: Walk) -> Iterator[World]:
         for at in range(1, len(walk.commands(what, start)) + 1):
             for kind in KILLS:
                 yield walk.act(what, start, Fault(at, kind))[0]
+
+
+# --- a user who owns the directories and swaps them -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("allocation", ["fallocate", "zero-fill", ""])
+def test_directories_swapped_at_any_command_lead_nothing_astray_and_swapped_back_nothing_is_left(
+    stage: Stage, allocation: str
+) -> None:
+    scene = Scene(allocation)
+    before = look(scene.clean().system)
+    stage.world = scene.clean()
+    assert stage.up(scene.profile) == "done"
+    for at in range(1, stage.world.count + 1):
+        stage.world = world = scene.clean().with_faults(Fault(at, "swapped"))
+        how = stage.up(scene.profile)
+        assert how == "undone" or how.startswith("residue: backing file"), (how, world.log)
+        assert world.wrongs == [], world.log
+        assert [mount for mount in world.system.mounts if mount[0] == ELSEWHERE] == [], world.log
+        assert [bound for bound in world.system.loops.values() if bound.path == FOREIGN_FILE] == [], world.log
+        world.system.is_swapped = False
+        assert stage.mend(scene.profile) == "done", world.log
+        assert look(world.system) == before, (at, how, world.log)

@@ -1,0 +1,60 @@
+"""Looks again at the place of a step, right before it and after it: a directory may have changed hands meanwhile."""
+
+from __future__ import annotations
+
+import os
+
+from lvmsnap import access, ancestors, device_mapper, file_actions, kernel
+from lvmsnap.facts import file_facts
+from lvmsnap.model import Action, Argv, Target, Thing
+from lvmsnap.names import dm_name
+from lvmsnap.system import Mount
+
+
+def exposed(thing: Thing, target: Target) -> str:
+    """Say who else than root could lead the step elsewhere now, "" where nobody could."""
+    path = ""
+    if thing in (Thing.FILE, Thing.SPACE, Thing.LOOP) and target.lent_pv:
+        path = target.lent_pv.path
+    if thing is Thing.MOUNT and target.mount:
+        path = target.mount.mountpoint
+    if not path:
+        return ""
+    way = ancestors.walk(os.path.dirname(path), kernel.mounts())
+    if way.stalling:
+        return f"{way.stalling} is on the way to {path}"
+    elsewhere = f"{os.path.dirname(path)} leads to {way.real_path}" if way.real_path != os.path.dirname(path) else ""
+    return access.exposed(way.gates) or elsewhere
+
+
+def is_bound(action: Action, target: Target) -> bool:
+    """Whether the very loop device of the action is bound to the target's backing file."""
+    lent = target.lent_pv
+    bound = next((loop for loop in kernel.loops() if loop.device == action.object), None)
+    return bound is not None and lent is not None and (bound.file_device, bound.file_inode) == (lent.device, lent.inode)
+
+
+def moved_file(target: Target) -> str:
+    """Say that the backing file that was made is not at its path any more, "" where it is or was never made."""
+    lent = target.lent_pv
+    if lent is None or lent.inode is None:
+        return ""
+    file = file_facts(lent.path)
+    is_there = file is not None and (file.device, file.inode) == (lent.device, lent.inode)
+    return "" if is_there else f"inode {lent.inode}, which somebody moved or removed from {lent.path}"
+
+
+def take_back(action: Action, target: Target, mounts_before: tuple[Mount, ...]) -> tuple[Argv, ...]:
+    """Return what undoes a command that succeeded, but on another file or at another place than was meant.
+
+    `down` would not find it there: it looks for the file's own inode, and at the mountpoint.
+    """
+    if action.thing is Thing.LOOP and any(loop.device == action.object for loop in kernel.loops()):
+        return () if is_bound(action, target) else action.undo
+    if action.thing is not Thing.MOUNT or target.mount is None:
+        return ()
+    name = dm_name(target.vg, target.snapshot)
+    number = next((device.device_number for device in device_mapper.devices() if device.name == name), "")
+    known = {mount.mount_id for mount in mounts_before}
+    new = [mount for mount in kernel.mounts() if mount.device_number == number and mount.mount_id not in known]
+    return tuple(file_actions.unmount_astray(m.mountpoint) for m in new if m.mountpoint != target.mount.mountpoint)
