@@ -91,19 +91,22 @@ PATHS = (
     ),
     Situation(
         "a directory that others can write",
-        ("directory /media/store is root's alone: others can write there", "chmod go-w /media/store"),
+        (
+            "/media/store and all above it are root's alone: others than root may write to /media/store",
+            "make it root's",
+        ),
         before="chmod 1777 /media/store",
         after="chmod 755 /media/store",
     ),
     Situation(
         "a directory that is not root's",
-        ("directory /media/store is root's alone", "chown root /media/store"),
+        ("/media/store and all above it are root's alone: /media/store belongs to user 1", "make it root's"),
         before="chown 1 /media/store",
         after="chown 0 /media/store",
     ),
     Situation(
         "a symlink to a directory that others can write",
-        ("root's alone: others can write there", "chown root /media/store/open"),
+        ("are root's alone: others than root may write to /media/store/open", "make it root's"),
         before="mkdir -m 777 /media/store/open; ln -s open /media/store/link",
         after="rmdir /media/store/open; rm /media/store/link",
         settings=backed_by("/media/store/link/lent"),

@@ -211,25 +211,25 @@ FILESYSTEMS = (
         "swap",
         ("vg0/swap's filesystem can be mounted beside it: swap: swap holds no files", "`mountpoint: null`"),
         origin="vg0/swap",
-        settings={"mountpoint": "/mnt/point"},
+        settings={"mountpoint": "/run/lvmsnap/point"},
     ),
     Situation(
         "btrfs",
         ("filesystem can be mounted beside it: btrfs: btrfs refuses two filesystems with one fsid",),
         origin="vg0/btrfs",
-        settings={"mountpoint": "/mnt/point"},
+        settings={"mountpoint": "/run/lvmsnap/point"},
     ),
     Situation(
         "LUKS",
         ("filesystem can be mounted beside it: crypto_LUKS: it is encrypted",),
         origin="vg0/crypt",
-        settings={"mountpoint": "/mnt/point"},
+        settings={"mountpoint": "/run/lvmsnap/point"},
     ),
     Situation(
         "no filesystem at all",
         ("filesystem can be mounted beside it: no filesystem found",),
         origin="vg0/blank",
-        settings={"mountpoint": "/mnt/point"},
+        settings={"mountpoint": "/run/lvmsnap/point"},
     ),
 )
 
@@ -376,7 +376,9 @@ def test_all_failing_checks_of_one_profile_are_reported_together(machine: Machin
             "vg0/older can be snapshotted: it is a snapshot itself",
             "name vg0/swap is free",
             "/media/lent does not exist",
-            "directory /media is root's alone",
+            "directory /media and all above it are root's alone",
+            "/media/link and all above it are root's alone",
+            "/media/link is no more open than vg0/older",
             "mountpoint /media/link is empty or absent: it is a symlink",
             "nothing else mounts on /media/link: /etc/fstab does",
         ),
@@ -388,7 +390,7 @@ def test_all_failing_checks_of_one_profile_are_reported_together(machine: Machin
             "mountpoint": "/media/link",
             "backing_file": {"path": "/media/lent"},
         },
-        refusals=7,  # and the filesystem of the guest's root, which is an overlay
+        refusals=9,  # and the filesystem of the guest's root, which is an overlay
     )
     refused(machine, everything)
 
