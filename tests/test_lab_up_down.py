@@ -61,7 +61,7 @@ def test_a_snapshot_in_free_space_holds_the_moment_of_up_and_down_leaves_nothing
     out = lvmsnap(lab, "up system").stdout
     assert out == "/media/system_snapshot\n"
     attr, size, tags, origin, monitor, devices = looking.lv(lab, "lvm_server_vg/snap1", SNAPSHOT_FIELDS)
-    assert (attr[:2], int(size), tags, origin) == ("sr", 256 * MiB, f"lvmsnap2.{LAB_HOST}.system", "system")
+    assert (attr[:2], int(size), tags, origin) == ("sw", 256 * MiB, f"lvmsnap2.{LAB_HOST}.system", "system")
     assert (monitor, devices[:10]) == ("not monitored", "/dev/ubda(")
     assert {"ext4", "/dev/mapper/lvm_server_vg-snap1", "ro"} < set(looking.mount_options(lab, "/media/system_snapshot"))
     assert looking.mode(lab, "/var/lib/lvmsnap/system.json") == "regular file 600 root"
@@ -78,7 +78,7 @@ def test_a_snapshot_on_lent_space_holds_the_moment_of_up_and_down_leaves_nothing
     lvmsnap(lab, "up system-full-vg")
     loop = lent_device(lab)
     attr, size, tags, origin, monitor, devices = looking.lv(lab, "lvm_server_vg/snap1", SNAPSHOT_FIELDS)
-    assert (attr[:2], int(size), tags, origin) == ("sr", 256 * MiB, f"lvmsnap2.{LAB_HOST}.system-full-vg", "system")
+    assert (attr[:2], int(size), tags, origin) == ("sw", 256 * MiB, f"lvmsnap2.{LAB_HOST}.system-full-vg", "system")
     assert (monitor, devices) == ("not monitored", f"{loop}(0)")
     uuid, areas, vg, free = looking.pv(lab, loop, "pv_uuid,pv_mda_count,vg_name,pv_free")
     assert (uuid[:17], areas, vg, free) == (f"lvmsn2-{LAB_HOST[:4]}-{LAB_HOST[4:]}-", "0", "lvm_server_vg", "0")
