@@ -137,7 +137,8 @@ def _roll_back(written: Record, error: BaseException, work: Work) -> NoReturn:
     if ended.left:
         raise _residue(why, ended.left, target, work)
     if moved:
-        record.write(written)  # `down` knows the file once it is back
+        # `down` knows the file once it is back, and has nothing else to look for.
+        record.write(replace(written, snapshot_uuid="", hooks_due=()))
         raise _moved(why, moved, target) from error
     number = work.signals.received or (signal.SIGINT if isinstance(error, KeyboardInterrupt) else 0)
     if number:
