@@ -281,7 +281,7 @@ def test_an_offline_plan_as_json_has_every_command() -> None:
 
     plan = json.loads(done.stdout)
     assert [line.split()[0] for action in plan["actions"] for line in action["do"]] == [
-        *("sh", "fallocate", "losetup", "pvcreate", "vgextend", "lvcreate", "mount")
+        *("sh", "sh", "losetup", "pvcreate", "vgextend", "lvcreate", "mount")
     ]
     assert plan["direction"] == "up"
     assert plan["target"]["name"] == "system-full-vg"
