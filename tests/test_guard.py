@@ -108,7 +108,9 @@ def test_a_backing_file_grows_then_its_loop_its_pv_and_the_snapshot_on_it() -> N
     made = planned(10 * MIB)
 
     assert made.extents == 3
-    assert made.filling == (("fallocate", "--length", str(77 * MIB), samples.FILE),)
+    (filling,) = made.filling
+    assert filling[3:6] == ("sh", samples.FILE, str(samples.FILE_FACTS.inode))
+    assert filling[6:] == ("fallocate", "--length", str(77 * MIB), "/proc/self/fd/3")
     assert made.commands == (
         ("losetup", "--set-capacity", "/dev/loop7"),
         ("pvresize", "--devices", "/dev/sda2,/dev/loop7", "/dev/loop7"),
