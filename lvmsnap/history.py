@@ -50,25 +50,30 @@ def hosts_of(name: str, system: Facts) -> tuple[str, ...]:
 
 
 def _target_from_traces(name: str, loaded: Profile | None, system: Facts, host: str) -> Target | None:
-    target = marks.target_from_marks(name, loaded, system, host)
+    claimed = recorded_pvs()
+    target = marks.target_from_marks(name, loaded, system, host, claimed)
     if target is None and loaded is not None and loaded.backing_file is not None:
-        return marks.target_from_file(loaded, system, facts.file_facts(loaded.backing_file.path), host)
+        file = facts.file_facts(loaded.backing_file.path)
+        if file is not None and file.pv_uuid not in claimed:
+            return marks.target_from_file(loaded, system, file, host)
     return target
 
 
 def refuse_unsafe(target: Target, system: Facts, *, hosts: tuple[str, ...] | None = None) -> None:
     """Raise RefusedError where taking the target down could hurt the group.
 
-    A group that is not to be seen may only lack its disk for a while; the lent PV holds no metadata of it, so it
-    looks like nobody's then, and must not be wiped. And where a PV that is not ours is missing beside ours,
-    `vgreduce --removemissing` would drop it too. Those lent by one of `hosts` are ours, by default this host's.
+    A group that is not to be seen may only lack its disk for a while: the snapshot is back when the disk is, and must
+    not be forgotten. The lent PV holds no metadata of the group, so it looks like nobody's then, and must not be wiped.
+    And where a PV that is not ours is missing beside ours, `vgreduce --removemissing` would drop it too. Those lent by
+    one of `hosts` are ours, by default this host's.
     """
-    if target.lent_pv is None:
-        return
     vg = find_vg(target, system)
     if vg is None:
+        held = "our PV" if target.lent_pv else "the snapshot"
         hint = f"bring its disks back first; if the group was removed for good: lvmsnap down {target.name} --force"
-        raise RefusedError((Refusal(f"volume group {target.vg} is not to be seen, and may still hold our PV", hint),))
+        raise RefusedError((Refusal(f"volume group {target.vg} is not to be seen, and may still hold {held}", hint),))
+    if target.lent_pv is None:
+        return
     missing = [pv.uuid for pv in vg.pvs if pv.missing]
     ours = {target.lent_pv.pv_uuid, *recorded_pvs()}
     own = hosts if hosts is not None else (system.host,) if system.host else ()
@@ -86,6 +91,25 @@ def refuse_merging(target: Target, system: Facts) -> None:
     check = checks.not_merging(target, find(target, system))
     if not check.passed:
         raise RefusedError((Refusal(f"{check.title}: {check.found}", check.hint),))
+
+
+def refuse_inactive(target: Target, written: Record | None, system: Facts) -> None:
+    """Raise RefusedError where the snapshot is of an earlier boot, and nothing of this one has activated its origin.
+
+    Where disks are seen by several hosts, another one may have activated the group after this one failed, and its
+    kernel then writes into the snapshot's extents. A group that lacks a PV cannot be activated, here or there.
+    """
+    if written is not None and written.boot_id == system.boot_id:
+        return
+    target, vg = as_named_now(target, system), find_vg(target, system)
+    snapshot, origin = find(target, system, written).snapshot, vg.lv(target.origin) if vg else None
+    if vg is None or vg.missing_pv_count or snapshot is None or origin is None:
+        return
+    if not (snapshot.is_active or origin.is_active):
+        name = f"{vg.name}/{origin.name}"
+        found = f"{name} is not active on this host since it booted: another host that sees its disks may be using it"
+        hint = f"if none does: lvchange --activate y {name}, then lvmsnap recover"
+        raise RefusedError((Refusal(found, hint),))
 
 
 def refuse_other_host(target: Target, system: Facts) -> None:

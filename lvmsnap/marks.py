@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from lvmsnap.identify import host_of_pv, host_prefix, is_lent
@@ -19,13 +20,17 @@ TAG = re.compile(r"lvmsnap(?:2\.([0-9a-f]{8}))?\.(.*)")
 
 
 def pv_uuid_prefix(name: str, host: str) -> str:
-    """Return how the UUID of every PV lent by profile `name` begins, so that it can be told without a record."""
-    return host_prefix(host) + hashlib.sha256(name.encode()).hexdigest()[:4]
+    """Return how the UUID of every PV lent by profile `name` begins, so that it is recognised without a record.
+
+    Older versions, whose marks name no host, had four digits of the name's hash: two names may share them.
+    """
+    digits = hashlib.sha256(name.encode()).hexdigest()
+    return f"{host_prefix(host)}{digits[:4]}-{digits[4:8]}" if host else f"{host_prefix(host)}{digits[:4]}"
 
 
 def pv_uuid(name: str, host: str, random_hex: str) -> str:
-    """Return a PV UUID for profile `name`: 6-4-4-4-4-4-6 characters, as LVM writes them; 14 of them are random."""
-    return "-".join((pv_uuid_prefix(name, host), random_hex[:4], random_hex[4:8], random_hex[8:14]))
+    """Return a PV UUID for profile `name`: 6-4-4-4-4-4-6 characters, as LVM writes them; 10 of them are random."""
+    return "-".join((pv_uuid_prefix(name, host), random_hex[:4], random_hex[4:10]))
 
 
 def snapshot_tag(name: str, host: str) -> str:
@@ -68,13 +73,17 @@ def unclaimed_targets(facts: Facts, claimed: set[str], host: str) -> tuple[Targe
     return tuple(_marked_target(f"pv-{pv.uuid}", host, None, facts, vg, None, pv) for vg, pv in ours)
 
 
-def target_from_marks(name: str, profile: Profile | None, facts: Facts, host: str) -> Target | None:
+def target_from_marks(
+    name: str, profile: Profile | None, facts: Facts, host: str, claimed: Collection[str] = ()
+) -> Target | None:
     """Return what the system's own marks tell of profile `name` where its record is lost; None where there are none.
 
-    The marks: a snapshot with our tag, a PV with our UUID. The profile, where there is one, adds its paths.
+    The marks: a snapshot with our tag, a PV with our UUID that is none of the `claimed` ones, which records of other
+    profiles name. The profile, where there is one, adds its paths.
     """
     tagged = [(vg, lv) for vg in facts.vgs for lv in vg.lvs if _is_marked(name, host, profile, lv)]
-    pvs = [pv for vg in facts.vgs for pv in vg.pvs] + list(facts.orphan_pvs)
+    pvs = [pv for vg in facts.vgs for pv in vg.pvs if pv.uuid not in claimed]
+    pvs += [pv for pv in facts.orphan_pvs if pv.uuid not in claimed]
     ours = next((pv for pv in pvs if pv.uuid.startswith(pv_uuid_prefix(name, host))), None)
     vg = tagged[0][0] if tagged else facts.vg(ours.vg) if ours else None
     if vg is None and profile is not None:

@@ -13,7 +13,7 @@ ORIGIN_BYTES = 100 * GIB
 FREE_BYTES = 1024 * GIB
 ASSUMED = "ext4, 100 GiB, in a group with 1 TiB free and 4 MiB extents"
 HOST = "HOSTHOST"
-PV_UUID = "lvmsn2-HOST-HOST-NAME-RAND-RAND-RANDOM"
+PV_UUID = "lvmsn2-HOST-HOST-NAME-NAME-RAND-RANDOM"
 
 
 def plan(profile: Profile) -> Plan:

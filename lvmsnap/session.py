@@ -136,6 +136,7 @@ def down(session: Session, name: str, loaded: Profile | None, *, force: bool) ->
         history.refuse_other_host(known.target, system)
         if not force:
             history.refuse_unsafe(known.target, system)
+            history.refuse_inactive(known.target, known.record, system)
         history.refuse_merging(known.target, system)
         seen = leftovers.look(known.target, known.record, system)
         target = forget_reach(known.target) if force else known.target
@@ -166,6 +167,7 @@ def take_old(session: Session, target: Target, written: Record | None, seen: See
     """Take down what is left of an earlier time; say where its snapshot was lost, and what its run left running."""
     history.refuse_other_host(target, system)
     history.refuse_unsafe(target, system)
+    history.refuse_inactive(target, written, system)
     history.refuse_merging(target, system)
     if seen.lost:
         session.progress.warn(leftovers.warn_of_lost(target.name, seen.lost))
@@ -279,7 +281,7 @@ def _plan_up(session: Session, loaded: Profile, system: Facts, known: Known, *, 
     )
     if is_locked_later:
         focused = replace(focused, vg_lock_holder="")
-    made = planner.plan_up(loaded, focused, marks.pv_uuid(loaded.name, system.host, secrets.token_hex(7)))
+    made = planner.plan_up(loaded, focused, marks.pv_uuid(loaded.name, system.host, secrets.token_hex(5)))
     if known.target is None:
         return made
     # The rest of the checks would only tell in many ways that the profile's own things are there.

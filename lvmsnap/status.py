@@ -143,6 +143,9 @@ def _state(target: Target, found: Found, facts: Facts, record: Record | None) ->
 
 def _state_now(target: Target, found: Found, record: Record | None) -> tuple[State, str]:
     missing = missing_things(target, found)
+    if not missing and record is None and not found.is_mounted:
+        # Nothing says of which boot it is: a mount is of this one.
+        missing = ("record",)
     if not missing:
         return State.UP, ""
     if record is not None or any_stands(found):

@@ -34,7 +34,7 @@ DISK_UUID = "dddddd-dddd-dddd-dddd-dddd-dddd-dddddd"
 HOST = "0a1b2c3d"
 OTHER_HOST = "4e5f6071"
 # lvmsn2-, the host, and the beginning of sha256("nightly"), as marks.pv_uuid makes it.
-PV_UUID = "lvmsn2-0a1b-2c3d-2a3b-aaaa-bbbb-cccccc"
+PV_UUID = "lvmsn2-0a1b-2c3d-2a3b-62b5-bbbb-cccccc"
 # An older lvmsnap's, without the host.
 OLD_PV_UUID = "lvmsnp-2a3b-aaaa-bbbb-cccc-dddd-eeeeee"
 

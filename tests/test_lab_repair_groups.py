@@ -23,6 +23,7 @@ RESTORE = """vgchange -q -an vg0; rm -f /run/lvm/hints
 # As if the profile had been brought up before this boot.
 AGE = r"""sed -i 's/"boot_id": "[^"]*/"boot_id": "0/' /var/lib/lvmsnap/a.json"""
 LOSE_LENT_PV = f"{AGE}; vgchange -q -an vg0; losetup -d $(losetup -nO NAME -j /media/space/lent); udevadm settle"
+NOT_HERE = 'activation { auto_activation_volume_list = [ "vg1", "vg1/system" ] }'
 # Kills LVM's command $KILL at its I/O number $AT: what a power cut at that moment leaves on the disk.
 SHIM = """#!/bin/sh
 [ "$1" = "$KILL" ] || exec /sbin/lvm "$@"
@@ -227,6 +228,17 @@ def test_a_snapshot_of_an_earlier_boot_goes_and_one_that_is_in_use_or_merging_st
     lab.run("lvchange -q -ay vg0/system")
     assert (event(lab).stderr, set(lvs(lab))) == ("", everything), "not beside an active origin"
     lab.run("vgchange -q -an vg0")
+
+    # Where LVM does not activate the group by itself here, another host may have it in use.
+    for off, on in (
+        ("vgchange -q --setautoactivation n vg0", "vgchange -q --setautoactivation y vg0"),
+        (f"echo '{NOT_HERE}' > /etc/lvm/lvmlocal.conf", "rm /etc/lvm/lvmlocal.conf"),
+    ):
+        lab.run(off)
+        left = event(lab)
+        assert (left.returncode, set(lvs(lab))) == (0, everything), left.stderr
+        lab.run(on)
+    assert "vg0 is left alone: LVM does not activate it here by itself" in lab.read_file("/run/lvmsnap/boot.log")
 
     # A group that stays locked delays the boot for seconds, not for ever; then it goes on as LVM does by itself.
     held = lab.run(f"flock -x /run/lock/lvm/V_vg0 env DEVNAME=/dev/ubda dash {boot_script.PATH} event", check=False)

@@ -17,7 +17,7 @@ def test_a_pv_uuid_has_lvms_form_and_names_host_and_profile() -> None:
     uuid = marks.pv_uuid("nightly", HOST, "0123456789abcd")
 
     assert re.fullmatch(r"lvmsn2-[0-9a-f]{4}(-[0-9a-f]{4}){4}-[0-9a-f]{6}", uuid)
-    assert uuid == "lvmsn2-0a1b-2c3d-2a3b-0123-4567-89abcd"
+    assert uuid == "lvmsn2-0a1b-2c3d-2a3b-62b5-0123-456789"
     assert uuid.startswith(marks.pv_uuid_prefix("nightly", HOST))
     assert not uuid.startswith(marks.pv_uuid_prefix("weekly", HOST))
     assert not uuid.startswith(marks.pv_uuid_prefix("nightly", OTHER_HOST))
@@ -32,6 +32,18 @@ def test_tagged_names_are_those_of_our_tags_alone() -> None:
     assert marks.tagged_names(facts, HOST) == ("a", "b")
     assert marks.tagged_names(facts, OTHER_HOST) == ("c",)
     assert marks.tagged_names(facts, "") == ("d",)
+
+
+def test_a_lent_pv_that_another_profiles_record_names_is_not_this_ones() -> None:
+    facts = samples.facts(samples.vg(pvs=(DISK, samples.lent_pv())))
+
+    assert marks.target_from_marks("nightly", None, facts, HOST) is not None
+    assert marks.target_from_marks("nightly", None, facts, HOST, claimed={PV_UUID}) is None
+
+
+def test_names_whose_hashes_begin_alike_have_pvs_of_their_own() -> None:
+    # The first four hex digits of their SHA-256 are the same.
+    assert not marks.pv_uuid("web", HOST, "0" * 10).startswith(marks.pv_uuid_prefix("backup-web", HOST))
 
 
 def test_a_clean_system_tells_of_nothing() -> None:
@@ -128,7 +140,7 @@ def test_a_file_that_bears_our_label_is_known_when_all_else_is_gone() -> None:
         "",
         "aaaaaa-bbbb-cccc-dddd-eeee-ffff-gggggg",
         "lvmsn2-0a1b-2c3d-0000-aaaa-bbbb-cccccc",
-        "lvmsn2-4e5f-6071-2a3b-aaaa-bbbb-cccccc",
+        "lvmsn2-4e5f-6071-2a3b-62b5-bbbb-cccccc",
         samples.OLD_PV_UUID,
     ],
 )

@@ -19,7 +19,7 @@ from lvmsnap.work import Work
 from tests import samples
 from tests.samples import DISK, HOST, OTHER_HOST
 
-THEIR_PV = "lvmsn2-4e5f-6071-2a3b-aaaa-bbbb-cccccc"
+THEIR_PV = "lvmsn2-4e5f-6071-2a3b-62b5-bbbb-cccccc"
 THEIR_TAG = f"lvmsnap2.{OTHER_HOST}.nightly"
 OLD_TAG = "lvmsnap.nightly"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -86,11 +87,20 @@ def test_without_a_record_the_marks_decide() -> None:
 
 
 def test_a_profile_without_file_and_mount_is_up_with_its_snapshot_alone() -> None:
+    bare: dict[str, Any] = {"lent_pv": None, "mount": None}
+    system = samples.facts(samples.vg(samples.snapshot_lv()))
+
+    found = status.of_target(samples.target(**bare), system, samples.record(**bare))
+
+    assert (found.state, found.device, found.mountpoint) == (State.UP, f"/dev/vg0/{samples.SNAPSHOT}", "")
+
+
+def test_a_snapshot_that_neither_a_record_nor_a_mount_dates_is_never_called_up() -> None:
     bare = samples.target(lent_pv=None, mount=None)
 
     found = status.of_target(bare, samples.facts(samples.vg(samples.snapshot_lv())), None)
 
-    assert (found.state, found.device, found.mountpoint) == (State.UP, f"/dev/vg0/{samples.SNAPSHOT}", "")
+    assert (found.state, found.problem) == (State.PARTIAL, "missing: record")
 
 
 def test_a_status_tells_size_fill_place_and_time() -> None:
