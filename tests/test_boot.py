@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -228,7 +229,10 @@ def test_a_machine_with_none_of_them_is_told_so(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize("shell", ["dash", "busybox sh", "bash"])
 @pytest.mark.parametrize("source", ["lvmsnap-repair-groups", "initramfs-hook", "initramfs-script", "dracut-settled.sh"])
 def test_the_scripts_are_legal_in_every_shell_of_an_early_boot(shell: str, source: str) -> None:
-    done = subprocess.run([*shell.split(), "-n", boot.SOURCE / source], capture_output=True, text=True, check=False)
+    command = shell.split()
+    if not shutil.which(command[0]):
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run([*command, "-n", boot.SOURCE / source], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -41,6 +41,16 @@ while sleep 0.005; do
     last=$now
 done > /run/links
 """
+# In place of lvremove and vgreduce: systemd's time-out passes while lvremove runs.
+SLOW = """#!/bin/sh
+name=${0##*/}
+echo "$name begins" >> /run/calls
+[ "$name" = lvremove ] && sleep 18
+"/sbin/$name" "$@"
+status=$?
+echo "$name ends" >> /run/calls
+exit $status
+"""
 WATCH_UNIT = """[Unit]
 DefaultDependencies=no
 Before=systemd-udevd.service
@@ -181,6 +191,23 @@ def a_group_that_lacks_another_disk_too_is_left_alone_until_it_appears(server: M
     m.run("vgchange -q -an vg1; losetup -d $(losetup -nO NAME -j /media/space/late.img)")
 
 
+def a_shutdown_that_takes_too_long_starts_no_new_command_and_ends_none(server: Machine) -> None:
+    m = server
+    lvmsnap(m, "up a")
+    for name in ("lvremove", "vgreduce"):
+        m.write_file(f"/usr/local/sbin/{name}", SLOW, 0o755)
+    unit = "/etc/systemd/system/lvmsnap-shutdown.service"
+    m.run(f"sed -i.before 's/--stop-after 240/--stop-after 10/; s/5min/15s/' {unit}; systemctl daemon-reload")
+
+    m.run("systemctl stop lvmsnap-shutdown.service", timeout=90)
+
+    assert m.read_file("/run/calls").splitlines() == ["lvremove begins", "lvremove ends"]
+    assert set(volumes(m, "vg0")) == {"system", "other"}
+    m.run(f"rm /usr/local/sbin/lvremove /usr/local/sbin/vgreduce; mv {unit}.before {unit}; systemctl daemon-reload")
+    m.run("systemctl reset-failed; systemctl start lvmsnap-shutdown.service")
+    lvmsnap(m, "down a")
+
+
 def an_orderly_shutdown_takes_everything_down_first(server: Machine) -> None:
     m = server
     lvmsnap(m, "up a")
@@ -213,5 +240,6 @@ def test_one_server_boots_from_each_state_after_the_other(server: Machine) -> No
     """One test, since each step goes on from the disks and the running system that the one before it left."""
     a_systemd_boot_after_a_power_cut_activates_no_old_snapshot_and_recover_removes_the_rest(server)
     a_group_that_lacks_another_disk_too_is_left_alone_until_it_appears(server)
+    a_shutdown_that_takes_too_long_starts_no_new_command_and_ends_none(server)
     an_orderly_shutdown_takes_everything_down_first(server)
     without_install_boot_nothing_of_the_group_comes_up(server)
