@@ -382,6 +382,12 @@ def test_no_file_of_ours_becomes_a_standard_stream() -> None:
     assert shell(f"{line} 9>&1 <&- >&- 2>&-") == Done(0, "good\n", "")
 
 
+def test_a_closed_stdin_has_nothing_to_read_and_is_no_terminal() -> None:
+    script = "import sys; from lvmsnap import streams; streams.prepare(); print(sys.stdin.isatty(), sys.stdin.read())"
+
+    assert shell(f'{sys.executable} -c "{script}" <&-') == Done(0, "False \n", "")
+
+
 @pytest.mark.parametrize("how", [">&-", ">/dev/full", "<&- >&- 2>&-"])
 def test_what_a_change_ended_in_is_no_failure_where_nobody_can_have_it(how: str) -> None:
     script = "from lvmsnap import streams; streams.prepare(); streams.answer('/run/x'); streams.answer('y')"
