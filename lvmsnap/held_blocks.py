@@ -7,6 +7,8 @@ from lvmsnap.sizes import LARGEST_SHARE_PERCENT
 from lvmsnap.system import DirectoryFacts
 
 ELSEWHERE = "name a `path` on another disk"
+# A deleted file, one that is covered by a mount, and one of another mount namespace look the same from here.
+UNKNOWN = "cannot be examined: deleted, moved, covered by a mount, or attached in another mount namespace"
 
 
 def largest_file_bytes(directory: DirectoryFacts) -> int:
@@ -21,11 +23,15 @@ def check(backing: BackingFile, directory: DirectoryFacts) -> Check:
     A full thin pool holds up every write to it for a minute, and with it every write to the snapshot's origin. Blocks
     that were written are held by it, so `zero-fill` is allowed.
     """
-    never = [layer.name for layer in directory.layers if layer.free_bytes is None]
+    unknown = [layer.name for layer in directory.layers if layer.is_unknown]
+    never = [layer.name for layer in directory.layers if layer.free_bytes is None and not layer.is_unknown]
     later = [layer.name for layer in directory.layers if layer.free_bytes is not None]
     title = f"the blocks of {backing.path} are held by what lies beneath it"
     if never:
         return Check(title, False, f"{never[0]} may run full whatever is written first", ELSEWHERE)
+    if unknown:
+        hint = f"look with `losetup -l`, and attach the loop device to a file that is at its path; or {ELSEWHERE}"
+        return Check(title, False, f"{unknown[0]} {UNKNOWN}; it may have holes, and run full", hint)
     if later and backing.allocation is not Allocation.ZERO_FILL:
         found = f"{later[0]} gives blocks only when they are written, and may be full by then"
         return Check(title, False, found, f"write `allocation: zero-fill`, or {ELSEWHERE}")

@@ -18,7 +18,8 @@ from lvmsnap.system import SECTOR_BYTES, Loop, Mount
 SYS_BLOCK = Path("/sys/block")
 SYS_DEV_BLOCK = Path("/sys/dev/block")
 
-# linux/loop.h: LOOP_GET_STATUS64 and the head of struct loop_info64 (lo_device, lo_inode); 232 bytes in all.
+# linux/loop.h: LOOP_GET_STATUS64 and the head of struct loop_info64 (lo_device, lo_inode, lo_rdevice); 232 bytes in
+# all. lo_rdevice is the st_rdev of what it is bound to: 0 for a file.
 LOOP_GET_STATUS64 = 0x4C05
 LOOP_INFO64_BYTES = 232
 
@@ -113,15 +114,25 @@ def _loop(sysfs: Path) -> Loop | None:
     device = f"/dev/{sysfs.name}"
     try:
         file_path = _text(sysfs / "loop/backing_file").removesuffix("\n")
-        descriptor = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            status = fcntl.ioctl(descriptor, LOOP_GET_STATUS64, bytes(LOOP_INFO64_BYTES))
-        finally:
-            os.close(descriptor)
+        status = _loop_status(device)
     except OSError:
         return None  # It was detached meanwhile, or we are not root; `checks` tells the latter.
-    file_device, file_inode = struct.unpack_from("=QQ", status)
-    return Loop(device, _text(sysfs / "dev").strip(), file_device, file_inode, file_path)
+    file_device, file_inode, block_device = struct.unpack_from("=QQQ", status)
+    beneath = device_number(block_device) if block_device else ""
+    return Loop(device, _text(sysfs / "dev").strip(), file_device, file_inode, file_path, beneath)
+
+
+def _loop_status(device: str) -> bytes:
+    descriptor = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return fcntl.ioctl(descriptor, LOOP_GET_STATUS64, bytes(LOOP_INFO64_BYTES))
+    finally:
+        os.close(descriptor)
+
+
+def is_bound_loop(device_number: str) -> bool:
+    """Whether a block device is a loop device that is bound, also where it cannot be asked to what."""
+    return (SYS_DEV_BLOCK / device_number / "loop/backing_file").exists()
 
 
 def dm_holders(device: str) -> tuple[str, ...]:
@@ -158,7 +169,8 @@ def device_number(device: int) -> str:
 def devices_under(path: str, table: tuple[Mount, ...]) -> tuple[str, ...]:
     """Return the numbers of all block devices under a directory's filesystem, through every layer.
 
-    Layers are partitions, dm (crypt, LVM), md, loop files, btrfs' member devices and overlays' upper directories.
+    Layers are partitions, dm (crypt, LVM), md, loop devices over files and over block devices, btrfs' member devices
+    and overlays' upper directories.
     """
     seen: dict[str, None] = {}
     for number in _devices_of_filesystem(path, table):
@@ -207,10 +219,16 @@ def _devices_of_loop(node: Path, table: tuple[Mount, ...]) -> Iterator[str]:
     file = _text(node / "loop/backing_file").removesuffix("\n")
     if not file:
         return
+    loop = _loop(node.resolve())
+    if loop and loop.block_device:
+        yield loop.block_device
+        return
+    if loop is None:
+        yield _number_of(file.removesuffix(" (deleted)"))
     if (directory := Path(file.removesuffix(" (deleted)")).parent).exists():
         yield from _devices_of_filesystem(str(directory), table)
     # The path leads elsewhere once something is mounted over it, or where another namespace bound the device.
-    if loop := _loop(node.resolve()):
+    if loop:
         number = device_number(loop.file_device)
         yield number
         yield from (_number_of(mount.source) for mount in table if mount.device_number == number)

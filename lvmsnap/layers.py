@@ -29,9 +29,19 @@ NETWORK = re.compile(r"nfs|cifs|smb|fuse|ceph|9p|afs|glusterfs")
 
 
 def beneath(devices: tuple[str, ...], table: tuple[Mount, ...]) -> tuple[Layer, ...]:
-    """Return such layers among all the block devices (MAJOR:MINOR) that lie under a filesystem."""
+    """Return such layers among all the block devices (MAJOR:MINOR) that lie under a filesystem.
+
+    What cannot be examined is one of them.
+    """
     found = [_of_device(number) for number in devices]
-    found += [_of_loop(loop, table) for loop in kernel.loops() if loop.device_number in devices]
+    loops = [loop for loop in kernel.loops() if loop.device_number in devices]
+    found += [_of_loop(loop, table) for loop in loops]
+    examined = {loop.device_number for loop in loops}
+    found += [
+        Layer(f"what the loop device {number} is attached to", None, is_unknown=True)
+        for number in devices
+        if number not in examined and kernel.is_bound_loop(number)
+    ]
     return tuple(layer for layer in found if layer)
 
 
@@ -67,20 +77,26 @@ def _of_device(number: str) -> Layer | None:
 
 
 def _of_loop(loop: Loop, table: tuple[Mount, ...]) -> Layer | None:
-    """Return the loop device's file where it has holes, or lies where written blocks are copied or are no disk's."""
-    directory = os.path.dirname(loop.file_path)
-    mount = kernel.mount_of(directory, table)
+    """Return the loop device's file where it has holes, or lies where written blocks are copied or are no disk's.
+
+    What lies under a loop device over a block device is among the devices itself.
+    """
+    if loop.block_device:
+        return None
+    # The file itself may be a mountpoint: its directory's filesystem need not be its own.
+    mount = kernel.mount_of(loop.file_path, table)
     copying = mount and COPYING.match(mount.filesystem)
     # A dead server would hang the look at its file.
     if copying and NETWORK.match(copying[1]):
         return Layer(f"{loop.file_path}, a file on {copying[1]}", None)
+    unknown = Layer(f"{loop.file_path}, the file of {loop.device},", None, is_unknown=True)
     try:
-        status, space = os.stat(loop.file_path), os.statvfs(directory)
+        status, space = os.stat(loop.file_path), os.statvfs(loop.file_path)
     except OSError:
-        return None
+        return unknown
     # The path leads elsewhere once something is mounted over it, or where another namespace bound the device.
     if (status.st_dev, status.st_ino) != (loop.file_device, loop.file_inode):
-        return None
+        return unknown
     if copying:
         return Layer(f"{loop.file_path}, a file on {copying[1]}", None)
     has_holes = status.st_blocks * SECTOR_BYTES < status.st_size

@@ -116,13 +116,17 @@ class Superblock:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A bound loop device and the file beneath it (LOOP_GET_STATUS64): its st_dev and inode, and its path as told."""
+    """A bound loop device and the file beneath it (LOOP_GET_STATUS64): its st_dev and inode, and its path as told.
+
+    `block_device`: the MAJOR:MINOR of what it is bound to where that is a block device; "" where it is a file.
+    """
 
     device: str
     device_number: str
     file_device: int
     file_inode: int
     file_path: str
+    block_device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +188,12 @@ class Layer:
     """What lies somewhere beneath a filesystem and gives its blocks only when they are written.
 
     `free_bytes` can still be written to it before it is full; None where it may run full whatever is written first.
+    `is_unknown`: it cannot be examined, so nobody knows whether it does.
     """
 
     name: str
     free_bytes: int | None
+    is_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

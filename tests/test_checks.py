@@ -89,6 +89,14 @@ BAD = {
         "a `path` on another disk",
         samples.with_file("allocation: zero-fill"),
     ),
+    "a file over a loop device whose file was deleted, filled with zeros": Bad(
+        over(Layer("/a (deleted), the file of /dev/loop3,", None, is_unknown=True)),
+        f"the blocks of {samples.FILE} are held by what lies beneath it: /a (deleted), the file of /dev/loop3, cannot "
+        "be examined: deleted, moved, covered by a mount, or attached in another mount namespace; it may "
+        "have holes, and run full",
+        "attach the loop device to a file that is at its path",
+        samples.with_file("allocation: zero-fill"),
+    ),
     "a file larger than what a thin pool has left": Bad(
         over(POOL),
         "room for the backing file: 65 MiB of 45 MiB (90 % of what is available)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -171,6 +172,41 @@ def test_a_loop_device_leads_on_to_the_filesystem_of_its_file(sys: Sys, tmp_path
     kernel._collect("254:1", seen, ())
 
     assert set(seen) == {"254:1", "7:0", own, "8:0"}
+
+
+def test_a_loop_device_over_a_block_device_leads_on_to_it_also_from_a_partition(
+    sys: Sys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def status(device: str) -> bytes:
+        assert device == "/dev/7:9"
+        return struct.pack("=QQQ", 6, 1234, os.makedev(254, 300)).ljust(kernel.LOOP_INFO64_BYTES, b"\0")
+
+    monkeypatch.setattr(kernel, "_loop_status", status)
+    sys.device("8:0")
+    sys.device("254:300", slaves=("8:0",))  # LVM on a disk
+    sys.device("7:9", loop_file="/dev/vg0/system (deleted)")
+    sys.device("259:1", parent="7:9")
+    sys.device("254:2", slaves=("259:1",))  # crypt
+
+    seen: dict[str, None] = {}
+    kernel._collect("254:2", seen, ())
+
+    assert set(seen) == {"254:2", "259:1", "7:9", "254:300", "8:0"}
+    assert kernel.is_bound_loop("7:9")
+    assert not kernel.is_bound_loop("8:0")
+
+
+def test_a_loop_device_that_cannot_be_asked_leads_on_to_the_block_device_at_its_path(
+    sys: Sys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "_number_of", {"/dev/vg0/system": "254:0"}.__getitem__)
+    sys.device("254:0")
+    sys.device("7:9", loop_file="/dev/vg0/system")
+
+    seen: dict[str, None] = {}
+    kernel._collect("7:9", seen, ())
+
+    assert "254:0" in seen
 
 
 def test_a_circle_of_layers_ends(sys: Sys, tmp_path: Path) -> None:

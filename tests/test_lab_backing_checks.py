@@ -174,6 +174,29 @@ ON_THE_ORIGIN = (
         mkdir /mnt/top; mount -o loop /media/system/dir/disk.img /mnt/top; mount -t tmpfs t /media/system""",
         after="umount /media/system; umount /mnt/top; rmdir /mnt/top; rm /media/system/dir/disk.img; udevadm settle",
         settings={**backed_by("/mnt/top/lent"), "size": "4MiB"},
+        refusals=2,  # nor can it be seen whether that file has holes
+    ),
+    Situation(
+        "a loop device over its block device",
+        ("does not lie on the origin: it lies on vg0-looped", "the server would freeze"),
+        origin="vg0/looped",
+        before="""lvcreate -q -y -Wn -Zn -L 40M -n looped vg0; mkfs.ext4 -q /dev/vg0/looped; mkdir /mnt/top
+        losetup /dev/loop3 /dev/vg0/looped; mount /dev/loop3 /mnt/top""",
+        after="umount /mnt/top; rmdir /mnt/top; losetup -d /dev/loop3; udevadm settle; lvremove -q -y vg0/looped",
+        settings={**backed_by("/mnt/top/lent"), "size": "4MiB"},
+    ),
+    Situation(
+        "a loop device whose sparse file was deleted, filled with zeros",
+        (
+            "does not lie on the origin: it lies on vg0-system",
+            "disk.img (deleted), the file of /dev/loop3, cannot be examined: deleted, moved, covered by a mount",
+            "attach the loop device to a file that is at its path",
+        ),
+        before="""truncate -s 40M /media/system/disk.img; mkfs.ext4 -q /media/system/disk.img; mkdir /mnt/top
+        losetup /dev/loop3 /media/system/disk.img; mount /dev/loop3 /mnt/top; rm /media/system/disk.img""",
+        after="umount /mnt/top; losetup -d /dev/loop3; rmdir /mnt/top; udevadm settle",
+        settings={**backed_by("/mnt/top/lent", allocation="zero-fill"), "size": "4MiB"},
+        refusals=2,
     ),
     Situation(
         "another snapshot of it",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -67,6 +68,33 @@ def test_a_loop_device_over_a_file_that_is_copied_when_written_never_holds_its_b
 
     assert layers.beneath(("7:3",), table) == (Layer(f"{tmp_path}/file, a file on btrfs", None),)
     assert layers.beneath(("7:4",), table) == ()
+
+
+def test_a_loop_device_whose_file_is_not_at_its_path_is_unknown_and_not_safe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, gone = tmp_path / "there", tmp_path / "gone (deleted)"
+    there.write_bytes(b"x")
+    covered = replace(loop_over(there), file_inode=there.stat().st_ino + 1)
+    deleted = replace(covered, device_number="7:4", file_path=str(gone))
+    table = (Mount("8:1", "/", "/", "ext4", "/dev/sda1"),)
+    monkeypatch.setattr(kernel, "loops", lambda: (covered, deleted))
+    monkeypatch.setattr(kernel, "is_bound_loop", lambda number: number == "7:5")
+
+    found = layers.beneath(("7:3", "7:4", "7:5", "8:1"), table)
+
+    assert found == (
+        Layer(f"{there}, the file of /dev/loop3,", None, is_unknown=True),
+        Layer(f"{gone}, the file of /dev/loop3,", None, is_unknown=True),
+        Layer("what the loop device 7:5 is attached to", None, is_unknown=True),
+    )
+
+
+def test_a_loop_device_over_a_block_device_holds_what_that_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop("/dev/loop3", "7:3", 6, 1234, "/dev/vg0/system (deleted)", "254:0")
+    monkeypatch.setattr(kernel, "loops", lambda: (loop,))
+
+    assert layers.beneath(("7:3",), (Mount("0:6", "/", "/dev", "tmpfs", "dev"),)) == ()
 
 
 def test_a_file_of_a_network_beneath_a_loop_device_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
