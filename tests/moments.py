@@ -83,10 +83,13 @@ KILLS = _moments(("before", "as it starts"))
 # Each command tells its moment by a file in /lab and waits to be sent on; what it wrote to the origin is on the disk.
 WRAPPER = f"""#!/bin/sh
 name=${{0##*/}}
+# The shell that opens the file for fallocate becomes fallocate itself.
+moment=$name
+case " $* " in *" fallocate "*) moment=fallocate ;; esac
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 hold() {{
-    echo "$1 $name" >> {JOURNAL}; sync {JOURNAL}
-    : > "/lab/moments/$1 $name"
+    echo "$1 $moment" >> {JOURNAL}; sync {JOURNAL}
+    : > "/lab/moments/$1 $moment"
     read -r _ < {GO}
 }}
 hold before
