@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -32,6 +33,8 @@ exit codes:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run lvmsnap and return its exit code."""
     streams.prepare()
+    # It may be inherited ignored: then every command that fails looks like one that did not (wait(2)).
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         code = _run(sys.argv[1:] if arguments is None else arguments)
         # A plan or a status that could not be written is not done.

@@ -170,7 +170,7 @@ def devices_under(path: str, table: tuple[Mount, ...]) -> tuple[str, ...]:
     """Return the numbers of all block devices under a directory's filesystem, through every layer.
 
     Layers are partitions, dm (crypt, LVM), md, loop devices over files and over block devices, btrfs' member devices
-    and overlays' upper directories.
+    and overlays' upper directories; and the CoW space of each snapshot, for which a write to its origin waits.
     """
     seen: dict[str, None] = {}
     for number in _devices_of_filesystem(path, table):
@@ -211,8 +211,18 @@ def _collect(number: str, seen: dict[str, None], table: tuple[Mount, ...]) -> No
         _collect(_text(node.resolve().parent / "dev").strip(), seen, table)
     for slave in (node / "slaves").glob("*"):
         _collect(_text(slave / "dev").strip(), seen, table)
+        for copy in _copied_to(slave):
+            _collect(copy, seen, table)
     for under in _devices_of_loop(node, table):
         _collect(under, seen, table)
+
+
+def _copied_to(slave: Path) -> Iterator[str]:
+    """Yield what else a write to a snapshot's origin goes to: the CoW devices of all its snapshots (dm-snap.c)."""
+    # LVM puts the layer -real beneath an origin; its snapshots are upon that too, each beside its own -cow.
+    if _text(slave / "dm/uuid").strip().endswith("-real"):
+        for snapshot in (slave / "holders").glob("*"):
+            yield from (_text(device / "dev").strip() for device in (snapshot / "slaves").glob("*"))
 
 
 def _devices_of_loop(node: Path, table: tuple[Mount, ...]) -> Iterator[str]:

@@ -97,6 +97,10 @@ class GroupLocks:
                     descriptor = self._stack.enter_context(_locked(path, what, self._waiting))
                     self._runner.lock_fds = (*self._runner.lock_fds, descriptor)
                     self._stack.callback(self._forget, descriptor)
+                if groups and with_pvs:
+                    # Two that lend at once, each on the other's origin, would both see no ring yet.
+                    what = "lvmsnap's lock for lending space"
+                    self._stack.enter_context(_locked(Path(self._directory, ".lending"), what, self._waiting))
                 self._held = groups
             for group in groups:
                 _wait_for_lvm(f"V_{group}", f"LVM's lock of {group}", self._waiting)

@@ -6,6 +6,7 @@ import os
 
 from lvmsnap import access, ancestors, device_mapper, file_actions, kernel
 from lvmsnap.facts import file_facts
+from lvmsnap.identify import dm_uuid
 from lvmsnap.model import Action, Argv, Target, Thing
 from lvmsnap.names import dm_name
 from lvmsnap.system import Mount
@@ -13,6 +14,8 @@ from lvmsnap.system import Mount
 
 def exposed(thing: Thing, target: Target) -> str:
     """Say who else than root could lead the step elsewhere now, "" where nobody could."""
+    if thing is Thing.VG_MEMBER:
+        return ring(target)
     path = ""
     if thing in (Thing.FILE, Thing.SPACE, Thing.LOOP) and target.lent_pv:
         path = target.lent_pv.path
@@ -25,6 +28,20 @@ def exposed(thing: Thing, target: Target) -> str:
         return f"{way.stalling} is on the way to {path}"
     elsewhere = f"{os.path.dirname(path)} leads to {way.real_path}" if way.real_path != os.path.dirname(path) else ""
     return access.exposed(way.gates) or elsewhere
+
+
+def ring(target: Target) -> str:
+    """Say that the backing file lies on the origin by now, "" where it does not.
+
+    Another profile may have taken a snapshot of what is beneath the file, and lent its space from this origin: each
+    write would wait for one to the other origin, and that for this one.
+    """
+    folder = os.path.dirname(target.lent_pv.path) if target.lent_pv else ""
+    numbers = kernel.devices_under(folder, kernel.mounts()) if folder else ()
+    prefix = dm_uuid(target.vg_uuid, target.origin_uuid)
+    beneath = (device for device in device_mapper.devices() if device.device_number in numbers)
+    name = next((device.name for device in beneath if device.uuid.startswith(prefix)), "")
+    return f"{folder} lies on {name} by now, through snapshots of what is beneath it" if name else ""
 
 
 def is_bound(action: Action, target: Target) -> bool:

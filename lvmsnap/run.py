@@ -143,6 +143,9 @@ def _bring_down(working: Session, target: Target) -> tuple[str, ...]:
                 written = None
                 with suppress(*FAULTS):  # an unreadable record keeps nothing up
                     written = record.read(target.name)
+                if written is not None and written.process != processes.own():
+                    working.progress.warn(f"left alone: {target.name} was brought up anew while the command ran")
+                    return ()
                 return executor.bring_down(written.target if written else target, written, session.work(working))
         except (ResidueError, RefusedError, InterruptedBySignalError):
             raise

@@ -242,6 +242,7 @@ class Stage:
             (executor, "file_facts", self._asked("file_facts")),
             (seen, "file_facts", self._asked("file_facts")),
             (places, "file_facts", self._asked("file_facts")),
+            (places, "ring", lambda _target: ""),
             (record, "sync_directory", lambda _: None),
             (executor, "time", SimpleNamespace(monotonic=lambda: self.world.clock)),
             (teardown, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.world.clock)),

@@ -148,6 +148,25 @@ def sys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sys:
     return made
 
 
+def test_a_write_to_an_origin_goes_on_to_the_cow_space_of_its_snapshots(sys: Sys, tmp_path: Path) -> None:
+    own = kernel.device_number(os.stat(tmp_path).st_dev)
+    for disk in ("8:0", "8:16", "8:32"):
+        sys.device(disk)
+    sys.device("254:1", slaves=("8:0",))  # the origin's -real
+    sys.device("254:2", slaves=("8:16",))  # the snapshot's -cow, on a disk of its own
+    sys.device(own, slaves=("254:1",))  # the origin
+    sys.device("254:3", slaves=("254:1", "254:2"))  # the snapshot
+    sys.device("254:4", slaves=("8:0", "8:32"))  # another volume on the same disk
+    for number, uuid, holders in (("254:1", "LVM-ab-real", (own, "254:3")), ("8:0", "", ("254:1", "254:4"))):
+        (sys.dev / number / "dm").mkdir()
+        (sys.dev / number / "dm/uuid").write_text(f"{uuid}\n")
+        (sys.dev / number / "holders").mkdir()
+        for holder in holders:
+            (sys.dev / number / "holders" / holder).symlink_to((sys.dev / holder).resolve())
+
+    assert set(kernel.devices_under(str(tmp_path), ())) == {own, "254:1", "8:0", "254:2", "8:16"}
+
+
 def test_every_layer_beneath_a_directory_is_found(sys: Sys, tmp_path: Path) -> None:
     own = kernel.device_number(os.stat(tmp_path).st_dev)
     sys.device("8:0")
