@@ -82,6 +82,16 @@ class StepError(LvmsnapError):
     exit_code = 1
 
 
+def refused_after(done: str, error: LvmsnapError) -> LvmsnapError:
+    """Return the error of a command that did what `done` says, "" for nothing, before `error` stopped it.
+
+    What was only refused says that nothing was changed, which is not true then.
+    """
+    if not done or error.exit_code != RefusedError.exit_code:
+        return error
+    return StepError(f"{done}, but not all that was asked for: {error.message}", hint=error.hint)
+
+
 class ResidueError(LvmsnapError):
     """A step failed and undoing it failed too. `residue` names what is left, `commands` finish the work."""
 

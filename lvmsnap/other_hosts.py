@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lvmsnap import executor, facts, history, marks, planner, record, session
-from lvmsnap.errors import LvmsnapError, ResidueError, UsageError
+from lvmsnap.errors import LvmsnapError, ResidueError, StepError, UsageError, refused_after, worst
 from lvmsnap.facts import Interest
 from lvmsnap.history import Known
 from lvmsnap.host import HOST_PATTERN
@@ -80,10 +80,20 @@ def take(working: Session, argument: str) -> tuple[str, ...]:
                     again = f"lvmsnap recover --from-host {argument}"
                     error.hint = f"{again} tries again; the commands do the same by hand"
                 failures.append(error)
-    for failure in failures[1:]:
+        left = [
+            mark.object for mark in others_marks(facts.read_system(working.runner, locking=False)) if mark.host == host
+        ]
+    for failure in failures:
         working.progress.warn(failure.message)
+    done = f"{', '.join(taken)} taken down" if taken else ""
     if failures:
-        raise failures[0]
+        code = worst(failure.exit_code for failure in failures)
+        raise refused_after(done, next(failure for failure in failures if failure.exit_code == code))
+    if left:
+        # Two snapshots of one profile, in two groups for example: the second one was not shown.
+        raise StepError(
+            f"{done}, but more was left: {', '.join(left)}", hint="run the same command again: it shows that"
+        )
     return tuple(taken)
 
 

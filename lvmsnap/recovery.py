@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lvmsnap import facts, history, leftovers, marks, other_hosts, planner, session
-from lvmsnap.errors import LvmsnapError, as_ours, explained, worst
+from lvmsnap.errors import LvmsnapError, as_ours, explained, refused_after, worst
 from lvmsnap.facts import Interest
 from lvmsnap.history import Known
 from lvmsnap.model import Plan, Profile
@@ -48,7 +48,11 @@ def recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[Rec
             working.progress.warn(failure.message)
         if failed:
             code = worst(failure.exit_code for _, failure in failed)
-            raise next(failure for _, failure in failed if failure.exit_code == code)
+            error = next(failure for _, failure in failed if failure.exit_code == code)
+            taken = ", ".join(item.status.name for item in found if item.is_taken_down)
+            if taken:
+                working.progress.warn(f"taken down: {taken}")
+            raise refused_after(f"{taken} taken down" if taken else "", error)
         return tuple(found)
 
 

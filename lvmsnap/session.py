@@ -25,7 +25,7 @@ from lvmsnap import (
     record,
     status,
 )
-from lvmsnap.errors import LvmsnapError, Refusal, RefusedError, StepError
+from lvmsnap.errors import LvmsnapError, Refusal, RefusedError, StepError, refused_after
 from lvmsnap.facts import Interest
 from lvmsnap.history import Known
 from lvmsnap.holders import holders, pins, snapshot_number
@@ -92,7 +92,7 @@ def up(
     """
     with walking(session, loaded.name), ExitStack() as stack:
         system = read_changing(session, (loaded.volume.vg,))
-        known = history.look_back(loaded.name, loaded, system)
+        known, done = history.look_back(loaded.name, loaded, system), ""
         if known.target is not None:
             seen = leftovers.look(known.target, known.record, system)
             leftovers.refuse_at_work(loaded.name, seen)
@@ -100,7 +100,7 @@ def up(
                 session.progress.note(f"{loaded.name} is up already")
                 return known.target
             if replace_old or (process and known.record and known.record.process):
-                take_old(session, known.target, known.record, seen, system)
+                done = take_old(session, known.target, known.record, seen, system)
                 system = read_changing(session, (loaded.volume.vg,))
                 known = history.look_back(loaded.name, loaded, system)
         if loaded.backing_file is not None and loaded.backing_file.loop_device is None:
@@ -108,7 +108,7 @@ def up(
             system = replace(system, loop_numbers=(number,))
         # Who has LVM's lock now is waited for when it is needed.
         made = _plan_up(session, loaded, system, known, is_locked_later=True)
-        refuse_failed(made.checks)
+        refuse_failed(made.checks, done)
         for check in made.checks:
             if check.warning:
                 session.progress.warn(f"{check.title}: {check.found}; {check.hint}")
@@ -163,8 +163,8 @@ def _bring_down(session: Session, target: Target, written: Record | None, system
         raise leftovers.lost_at_down(target.name, lost, failed)
 
 
-def take_old(session: Session, target: Target, written: Record | None, seen: Seen, system: Facts) -> None:
-    """Take down what is left of an earlier time; say where its snapshot was lost, and what its run left running."""
+def take_old(session: Session, target: Target, written: Record | None, seen: Seen, system: Facts) -> str:
+    """Take down what is left of an earlier time, and say so; name its loss, and what its run left running."""
     history.refuse_other_host(target, system)
     history.refuse_unsafe(target, system)
     history.refuse_inactive(target, written, system)
@@ -174,6 +174,7 @@ def take_old(session: Session, target: Target, written: Record | None, seen: See
     _name_survivors(session, written, system)
     # What went wrong with a hook is reported, and is no reason to do it all again.
     executor.bring_down(target, written, work(session), seen.lost)
+    return f"the old snapshot of {target.name} was taken down"
 
 
 def _name_survivors(session: Session, written: Record | None, system: Facts) -> None:
@@ -263,11 +264,11 @@ def groups_of(name: str, loaded: Profile | None) -> tuple[str, ...]:
     return (loaded.volume.vg,) if loaded else ()
 
 
-def refuse_failed(run: tuple[Check, ...]) -> None:
-    """Raise RefusedError with every one of the checks that failed."""
+def refuse_failed(run: tuple[Check, ...], done: str = "") -> None:
+    """Raise RefusedError with every one of the checks that failed; StepError where `done` says what was done before."""
     failed = tuple(Refusal(f"{check.title}: {check.found}", check.hint) for check in run if not check.passed)
     if failed:
-        raise RefusedError(failed)
+        raise refused_after(done, RefusedError(failed))
 
 
 def _plan_up(session: Session, loaded: Profile, system: Facts, known: Known, *, is_locked_later: bool = False) -> Plan:

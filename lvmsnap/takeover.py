@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from lvmsnap import other_hosts, render
+from lvmsnap import other_hosts, render, streams
 from lvmsnap.errors import Refusal, RefusedError, UsageError
 from lvmsnap.session import Session
 
@@ -20,14 +20,20 @@ def recover_from_host(options: argparse.Namespace, working: Session) -> int:
     if not plans:
         print(f"nothing of host {options.from_host} is on the disks of this machine")
         return 0
-    for name, plan in plans:
-        render.show(render.plan_lines(name, plan), sys.stdout)
+    try:
+        for name, plan in plans:
+            render.show(render.plan_lines(name, plan), sys.stdout)
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        if options.dry_run or not options.yes:
+            raise
+        streams.give_up(sys.stdout)
     if options.dry_run:
         return 0
     if not options.yes:
         _ask(options.from_host)
     for name in other_hosts.take(working, options.from_host):
-        print(f"taken down: {name}")
+        streams.answer(f"taken down: {name}")
     return 0
 
 

@@ -61,7 +61,16 @@ class World:
 
     def _bring_down(self, target: Target, written: Record | None, work: Work) -> tuple[str, ...]:
         self.taken.append((target, written, work.owns_record))
+        self.system = samples.facts()
         return ()
+
+
+def test_more_that_is_left_after_all_that_was_shown_was_taken_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, seen())
+    monkeypatch.setattr(executor, "bring_down", lambda *_: ())
+
+    with pytest.raises(LvmsnapError, match="nightly taken down, but more was left: vg0/"):
+        other_hosts.take(world.session, OTHER_HOST)
 
 
 @pytest.mark.parametrize("system", [seen(), seen(OLD_TAG, samples.OLD_PV_UUID)], ids=["other host", "older lvmsnap"])
