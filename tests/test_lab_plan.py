@@ -120,7 +120,9 @@ def test_few_processes_are_started(lab: Machine, name: str) -> None:
         for command, most in LIMITS[name].items():
             done = looking.traced(lab, f"{command} {name}")
             assert done.returncode == 0, done
-            assert len(done.started) <= most, (origin, command, done.started)
+            # The first snapshot of a boot has LVM load the kernel's module.
+            started = [line for line in done.started if not line.endswith("/modprobe dm-snapshot")]
+            assert len(started) <= most, (origin, command, done.started)
             reports = [line for line in done.started if line.startswith("lvm fullreport ")]
             assert len(reports) == 1, (origin, command, done.started)
     lab.run("chmod 0755 /media")
