@@ -204,11 +204,20 @@ def _locked(path: Path, what: str, waiting: Waiting, how: int = fcntl.LOCK_EX) -
 
         _refuse(waiting.until(what, blocked), what, waiting)
         if how == fcntl.LOCK_EX:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            _sign(descriptor, path)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _sign(descriptor: int, path: Path) -> None:
+    """Write into a lock's file who holds it."""
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        hint = f"make room on the filesystem of {path.parent}, then try again"
+        raise RecordError(f"the lock cannot be written: {path}: {error.strerror}", hint=hint) from error
 
 
 def _open(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -320,3 +321,16 @@ def test_a_loop_device_is_taken_by_one_lvmsnap_alone(directory: Path) -> None:
         assert (first, second) == (7, 6)
     with locks.loop_device((7,), str(directory)) as one, locks.loop_device((7,), str(directory)) as other:
         assert (one, other) == (7, 8)
+
+
+def test_a_lock_that_cannot_be_written_is_named_with_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+
+    with (
+        pytest.raises(LvmsnapError, match=r"the lock cannot be written: .*/nightly\.lock: No space left on device"),
+        locks.profile("nightly", locks.Waiting(0, lambda _: None), str(tmp_path)),
+    ):
+        pass
