@@ -43,7 +43,7 @@ def bring_up(plan: Plan, written: Record, work: Work) -> Target:
         for number, action in enumerate(plan.actions, 1):
             work.progress.step(action, number, len(plan.actions))
             written = record.owe(written, hooks.due_from(action.thing, written))
-            hold_for(action.thing, written.target.vg, work.locks)
+            hold_for(action.thing, written.target.vg, work.locks, is_up=True)
             written = _do(action, written, work)
             _stop_on_signal(work)
         record.owe(written, hooks.due_when_up(written.target.hooks))

@@ -82,25 +82,21 @@ class GroupLocks:
         self._held: tuple[str, ...] | None = None
         self._stack = ExitStack()
 
-    def hold(self, groups: tuple[str, ...], *, with_pvs: bool) -> None:
+    def hold(self, groups: tuple[str, ...], *, with_pvs: bool, lending: bool = False) -> None:
         """Hold the locks of these groups, in sorted order, and no others; then wait for whoever has LVM's own.
 
-        LVM waits for its locks without bounds, so they are looked at first; `with_pvs`: the one of all PVs too. Raises
-        RefusedError, with nothing held, where one of them is still held when the waiting is over.
+        LVM waits for its locks without bounds, so they are looked at first; `with_pvs`: the one of all PVs too. With
+        `lending` no other profile lends space to any group meanwhile: two at once, each on the other's origin, would
+        both see no ring yet. Raises RefusedError, with nothing held, where one of the locks is still held when the
+        waiting is over.
         """
         try:
             if groups != self._held:
                 self.release()
                 for group in sorted(groups):
-                    path = Path(self._directory, f".{group}.group")
-                    what = f"lvmsnap's lock of {group}"
-                    descriptor = self._stack.enter_context(_locked(path, what, self._waiting))
-                    self._runner.lock_fds = (*self._runner.lock_fds, descriptor)
-                    self._stack.callback(self._forget, descriptor)
-                if groups and with_pvs:
-                    # Two that lend at once, each on the other's origin, would both see no ring yet.
-                    what = "lvmsnap's lock for lending space"
-                    self._stack.enter_context(_locked(Path(self._directory, ".lending"), what, self._waiting))
+                    self._take(f".{group}.group", f"lvmsnap's lock of {group}")
+                if lending:
+                    self._take(".lending", "lvmsnap's lock for lending space")
                 self._held = groups
             for group in groups:
                 _wait_for_lvm(f"V_{group}", f"LVM's lock of {group}", self._waiting)
@@ -114,6 +110,11 @@ class GroupLocks:
         """Let go of all."""
         self._held = None
         self._stack.close()
+
+    def _take(self, file: str, what: str) -> None:
+        descriptor = self._stack.enter_context(_locked(Path(self._directory, file), what, self._waiting))
+        self._runner.lock_fds = (*self._runner.lock_fds, descriptor)
+        self._stack.callback(self._forget, descriptor)
 
     def _forget(self, descriptor: int) -> None:
         self._runner.lock_fds = tuple(fd for fd in self._runner.lock_fds if fd != descriptor)

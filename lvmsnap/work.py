@@ -82,8 +82,8 @@ class Hooking(Protocol):
 class Locking(Protocol):
     """Holds the locks of the volume groups that LVM is changing, and waits for LVM's own."""
 
-    def hold(self, groups: tuple[str, ...], *, with_pvs: bool) -> None:
-        """Hold those of these groups and no others. Raises RefusedError."""
+    def hold(self, groups: tuple[str, ...], *, with_pvs: bool, lending: bool = False) -> None:
+        """Hold those of these groups and no others; with `lending`, nobody else lends space. Raises RefusedError."""
 
     def release(self) -> None:
         """Let go of all."""
@@ -113,13 +113,14 @@ OF_GROUP = (Thing.INACTIVE_ORIGIN, Thing.VG_MEMBER, Thing.LEFTOVER_DEVICES, Thin
 OF_PVS = (Thing.PV, Thing.VG_MEMBER)
 
 
-def hold_for(thing: Thing, group: str, locks: Locking) -> None:
+def hold_for(thing: Thing, group: str, locks: Locking, *, is_up: bool = False) -> None:
     """Hold what an action needs, and nothing while a hook runs or a file is filled. Raises RefusedError.
 
-    From one of a group's actions to the next the lock is kept: nobody's lvcreate comes between vgextend and ours.
+    From one of a group's actions to the next the locks are kept: nobody's lvcreate comes between vgextend and ours.
     """
     if thing in OF_GROUP or thing in OF_PVS:
-        locks.hold((group,) if thing in OF_GROUP else (), with_pvs=thing in OF_PVS)
+        lending = is_up and thing is Thing.VG_MEMBER
+        locks.hold((group,) if thing in OF_GROUP else (), with_pvs=thing in OF_PVS, lending=lending)
     else:
         locks.release()
 

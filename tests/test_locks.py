@@ -294,8 +294,8 @@ class Noted:
     def __init__(self) -> None:
         self.held: list[object] = []
 
-    def hold(self, groups: tuple[str, ...], *, with_pvs: bool) -> None:
-        self.held.append((groups, with_pvs))
+    def hold(self, groups: tuple[str, ...], *, with_pvs: bool, lending: bool = False) -> None:
+        self.held.append((groups, with_pvs, lending))
 
     def release(self) -> None:
         self.held.append(None)
@@ -311,9 +311,32 @@ def test_nothing_is_locked_while_a_hook_runs_or_a_file_is_filled() -> None:
     free = {thing for thing, held in needs.items() if held is None}
     assert free >= {Thing.FILE, Thing.SPACE, Thing.LOOP, Thing.BEFORE_SNAPSHOT, Thing.AFTER_SNAPSHOT, Thing.MOUNT}
     assert free >= {Thing.BEFORE_DOWN, Thing.AFTER_DOWN, Thing.DIRECTORY}
-    assert needs[Thing.VG_MEMBER] == (("vg0",), True)
-    assert needs[Thing.SNAPSHOT] == (("vg0",), False)
-    assert needs[Thing.PV] == ((), True)
+    assert needs[Thing.VG_MEMBER] == (("vg0",), True, False)
+    assert needs[Thing.SNAPSHOT] == (("vg0",), False, False)
+    assert needs[Thing.PV] == ((), True, False)
+
+
+def test_only_lending_space_keeps_out_others_that_lend() -> None:
+    noted = Noted()
+
+    for thing in Thing:
+        work.hold_for(thing, "vg0", noted, is_up=True)
+
+    lending = [thing for thing, held in zip(Thing, noted.held, strict=True) if isinstance(held, tuple) and held[2]]
+    assert lending == [Thing.VG_MEMBER]
+
+
+def test_while_one_profile_lends_no_other_does_but_its_guard_and_what_lends_nothing_go_on(directory: Path) -> None:
+    first, second = (GroupLocks(Runner(), Waiting(0, lambda _: None), str(directory)) for _ in range(2))
+
+    first.hold(("vg0",), with_pvs=True, lending=True)
+    first.hold(("vg0",), with_pvs=False)  # its snapshot is taken
+    second.hold(("vg1",), with_pvs=True)  # a guard gives a lent file's snapshot more room
+    with pytest.raises(RefusedError, match="lvmsnap's lock for lending space"):
+        second.hold(("vg2",), with_pvs=True, lending=True)
+
+    first.release()
+    second.hold(("vg2",), with_pvs=True, lending=True)
 
 
 def test_a_loop_device_is_taken_by_one_lvmsnap_alone(directory: Path) -> None:

@@ -1,0 +1,42 @@
+"""The place of a step is looked at again right before it: what lies beneath the file may have changed meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lvmsnap import device_mapper, kernel, places
+from lvmsnap.identify import dm_uuid
+from lvmsnap.model import Thing
+from tests import samples
+from tests.samples import ORIGIN_UUID, OTHER_UUID, VG_UUID
+
+ORIGIN = replace(samples.dm("vg0-system", dm_uuid(VG_UUID, ORIGIN_UUID)), device_number="254:0")
+OTHER = replace(samples.dm("vg0-other", dm_uuid(VG_UUID, OTHER_UUID)), device_number="254:5")
+
+
+@pytest.fixture(autouse=True)
+def system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "mounts", lambda: ())
+    monkeypatch.setattr(device_mapper, "devices", lambda: (OTHER, ORIGIN))
+
+
+@pytest.mark.parametrize(
+    ("beneath", "found"),
+    [
+        (("8:0", "254:0"), "/srv/space lies on vg0-system by now, through snapshots of what is beneath it"),
+        (("8:0", "254:5"), ""),
+    ],
+    ids=["the origin", "another volume of its group"],
+)
+def test_before_space_is_lent_it_is_seen_whether_it_has_come_to_lie_on_the_origin(
+    monkeypatch: pytest.MonkeyPatch, beneath: tuple[str, ...], found: str
+) -> None:
+    monkeypatch.setattr(kernel, "devices_under", lambda path, _table: {"/srv/space": beneath}[path])
+
+    assert places.exposed(Thing.VG_MEMBER, samples.TARGET) == found
+
+
+def test_a_profile_without_a_file_lends_nothing() -> None:
+    assert places.exposed(Thing.VG_MEMBER, samples.target(lent_pv=None)) == ""
