@@ -137,10 +137,10 @@ def _down_all(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace, working: Session, name: str, directory: str) -> None:
-    from lvmsnap import loading, session
+    from lvmsnap import loading, lowering
 
     loaded = loading.load_if_valid(name, directory)
-    if not session.down(working, name, loaded, force=options.force):
+    if not lowering.down(working, name, loaded, force=options.force):
         working.progress.note(f"{name} is down already: nothing of it stands")
 
 

@@ -40,6 +40,22 @@ def look_back(name: str, loaded: Profile | None, system: Facts, *, force: bool =
     return Known(None, None)
 
 
+def more(name: str, loaded: Profile | None, system: Facts, target: Target) -> Target | None:
+    """Return what else bears this host's marks of profile `name`, beside `target`; None where nothing does."""
+    if not system.host:
+        return None
+    return marks.target_from_marks(name, loaded, marks.without(system, target), system.host, recorded_pvs())
+
+
+def is_same(target: Target, other: Target) -> bool:
+    """Whether both are of one snapshot and one lent PV: what was taken down is found again, and would be for ever."""
+    return _identity(target) == _identity(other)
+
+
+def _identity(target: Target) -> tuple[str, str, str]:
+    return (target.vg_uuid, target.snapshot, target.lent_pv.pv_uuid if target.lent_pv else "")
+
+
 def hosts_of(name: str, system: Facts) -> tuple[str, ...]:
     """Return whose marks of profile `name` are ours: this host's, and "", those without a host, where it has a record.
 

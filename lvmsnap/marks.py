@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from lvmsnap.identify import host_of_pv, host_prefix, is_lent
+from lvmsnap.identify import find, host_of_pv, host_prefix, is_lent
 from lvmsnap.model import Allocation, LentPV, MountTarget, Permission, Profile, Target
 from lvmsnap.names import is_profile_name
 from lvmsnap.system import SECTOR_BYTES, Facts, FileFacts, LogicalVolume, PhysicalVolume, VolumeGroup
@@ -78,19 +78,40 @@ def target_from_marks(
 ) -> Target | None:
     """Return what the system's own marks tell of profile `name` where its record is lost; None where there are none.
 
-    The marks: a snapshot with our tag, a PV with our UUID that is none of the `claimed` ones, which records of other
-    profiles name. The profile, where there is one, adds its paths.
+    The marks: a snapshot with our tag, of whichever origin, since that may have been renamed, or the profile edited;
+    where several have it, one that is as the profile says comes first. And a PV with our UUID that is none of the
+    `claimed` ones, which records of other profiles name. The profile, where there is one, adds its paths.
     """
-    tagged = [(vg, lv) for vg in facts.vgs for lv in vg.lvs if _is_marked(name, host, profile, lv)]
+    tagged = [(vg, lv) for vg in facts.vgs for lv in vg.lvs if snapshot_tag(name, host) in lv.tags]
+    # What cannot be a snapshot of ours, whoever tagged it, hides none that is.
+    tagged.sort(key=lambda found: (not _may_be_ours(found[1]), not _is_as_written(profile, *found)))
     pvs = [pv for vg in facts.vgs for pv in vg.pvs if pv.uuid not in claimed]
     pvs += [pv for pv in facts.orphan_pvs if pv.uuid not in claimed]
-    ours = next((pv for pv in pvs if pv.uuid.startswith(pv_uuid_prefix(name, host))), None)
+    # One lent to another group than the snapshot's own is another stack's: it has its turn after this one.
+    groups = {tagged[0][0].name, ""} if tagged else {pv.vg for pv in pvs}
+    prefix = pv_uuid_prefix(name, host)
+    ours = next((pv for pv in pvs if pv.uuid.startswith(prefix) and pv.vg in groups), None)
     vg = tagged[0][0] if tagged else facts.vg(ours.vg) if ours else None
     if vg is None and profile is not None:
         vg = facts.vg(profile.volume.vg)
     if vg is None or not (tagged or ours):
         return None
     return _marked_target(name, host, profile, facts, vg, tagged[0][1] if tagged else None, ours)
+
+
+def without(facts: Facts, target: Target) -> Facts:
+    """Return the facts as if the target's snapshot and its lent PV were gone, so that what else is marked is found."""
+    snapshot = find(target, facts).snapshot
+    lent = target.lent_pv.pv_uuid if target.lent_pv else ""
+    vgs = tuple(
+        replace(
+            vg,
+            lvs=tuple(lv for lv in vg.lvs if snapshot is None or (lv.vg, lv.uuid) != (snapshot.vg, snapshot.uuid)),
+            pvs=tuple(pv for pv in vg.pvs if pv.uuid != lent),
+        )
+        for vg in facts.vgs
+    )
+    return replace(facts, vgs=vgs, orphan_pvs=tuple(pv for pv in facts.orphan_pvs if pv.uuid != lent))
 
 
 def target_from_file(profile: Profile, facts: Facts, file: FileFacts | None, host: str) -> Target | None:
@@ -125,10 +146,13 @@ def _tag_prefix(host: str) -> str:
     return f"lvmsnap2.{host}." if host else "lvmsnap."
 
 
-def _is_marked(name: str, host: str, profile: Profile | None, lv: LogicalVolume) -> bool:
-    """Whether the LV has the tag and, where a profile or LVM tells of what, is a snapshot of the right origin."""
-    right_origin = profile is None or lv.origin in ("", profile.volume.origin)
-    return snapshot_tag(name, host) in lv.tags and right_origin
+def _may_be_ours(lv: LogicalVolume) -> bool:
+    return bool(lv.origin) or lv.segment_types == ("linear",)
+
+
+def _is_as_written(profile: Profile | None, vg: VolumeGroup, lv: LogicalVolume) -> bool:
+    """Whether the profile, where there is one, says that the LV is a snapshot in this group and of this origin."""
+    return profile is None or (vg.name == profile.volume.vg and lv.origin in ("", profile.volume.origin))
 
 
 def _marked_target(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lvmsnap import facts, history, leftovers, marks, other_hosts, planner, session
-from lvmsnap.errors import LvmsnapError, as_ours, explained, refused_after, worst
+from lvmsnap.errors import LvmsnapError, RefusedError, StepError, as_ours, explained, refused_after, worst
 from lvmsnap.facts import Interest
 from lvmsnap.history import Known
 from lvmsnap.model import Plan, Profile
@@ -42,7 +42,9 @@ def recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[Rec
             working.progress.warn(note)
         found, failed = _round(working, candidates(working, system, names, load), load)
         if failed:
+            first = {id(known): failure for known, failure in failed}
             again, failed = _round(working, tuple(known for known, _ in failed), load)
+            failed = [(known, _more_true(first[id(known)], failure)) for known, failure in failed]
             found += again
         for _, failure in failed[1:]:
             working.progress.warn(failure.message)
@@ -69,6 +71,12 @@ def _round(
     return found, failed
 
 
+def _more_true(first: LvmsnapError, again: LvmsnapError) -> LvmsnapError:
+    """Return which failure of two tries is reported: a refusal says that nothing was changed, and the first try may."""
+    is_first_half_done = isinstance(first, StepError) and isinstance(again, RefusedError)
+    return first if is_first_half_done else again
+
+
 def _recover(working: Session, known: Known, load: Loader) -> list[Recovered]:
     if known.target is None:
         return []
@@ -82,7 +90,7 @@ def _recover(working: Session, known: Known, load: Loader) -> list[Recovered]:
         target = now.target or known.target
         seen = leftovers.look(target, now.record, system)
         if seen.is_left:
-            session.take_old(working, target, now.record, seen, system)
+            session.take_old(working, load(name), target, now.record, seen, system, keep_mounted=True)
         elif seen.lost:
             working.progress.warn(leftovers.warn_of_lost(name, seen.lost))
         return [Recovered(seen.status, seen.is_left, seen.run_pid)]
@@ -92,7 +100,7 @@ def plan_recover(working: Session, names: tuple[str, ...], load: Loader) -> tupl
     """Return what `recover` would do, a plan for each profile that needs it. Reads only."""
     system = facts.read_system(working.runner, locking=False)
     plans = []
-    for known in candidates(working, system, names, load):
+    for known in _with_more(candidates(working, system, names, load), system, load):
         try:
             if known.target is not None and leftovers.look(known.target, known.record, system).is_left:
                 focused = facts.focus(system, Interest.of_target(known.target))
@@ -100,6 +108,22 @@ def plan_recover(working: Session, names: tuple[str, ...], load: Loader) -> tupl
         except Exception as error:
             working.progress.warn(f"{known.target.name if known.target else ''}: {explained(error)}")
     return tuple(plans)
+
+
+def _with_more(knowns: tuple[Known, ...], system: Facts, load: Loader) -> Iterator[Known]:
+    """Give each of them, and after it whatever else bears its name's marks: `recover` takes one after the other."""
+    for known in knowns:
+        yield known
+        rest, target = system, known.target
+        while target is not None:
+            try:
+                more = history.more(target.name, load(target.name), rest, target)
+            except Exception:  # it has been reported where it was looked for first
+                break
+            if more is None or history.is_same(more, target):
+                break
+            rest, target = marks.without(rest, target), more
+            yield Known(more, None)
 
 
 def candidates(working: Session, system: Facts, names: tuple[str, ...], load: Loader) -> tuple[Known, ...]:

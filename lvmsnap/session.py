@@ -25,17 +25,15 @@ from lvmsnap import (
     record,
     status,
 )
-from lvmsnap.errors import LvmsnapError, Refusal, RefusedError, StepError, refused_after
+from lvmsnap.errors import LvmsnapError, Refusal, RefusedError, StepError, as_ours, refused_after
 from lvmsnap.facts import Interest
 from lvmsnap.history import Known
 from lvmsnap.holders import holders, pins, snapshot_number
 from lvmsnap.hook_runner import HookRunner
-from lvmsnap.hooks import AFTER_SNAPSHOT
-from lvmsnap.identify import find, left_alone
 from lvmsnap.leftovers import Seen
 from lvmsnap.locks import Waiting
 from lvmsnap.model import Check, Plan, Process, Profile, Record, Target
-from lvmsnap.runner import Runner, Signals, shell_line
+from lvmsnap.runner import Runner, Signals
 from lvmsnap.status import State, Status
 from lvmsnap.system import Facts
 from lvmsnap.work import Progress, Work
@@ -100,7 +98,7 @@ def up(
                 session.progress.note(f"{loaded.name} is up already")
                 return known.target
             if replace_old or (process and known.record and known.record.process):
-                done = take_old(session, known.target, known.record, seen, system)
+                done = take_old(session, loaded, known.target, known.record, seen, system)
                 system = read_changing(session, (loaded.volume.vg,))
                 known = history.look_back(loaded.name, loaded, system)
         if loaded.backing_file is not None and loaded.backing_file.loop_device is None:
@@ -119,75 +117,57 @@ def up(
         return executor.bring_up(made, written, work(session))
 
 
-def down(session: Session, name: str, loaded: Profile | None, *, force: bool) -> bool:
-    """Take the profile down; return whether anything stood. Raises RefusedError, ResidueError.
+def take_old(
+    session: Session,
+    loaded: Profile | None,
+    target: Target,
+    written: Record | None,
+    seen: Seen,
+    system: Facts,
+    *,
+    keep_mounted: bool = False,
+) -> str:
+    """Take down what is left of an earlier time, and say so; name its loss, and what its run left running.
 
-    With `force` an unreadable record is ignored, and a volume group that is not to be seen, or a backing file on
-    a filesystem that is not mounted, is taken for removed.
+    Whatever else bears the profile's marks goes after it, one after the other; with `keep_mounted` but for what looks
+    properly up. Raises StepError where a refusal stops it after something was taken down.
     """
-    with walking(session, name):
-        system = read_changing(session, groups_of(name, loaded))
-        known = history.look_back(name, loaded, system, force=force)
-        if force and record.is_unreadable(name):
-            session.progress.warn(f"the record of {name} cannot be read, and is put aside: going by LVM's own marks")
-        if known.target is None:
-            record.remove(name)
-            return False
-        history.refuse_other_host(known.target, system)
-        if not force:
-            history.refuse_unsafe(known.target, system)
-            history.refuse_inactive(known.target, known.record, system)
-        history.refuse_merging(known.target, system)
-        seen = leftovers.look(known.target, known.record, system)
-        target = forget_reach(known.target) if force else known.target
-        focused = facts.focus(system, Interest.of_target(target))
-        for line in left_alone(target, find(target, focused, known.record), focused):
-            session.progress.warn(f"left alone: {line}")
-        written = _without_unlock(session, known.record) if force and known.record else known.record
-        if not seen.run_pid:
-            _name_survivors(session, written, system)
-        _bring_down(session, target, written, system, seen.lost)
-        return True
+    # Whether there is more is asked before anything is changed: nothing that fails there can follow a change.
+    more = history.more(target.name, loaded, system, target)
+    _take_one(session, target, written, seen, system)
+    done = f"the old snapshot of {target.name} was taken down"
+    while more:
+        try:
+            system = read_changing(session, (more.vg,))
+            known = history.look_back(target.name, loaded, system, force=True)
+            if known.target is None or history.is_same(known.target, target):
+                break
+            target, seen = known.target, leftovers.look(known.target, known.record, system)
+            if keep_mounted and not seen.is_left:
+                break
+            more = history.more(target.name, loaded, system, target)
+            _take_one(session, target, known.record, seen, system)
+        except Exception as error:
+            raise refused_after(done, as_ours(error)) from error
+    return done
 
 
-def _bring_down(session: Session, target: Target, written: Record | None, system: Facts, lost: str) -> None:
-    """Take it down; that its snapshot was lost is the worst of what may be wrong then."""
-    failed: LvmsnapError | None = None
-    try:
-        raise_failed_hooks(target.name, executor.bring_down(target, written, work(session, first=system), lost))
-    except LvmsnapError as error:
-        if not lost:
-            raise
-        failed = error
-    if lost:
-        raise leftovers.lost_at_down(target.name, lost, failed)
-
-
-def take_old(session: Session, target: Target, written: Record | None, seen: Seen, system: Facts) -> str:
-    """Take down what is left of an earlier time, and say so; name its loss, and what its run left running."""
+def _take_one(session: Session, target: Target, written: Record | None, seen: Seen, system: Facts) -> None:
     history.refuse_other_host(target, system)
     history.refuse_unsafe(target, system)
     history.refuse_inactive(target, written, system)
     history.refuse_merging(target, system)
     if seen.lost:
         session.progress.warn(leftovers.warn_of_lost(target.name, seen.lost))
-    _name_survivors(session, written, system)
+    name_survivors(session, written, system)
     # What went wrong with a hook is reported, and is no reason to do it all again.
     executor.bring_down(target, written, work(session), seen.lost)
-    return f"the old snapshot of {target.name} was taken down"
 
 
-def _name_survivors(session: Session, written: Record | None, system: Facts) -> None:
+def name_survivors(session: Session, written: Record | None, system: Facts) -> None:
+    """Warn of each process that a killed `lvmsnap run` left running."""
     for process in leftovers.survivors(written, system):
         session.progress.warn(f"{process} still runs: lvmsnap run had started it")
-
-
-def _without_unlock(session: Session, written: Record) -> Record:
-    """Return the record without an after_snapshot hook that is due: it may never succeed."""
-    if AFTER_SNAPSHOT not in written.hooks_due:
-        return written
-    session.progress.warn(f"not run: the after_snapshot hook: {shell_line(written.target.hooks.after_snapshot)}")
-    return replace(written, hooks_due=())
 
 
 def raise_failed_hooks(name: str, failed: tuple[str, ...]) -> None:

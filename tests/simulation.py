@@ -20,6 +20,7 @@ from lvmsnap import (
     facts,
     kernel,
     locks,
+    lowering,
     origin_facts,
     places,
     profile,
@@ -302,7 +303,7 @@ class Stage:
 
     def down(self, loaded: Profile) -> str:
         """Take it down."""
-        return outcome(lambda: session.down(self.session(), NAME, loaded, force=False))
+        return outcome(lambda: lowering.down(self.session(), NAME, loaded, force=False))
 
     def mend(self, loaded: Profile) -> str:
         """Recover, then take down what is properly up."""
@@ -310,7 +311,7 @@ class Stage:
         def both() -> None:
             recovery.recover(self.session(), (), lambda _: loaded)
             if self.world.records:
-                session.down(self.session(), NAME, loaded, force=False)
+                lowering.down(self.session(), NAME, loaded, force=False)
 
         return outcome(both)
 

@@ -74,7 +74,7 @@ FLOORS = (
     ("offline", "teardown", "history", "leftovers", "loading", "boot", "units", "growth", "guard"),
     ("executor",),
     ("session",),
-    ("other_hosts",),
+    ("other_hosts", "lowering"),
     ("recovery", "watch", "statuses"),
     ("run",),
     ("render",),

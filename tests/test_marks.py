@@ -66,11 +66,48 @@ def test_everything_that_is_up_is_known_again_without_record_and_profile() -> No
     assert status.of_target(target, samples.up_facts(), None).state is State.UP
 
 
-def test_a_snapshot_with_our_tag_but_of_another_origin_is_not_ours() -> None:
-    facts = samples.facts(samples.vg(samples.snapshot_lv(origin="data")))
+def test_a_snapshot_with_our_tag_is_ours_though_its_origin_was_renamed_or_the_profile_edited() -> None:
+    renamed = replace(samples.ORIGIN, name="sysnew")
+    group = replace(samples.vg(), lvs=(renamed, samples.snapshot_lv(origin="sysnew")))
 
-    assert marks.target_from_marks("nightly", samples.with_file(), facts, HOST) is None
-    assert marks.target_from_marks("nightly", None, facts, HOST) is not None  # nothing else tells what the origin was
+    target = marks.target_from_marks("nightly", samples.with_file(), samples.facts(group), HOST)
+
+    assert target is not None
+    assert (target.origin, target.origin_uuid, target.snapshot) == ("sysnew", samples.ORIGIN_UUID, samples.SNAPSHOT)
+    assert status.of_target(target, samples.facts(group), None).state is State.PARTIAL
+    assert marks.target_from_marks("nightly", samples.with_file(), samples.facts(group), OTHER_HOST) is None
+
+
+def test_of_several_tagged_snapshots_the_one_of_the_profile_comes_first_and_the_others_after_it() -> None:
+    tags = (marks.snapshot_tag("nightly", HOST),)
+    odd = samples.lv("odd", tags=tags, segment_types=("raid1",))
+    old = samples.lv("data-lvmsnap-nightly", tags=tags, origin="data", uuid="one")
+    here = samples.snapshot_lv()
+    far = replace(samples.vg(uuid="far"), name="vg1", lvs=(replace(old, vg="vg1"),))
+    facts = replace(samples.facts(samples.vg(odd, old, here)), vgs=(far, samples.vg(odd, old, here)))
+    found = []
+
+    while target := marks.target_from_marks("nightly", samples.with_file(), facts, HOST):
+        found.append(f"{target.vg}/{target.snapshot}")
+        if target.snapshot == "odd":
+            break
+        facts = marks.without(facts, target)
+
+    assert found == [f"vg0/{samples.SNAPSHOT}", "vg1/data-lvmsnap-nightly", "vg0/data-lvmsnap-nightly", "vg0/odd"]
+
+
+def test_a_pv_that_was_lent_to_another_group_than_the_snapshots_is_not_taken_for_part_of_it() -> None:
+    other = replace(samples.vg(uuid="far"), name="vg1", lvs=(), pvs=(samples.lent_pv(vg="vg1"),))
+    facts = replace(samples.facts(), vgs=(samples.vg(samples.snapshot_lv()), other))
+
+    target = marks.target_from_marks("nightly", samples.with_file(), facts, HOST)
+    assert target is not None
+    assert (target.vg, target.lent_pv) == ("vg0", None)
+
+    rest = marks.target_from_marks("nightly", samples.with_file(), marks.without(facts, target), HOST)
+    assert rest is not None
+    assert rest.lent_pv is not None
+    assert (rest.vg, rest.lent_pv.pv_uuid) == ("vg1", PV_UUID)
 
 
 def test_a_loop_over_a_deleted_file_still_tells_its_path() -> None:
