@@ -35,6 +35,23 @@ WHY_NOT = {
 DEVICE_ALONE = "write `mountpoint: null` to get the device alone"
 
 
+# A mount with it replays no journal. ext4 shows noload as norecovery too (ext4(5), xfs(5)).
+NO_REPLAY = {"noload", "norecovery"}
+
+
+def _is_settled(facts: Facts) -> bool:
+    """Whether the origin's mount on this host and LVM's freeze leave it whole, with nothing to replay.
+
+    A read-only mount repairs nothing of an ext2, and one that replays no journal leaves it as full as it was.
+    """
+    superblock, options = facts.origin_superblock, facts.origin_mount_options
+    if not facts.origin_is_mounted or superblock is None:
+        return facts.origin_is_mounted
+    if superblock.has_journal:
+        return superblock.is_clean or not NO_REPLAY.intersection(options)
+    return "ro" not in options
+
+
 def permission(filesystem: str) -> Permission:
     """Return whether the snapshot of such a filesystem must take writes: a journal is replayed into it."""
     return Permission.READ_WRITE if filesystem in JOURNALED else Permission.READ_ONLY
@@ -66,14 +83,16 @@ def checks(name: str, facts: Facts, cow_bytes: int | None) -> Iterator[Check]:
     yield Check(title, mountable, found if mountable else f"{found}: {why}", DEVICE_ALONE)
     if superblock is None or not mountable:
         return
-    elsewhere = superblock.needs_other_device and (filesystem == "xfs" or not facts.origin_is_mounted)
+    elsewhere = superblock.needs_other_device and (filesystem == "xfs" or not _is_settled(facts))
     found = "its journal, or other data, is on another device, which has no snapshot" if elsewhere else ""
     yield Check(f"{name}'s filesystem is all on {name}", not elsewhere, found, DEVICE_ALONE)
-    broken = not superblock.has_journal and not superblock.is_clean and not facts.origin_is_mounted
-    found = "it has no journal, and was not unmounted in order, or is mounted elsewhere" if broken else ""
+    broken = not superblock.has_journal and not superblock.is_clean and not _is_settled(facts)
+    where = "and is mounted read-only" if facts.origin_is_mounted else "or is mounted elsewhere"
+    found = f"it has no journal, and was not unmounted in order, {where}" if broken else ""
     hint = f"e2fsck it while nobody uses it; or {DEVICE_ALONE}"
     yield Check(f"{name}'s filesystem is whole", not broken, found, hint)
-    if cow_bytes is not None and cow_bytes < superblock.journal_bytes and not facts.origin_is_mounted:
+    if cow_bytes is not None and cow_bytes < superblock.journal_bytes and not _is_settled(facts):
         found = f"{human(cow_bytes)}, less than its journal of {human(superblock.journal_bytes)}"
-        hint = "the journal is replayed into that space, since it is not mounted on this host: give a larger `size`"
+        why = "its mount here replays none" if facts.origin_is_mounted else "it is not mounted on this host"
+        hint = f"the journal is replayed into that space, since {why}: give a larger `size`"
         yield Check(f"the snapshot has room for {name}'s journal", True, found, hint, warning=True)

@@ -82,6 +82,7 @@ def parse_mount(line: str) -> Mount:
         shared=groups.get("shared", ""),
         master=groups.get("master", ""),
         options=tuple(fields[5].split(",")),
+        filesystem_options=tuple(tail[2].split(",")) if len(tail) > 2 else (),
     )
 
 

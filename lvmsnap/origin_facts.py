@@ -11,6 +11,9 @@ from lvmsnap.facts import Interest
 from lvmsnap.runner import Runner
 from lvmsnap.system import Facts, Gate, LogicalVolume, Superblock
 
+# A file `options` for each mounted ext2, ext3 and ext4 that the ext4 driver has, one option a line (fs/ext4/super.c).
+PROC_EXT4 = Path("/proc/fs/ext4")
+
 
 def add(runner: Runner, facts: Facts, interest: Interest) -> Facts:
     """Return the facts with what is on the origin; blkid is started only where nothing else knows its filesystem."""
@@ -19,6 +22,7 @@ def add(runner: Runner, facts: Facts, interest: Interest) -> Facts:
         origin_filesystem=filesystem(runner, facts, interest),
         origin_superblock=_superblock(facts, interest),
         origin_is_mounted=_is_mounted(facts, interest),
+        origin_mount_options=_mount_options(facts, interest),
         ways_to_origin=_ways(facts, interest),
     )
 
@@ -47,9 +51,25 @@ def _is_mounted(facts: Facts, interest: Interest) -> bool:
     lv = _active_origin(facts, interest)
     if lv is None:
         return False
-    name = (kernel.SYS_DEV_BLOCK / lv.device_number).resolve().name
+    name = _kernel_name(lv)
     listed = any(Path("/sys/fs", kind, name).is_dir() for kind in ("ext4", "xfs"))
     return listed or any(mount.device_number == lv.device_number for mount in facts.mounts)
+
+
+def _mount_options(facts: Facts, interest: Interest) -> tuple[str, ...]:
+    """Return the options of the origin's filesystem; of one that only other namespaces have, ext4 alone tells."""
+    lv = _active_origin(facts, interest)
+    if lv is None:
+        return ()
+    own = next((mount for mount in facts.mounts if mount.device_number == lv.device_number), None)
+    if own is not None:
+        return own.filesystem_options
+    table = PROC_EXT4 / _kernel_name(lv) / "options"
+    return tuple(kernel.lines(table.read_bytes())) if table.is_file() else ()
+
+
+def _kernel_name(lv: LogicalVolume) -> str:
+    return (kernel.SYS_DEV_BLOCK / lv.device_number).resolve().name
 
 
 def _ways(facts: Facts, interest: Interest) -> tuple[tuple[Gate, ...], ...]:

@@ -85,6 +85,8 @@ class VolumeGroup:
 class Mount:
     """One line of /proc/self/mountinfo (proc(5)), octal escapes undone; `mount_id` and `options` are of this one mount.
 
+    `filesystem_options` are those of the filesystem, which all its mounts share.
+
     `shared` and `master` are the peer groups it sends its mounts and unmounts to, and gets them from; "" for none.
     """
 
@@ -98,6 +100,7 @@ class Mount:
     shared: str = ""
     master: str = ""
     options: tuple[str, ...] = ()
+    filesystem_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +269,7 @@ class Facts:
     origin_superblock: Superblock | None = None
     ways_to_origin: tuple[tuple[Gate, ...], ...] = ()  # the directories above each place where all of it is mounted
     origin_is_mounted: bool = False  # on this host, in any mount namespace: LVM freezes it for the snapshot
+    origin_mount_options: tuple[str, ...] = ()  # the filesystem's own, whichever mounts it has
     file: FileFacts | None = None
     directory: DirectoryFacts | None = None
     mountpoint: MountpointFacts | None = None

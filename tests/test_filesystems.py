@@ -73,6 +73,33 @@ def test_without_a_journal_an_origin_of_another_machine_must_be_clean() -> None:
     assert failed(replace(dirty, origin_superblock=replace(DIRTY, is_clean=True))) == []
 
 
+def test_a_read_only_mount_here_makes_no_ext2_whole() -> None:
+    facts = samples.facts(origin_filesystem="ext2", origin_superblock=DIRTY, origin_is_mounted=True)
+    read_only = replace(facts, origin_mount_options=("ro", "errors=continue"))
+    title = "vg0/system's filesystem is whole"
+
+    assert failed(replace(facts, origin_mount_options=("rw",))) == []
+    assert (
+        checks(read_only)[title].found == "it has no journal, and was not unmounted in order, and is mounted read-only"
+    )
+    assert failed(read_only) == [title]
+    assert failed(replace(read_only, origin_superblock=replace(DIRTY, is_clean=True))) == []
+
+
+@pytest.mark.parametrize("option", ["noload", "norecovery"])
+def test_a_journal_that_a_mount_here_does_not_replay_needs_its_room_and_its_device(option: str) -> None:
+    full = replace(JOURNAL, is_clean=False)
+    facts = samples.facts(origin_superblock=full, origin_is_mounted=True, origin_mount_options=("ro", option))
+    title = "the snapshot has room for vg0/system's journal"
+
+    assert checks(facts, 32 * MIB)[title].hint.startswith("the journal is replayed into that space, since its mount")
+    assert title not in checks(replace(facts, origin_mount_options=("ro",)), 32 * MIB)
+    assert title not in checks(replace(facts, origin_superblock=JOURNAL), 32 * MIB)
+    elsewhere = replace(facts, origin_superblock=replace(ELSEWHERE, is_clean=False))
+    assert failed(elsewhere) == ["vg0/system's filesystem is all on vg0/system"]
+    assert failed(replace(elsewhere, origin_mount_options=("ro",))) == []
+
+
 def test_a_snapshot_smaller_than_the_journal_is_a_warning_where_the_origin_is_not_mounted_here() -> None:
     facts = samples.facts(origin_superblock=JOURNAL)
     title = "the snapshot has room for vg0/system's journal"

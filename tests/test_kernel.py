@@ -25,7 +25,9 @@ def table() -> tuple[Mount, ...]:
 def test_a_mounted_snapshot_is_read_from_the_mount_table() -> None:
     snapshot = Mount("254:9", "/", "/run/lvmsnap/nightly", "ext4", "/dev/mapper/vg0-system--lvmsnap--nightly")
 
-    assert snapshot in {replace(mount, mount_id=0, parent_id=0, shared="", options=()) for mount in table()}
+    assert snapshot in {
+        replace(mount, mount_id=0, parent_id=0, shared="", options=(), filesystem_options=()) for mount in table()
+    }
 
 
 def test_octal_escapes_of_a_mountpoint_are_undone() -> None:
@@ -86,7 +88,7 @@ def test_optional_fields_of_a_mount_do_not_shift_the_others() -> None:
     line = "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 propagate_from:2 - ext3 /dev/root rw,errors=continue"
 
     options = ("rw", "noatime")
-    expected = Mount("98:0", "/mnt1", "/mnt2", "ext3", "/dev/root", 36, 35, "", "1", options)
+    expected = Mount("98:0", "/mnt1", "/mnt2", "ext3", "/dev/root", 36, 35, "", "1", options, ("rw", "errors=continue"))
 
     assert kernel.parse_mount(line) == expected
 

@@ -1,0 +1,38 @@
+"""What the origin's mount says of its filesystem."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lvmsnap import kernel, origin_facts
+from lvmsnap.facts import Interest
+from tests import samples
+
+INTEREST = Interest.of_profile(samples.profile())
+
+
+def test_the_options_of_the_filesystem_count_not_those_of_one_of_its_mounts() -> None:
+    line = b"36 25 254:0 / /srv/system ro,nosuid shared:1 - ext4 /dev/mapper/vg0-system rw,errors=continue\n"
+    facts = samples.facts(mounts=kernel.parse_mounts(line))
+
+    assert origin_facts._mount_options(facts, INTEREST) == ("rw", "errors=continue")
+    assert facts.mounts[0].options == ("ro", "nosuid")
+
+
+def test_of_an_ext4_that_is_mounted_in_another_namespace_alone_its_driver_says_the_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("sys", "proc/dm-0", "devices/dm-0"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "sys/254:0").symlink_to(tmp_path / "devices/dm-0")
+    (tmp_path / "proc/dm-0/options").write_text("ro\nnorecovery\nerrors=continue\n")
+    monkeypatch.setattr(kernel, "SYS_DEV_BLOCK", tmp_path / "sys")
+    monkeypatch.setattr(origin_facts, "PROC_EXT4", tmp_path / "proc")
+    facts = samples.facts(mounts=())
+
+    assert origin_facts._mount_options(facts, INTEREST) == ("ro", "norecovery", "errors=continue")
+    inactive = replace(samples.ORIGIN, attr="-wi-------")
+    assert origin_facts._mount_options(replace(facts, vgs=(replace(samples.GROUP, lvs=(inactive,)),)), INTEREST) == ()
