@@ -9,6 +9,13 @@ from lvmsnap.system import Mount
 Tables = Mapping[str, tuple[Mount, ...]]
 
 
+def everywhere(number: str, tables: Tables) -> tuple[tuple[str, Mount], ...]:
+    """Return (namespace, mount) of each mount of the device with that number."""
+    return tuple(
+        (namespace, mount) for namespace in tables for mount in tables[namespace] if mount.device_number == number
+    )
+
+
 def staying(top: Mount, tables: Tables, own: str) -> tuple[tuple[str, Mount], ...]:
     """Return (namespace, mount) of each other mount of the device of `top` that its umount would not take along.
 

@@ -1,0 +1,193 @@
+"""Whatever keeps a snapshot's device busy is found, wherever it is mounted or was."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lvmsnap import device_mapper, holders, kernel, namespaces
+from lvmsnap.names import dm_name
+from lvmsnap.system import Mount
+from tests import samples
+
+NUMBER = "254:3"
+PLACE = samples.MOUNTPOINT
+ROOT = Mount("8:1", "/", "/", "ext4", "/dev/sda1", 21, 1)
+RUN = Mount("0:21", "/", "/run", "tmpfs", "tmpfs", 23, 21)
+TOP = Mount(NUMBER, "/", PLACE, "ext4", "/dev/mapper/x", 40, 23)
+MOVED = replace(TOP, mountpoint="/mnt/x")
+KEEPER = Mount("0:4", "mnt:[9]", "/run/ns/x", "nsfs", "nsfs", 50, 23)
+
+
+class Proc:
+    """A made-up /proc, in which lvmsnap itself is in namespace 1."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.table: tuple[Mount, ...] = (ROOT, RUN)
+        self.kept: dict[tuple[str, int], bytes] = {}
+        self._namespace("self", 1)
+
+    def process(self, pid: int, name: str = "backup", *, namespace: int = 1, table: tuple[Mount, ...] = ()) -> Path:
+        """Make a process that has nothing open."""
+        made = self._namespace(str(pid), namespace)
+        for part in ("fd", "fdinfo"):
+            (made / part).mkdir()
+        (made / "comm").write_text(f"{name}\n")
+        (made / "maps").write_text("")
+        (made / "mountinfo").write_text("".join(line(mount) for mount in table))
+        return made
+
+    def opens(self, process: Path, link: str, mount_id: int) -> None:
+        """Have the process open something in a mount."""
+        number = len(list((process / "fd").iterdir()))
+        (process / "fd" / str(number)).symlink_to(link)
+        (process / "fdinfo" / str(number)).write_text(f"pos:\t0\nflags:\t0100000\nmnt_id:\t{mount_id}\n")
+
+    def mount_table(self, path: str, inode: int) -> bytes:
+        if (path, inode) not in self.kept:
+            raise OSError(path)
+        return self.kept[path, inode]
+
+    def _namespace(self, pid: str, namespace: int) -> Path:
+        made = self.folder / pid
+        (made / "ns").mkdir(parents=True)
+        (made / "ns/mnt").symlink_to(f"mnt:[{namespace}]")
+        return made
+
+
+def line(mount: Mount) -> str:
+    return (
+        f"{mount.mount_id} {mount.parent_id} {mount.device_number} {mount.root} {mount.mountpoint} rw"
+        f" - {mount.filesystem} {mount.source} rw\n"
+    )
+
+
+@pytest.fixture
+def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proc:
+    made = Proc(tmp_path / "proc")
+    monkeypatch.setattr(holders, "PROC", made.folder)
+    monkeypatch.setattr(kernel, "mounts", lambda: made.table)
+    monkeypatch.setattr(kernel, "loops", tuple)
+    monkeypatch.setattr(kernel, "holders_of", lambda _: ())
+    monkeypatch.setattr(namespaces, "mount_table", made.mount_table)
+    return made
+
+
+@pytest.mark.parametrize("mountpoint", ["", PLACE], ids=["a device alone", "moved"])
+def test_a_mount_of_the_snapshot_at_another_place_is_named(proc: Proc, mountpoint: str) -> None:
+    proc.table += (MOVED,)
+
+    assert holders.holders(mountpoint, NUMBER) == ("mount on /mnt/x",)
+    assert holders.holders(mountpoint, "254:9") == ()
+
+
+def test_a_mount_in_another_namespace_is_named_though_none_is_here(proc: Proc) -> None:
+    proc.process(77, "sleep", namespace=2, table=(ROOT, RUN, MOVED))
+
+    assert holders.holders("", NUMBER) == ("pid 77 (sleep): /mnt/x in its own mount namespace",)
+
+
+def test_what_somebody_else_mounted_at_the_mountpoint_is_not_taken_for_the_snapshot(proc: Proc) -> None:
+    proc.table += (replace(TOP, device_number="254:9"), replace(MOVED, mount_id=41))
+
+    assert holders.holders(PLACE, NUMBER) == ("mount on /mnt/x",)
+
+
+def test_the_mount_that_is_to_be_unmounted_pins_nothing(proc: Proc) -> None:
+    proc.table += (TOP,)
+
+    assert holders.pins(PLACE, NUMBER) == ()
+    assert holders.pins(PLACE) == ()
+
+
+def test_a_namespace_that_a_mount_keeps_without_a_process_pins_the_snapshot(proc: Proc) -> None:
+    proc.table += (TOP, KEEPER)
+    proc.kept["/run/ns/x", 9] = "".join(map(line, (ROOT, RUN, TOP))).encode()
+
+    assert holders.pins(PLACE, NUMBER) == (f"mount on /run/ns/x: {PLACE} in the mount namespace that it keeps",)
+
+
+def test_a_namespace_that_a_mount_of_another_one_keeps_is_looked_for_there(proc: Proc) -> None:
+    snapd = proc.process(8, "snapd", namespace=2, table=(ROOT, RUN, KEEPER))
+    proc.kept[f"{snapd}/root/run/ns/x", 9] = line(TOP).encode()
+
+    assert holders.pins("", NUMBER) == (
+        f"mount on /run/ns/x of pid 8 (snapd): {PLACE} in the mount namespace that it keeps",
+    )
+
+
+def test_a_namespace_that_an_open_descriptor_keeps_pins_the_snapshot(proc: Proc) -> None:
+    runtime = proc.process(9, "runtime")
+    proc.opens(runtime, "mnt:[9]", 4)
+    proc.kept[f"{runtime}/fd/0", 9] = line(TOP).encode()
+
+    assert holders.pins("", NUMBER) == (f"pid 9 (runtime): {PLACE} in the mount namespace that it keeps",)
+
+
+def test_a_kept_namespace_that_cannot_be_read_hides_nothing_else(proc: Proc) -> None:
+    proc.table += (KEEPER, MOVED)
+
+    assert holders.pins("", NUMBER) == ("mount on /mnt/x",)
+
+
+def test_a_file_that_is_open_in_a_mount_that_was_unmounted_lazily_is_named(proc: Proc, tmp_path: Path) -> None:
+    file = tmp_path / "report"
+    file.write_text("")
+    number = kernel.device_number(file.stat().st_dev)
+    proc.opens(proc.process(5, "tail"), str(file), 99)
+    proc.opens(proc.process(6, "other"), str(file), ROOT.mount_id)
+    proc.opens(proc.process(7, "web"), "socket:[1]", 98)
+
+    assert holders.pins("", number) == (f"pid 5 (tail): {file} in a mount that was detached",)
+    assert holders.pins("", NUMBER) == ()
+
+
+@pytest.mark.parametrize("filesystem", ["ext4", "nfs4"])
+def test_a_working_directory_in_a_detached_mount_is_named_and_a_network_filesystem_not_asked(
+    proc: Proc, tmp_path: Path, filesystem: str
+) -> None:
+    proc.table = (replace(ROOT, filesystem=filesystem),)
+    (proc.process(5, "sh") / "cwd").symlink_to(tmp_path)
+    number = kernel.device_number(tmp_path.stat().st_dev)
+
+    named = (f"pid 5 (sh): {tmp_path} in a mount that was detached",)
+
+    assert holders.pins("", number) == (named if filesystem == "ext4" else ())
+
+
+def test_the_snapshots_device_is_found_though_its_group_was_renamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = "LVM-" + samples.VG_UUID.replace("-", "")
+    names = ("new-x--" + dm_name("y", samples.SNAPSHOT).removeprefix("y-"), dm_name("new", samples.SNAPSHOT) + "-cow")
+    others = tuple(replace(samples.dm(name, f"{group}other"), device_number="254:8") for name in names)
+    foreign = replace(samples.dm(dm_name("vg1", samples.SNAPSHOT), "LVM-foreign"), device_number="254:7")
+    ours = samples.dm(dm_name("new-vg", samples.SNAPSHOT), f"{group}own")
+    monkeypatch.setattr(device_mapper, "devices", lambda: (*others, foreign, ours))
+
+    assert holders.snapshot_number(samples.target()) == "254:9"
+
+
+def test_the_mount_table_of_another_file_than_the_namespaces_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+
+    for path, inode in ((file, file.stat().st_ino), (file, 1), (tmp_path / "none", 1)):
+        with pytest.raises(OSError, match="cannot be read"):
+            namespaces.mount_table(str(path), inode)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may enter a mount namespace")
+def test_a_mount_namespace_is_read_and_the_reader_stays_in_its_own() -> None:
+    before = os.readlink("/proc/self/ns/mnt")
+
+    # Our own is one like any other; CI may not be allowed to enter even that.
+    try:
+        table = namespaces.mount_table("/proc/self/ns/mnt", os.stat("/proc/self/ns/mnt").st_ino)
+    except OSError:
+        pytest.skip("a mount namespace cannot be entered here")
+
+    assert [m.mountpoint for m in kernel.parse_mounts(table)] == [m.mountpoint for m in kernel.mounts()]
+    assert os.readlink("/proc/self/ns/mnt") == before
