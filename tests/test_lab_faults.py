@@ -160,8 +160,8 @@ def test_a_reading_that_fails_changes_nothing_and_says_so(stage: Stage, body: st
 def test_down_that_cannot_read_the_system_keeps_stack_and_record(stage: Stage) -> None:
     stage.run("up plain", 0)
     silent = "echo '{\"report\": []}'; exit 5"
-    for body, code in (("exit 5", 3), ("echo '{'", 3), (silent, 4)):
-        stage.run("down plain", code, Fault("lvm", body, "fullreport"))
+    for body in ("exit 5", "echo '{'", silent):
+        stage.run("down plain", 3, Fault("lvm", body, "fullreport"))
         assert kinds(standing(stage.machine)) == {"mount", "mountpoint directory", "snapshot"}
         assert stage.machine.run(["ls", "/var/lib/lvmsnap"]).stdout == "plain.json\n"
     stage.run("down plain", 0)

@@ -62,7 +62,7 @@ def test_a_share_of_the_origin_is_what_lvcreate_makes_of_it(lab: Machine) -> Non
         lines.append(f"lvcreate -q -y {FAST} {thin} {geometry.origin_bytes}b {pool} -n o{number} {geometry.vg}")
         size = f"-c {geometry.chunk_kib}k -l {geometry.percent}%ORIGIN"
         lines.append(f"lvcreate -q -y {FAST} -s {size} -n s{number} {geometry.vg}/o{number}")
-    lab.run("lvm <<'END'\n" + "\n".join(lines) + "\nEND", timeout=300)
+    said = lab.run("lvm <<'END'\n" + "\n".join(lines) + "\nEND", timeout=300)
 
     rows = lab.run("lvs --noheadings --units b --nosuffix -o lv_name,lv_size -S 'lv_name=~^s[0-9]'").stdout.split()
     # udev knows nothing of what LVM made itself, and leaves it.
@@ -70,7 +70,7 @@ def test_a_share_of_the_origin_is_what_lvcreate_makes_of_it(lab: Machine) -> Non
 
     made = dict(zip(rows[::2], map(int, rows[1::2]), strict=True))
 
-    assert made == {f"s{number}": ours(geometry) * EXTENT[geometry.vg] for number, geometry in enumerate(TABLE)}
+    assert made == {f"s{number}": ours(geometry) * EXTENT[geometry.vg] for number, geometry in enumerate(TABLE)}, said
 
 
 def test_a_snapshot_of_all_its_origin_never_overflows_and_one_under_three_chunks_is_refused(lab: Machine) -> None:
