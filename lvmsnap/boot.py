@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from lvmsnap import boot_images, record
+from lvmsnap import boot_images
 from lvmsnap.errors import LvmsnapError, StepError
 from lvmsnap.host import host_id
 from lvmsnap.host_actions import UNITS, boot_commands
 from lvmsnap.lvm_report import PINNED
+from lvmsnap.paths import STATE_DIR
 from lvmsnap.runner import Runner, environment
 from lvmsnap.system_files import current, own_command, run_telling, write
 from lvmsnap.unit_text import assignment, command_line
@@ -198,7 +199,7 @@ def _fixed_values() -> dict[str, str]:
     return {
         "@LIBRARY@": LIBRARY,
         "@RULES@": RULES,
-        "@RECORDS@": record.STATE_DIR,
+        "@RECORDS@": STATE_DIR,
         "@PINNED@": pinned,
         "@HOST@": host_id(),
     }
@@ -213,7 +214,7 @@ def _old_pvs() -> tuple[str, ...]:
 
     Without them a machine that loses its power before the next `down` would not boot with the new files.
     """
-    texts = [current(path) or "" for path in sorted(Path(record.STATE_DIR).glob("*.json"))]
+    texts = [current(path) or "" for path in sorted(Path(STATE_DIR).glob("*.json"))]
     return tuple(sorted({uuid for text in texts for uuid in _OLD_UUID.findall(text)}))
 
 

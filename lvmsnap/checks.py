@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lvmsnap import boot_risk, filesystems, held_blocks, hooks, mountpoint_checks, names
-from lvmsnap.identify import Found, dm_uuid, host_of_pv, is_lent, own_pvs
-from lvmsnap.lvm_config import rejecting_pattern
+from lvmsnap import access, boot_risk, filesystems, held_blocks, hooks, mountpoint_checks, names
+from lvmsnap.device_filters import rejecting_pattern
+from lvmsnap.identify import Found, host_of_pv, is_lent, own_pvs
 from lvmsnap.model import Allocation, BackingFile, Check, Profile, Target
+from lvmsnap.names import dm_uuid
 from lvmsnap.sizes import DEFAULT_CHUNK_BYTES, LARGEST_SHARE_PERCENT, PV_HEADER_BYTES, SMALLEST_CHUNKS, human
 from lvmsnap.status import from_host, merging_hint
 from lvmsnap.system import DirectoryFacts, Facts, LogicalVolume, VolumeGroup
@@ -214,7 +215,8 @@ def _backing_file(backing: BackingFile, target: Target | None, vg: VolumeGroup |
     yield Check(f"filesystem of {parent} can hold a backing file", not refused, directory.filesystem or "unknown", hint)
     hint = "whoever may change one of them can put another file there: make it root's, or name another"
     title = f"directory {parent} and all above it are root's alone"
-    yield Check(title, directory.is_private, directory.exposed, f"{hint} `path`")
+    exposed = access.exposed(directory.gates)
+    yield Check(title, not exposed, exposed, f"{hint} `path`")
     yield held_blocks.check(backing, directory)
     if target is not None and target.lent_pv is not None:
         yield _room(target.lent_pv.size_bytes, directory)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lvmsnap import access, ancestors, device_mapper, kernel, layers, locks, lvm_config, lvm_report, processes
+from lvmsnap import ancestors, device_mapper, kernel, layers, lvm_config, lvm_lock, lvm_report, processes
 from lvmsnap.ancestors import Way
 from lvmsnap.host import host_id
 from lvmsnap.model import Process, Profile, Record, Target
-from lvmsnap.record import RUN_DIR, RUN_DIR_MODE
+from lvmsnap.paths import RUN_DIR, RUN_DIR_MODE
 from lvmsnap.runner import Runner, environment
 from lvmsnap.system import SECTOR_BYTES, DirectoryFacts, Facts, FileFacts, Gate, Mount, MountpointFacts
 
@@ -82,7 +82,7 @@ def focus(facts: Facts, interest: Interest) -> Facts:
     sizes = [kernel.logical_block_bytes(kernel.device_number(os.stat(device).st_rdev)) for device in present]
     return replace(
         facts,
-        vg_lock_holder=locks.lvm_holder(f"V_{interest.vg}"),
+        vg_lock_holder=lvm_lock.holder(f"V_{interest.vg}"),
         is_process_gone=interest.process is not None and not processes.is_running(interest.process),
         **_backing_place(interest.backing_path, facts.mounts),
         mountpoint=_mountpoint(interest.mountpoint, facts.mounts) if interest.mountpoint else None,
@@ -158,19 +158,18 @@ def _directory(path: str, way: Way, mounts: tuple[Mount, ...]) -> DirectoryFacts
     filesystem, mountpoint = (mount.filesystem, mount.mountpoint) if mount else ("", "")
     if way.stalling or not way.exists:
         there = bool(way.stalling)  # It is refused by its type alone.
-        return DirectoryFacts(there, way.real_path, False, filesystem, 0, (), SECTOR_BYTES, mountpoint)
-    space, devices, exposed = os.statvfs(path), kernel.devices_under(path, mounts), access.exposed(way.gates)
+        return DirectoryFacts(there, way.real_path, filesystem, 0, (), SECTOR_BYTES, mountpoint)
+    space, devices = os.statvfs(path), kernel.devices_under(path, mounts)
     return DirectoryFacts(
         exists=True,
         real_path=way.real_path,
-        is_private=not exposed,
         filesystem=filesystem,
         available_bytes=space.f_bavail * space.f_frsize,
         block_devices=devices,
         logical_block_bytes=max(map(kernel.logical_block_bytes, devices), default=SECTOR_BYTES),
         mountpoint=mountpoint,
         layers=layers.beneath(devices, mounts),
-        exposed=exposed,
+        gates=way.gates,
     )
 
 

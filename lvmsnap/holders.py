@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lvmsnap import device_mapper, kernel, mount_copies, namespaces
-from lvmsnap.identify import dm_uuid
 from lvmsnap.model import Target
-from lvmsnap.names import dm_name
+from lvmsnap.names import dm_name, dm_uuid
 from lvmsnap.system import Mount
 
 PROC = Path("/proc")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lvmsnap.model import MountTarget, Record, Target
-from lvmsnap.names import dm_name
+from lvmsnap.names import dm_name, dm_uuid
 from lvmsnap.system import DmDevice, Facts, FileFacts, LogicalVolume, Loop, PhysicalVolume, VolumeGroup
 
 # The UUID of a PV lent by lvmsnap begins so: it is recognised in the VG's metadata even while its device is missing.
@@ -195,11 +195,6 @@ def host_of_pv(pv_uuid: str) -> str:
 def host_prefix(host: str) -> str:
     """Return how the UUID of every PV lent by lvmsnap on `host` begins; "" is a host that is not known."""
     return f"{PV_UUID_PREFIX}{host[:4]}-{host[4:]}-" if host else OLD_PV_UUID_PREFIX
-
-
-def dm_uuid(vg_uuid: str, lv_uuid: str) -> str:
-    """Return the device-mapper UUID of an LV's device: "LVM-" and both UUIDs without dashes (lvm2's lib/activate)."""
-    return "LVM-" + (vg_uuid + lv_uuid).replace("-", "")
 
 
 def _find_snapshot(target: Target, vg: VolumeGroup) -> LogicalVolume | None:

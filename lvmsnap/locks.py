@@ -15,13 +15,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lvmsnap import kernel, lvm_config, processes
+from lvmsnap import lvm_lock, processes
 from lvmsnap.errors import Refusal, RefusedError
-from lvmsnap.record import RUN_DIR, RecordError
+from lvmsnap.paths import RUN_DIR
+from lvmsnap.record import RecordError
 from lvmsnap.runner import Runner
 
-# The lock that LVM takes for what concerns PVs, and all groups at once.
-LVM_GLOBAL = "P_global"
 PAUSE_SECONDS = 0.1
 
 
@@ -101,7 +100,7 @@ class GroupLocks:
             for group in groups:
                 _wait_for_lvm(f"V_{group}", f"LVM's lock of {group}", self._waiting)
             if with_pvs:
-                _wait_for_lvm(LVM_GLOBAL, "LVM's lock of all PVs", self._waiting)
+                _wait_for_lvm(lvm_lock.GLOBAL, "LVM's lock of all PVs", self._waiting)
         except BaseException:
             self.release()
             raise
@@ -128,7 +127,7 @@ def reading(groups: tuple[str, ...], waiting: Waiting) -> Iterator[None]:
     the locks is still held when the waiting is over.
     """
     with ExitStack() as stack:
-        if Path(_lvm_lock_dir()).is_dir():
+        if Path(lvm_lock.directory()).is_dir():
             for group in sorted(groups):
                 stack.enter_context(_read_locked(group, waiting))
         yield
@@ -136,7 +135,7 @@ def reading(groups: tuple[str, ...], waiting: Waiting) -> Iterator[None]:
 
 @contextmanager
 def _read_locked(group: str, waiting: Waiting) -> Iterator[None]:
-    path = Path(_lvm_lock_dir(), f"V_{group}")
+    path = Path(lvm_lock.directory(), f"V_{group}")
     descriptors: list[int] = []
 
     def blocked() -> str:
@@ -150,7 +149,7 @@ def _read_locked(group: str, waiting: Waiting) -> Iterator[None]:
                     return ""
         except BlockingIOError:
             os.close(descriptor)
-            return lvm_holder(f"V_{group}") or "another command"
+            return lvm_lock.holder(f"V_{group}") or "another command"
         os.close(descriptor)
         return "another command"
 
@@ -162,29 +161,8 @@ def _read_locked(group: str, waiting: Waiting) -> Iterator[None]:
             os.close(descriptor)
 
 
-def lvm_holder(lock: str) -> str:
-    """Return "pid PID (NAME)" of the process that holds one of LVM's locks, such as V_vg0, for writing, or "".
-
-    LVM locks files in its locking_dir with flock(2); /proc/locks says who holds one, and need not ask for it.
-    """
-    try:
-        status = os.stat(f"{_lvm_lock_dir()}/{lock}")
-    except OSError:
-        return ""
-    where = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    for line in kernel.lines(Path("/proc/locks").read_bytes()):
-        fields = line.split()
-        if len(fields) > 5 and fields[1] == "FLOCK" and fields[3] == "WRITE" and fields[5] == where:
-            return f"pid {fields[4]} ({processes.name(int(fields[4]))})"
-    return ""
-
-
-def _lvm_lock_dir() -> str:
-    return lvm_config.locking_dir(lvm_config.read_settings(lvm_config.system_dir()))
-
-
 def _wait_for_lvm(lock: str, what: str, waiting: Waiting) -> None:
-    _refuse(waiting.until(what, lambda: lvm_holder(lock)), what, waiting)
+    _refuse(waiting.until(what, lambda: lvm_lock.holder(lock)), what, waiting)
 
 
 @contextmanager

@@ -59,17 +59,3 @@ def listed_devices(path: str) -> tuple[str, ...]:
     """Return the devices that a devices file lists, by the names they had when they were entered."""
     text = Path(path).read_text(encoding="utf-8", errors="replace") if path else ""
     return tuple(re.findall(r"^IDTYPE=.*\bDEVNAME=(\S+)", text, re.MULTILINE))
-
-
-def rejecting_pattern(patterns: tuple[str, ...], device: str) -> str | None:
-    """Return the pattern that rejects the device; the first one that matches decides (lvm.conf(5))."""
-    for pattern in patterns:
-        verdict, delimiter, rest = pattern[:1], pattern[1:2], pattern[2:]
-        closing = {"[": "]", "(": ")", "{": "}"}.get(delimiter, delimiter)
-        try:
-            matched = re.search(rest.rsplit(closing, 1)[0], device)
-        except re.error:
-            continue  # LVM's own regular expressions are simpler; what Python cannot read decides nothing here.
-        if matched:
-            return pattern if verdict == "r" else None
-    return None

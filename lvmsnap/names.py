@@ -42,6 +42,11 @@ def dm_name(vg: str, lv: str) -> str:
     return f"{vg.replace('-', '--')}-{lv.replace('-', '--')}"
 
 
+def dm_uuid(vg_uuid: str, lv_uuid: str) -> str:
+    """Return the device-mapper UUID of an LV's device: "LVM-" and both UUIDs without dashes (lvm2's lib/activate)."""
+    return "LVM-" + (vg_uuid + lv_uuid).replace("-", "")
+
+
 def _characters_problem(name: str) -> str | None:
     if not name:
         return "is empty"

@@ -43,7 +43,7 @@ def _facts(profile: Profile) -> Facts:
         devices_file="",
         host=HOST,
         origin_filesystem="ext4",
-        directory=DirectoryFacts(True, directory, True, "ext4", FREE_BYTES, (), SECTOR_BYTES) if path else None,
+        directory=DirectoryFacts(True, directory, "ext4", FREE_BYTES, (), SECTOR_BYTES) if path else None,
         mountpoint=MountpointFacts("absent", mountpoint, "") if mountpoint else None,
     )
 

@@ -6,9 +6,8 @@ import os
 
 from lvmsnap import access, ancestors, device_mapper, file_actions, kernel
 from lvmsnap.facts import file_facts
-from lvmsnap.identify import dm_uuid
 from lvmsnap.model import Action, Argv, Target, Thing
-from lvmsnap.names import dm_name
+from lvmsnap.names import dm_name, dm_uuid
 from lvmsnap.system import Mount
 
 

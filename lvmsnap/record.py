@@ -15,10 +15,8 @@ from lvmsnap import codec
 from lvmsnap.errors import LvmsnapError
 from lvmsnap.model import Record
 from lvmsnap.names import is_profile_name
+from lvmsnap.paths import STATE_DIR
 
-STATE_DIR = "/var/lib/lvmsnap"
-RUN_DIR = "/run/lvmsnap"
-RUN_DIR_MODE = 0o700  # mountpoints are below it
 FORMAT = 1
 LARGEST_BYTES = 1 << 20
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lvmsnap import codec
-from lvmsnap.record import RUN_DIR
+from lvmsnap.paths import RUN_DIR
 from lvmsnap.system import Sighting
 
 LARGEST_BYTES = 4096

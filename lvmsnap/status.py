@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from lvmsnap.hooks import AFTER_SNAPSHOT
-from lvmsnap.identify import Found, dm_uuid, find
+from lvmsnap.identify import Found, find
 from lvmsnap.model import Record, Target
+from lvmsnap.names import dm_uuid
 from lvmsnap.system import Enlargement, Facts, LogicalVolume, Sighting
 
 # A guard looks once a second, but not while it gives the snapshot more room. What it saw longer ago is no rate of now.

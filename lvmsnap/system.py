@@ -214,19 +214,18 @@ class Gate:
 class DirectoryFacts:
     """The directory that is to hold the backing file, its filesystem and every block device beneath it.
 
-    `is_private`: it and all above it are root's, and nobody else may write there; `exposed` says which one is not.
+    `gates` are the directories on the way to it, itself included.
     """
 
     exists: bool
     real_path: str
-    is_private: bool
     filesystem: str
     available_bytes: int
     block_devices: tuple[str, ...]
     logical_block_bytes: int
     mountpoint: str = ""
     layers: tuple[Layer, ...] = ()
-    exposed: str = ""
+    gates: tuple[Gate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from lvmsnap import device_mapper, hooks, kernel, planner, record, sighting
 from lvmsnap.errors import FAULTS, ToolError, explained
-from lvmsnap.identify import as_named_now, dm_uuid, find_vg, is_ours, leftover_devices
+from lvmsnap.identify import as_named_now, find_vg, is_ours, leftover_devices
 from lvmsnap.model import Action, Plan, Record, Target, Thing
+from lvmsnap.names import dm_uuid
 from lvmsnap.record import RecordError
 from lvmsnap.runner import shell_line
 from lvmsnap.system import Facts

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lvmsnap import unit_text, unit_timer
 from lvmsnap.errors import LvmsnapError, Refusal, RefusedError, ResidueError, StepError, UsageError
-from lvmsnap.record import STATE_DIR
+from lvmsnap.paths import STATE_DIR
 from lvmsnap.runner import Runner, environment
 from lvmsnap.system_files import current, own_command, write
 from lvmsnap.unit_timer import UNIT_FOLDER, Seen, Timer

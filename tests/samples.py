@@ -61,7 +61,6 @@ GROUP = VolumeGroup("vg0", VG_UUID, EXTENT, 2000, 0, is_exported=False, is_share
 DIRECTORY = DirectoryFacts(
     exists=True,
     real_path="/srv/space",
-    is_private=True,
     filesystem="ext4",
     available_bytes=100 * GIB,
     block_devices=("98:48",),
@@ -173,7 +172,7 @@ def merging(**fields: Any) -> VolumeGroup:
 
 
 def dm(name: str, uuid: str, *, suspended: bool = False) -> DmDevice:
-    """Make a device-mapper device; `uuid` as `identify.dm_uuid` gives it, and perhaps a layer."""
+    """Make a device-mapper device; `uuid` as `names.dm_uuid` gives it, and perhaps a layer."""
     return DmDevice("254:9", name, uuid, suspended)
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from lvmsnap.ancestors import Way
-from lvmsnap.identify import PV_UUID_PREFIX, dm_uuid
+from lvmsnap.identify import PV_UUID_PREFIX
 from lvmsnap.model import MIB
-from lvmsnap.names import dm_name
+from lvmsnap.names import dm_name, dm_uuid
 from lvmsnap.system import (
     DirectoryFacts,
     DmDevice,
@@ -326,7 +326,7 @@ class System:
 
 
 FOREIGN_PV = PhysicalVolume("/dev/ubdd", samples.OTHER_UUID, "", 0, 0, False)
-DIRECTORY = DirectoryFacts(True, SPACE, True, "ext4", 100 * 1024 * MIB, ("98:16",), 512)
+DIRECTORY = DirectoryFacts(True, SPACE, "ext4", 100 * 1024 * MIB, ("98:16",), 512)
 
 
 def add_foreign_loop(system: System) -> None:

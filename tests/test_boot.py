@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import boot, boot_images, record
+from lvmsnap import boot, boot_images
 from lvmsnap.boot import System
 from lvmsnap.errors import LvmsnapError, StepError
 from lvmsnap.runner import Finished
@@ -86,7 +86,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(boot, "FILES", tuple(replace(f, path=f"{tmp_path}{f.path}") for f in boot.FILES))
     monkeypatch.setattr(boot, "host_id", lambda: samples.HOST)
     monkeypatch.setattr(boot, "FORMER_FILES", (f"{tmp_path}/usr/local/lib/lvmsnap/repair-groups",))
-    monkeypatch.setattr(record, "STATE_DIR", f"{tmp_path}/var/lib/lvmsnap")
+    monkeypatch.setattr(boot, "STATE_DIR", f"{tmp_path}/var/lib/lvmsnap")
     found_images = boot_images.images
     monkeypatch.setattr(boot_images, "images", lambda: found_images(str(tmp_path)))
     monkeypatch.setattr(boot, "UNIT_FOLDER", f"{tmp_path}/etc/systemd/system")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from lvmsnap import checks, planner
-from lvmsnap.identify import dm_uuid
 from lvmsnap.model import GIB, MIB, Check, Profile
+from lvmsnap.names import dm_uuid
 from lvmsnap.system import Facts, Gate, Layer, Mount, MountpointFacts, Superblock
 from tests import samples
 from tests.samples import DIRECTORY, FILE_FACTS, LOOP, ORIGIN_UUID, OTHER_UUID, PV_UUID, SNAPSHOT_UUID, VG_UUID
@@ -261,7 +261,7 @@ BAD = {
         directory(filesystem="btrfs"), "filesystem of /srv/space can hold a backing file: btrfs", "copy-on-write"
     ),
     "writable by others": Bad(
-        directory(is_private=False, exposed="/srv belongs to user 1000"),
+        directory(gates=(Gate("/srv", 1000, 0, 0o755),)),
         "directory /srv/space and all above it are root's alone: /srv belongs to user 1000",
         "make it root's",
     ),

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from lvmsnap import planner
-from lvmsnap.identify import Found, dm_uuid, find, left_alone, own_pvs
+from lvmsnap.identify import Found, find, left_alone, own_pvs
 from lvmsnap.model import Thing
+from lvmsnap.names import dm_uuid
 from lvmsnap.system import Facts, MountpointFacts
 from tests import samples
 from tests.samples import DISK, EARLIER_BOOT, FILE_FACTS, LOOP, ORIGIN_UUID, PV_UUID, SNAPSHOT_UUID, TARGET, VG_UUID

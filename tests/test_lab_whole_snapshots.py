@@ -96,8 +96,10 @@ cat "$LVMSNAP_MOUNTPOINT"/d1/old || ls -lR "$LVMSNAP_MOUNTPOINT" """
 @pytest.mark.parametrize("kind", ["ext2", "ext4", "xfs"])
 def test_an_overflow_gives_io_errors_and_never_a_panic(lab: Machine, kind: str) -> None:
     make_vg(lab, volumes={"data": "300M" if kind == "xfs" else "64M"})
+    # The kernel's own thread would fill the snapshot with inode tables that mkfs left to it.
+    whole = "" if kind == "xfs" else "-E lazy_itable_init=0"
     tune = "" if kind == "xfs" else "tune2fs -e panic /dev/vg0/data >&2; "
-    lab.run(f"set -e; mkfs.{kind} -q /dev/vg0/data; {tune}mount /dev/vg0/data /mnt")
+    lab.run(f"set -e; mkfs.{kind} -q {whole} /dev/vg0/data; {tune}mount /dev/vg0/data /mnt")
     lab.run("for n in 1 2 3 4; do mkdir /mnt/d$n; echo old > /mnt/d$n/old; done; sync")
     write_profile(lab, "p", profile_text("vg0/data", size="4MiB") + "overflow: {extend_at: 100%, warn_at: 99%}\n")
     boot_id = lab.read_file("/proc/sys/kernel/random/boot_id")

@@ -13,9 +13,10 @@ import pytest
 
 from lvmsnap import facts, leftovers, processes, record, status
 from lvmsnap.errors import RefusedError, ResidueError, SnapshotLostError, worst
-from lvmsnap.identify import dm_uuid, find
+from lvmsnap.identify import find
 from lvmsnap.leftovers import Seen
 from lvmsnap.model import Process, Record
+from lvmsnap.names import dm_uuid
 from lvmsnap.status import State
 from lvmsnap.system import Facts
 from tests import samples

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import locks, lvm_config, work
+from lvmsnap import locks, lvm_config, lvm_lock, work
 from lvmsnap.errors import LvmsnapError, RefusedError
 from lvmsnap.locks import GroupLocks, Waiting
 from lvmsnap.model import Thing
@@ -280,9 +280,9 @@ def test_no_command_of_lvm_is_half_done_while_a_group_is_read(lvm_locks: Path) -
 
 
 def test_nobody_holds_a_lock_that_is_not_there(lvm_locks: Path) -> None:
-    assert locks.lvm_holder("V_vg0") == ""
+    assert lvm_lock.holder("V_vg0") == ""
     (lvm_locks / "V_vg0").touch()
-    assert locks.lvm_holder("V_vg0") == ""
+    assert lvm_lock.holder("V_vg0") == ""
 
 
 # --- what needs which lock --------------------------------------------------------------------------------------------

@@ -64,27 +64,6 @@ def test_the_lock_files_are_where_the_settings_say() -> None:
     assert lvm_config.locking_dir({"locking_dir": '"/srv/locks"'}) == "/srv/locks"
 
 
-@pytest.mark.parametrize(
-    ("patterns", "rejected"),
-    [
-        ((), None),
-        (("a|.*|",), None),
-        (("r|.*|",), "r|.*|"),
-        (("a|loop|", "r|.*|"), None),
-        (("a|^/dev/sd|", "r|.*|"), "r|.*|"),
-        (("r|^/dev/loop|",), "r|^/dev/loop|"),
-        (("r/loop7$/",), None),
-        (("r/loop[0-9]/", "a/.*/"), "r/loop[0-9]/"),
-        (("r{loop}",), "r{loop}"),
-        (("r[loop]",), "r[loop]"),
-        (("r(loop)",), "r(loop)"),
-        (("r|loop(|", "r|.*|"), "r|.*|"),  # no regular expression at all decides nothing
-    ],
-)
-def test_the_first_pattern_that_matches_decides(patterns: tuple[str, ...], rejected: str | None) -> None:
-    assert lvm_config.rejecting_pattern(patterns, "/dev/loop5") == rejected
-
-
 def test_the_devices_file_lists_devices_by_the_names_they_had(tmp_path: Path) -> None:
     path = tmp_path / "system.devices"
     path.write_text("# IDTYPE=x DEVNAME=/dev/sdz\nVERSION=1\nIDTYPE=loop_file IDNAME=/a b DEVNAME=/dev/loop7 PVID=.\n")

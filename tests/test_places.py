@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from lvmsnap import device_mapper, kernel, places
-from lvmsnap.identify import dm_uuid
 from lvmsnap.model import Thing
+from lvmsnap.names import dm_uuid
 from tests import samples
 from tests.samples import ORIGIN_UUID, OTHER_UUID, VG_UUID
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from lvmsnap import offline, planner, render
-from lvmsnap.identify import dm_uuid
 from lvmsnap.model import GIB, MIB, Direction, Plan, Profile, Thing
+from lvmsnap.names import dm_uuid
 from lvmsnap.system import Facts, MountpointFacts
 from tests import samples
 from tests.samples import DIRECTORY, PV_UUID, TARGET

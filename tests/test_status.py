@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lvmsnap import status
-from lvmsnap.identify import dm_uuid
 from lvmsnap.model import KIB, MIB
+from lvmsnap.names import dm_uuid
 from lvmsnap.status import Past, State, Status
 from lvmsnap.system import Enlargement, Facts, Sighting
 from tests import samples

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from lvmsnap import cli, facts, loading, record, sighting
-from lvmsnap.identify import dm_uuid
 from lvmsnap.model import MIB, Profile
+from lvmsnap.names import dm_uuid
 from lvmsnap.system import Enlargement, Facts, Sighting
 from tests import samples
 from tests.test_metrics import parse
