@@ -1,6 +1,6 @@
 """`python -m lvmsnap`."""
 
-from lvmsnap.cli import main
+from lvmsnap.cli.parser import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

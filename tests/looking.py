@@ -6,7 +6,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from lvmsnap.identify import PV_UUID_PREFIX
+from lvmsnap.planning.identify import PV_UUID_PREFIX
 from tests.lab.machine import Machine
 from tests.support import COMMAND, ENVIRONMENT
 

@@ -9,9 +9,9 @@ import os
 import re
 from pathlib import Path
 
-from lvmsnap import lvm_report
-from lvmsnap.errors import ToolError
-from lvmsnap.runner import Runner
+from lvmsnap.model.errors import ToolError
+from lvmsnap.system import lvm_report
+from lvmsnap.system.processes import Runner
 
 # Beside these two sections: how sizes are written, and whether a locked group is left out.
 ALSO = {"global/units": '"h"', "global/suffix": "1", "global/si_unit_consistency": "0", "global/wait_for_locks": "0"}

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lvmsnap import boot
+from lvmsnap.install import boot_recovery
 from tests import boot_script
 from tests.faults import BIN, ORIGIN, SPACE, write_profiles
 from tests.lab.helpers import fingerprint, make_vg
@@ -226,7 +226,7 @@ def install(machine: Machine) -> None:
     """Put into the machine what its boot is to find: profiles, fstab, the files of install-boot, the folders."""
     top = machine.work / "overlay"
     files = {"/etc/fstab": FSTAB}
-    for file in boot.wanted_files((boot.System.SYSTEMD,)):
+    for file in boot_recovery.wanted_files((boot_recovery.System.SYSTEMD,)):
         files[file.path] = boot_script.content(file)
     for path, text in files.items():
         target = top / path.lstrip("/")

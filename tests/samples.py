@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lvmsnap import profile as profiles
-from lvmsnap.model import GIB, MIB, Allocation, LentPV, MountTarget, Permission, Profile, Record, Target
-from lvmsnap.system import (
+from lvmsnap.model.facts import (
     DirectoryFacts,
     DmDevice,
     Facts,
@@ -20,6 +18,10 @@ from lvmsnap.system import (
     PhysicalVolume,
     VolumeGroup,
 )
+from lvmsnap.model.profile import Allocation, Profile
+from lvmsnap.model.target import LentPV, MountTarget, Permission, Record, Target
+from lvmsnap.model.units import GIB, MIB
+from lvmsnap.profile import loading as profiles
 
 EXTENT = 4 * MIB
 BOOT = "b0010001-0000-4000-8000-000000000000"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from lvmsnap.names import dm_name
+from lvmsnap.model.lvm_names import dm_name
 from tests.simulated_lvcreate import REVERTED, STAGES, revert, to_stage
 from tests.simulated_parts import Bound, Dm, File, Lv
 from tests.simulated_system import ELSEWHERE, FOREIGN_FILE, System

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lvmsnap.names import dm_name
+from lvmsnap.model.lvm_names import dm_name
 from tests.simulated_parts import Lv
 from tests.simulated_system import System
 

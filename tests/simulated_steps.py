@@ -11,11 +11,11 @@ import subprocess
 import sys
 from typing import Any
 
-from lvmsnap import facts
-from lvmsnap.facts import Interest
-from lvmsnap.identify import PV_UUID_PREFIX
-from lvmsnap.runner import Runner, environment
-from lvmsnap.system import Facts, PhysicalVolume
+from lvmsnap.model.facts import Facts, PhysicalVolume
+from lvmsnap.planning.identify import PV_UUID_PREFIX
+from lvmsnap.system import reading
+from lvmsnap.system.processes import Runner, environment
+from lvmsnap.system.reading import Interest
 
 
 def normalised(read: Facts) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def main() -> None:
         argv = [*kill, *step["argv"]] if step["kill"] else step["argv"]
         done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False)
         subprocess.run(["udevadm", "settle"], check=False)
-        read = facts.focus(facts.read_system(Runner()), Interest("vg0", "system", path, mountpoint))
+        read = reading.focus(reading.read_system(Runner()), Interest("vg0", "system", path, mountpoint))
         print(json.dumps([done.returncode, normalised(read), done.stderr]))
         sys.stdout.flush()
 

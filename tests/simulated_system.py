@@ -8,11 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from lvmsnap.ancestors import Way
-from lvmsnap.identify import PV_UUID_PREFIX
-from lvmsnap.model import MIB
-from lvmsnap.names import dm_name, dm_uuid
-from lvmsnap.system import (
+from lvmsnap.model.facts import (
     DirectoryFacts,
     DmDevice,
     Facts,
@@ -25,6 +21,10 @@ from lvmsnap.system import (
     PhysicalVolume,
     VolumeGroup,
 )
+from lvmsnap.model.lvm_names import dm_name, dm_uuid
+from lvmsnap.model.units import MIB
+from lvmsnap.planning.identify import PV_UUID_PREFIX
+from lvmsnap.system.ancestors import Way
 from tests import samples
 from tests.simulated_parts import TABLE, Bound, Dm, File, Lv
 

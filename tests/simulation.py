@@ -12,26 +12,11 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import (
-    ancestors,
-    boot,
-    device_mapper,
-    executor,
-    facts,
-    kernel,
-    locks,
-    lowering,
-    origin_facts,
-    places,
-    profile,
-    record,
-    recovery,
-    run,
-    session,
-    teardown,
-)
-from lvmsnap import standing as seen
-from lvmsnap.errors import (
+from lvmsnap.execution import executor, locks, places, records, teardown
+from lvmsnap.execution import verification as seen
+from lvmsnap.execution.context import Sheltered
+from lvmsnap.install import boot_recovery
+from lvmsnap.model.errors import (
     InterruptedBySignalError,
     LvmsnapError,
     NotStartedError,
@@ -40,14 +25,19 @@ from lvmsnap.errors import (
     SnapshotLostError,
     StepError,
 )
-from lvmsnap.facts import Interest
-from lvmsnap.hooks import THINGS
-from lvmsnap.identify import PV_UUID_PREFIX
-from lvmsnap.model import Check, Profile, Record, Target, Thing
-from lvmsnap.runner import Finished, Signals
-from lvmsnap.session import Session
-from lvmsnap.system import Facts
-from lvmsnap.work import Sheltered
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.plan import Check, Thing
+from lvmsnap.model.profile import Profile
+from lvmsnap.model.target import Record, Target
+from lvmsnap.operations import down, recover, run, session
+from lvmsnap.operations.session import Session
+from lvmsnap.planning.hook_actions import THINGS
+from lvmsnap.planning.identify import PV_UUID_PREFIX
+from lvmsnap.profile import loading
+from lvmsnap.system import ancestors, block_devices, device_mapper, mount_table, origin_facts, reading
+from lvmsnap.system.processes import Finished
+from lvmsnap.system.reading import Interest
+from lvmsnap.system.signals import Signals
 from tests import samples
 from tests.simulated_commands import Commands
 from tests.simulated_parts import Fault, File, Killed, Lv, PowerCut, Raising
@@ -225,39 +215,39 @@ class Stage:
 
     def _fakes(self) -> list[tuple[Any, str, Any]]:
         return [
-            (record, "read", lambda name: self._records().get(name)),
-            (record, "write", lambda written: self._records().update({written.target.name: written})),
-            (record, "remove", lambda name: self._records().pop(name, None)),
-            (record, "names", lambda: tuple(sorted(self.world.records))),
+            (records, "read", lambda name: self._records().get(name)),
+            (records, "write", lambda written: self._records().update({written.target.name: written})),
+            (records, "remove", lambda name: self._records().pop(name, None)),
+            (records, "names", lambda: tuple(sorted(self.world.records))),
             (locks, "profile", lambda *_: contextlib.nullcontext((3,))),
             (locks, "reading", lambda *_: contextlib.nullcontext()),
             (locks, "loop_device", lambda numbers: contextlib.nullcontext(numbers[0])),
             (locks, "GroupLocks", lambda *_: NoLocks(self.world)),
             (ancestors, "walk", self._asked("walk")),
-            (kernel, "loops", self._asked("kernel_loops")),
-            (kernel, "mounts", self._asked("kernel_mounts")),
-            (kernel, "device_bytes", self._asked("device_bytes")),
-            (kernel, "dm_holders", self._asked("users")),
+            (block_devices, "loops", self._asked("kernel_loops")),
+            (mount_table, "mounts", self._asked("kernel_mounts")),
+            (block_devices, "device_bytes", self._asked("device_bytes")),
+            (block_devices, "dm_holders", self._asked("users")),
             (device_mapper, "devices", self._asked("dm_devices")),
             (device_mapper, "snapshot_status", lambda _name: None),
             (executor, "file_facts", self._asked("file_facts")),
             (seen, "file_facts", self._asked("file_facts")),
             (places, "file_facts", self._asked("file_facts")),
             (places, "ring", lambda _target: ""),
-            (record, "sync_directory", lambda _: None),
+            (records, "sync_directory", lambda _: None),
             (executor, "time", SimpleNamespace(monotonic=lambda: self.world.clock)),
             (teardown, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.world.clock)),
             (teardown, "os", SimpleNamespace(path=SimpleNamespace(lexists=self._exists))),
             (session, "HookRunner", lambda signals, _say: FakeHooks(self.world, signals)),
-            (facts, "read_system", lambda *_, **__: self.world.system.facts()),
-            (facts, "focus", self._focus),
+            (reading, "read_system", lambda *_, **__: self.world.system.facts()),
+            (reading, "focus", self._focus),
             (origin_facts, "filesystem", lambda *_: "ext4"),
-            (facts, "missing_tools", lambda *_: ()),
+            (reading, "missing_tools", lambda *_: ()),
             (session, "secrets", SimpleNamespace(token_hex=lambda _: "0123456789abcdef012345")),
-            (boot, "is_installed", lambda: True),
+            (boot_recovery, "is_installed", lambda: True),
             (session, "holders", lambda *_: ()),
             (session, "pins", lambda *_: ()),
-            (profile, "names", lambda *_: (NAME,)),
+            (loading, "names", lambda *_: (NAME,)),
             (run, "supervise", lambda *_: 0),
             (run, "look", lambda _: run.Stand("vg0-snap", "", "", 0)),
             (run, "why_lost", lambda *_: ""),
@@ -303,15 +293,15 @@ class Stage:
 
     def down(self, loaded: Profile) -> str:
         """Take it down."""
-        return outcome(lambda: lowering.down(self.session(), NAME, loaded, force=False))
+        return outcome(lambda: down.down(self.session(), NAME, loaded, force=False))
 
     def mend(self, loaded: Profile) -> str:
         """Recover, then take down what is properly up."""
 
         def both() -> None:
-            recovery.recover(self.session(), (), lambda _: loaded)
+            recover.recover(self.session(), (), lambda _: loaded)
             if self.world.records:
-                lowering.down(self.session(), NAME, loaded, force=False)
+                down.down(self.session(), NAME, loaded, force=False)
 
         return outcome(both)
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lvmsnap.host import identity
+from lvmsnap.system.host import identity
 from tests.lab.machine import Job, Machine, Result
 
 TOP = Path(__file__).resolve().parent.parent

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import access, ancestors
-from lvmsnap.system import Gate
+from lvmsnap.model.facts import Gate
+from lvmsnap.planning import access
+from lvmsnap.system import ancestors
 
 ROOT, SRV, MEDIA = Gate("/", 0, 0, 0o755), Gate("/srv", 0, 0, 0o755), Gate("/media", 0, 0, 0o755)
 RUN = Gate("/run/lvmsnap", 0, 0, 0o700)

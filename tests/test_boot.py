@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import boot, boot_images
-from lvmsnap.boot import System
-from lvmsnap.errors import LvmsnapError, StepError
-from lvmsnap.runner import Finished
-from lvmsnap.system_files import own_command
+from lvmsnap.install import boot_images, boot_recovery
+from lvmsnap.install.boot_recovery import System
+from lvmsnap.install.files import own_command
+from lvmsnap.model.errors import LvmsnapError, StepError
+from lvmsnap.system.processes import Finished
 from tests import samples
 
 ALL = tuple(System)
@@ -39,7 +39,7 @@ class FakeRunner:
             for image in boot_images.images():
                 if image != str(self.untouched):
                     os.utime(image)
-        links = self.root / "etc/systemd/system" / boot.WANTED_BY
+        links = self.root / "etc/systemd/system" / boot_recovery.WANTED_BY
         links.mkdir(parents=True, exist_ok=True)
         if argv[:2] == ("systemctl", "enable") and not (links / argv[-1]).is_symlink():
             (links / argv[-1]).symlink_to(f"../{argv[-1]}")
@@ -58,13 +58,13 @@ class Place:
     said: list[str] = field(default_factory=list)
 
     def install(self) -> list[str]:
-        return self._call(boot.install)
+        return self._call(boot_recovery.install)
 
     def remove(self) -> list[str]:
-        return self._call(boot.remove)
+        return self._call(boot_recovery.remove)
 
     def problems(self) -> dict[str, str]:
-        return {entry.system.value: entry.problem for entry in boot.status()}
+        return {entry.system.value: entry.problem for entry in boot_recovery.status()}
 
     def files(self) -> set[str]:
         """All but folders that a distribution has anyway, and the images."""
@@ -83,14 +83,16 @@ IMAGE = "boot/initrd.img-6.1.0"
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A system with all three, its image a year old."""
-    monkeypatch.setattr(boot, "FILES", tuple(replace(f, path=f"{tmp_path}{f.path}") for f in boot.FILES))
-    monkeypatch.setattr(boot, "host_id", lambda: samples.HOST)
-    monkeypatch.setattr(boot, "FORMER_FILES", (f"{tmp_path}/usr/local/lib/lvmsnap/repair-groups",))
-    monkeypatch.setattr(boot, "STATE_DIR", f"{tmp_path}/var/lib/lvmsnap")
+    monkeypatch.setattr(
+        boot_recovery, "FILES", tuple(replace(f, path=f"{tmp_path}{f.path}") for f in boot_recovery.FILES)
+    )
+    monkeypatch.setattr(boot_recovery, "host_id", lambda: samples.HOST)
+    monkeypatch.setattr(boot_recovery, "FORMER_FILES", (f"{tmp_path}/usr/local/lib/lvmsnap/repair-groups",))
+    monkeypatch.setattr(boot_recovery, "STATE_DIR", f"{tmp_path}/var/lib/lvmsnap")
     found_images = boot_images.images
     monkeypatch.setattr(boot_images, "images", lambda: found_images(str(tmp_path)))
-    monkeypatch.setattr(boot, "UNIT_FOLDER", f"{tmp_path}/etc/systemd/system")
-    monkeypatch.setattr(boot, "systems", lambda: ALL)
+    monkeypatch.setattr(boot_recovery, "UNIT_FOLDER", f"{tmp_path}/etc/systemd/system")
+    monkeypatch.setattr(boot_recovery, "systems", lambda: ALL)
     image = tmp_path / IMAGE
     image.parent.mkdir()
     image.touch()
@@ -99,29 +101,29 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 def test_every_file_is_in_the_package_and_every_file_of_the_package_is_installed() -> None:
-    sources = {path.name for path in boot.SOURCE.iterdir() if path.is_file()}
+    sources = {path.name for path in boot_recovery.SOURCE.iterdir() if path.is_file()}
 
-    assert {file.source for file in boot.FILES} == sources - {"__init__.py"}
+    assert {file.source for file in boot_recovery.FILES} == sources - {"__init__.py"}
 
 
 def test_an_installed_file_has_no_placeholder_left_and_starts_this_lvmsnap() -> None:
-    texts = {file.source: boot.content(file) for file in boot.FILES}
+    texts = {file.source: boot_recovery.content(file) for file in boot_recovery.FILES}
 
     assert [name for name, text in texts.items() if re.search("@[A-Z_]+@", text)] == []
     assert f"{' '.join(own_command())} recover" in texts["lvmsnap-recover.service"]
-    assert f"ExecStart={boot.LIBRARY}/lvmsnap-repair-groups\n" in texts["lvmsnap-boot@.service"]
+    assert f"ExecStart={boot_recovery.LIBRARY}/lvmsnap-repair-groups\n" in texts["lvmsnap-boot@.service"]
 
 
 def test_the_first_installation_writes_all_and_has_every_system_take_it_up(place: Place) -> None:
     commands = place.install()
 
-    assert {Path(file.path).stat().st_mode & 0o777 for file in boot.FILES} == {0o755, 0o644}
+    assert {Path(file.path).stat().st_mode & 0o777 for file in boot_recovery.FILES} == {0o755, 0o644}
     assert commands[:2] == ["update-initramfs -u -k all", "dracut --force --regenerate-all"]
     assert {line.split()[-1] for line in commands if line.startswith("systemctl enable")} == {
         *("lvmsnap-recover.service", "lvmsnap-shutdown.service")
     }
     assert place.problems() == {"initramfs-tools": "", "dracut": "", "systemd": ""}
-    assert boot.is_installed()
+    assert boot_recovery.is_installed()
 
 
 def test_the_second_installation_costs_nothing(place: Place) -> None:
@@ -157,7 +159,7 @@ def test_an_image_older_than_the_files_in_it_is_told(place: Place, system: str) 
     os.utime(place.root / IMAGE, (1_600_000_000, 1_600_000_000))
 
     assert place.problems()[system] == f"{place.root / IMAGE} is older than the files in it"
-    assert not boot.is_installed()
+    assert not boot_recovery.is_installed()
 
 
 def test_a_boot_without_any_image_is_not_called_installed(place: Place) -> None:
@@ -165,10 +167,10 @@ def test_a_boot_without_any_image_is_not_called_installed(place: Place) -> None:
     (place.root / IMAGE).unlink()
 
     assert place.problems()["initramfs-tools"] == "no initramfs image is in /boot, nor on an EFI system partition"
-    assert not boot.is_installed()
+    assert not boot_recovery.is_installed()
 
 
-@pytest.mark.parametrize("file", [file.path for file in boot.FILES if file.system is not System.SYSTEMD])
+@pytest.mark.parametrize("file", [file.path for file in boot_recovery.FILES if file.system is not System.SYSTEMD])
 def test_a_missing_file_is_told(place: Place, file: str) -> None:
     place.install()
     (place.root / file.lstrip("/")).unlink()
@@ -178,7 +180,7 @@ def test_a_missing_file_is_told(place: Place, file: str) -> None:
 
 def test_a_unit_that_is_not_enabled_is_told(place: Place) -> None:
     place.install()
-    (place.root / "etc/systemd/system" / boot.WANTED_BY / "lvmsnap-recover.service").unlink()
+    (place.root / "etc/systemd/system" / boot_recovery.WANTED_BY / "lvmsnap-recover.service").unlink()
 
     assert place.problems()["systemd"] == "lvmsnap-recover.service is not enabled"
 
@@ -189,12 +191,12 @@ def test_a_failing_program_is_reported_and_the_next_run_completes(place: Place, 
     with pytest.raises(StepError, match="no space left on device") as caught:
         place.install()
     assert caught.value.exit_code == 1
-    assert not boot.is_installed()
+    assert not boot_recovery.is_installed()
 
     place.runner.failing = ""
     place.install()
 
-    assert boot.is_installed()
+    assert boot_recovery.is_installed()
 
 
 def test_removing_leaves_nothing_and_has_every_system_forget_it(place: Place) -> None:
@@ -219,11 +221,11 @@ def test_removing_half_an_installation_leaves_nothing(place: Place) -> None:
 
 
 def test_a_machine_with_none_of_them_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(boot, "systems", tuple)
+    monkeypatch.setattr(boot_recovery, "systems", tuple)
 
     with pytest.raises(LvmsnapError, match="none of initramfs-tools, dracut, systemd"):
-        boot.install(FakeRunner(tmp_path), print)  # type: ignore[arg-type]
-    assert not boot.is_installed()
+        boot_recovery.install(FakeRunner(tmp_path), print)  # type: ignore[arg-type]
+    assert not boot_recovery.is_installed()
 
 
 @pytest.mark.parametrize("shell", ["dash", "busybox sh", "bash"])
@@ -232,7 +234,7 @@ def test_the_scripts_are_legal_in_every_shell_of_an_early_boot(shell: str, sourc
     command = shell.split()
     if not shutil.which(command[0]):
         pytest.skip(f"{command[0]} is not installed")
-    done = subprocess.run([*command, "-n", boot.SOURCE / source], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "-n", boot_recovery.SOURCE / source], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -244,18 +246,18 @@ def test_the_scripts_host_is_this_machines_and_a_new_machine_id_is_reported_unti
     script = place.root / "usr/lib/udev/lvmsnap-repair-groups"
     assert f"HOST={samples.HOST} " in script.read_text()
 
-    monkeypatch.setattr(boot, "host_id", lambda: samples.OTHER_HOST)
+    monkeypatch.setattr(boot_recovery, "host_id", lambda: samples.OTHER_HOST)
 
     problem = f"{script} is not this machine's: it was installed under another machine-id"
     assert set(place.problems().values()) == {problem}
-    assert not boot.is_installed()
+    assert not boot_recovery.is_installed()
     assert "update-initramfs -u -k all" in place.install()
     assert f"HOST={samples.OTHER_HOST} " in script.read_text()
-    assert boot.is_installed()
+    assert boot_recovery.is_installed()
 
 
 def test_a_machine_without_a_machine_id_gets_nothing_installed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boot, "host_id", lambda: "")
+    monkeypatch.setattr(boot_recovery, "host_id", lambda: "")
 
     with pytest.raises(LvmsnapError, match="no machine-id"):
         place.install()
@@ -274,21 +276,21 @@ def test_lent_pvs_of_an_older_lvmsnap_are_noted_from_this_hosts_records_alone(pl
     script = place.root / "usr/lib/udev/lvmsnap-repair-groups"
     assert f'OLD_PVS="{old}" ' in script.read_text()
     (records / "nightly.json").unlink()
-    assert boot.is_installed(), "the note does no harm when the snapshot is down"
+    assert boot_recovery.is_installed(), "the note does no harm when the snapshot is down"
 
 
 def test_units_start_an_lvmsnap_whose_path_systemd_would_read_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boot, "own_command", lambda: ("/opt/my tools/100%/lvmsnap",))
+    monkeypatch.setattr(boot_recovery, "own_command", lambda: ("/opt/my tools/100%/lvmsnap",))
     monkeypatch.setenv("LVM_SYSTEM_DIR", "/etc/my lvm")
 
     for source in ("lvmsnap-recover.service", "lvmsnap-shutdown.service"):
-        text = boot.content(next(file for file in boot.FILES if file.source == source))
+        text = boot_recovery.content(next(file for file in boot_recovery.FILES if file.source == source))
         assert '="/opt/my tools/100%%/lvmsnap" ' in text
         assert '\nEnvironment="LVM_SYSTEM_DIR=/etc/my lvm"\n' in text
 
 
 def test_the_former_script_goes_when_the_new_one_is_there(place: Place) -> None:
-    former = Path(boot.FORMER_FILES[0])
+    former = Path(boot_recovery.FORMER_FILES[0])
     former.parent.mkdir(parents=True)
     former.write_text("#!/bin/sh\n")
 
@@ -298,7 +300,7 @@ def test_the_former_script_goes_when_the_new_one_is_there(place: Place) -> None:
 
 
 def test_the_script_is_on_the_root_filesystem_since_udev_starts_it_before_others_are_mounted() -> None:
-    paths = [file.path for file in boot.FILES if file.system in (None, System.SYSTEMD)]
+    paths = [file.path for file in boot_recovery.FILES if file.system in (None, System.SYSTEMD)]
 
     assert [path for path in paths if not path.startswith(("/usr/lib/", "/etc/"))] == []
 
@@ -314,4 +316,4 @@ def test_an_image_that_no_command_makes_anew_is_named(place: Place) -> None:
         place.install()
 
     assert place.problems()["dracut"] == f"{unified} is older than the files in it"
-    assert not boot.is_installed()
+    assert not boot_recovery.is_installed()

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from lvmsnap import boot_risk
-from lvmsnap.model import Check, Profile
-from lvmsnap.system import Facts, Mount
+from lvmsnap.model.facts import Facts, Mount
+from lvmsnap.model.plan import Check
+from lvmsnap.model.profile import Profile
+from lvmsnap.planning import boot_risk
 from tests import samples
 
 ROOT = Mount("254:0", "/", "/", "ext4", "/dev/mapper/vg0-system")

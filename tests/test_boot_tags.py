@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lvmsnap.boot_tags import boot_tags, lv_tags
+from lvmsnap.install.boot_tags import boot_tags, lv_tags
 
 
 def machine(tmp_path: Path, **files: bytes) -> str:

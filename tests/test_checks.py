@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import checks, planner
-from lvmsnap.model import GIB, MIB, Check, Profile
-from lvmsnap.names import dm_uuid
-from lvmsnap.system import Facts, Gate, Layer, Mount, MountpointFacts, Superblock
+from lvmsnap.model.facts import Facts, Gate, Layer, Mount, MountpointFacts, Superblock
+from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.plan import Check
+from lvmsnap.model.profile import Profile
+from lvmsnap.model.units import GIB, MIB
+from lvmsnap.planning import checks, planner
 from tests import samples
 from tests.samples import DIRECTORY, FILE_FACTS, LOOP, ORIGIN_UUID, OTHER_UUID, PV_UUID, SNAPSHOT_UUID, VG_UUID
 

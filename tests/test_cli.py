@@ -18,9 +18,11 @@ from typing import IO
 import pytest
 import yaml
 
-from lvmsnap import arguments, cli, record, statuses
-from lvmsnap import profile as profiles
-from lvmsnap.status import State, Status
+from lvmsnap.cli import arguments, parser
+from lvmsnap.execution import records
+from lvmsnap.operations import status
+from lvmsnap.planning.state import State, Status
+from lvmsnap.profile import loading as profiles
 from tests import samples
 
 ROOT = Path(__file__).parent.parent
@@ -46,7 +48,7 @@ def lvmsnap(*arguments: str) -> Done:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            code = cli.main(arguments)
+            code = parser.main(arguments)
         except SystemExit as ended:
             code = int(ended.code or 0)
     return Done(code, out.getvalue(), err.getvalue())
@@ -141,7 +143,7 @@ def test_what_is_no_name_is_exit_2_in_every_command_before_anything_is_read(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subprocess, "Popen", lambda *_args, **_options: pytest.fail("a process was started"))
-    monkeypatch.setattr(record, "read", lambda *_: pytest.fail("a record was read"))
+    monkeypatch.setattr(records, "read", lambda *_: pytest.fail("a record was read"))
     profile(tmp_path, "good", "volumes: [{origin: vg0/system}]\n")
     tail = ("--", "true") if command in ("run", "install-units") else ()
 
@@ -163,7 +165,7 @@ def test_a_path_is_refused_while_its_name_is_another_files(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = replace(samples.record(), profile_path=str(tmp_path / "elsewhere/nightly.yaml"))
-    monkeypatch.setattr(record, "read", lambda _name: written)
+    monkeypatch.setattr(records, "read", lambda _name: written)
     monkeypatch.setattr(subprocess, "Popen", lambda *_args, **_options: pytest.fail("a process was started"))
     path = profile(tmp_path, "nightly", "volumes: [{origin: vg0/system}]\n")
 
@@ -179,14 +181,14 @@ def test_a_path_is_taken_where_its_record_was_written_for_the_same_file(
     (tmp_path / "link").symlink_to(tmp_path)
     path = profile(tmp_path, "nightly", "volumes: [{origin: vg0/system}]\n")
     for known in (path, f"{tmp_path}/link/nightly.yaml", "nightly.yaml"):
-        monkeypatch.setattr(record, "read", lambda _name, known=known: replace(samples.record(), profile_path=known))
+        monkeypatch.setattr(records, "read", lambda _name, known=known: replace(samples.record(), profile_path=known))
         assert arguments.place(Namespace(), path) == ("nightly", str(tmp_path))
 
 
 def test_status_shows_the_others_and_is_exit_2_where_a_name_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
     there = Status("nightly", State.DOWN, "vg0/x")
     found = (there, Status("nope", State.DOWN, problem="there is no profile of this name in /etc/lvmsnap"))
-    monkeypatch.setattr(statuses, "statuses", lambda *_: found)
+    monkeypatch.setattr(status, "statuses", lambda *_: found)
 
     done = lvmsnap("status", "--json", "nightly", "nope")
 
@@ -372,25 +374,28 @@ def test_what_is_wrong_is_the_exit_code_whoever_can_read_it(tmp_path: Path) -> N
 
 
 def test_no_file_of_ours_becomes_a_standard_stream() -> None:
-    script = "import os; from lvmsnap import streams; streams.prepare(); print(os.open('/', 0), flush=True)"
+    script = "import os; from lvmsnap.system import streams; streams.prepare(); print(os.open('/', 0), flush=True)"
     line = f'{sys.executable} -c "{script}"'
 
     assert shell(f"{line} <&- 2>&-").stdout == "3\n"
     # A child has all three, and can write to those that were closed.
-    child = "import os; from lvmsnap import streams; streams.prepare(); os.execvp('sh', ['sh', '-c', os.environ['C']])"
+    child = "import os; from lvmsnap.system import streams; streams.prepare(); "
+    child += "os.execvp('sh', ['sh', '-c', os.environ['C']])"
     line = f"C='echo x && echo y >&2 && cat && echo good >&9' {sys.executable} -c \"{child}\""
     assert shell(f"{line} 9>&1 <&- >&- 2>&-") == Done(0, "good\n", "")
 
 
 def test_a_closed_stdin_has_nothing_to_read_and_is_no_terminal() -> None:
-    script = "import sys; from lvmsnap import streams; streams.prepare(); print(sys.stdin.isatty(), sys.stdin.read())"
+    script = (
+        "import sys; from lvmsnap.system import streams; streams.prepare(); print(sys.stdin.isatty(), sys.stdin.read())"
+    )
 
     assert shell(f'{sys.executable} -c "{script}" <&-') == Done(0, "False \n", "")
 
 
 @pytest.mark.parametrize("how", [">&-", ">/dev/full", "<&- >&- 2>&-"])
 def test_what_a_change_ended_in_is_no_failure_where_nobody_can_have_it(how: str) -> None:
-    script = "from lvmsnap import streams; streams.prepare(); streams.answer('/run/x'); streams.answer('y')"
+    script = "from lvmsnap.system import streams; streams.prepare(); streams.answer('/run/x'); streams.answer('y')"
 
     assert shell(f'{sys.executable} -c "{script}" {how}') == Done(0, "", "")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lvmsnap import device_filters
+from lvmsnap.planning import device_filters
 
 
 @pytest.mark.parametrize(

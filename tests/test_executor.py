@@ -7,14 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import device_mapper, executor, kernel, planner, record, standing, teardown
-from lvmsnap.errors import InterruptedBySignalError, LvmsnapError, ResidueError, StepError, ToolError
-from lvmsnap.hook_runner import HookRunner
-from lvmsnap.model import Action, Hooks, Record, Target, Thing
-from lvmsnap.record import RecordError
-from lvmsnap.runner import Finished, Runner, Signals
-from lvmsnap.system import Facts
-from lvmsnap.work import Work
+from lvmsnap.execution import executor, records, teardown, verification
+from lvmsnap.execution.context import Work
+from lvmsnap.execution.hook_processes import HookRunner
+from lvmsnap.execution.records import RecordError
+from lvmsnap.model.errors import InterruptedBySignalError, LvmsnapError, ResidueError, StepError, ToolError
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.plan import Action, Thing
+from lvmsnap.model.profile import Hooks
+from lvmsnap.model.target import Record, Target
+from lvmsnap.planning import planner
+from lvmsnap.system import block_devices, device_mapper
+from lvmsnap.system.processes import Finished, Runner
+from lvmsnap.system.signals import Signals
 from tests import samples
 
 
@@ -62,10 +67,10 @@ class NoLocks:
 def notes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Notes:
     """Progress, on a machine on which nothing is looked up and no time passes."""
     monkeypatch.setattr(teardown, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(kernel, "loops", lambda: ())
+    monkeypatch.setattr(block_devices, "loops", lambda: ())
     monkeypatch.setattr(device_mapper, "devices", lambda: ())
     monkeypatch.setattr("os.path.lexists", lambda _path: False)
-    for function in (record.write, record.remove):
+    for function in (records.write, records.remove):
         monkeypatch.setattr(function, "__defaults__", (str(tmp_path),))
     return Notes()
 
@@ -121,7 +126,7 @@ def test_a_directory_that_stays_holds_back_nothing(notes: Notes) -> None:
 
 
 def test_the_record_stays_with_the_residue_and_goes_with_the_last_thing(notes: Notes, tmp_path: Path) -> None:
-    record.write(samples.record())
+    records.write(samples.record())
 
     with pytest.raises(ResidueError):
         executor.bring_down(samples.TARGET, None, work(FakeRunner("rm"), notes, samples.up_facts()))
@@ -160,7 +165,7 @@ def test_a_step_that_fails_is_undone_by_what_is_there(notes: Notes, tmp_path: Pa
 def test_nothing_is_begun_where_the_record_cannot_be_written(notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planner.plan_up(samples.profile(), samples.facts(), samples.PV_UUID)
     assert plan.target is not None
-    monkeypatch.setattr(record.write, "__defaults__", ("/dev/null/state",))
+    monkeypatch.setattr(records.write, "__defaults__", ("/dev/null/state",))
     runner = FakeRunner()
 
     with pytest.raises(RecordError, match="the record cannot be written"):
@@ -184,7 +189,7 @@ def test_a_record_that_cannot_be_written_any_more_half_way_undoes_everything(
         if len(calls) > 1:
             raise RecordError("the record cannot be written: disk full")
 
-    monkeypatch.setattr(record, "write", write_once)
+    monkeypatch.setattr(records, "write", write_once)
     runner = FakeRunner()
 
     with pytest.raises(LvmsnapError, match="the record cannot be written: disk full"):
@@ -195,7 +200,7 @@ def test_a_record_that_cannot_be_written_any_more_half_way_undoes_everything(
 
 @pytest.mark.parametrize("thing", [Thing.VG_MEMBER, Thing.DIRECTORY])
 def test_what_the_next_step_proves_is_not_looked_for(thing: Thing) -> None:
-    assert standing.not_standing(Action(thing, "", "", "", (), (), "", stands=False), samples.TARGET) == ""
+    assert verification.not_standing(Action(thing, "", "", "", (), (), "", stands=False), samples.TARGET) == ""
 
 
 # --- hooks ------------------------------------------------------------------------------------------------------------
@@ -224,7 +229,7 @@ def test_down_runs_its_hooks_first_and_last(notes: Notes) -> None:
 def test_hooks_that_fail_keep_nothing_from_being_taken_down_and_are_told(notes: Notes, tmp_path: Path) -> None:
     failing = replace(HOOKED, before_down=("false",), after_down=("/bin/sh", "-c", "echo no; exit 9"))
     written = hooked("before_down", "after_down", hooks=failing)
-    record.write(written)
+    records.write(written)
     runner = FakeRunner()
 
     failed = executor.bring_down(written.target, written, work(runner, notes, samples.up_facts()))
@@ -236,14 +241,14 @@ def test_hooks_that_fail_keep_nothing_from_being_taken_down_and_are_told(notes: 
 
 def test_after_down_waits_until_all_is_down_and_before_down_is_run_once(notes: Notes, tmp_path: Path) -> None:
     written = hooked("before_down", "after_down")
-    record.write(written)
+    records.write(written)
 
     with pytest.raises(ResidueError) as caught:
         executor.bring_down(written.target, written, work(FakeRunner("umount"), notes, samples.up_facts()))
 
     assert notes.said == ["before_down: stop nightly"]
     assert "after_down hook: after_down" in caught.value.residue
-    left = record.read("nightly", str(tmp_path))
+    left = records.read("nightly", str(tmp_path))
     assert left is not None
     assert left.hooks_due == ("after_down",)
 
@@ -251,7 +256,7 @@ def test_after_down_waits_until_all_is_down_and_before_down_is_run_once(notes: N
 def test_after_snapshot_is_tried_again_and_stays_due_until_it_succeeds(notes: Notes, tmp_path: Path) -> None:
     unlock = ("/bin/sh", "-c", f"echo locked; test -e {tmp_path}/mended")
     written = hooked("after_snapshot", hooks=replace(HOOKED, after_snapshot=unlock))
-    record.write(written)
+    records.write(written)
 
     with pytest.raises(ResidueError) as caught:
         executor.bring_down(written.target, written, work(FakeRunner(), notes, samples.facts()))
@@ -266,7 +271,7 @@ def test_after_snapshot_is_tried_again_and_stays_due_until_it_succeeds(notes: No
 
 def test_after_snapshot_is_run_though_the_system_cannot_be_read_any_more(notes: Notes, tmp_path: Path) -> None:
     written = hooked("after_snapshot")
-    record.write(written)
+    records.write(written)
 
     def fail(_target: Target) -> Facts:
         raise ToolError("lvm has no say")
@@ -276,6 +281,6 @@ def test_after_snapshot_is_run_though_the_system_cannot_be_read_any_more(notes: 
         executor.bring_down(written.target, written, unreadable)
 
     assert notes.said == ["after_snapshot: unlock nightly"]
-    left = record.read("nightly", str(tmp_path))
+    left = records.read("nightly", str(tmp_path))
     assert left is not None
     assert left.hooks_due == ()

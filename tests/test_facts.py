@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import access, ancestors, facts, kernel
-from lvmsnap.facts import Interest
-from lvmsnap.system import FileFacts, Mount
+from lvmsnap.model.facts import FileFacts, Mount
+from lvmsnap.planning import access
+from lvmsnap.system import ancestors, block_devices, mount_owners, path_facts, reading
+from lvmsnap.system.reading import Interest
 from tests import samples
 
 # --- the backing file ---------
@@ -20,15 +21,15 @@ from tests import samples
 def test_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    assert facts.file_facts(str(tmp_path / "none")) is None
-    assert facts.file_facts(str(tmp_path / "file/below")) is None
+    assert path_facts.file_facts(str(tmp_path / "none")) is None
+    assert path_facts.file_facts(str(tmp_path / "file/below")) is None
 
 
 def test_a_claimed_file_is_empty_and_private(tmp_path: Path) -> None:
     path = tmp_path / "claimed"
     path.touch(mode=0o600)
 
-    found = facts.file_facts(str(path))
+    found = path_facts.file_facts(str(path))
 
     assert found is not None
     assert (found.inode, found.device) == (path.stat().st_ino, path.stat().st_dev)
@@ -77,7 +78,7 @@ def test_what_is_no_label_is_no_pv(content: bytes, tmp_path: Path) -> None:
 
 
 def _facts(path: Path) -> FileFacts:
-    found = facts.file_facts(str(path))
+    found = path_facts.file_facts(str(path))
     assert found is not None
     return found
 
@@ -104,17 +105,17 @@ def places(tmp_path: Path) -> Path:
     ],
 )
 def test_what_stands_at_a_mountpoint_is_told_by_its_kind(places: Path, name: str, kind: str) -> None:
-    assert facts._mountpoint(str(places / name), ()).kind == kind
+    assert path_facts._mountpoint(str(places / name), ()).kind == kind
 
 
 def test_something_mounted_at_a_mountpoint_is_seen_in_the_mount_table(places: Path) -> None:
     mount = Mount("8:1", "/", str(places / "empty"), "ext4", "/dev/sda1")
 
-    assert facts._mountpoint(str(places / "empty"), (mount,)).kind == "mounted"
+    assert path_facts._mountpoint(str(places / "empty"), (mount,)).kind == "mounted"
 
 
 def test_a_mountpoint_behind_a_symlink_is_told_by_its_real_path(places: Path) -> None:
-    found = facts._mountpoint(str(places / "link/snapshot"), ())
+    found = path_facts._mountpoint(str(places / "link/snapshot"), ())
 
     assert found.real_path == str(places / "empty/snapshot")
 
@@ -130,19 +131,19 @@ def test_a_mountpoint_behind_a_symlink_is_told_by_its_real_path(places: Path) ->
     ],
 )
 def test_a_mountpoints_unit_has_the_name_that_systemd_escape_gives(path: str, unit: str) -> None:
-    assert facts.unit_name(path) == unit
+    assert mount_owners.unit_name(path) == unit
 
 
 # --- the directory of the backing file ---------
 
 
 def test_a_directory_is_private_where_only_root_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "devices_under", lambda _path, _table: ())
+    monkeypatch.setattr(block_devices, "devices_under", lambda _path, _table: ())
 
     def is_private(mode: int) -> bool:
         tmp_path.chmod(mode)
         way = ancestors.walk(str(tmp_path), ())
-        return not access.exposed(facts._directory(str(tmp_path), replace(way, gates=way.gates[-1:]), ()).gates)
+        return not access.exposed(path_facts._directory(str(tmp_path), replace(way, gates=way.gates[-1:]), ()).gates)
 
     assert is_private(0o755) is (os.geteuid() == 0)
     assert not is_private(0o775)
@@ -152,7 +153,7 @@ def test_a_directory_is_private_where_only_root_may_write(tmp_path: Path, monkey
 def test_a_directory_that_is_not_there_is_said_not_to_be() -> None:
     path = "/nonexistent/deep"
 
-    assert not facts._directory(path, ancestors.walk(path, ()), ()).exists
+    assert not path_facts._directory(path, ancestors.walk(path, ()), ()).exists
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "virtiofs"])
@@ -175,11 +176,11 @@ def test_nothing_below_a_network_filesystem_is_touched(
     for name in ("lstat", "stat", "statvfs", "readlink", "scandir", "listxattr"):
         monkeypatch.setattr(os, name, watched(getattr(os, name)))
     for path in (f"{tmp_path}/dead/deep/x", f"{tmp_path}/dead/x", f"{tmp_path}/link/x"):
-        place = facts._backing_place(path, table)
+        place = path_facts._backing_place(path, table)
         assert place["file"] is None
         assert (place["directory"].exists, place["directory"].filesystem) == (True, kind)
-        assert facts._mountpoint(path, table).kind == "unreachable"
-        assert facts._mountpoint(path, table).stalling == kind
+        assert path_facts._mountpoint(path, table).kind == "unreachable"
+        assert path_facts._mountpoint(path, table).stalling == kind
 
     assert [path for path in touched if path.startswith(f"{tmp_path}/dead")] == []
     assert any(path == str(tmp_path) for path in touched)
@@ -193,7 +194,7 @@ def test_missing_programs_are_looked_for_on_the_childrens_path(tmp_path: Path, m
     (tmp_path / "lvmsnap-own-tool").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert facts.missing_tools(("sh", "lvmsnap-own-tool", "lvmsnap-no-tool")) == ("lvmsnap-no-tool",)
+    assert reading.missing_tools(("sh", "lvmsnap-own-tool", "lvmsnap-no-tool")) == ("lvmsnap-no-tool",)
 
 
 def test_what_a_profile_and_its_target_name_is_what_is_looked_at() -> None:
@@ -206,7 +207,7 @@ def test_fstab_has_blanks_and_tabs_between_its_fields_and_nothing_else() -> None
     raw = "# c\n\n \t/dev/a\t/x\x85y\u2028z\x1c  ext4 noauto\n/dev/b /c\\777 auto\rx\n\t# d\n".encode()
     raw += b"/dev/\xff /e"
 
-    assert facts.fstab_fields(raw) == [
+    assert mount_owners.fstab_fields(raw) == [
         ["/dev/a", "/x\x85y\u2028z\x1c", "ext4", "noauto"],
         ["/dev/b", "/c\\777", "auto\rx"],
         ["/dev/\udcff", "/e"],

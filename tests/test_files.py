@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import files
-from lvmsnap.errors import LvmsnapError
+from lvmsnap.model.errors import LvmsnapError
+from lvmsnap.system import atomic_files
 
 
 def test_a_new_file_is_readable_by_all_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        files.write_whole(str(tmp_path / "x.prom"), "a\udcffb\n")
+        atomic_files.write_whole(str(tmp_path / "x.prom"), "a\udcffb\n")
     finally:
         os.umask(before)
 
@@ -27,7 +27,7 @@ def test_an_old_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     path.write_text("a long old text\n")
     path.chmod(0o600)
     with path.open() as reader:
-        files.write_whole(str(path), "new\n")
+        atomic_files.write_whole(str(path), "new\n")
 
         assert reader.read() == "a long old text\n"
     assert path.read_text() == "new\n"
@@ -38,7 +38,7 @@ def test_an_old_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
 def test_a_name_alone_is_a_file_of_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    files.write_whole("x", "new\n")
+    atomic_files.write_whole("x", "new\n")
 
     assert (tmp_path / "x").read_text() == "new\n"
 
@@ -65,7 +65,7 @@ def test_what_cannot_be_written_is_told_and_left_as_it_is(name: str, says: str, 
     before = sorted(tmp_path.rglob("*"))
 
     with pytest.raises(LvmsnapError) as caught:
-        files.write_whole(f"{tmp_path}/{name}", "new")
+        atomic_files.write_whole(f"{tmp_path}/{name}", "new")
 
     assert f"{tmp_path}/{name}" in caught.value.message
     assert says in caught.value.message
@@ -87,7 +87,7 @@ def test_what_fails_half_way_leaves_the_old_file_and_nothing_else(
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises((LvmsnapError, KeyboardInterrupt)) as caught:
-        files.write_whole(str(path), "new")
+        atomic_files.write_whole(str(path), "new")
 
     assert "No space" in str(caught.value) or isinstance(error, KeyboardInterrupt)
     assert path.read_text() == "old"
@@ -100,7 +100,7 @@ def test_it_is_on_disk_before_it_has_its_name_and_its_name_before_is_no_metrics_
     there: list[list[str]] = []
     monkeypatch.setattr(os, "fsync", lambda _: there.append(os.listdir(tmp_path)))
 
-    files.write_whole(str(tmp_path / "x.prom"), "new")
+    atomic_files.write_whole(str(tmp_path / "x.prom"), "new")
 
     ((name,),) = there
     assert name.startswith(".")

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from lvmsnap import filesystems
-from lvmsnap.model import MIB, Check, Permission
-from lvmsnap.system import Facts, Mount, Superblock
+from lvmsnap.model.facts import Facts, Mount, Superblock
+from lvmsnap.model.plan import Check
+from lvmsnap.model.target import Permission
+from lvmsnap.model.units import MIB
+from lvmsnap.planning import filesystems
 from tests import samples
 
 JOURNAL = Superblock(64 * MIB, needs_other_device=False, has_journal=True, is_clean=True)

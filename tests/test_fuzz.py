@@ -12,12 +12,16 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import kernel, lvm_report, metrics, planner, profile, record, sighting, status
-from lvmsnap.errors import ProfileError, ProfileProblem
-from lvmsnap.facts import fstab_fields
-from lvmsnap.model import Record
-from lvmsnap.record import RecordError
-from lvmsnap.status import Past
+from lvmsnap.cli import metrics
+from lvmsnap.execution import guard_reports, records
+from lvmsnap.execution.records import RecordError
+from lvmsnap.model.errors import ProfileError, ProfileProblem
+from lvmsnap.model.target import Record
+from lvmsnap.planning import planner, state
+from lvmsnap.planning.state import Past
+from lvmsnap.profile import loading
+from lvmsnap.system import lvm_report, mount_table
+from lvmsnap.system.mount_owners import fstab_fields
 from tests import samples
 
 ROOT = Path(__file__).parent.parent
@@ -177,7 +181,7 @@ def altered_texts(text: str, rounds: int, seed: int) -> Iterator[str]:
 
 def mistakes(text: str) -> tuple[ProfileProblem, ...]:
     try:
-        profile.parse(text, name="nightly", file="nightly.yaml")
+        loading.parse(text, name="nightly", file="nightly.yaml")
     except ProfileError as error:
         return error.problems
     return ()
@@ -196,29 +200,29 @@ def test_whatever_the_text_a_profile_is_one_or_has_mistakes_with_places() -> Non
 
 
 def test_a_record_that_is_accepted_can_be_worked_with(tmp_path: Path) -> None:
-    record.write(samples.record(), str(tmp_path))
-    path = record.record_path("nightly", str(tmp_path))
+    records.write(samples.record(), str(tmp_path))
+    path = records.record_path("nightly", str(tmp_path))
     text = path.read_text()
     accepted = 0
     for new in (*altered_texts(text, 1500, 1), *changed(text, 700, 2)):
         path.write_bytes(new.encode(errors="surrogatepass"))
         try:
-            found = record.read("nightly", str(tmp_path))
+            found = records.read("nightly", str(tmp_path))
         except RecordError:
             continue
         assert found is not None
         accepted += 1
         work_with(found)
-        record.write(found, str(tmp_path))
-        assert record.read("nightly", str(tmp_path)) == found
+        records.write(found, str(tmp_path))
+        assert records.read("nightly", str(tmp_path)) == found
     assert accepted > 50
 
 
 def work_with(found: Record) -> None:
     facts = samples.up_facts()
     planner.plan_down(found.target, facts, found)
-    state = status.of_target(found.target, facts, found, Past(5.0))
-    assert metrics.to_prometheus((state,), datetime.now(UTC))
+    seen = state.of_target(found.target, facts, found, Past(5.0))
+    assert metrics.to_prometheus((seen,), datetime.now(UTC))
 
 
 def test_whatever_lvm_reports_it_is_read_or_no_report() -> None:
@@ -232,7 +236,7 @@ def test_whatever_lvm_reports_it_is_read_or_no_report() -> None:
 
 
 @pytest.mark.parametrize(
-    "parse", [kernel.parse_mounts, fstab_fields, kernel.lines], ids=["mountinfo", "fstab", "any table"]
+    "parse", [mount_table.parse_mounts, fstab_fields, mount_table.lines], ids=["mountinfo", "fstab", "any table"]
 )
 def test_no_table_breaks_a_command(parse: Callable[[bytes], object]) -> None:
     text = (DATA / "mountinfo").read_text()
@@ -245,10 +249,10 @@ def test_no_table_breaks_a_command(parse: Callable[[bytes], object]) -> None:
 
 
 def test_a_sighting_is_one_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sighting, "RUN_DIR", str(tmp_path))
+    monkeypatch.setattr(guard_reports, "RUN_DIR", str(tmp_path))
     text = '{"uuid": "LVM-x", "seconds": 1.5, "rate_bytes_per_second": 0.0, "last_growth": {"time": "%s", "bytes": 5}}'
     text %= samples.TIME
     for new in (*altered_texts(text, 500, 7), *changed(text, 500, 8)):
-        sighting.path("nightly").write_bytes(new.encode(errors="surrogatepass"))
-        seen = sighting.read("nightly")
+        guard_reports.path("nightly").write_bytes(new.encode(errors="surrogatepass"))
+        seen = guard_reports.read("nightly")
         assert seen is None or (seen.seconds >= 0 and seen.rate_bytes_per_second >= 0)

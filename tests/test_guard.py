@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from lvmsnap import growth, guard
-from lvmsnap.device_mapper import parse_snapshot_status
-from lvmsnap.guard import Sample
-from lvmsnap.identify import Found, find
-from lvmsnap.model import GIB, MIB, Allocation, Overflow
-from lvmsnap.system import SnapshotStatus
+from lvmsnap.model.facts import SnapshotStatus
+from lvmsnap.model.profile import Allocation, Overflow
+from lvmsnap.model.units import GIB, MIB
+from lvmsnap.planning import fill_rate, growth
+from lvmsnap.planning.fill_rate import Sample
+from lvmsnap.planning.identify import Found, find
+from lvmsnap.system.device_mapper import parse_snapshot_status
 from tests import samples
 
 UNWATCHED = ("--config", "activation/monitoring=0")
@@ -40,52 +41,52 @@ def test_whatever_is_no_fill_is_a_lost_snapshot(text: str) -> None:
 def test_the_rate_is_taken_over_a_second_not_over_an_instant() -> None:
     samples_: tuple[Sample, ...] = ()
     for step in range(31):
-        samples_ = guard.recent(samples_, at(step, seconds=step / 10))
+        samples_ = fill_rate.recent(samples_, at(step, seconds=step / 10))
 
     assert 1.0 <= samples_[-1].seconds - samples_[0].seconds < 1.2
-    assert guard.rate(samples_) == pytest.approx(10 * MIB, rel=0.02)
+    assert fill_rate.rate(samples_) == pytest.approx(10 * MIB, rel=0.02)
 
 
 def test_one_look_tells_no_rate_and_a_shrinking_fill_is_none() -> None:
-    assert guard.rate((at(5),)) == 0
-    assert guard.rate((at(5, 0), at(3, 1))) == 0
+    assert fill_rate.rate((at(5),)) == 0
+    assert fill_rate.rate((at(5, 0), at(3, 1))) == 0
 
 
 @pytest.mark.parametrize("bytes_per_second", [0, 1, MIB, 100 * MIB, GIB])
 def test_the_next_look_comes_before_the_snapshot_can_be_full_at_this_rate(bytes_per_second: int) -> None:
     now = at(79)
 
-    wait = guard.next_look_seconds(now, bytes_per_second)
+    wait = fill_rate.next_look_seconds(now, bytes_per_second)
 
-    assert guard.SHORTEST_SECONDS <= wait <= guard.LONGEST_SECONDS
-    assert wait == guard.SHORTEST_SECONDS or wait * bytes_per_second < (now.total_bytes - now.used_bytes) / 2
+    assert fill_rate.SHORTEST_SECONDS <= wait <= fill_rate.LONGEST_SECONDS
+    assert wait == fill_rate.SHORTEST_SECONDS or wait * bytes_per_second < (now.total_bytes - now.used_bytes) / 2
 
 
 def test_it_grows_at_extend_at_even_if_nothing_is_written_just_now() -> None:
-    assert not guard.is_extended(at(79.9), RULES, 0, 2)
-    assert guard.is_extended(at(80), RULES, 0, 2)
+    assert not fill_rate.is_extended(at(79.9), RULES, 0, 2)
+    assert fill_rate.is_extended(at(80), RULES, 0, 2)
 
 
 def test_it_grows_earlier_where_it_would_be_full_before_more_room_is_there() -> None:
-    assert not guard.is_extended(at(20), RULES, bytes_per_second=10 * MIB, seconds_to_grow=2)
-    assert guard.is_extended(at(20), RULES, bytes_per_second=30 * MIB, seconds_to_grow=2)
+    assert not fill_rate.is_extended(at(20), RULES, bytes_per_second=10 * MIB, seconds_to_grow=2)
+    assert fill_rate.is_extended(at(20), RULES, bytes_per_second=30 * MIB, seconds_to_grow=2)
 
 
 def test_extend_at_100_percent_never_grows() -> None:
     never = replace(RULES, extend_percent=100)
 
-    assert not guard.is_extended(at(100), never, GIB, 2)
+    assert not fill_rate.is_extended(at(100), never, GIB, 2)
 
 
 def test_it_grows_by_its_share_or_by_what_fills_up_in_a_while() -> None:
-    assert guard.wanted_bytes(at(80), RULES, 0, 30) == 50 * MIB
-    assert guard.wanted_bytes(at(80), RULES, 100 * MIB, 30) == 3000 * MIB
+    assert fill_rate.wanted_bytes(at(80), RULES, 0, 30) == 50 * MIB
+    assert fill_rate.wanted_bytes(at(80), RULES, 100 * MIB, 30) == 3000 * MIB
 
 
 def test_added_room_lasts_for_a_while_and_at_least_two_growths_but_zeros_take_no_longer_than_they_must() -> None:
-    assert guard.room_seconds(2, Allocation.FALLOCATE) == guard.ROOM_SECONDS
-    assert guard.room_seconds(20, Allocation.FALLOCATE) == 40
-    assert guard.room_seconds(2, Allocation.ZERO_FILL) == 4
+    assert fill_rate.room_seconds(2, Allocation.FALLOCATE) == fill_rate.ROOM_SECONDS
+    assert fill_rate.room_seconds(20, Allocation.FALLOCATE) == 40
+    assert fill_rate.room_seconds(2, Allocation.ZERO_FILL) == 4
 
 
 # --- from where -------------------------------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import history, record
-from lvmsnap.errors import RefusedError
-from lvmsnap.model import Record, Target
-from lvmsnap.system import Facts, LogicalVolume
+from lvmsnap.execution import records
+from lvmsnap.model.errors import RefusedError
+from lvmsnap.model.facts import Facts, LogicalVolume
+from lvmsnap.model.target import Record, Target
+from lvmsnap.operations import history
 from tests import samples
 from tests.samples import BOOT, DISK, EARLIER_BOOT, ORIGIN
 
@@ -23,7 +24,7 @@ PLAIN = samples.target(lent_pv=None)
 
 @pytest.fixture(autouse=True)
 def no_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "names", lambda: ())
+    monkeypatch.setattr(records, "names", lambda: ())
 
 
 def group(*, origin: LogicalVolume = INACTIVE_ORIGIN, **fields: Any) -> Facts:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import device_mapper, holders, kernel, namespaces
-from lvmsnap.names import dm_name
-from lvmsnap.system import Mount
+from lvmsnap.model.facts import Mount
+from lvmsnap.model.lvm_names import dm_name
+from lvmsnap.system import block_devices, device_mapper, mount_table, mount_users, namespaces
 from tests import samples
 
 NUMBER = "254:3"
@@ -69,10 +69,10 @@ def line(mount: Mount) -> str:
 @pytest.fixture
 def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proc:
     made = Proc(tmp_path / "proc")
-    monkeypatch.setattr(holders, "PROC", made.folder)
-    monkeypatch.setattr(kernel, "mounts", lambda: made.table)
-    monkeypatch.setattr(kernel, "loops", tuple)
-    monkeypatch.setattr(kernel, "holders_of", lambda _: ())
+    monkeypatch.setattr(mount_users, "PROC", made.folder)
+    monkeypatch.setattr(mount_table, "mounts", lambda: made.table)
+    monkeypatch.setattr(block_devices, "loops", tuple)
+    monkeypatch.setattr(block_devices, "holders_of", lambda _: ())
     monkeypatch.setattr(namespaces, "mount_table", made.mount_table)
     return made
 
@@ -81,41 +81,41 @@ def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proc:
 def test_a_mount_of_the_snapshot_at_another_place_is_named(proc: Proc, mountpoint: str) -> None:
     proc.table += (MOVED,)
 
-    assert holders.holders(mountpoint, NUMBER) == ("mount on /mnt/x",)
-    assert holders.holders(mountpoint, "254:9") == ()
+    assert mount_users.holders(mountpoint, NUMBER) == ("mount on /mnt/x",)
+    assert mount_users.holders(mountpoint, "254:9") == ()
 
 
 def test_a_mount_in_another_namespace_is_named_though_none_is_here(proc: Proc) -> None:
     proc.process(77, "sleep", namespace=2, table=(ROOT, RUN, MOVED))
 
-    assert holders.holders("", NUMBER) == ("pid 77 (sleep): /mnt/x in its own mount namespace",)
+    assert mount_users.holders("", NUMBER) == ("pid 77 (sleep): /mnt/x in its own mount namespace",)
 
 
 def test_what_somebody_else_mounted_at_the_mountpoint_is_not_taken_for_the_snapshot(proc: Proc) -> None:
     proc.table += (replace(TOP, device_number="254:9"), replace(MOVED, mount_id=41))
 
-    assert holders.holders(PLACE, NUMBER) == ("mount on /mnt/x",)
+    assert mount_users.holders(PLACE, NUMBER) == ("mount on /mnt/x",)
 
 
 def test_the_mount_that_is_to_be_unmounted_pins_nothing(proc: Proc) -> None:
     proc.table += (TOP,)
 
-    assert holders.pins(PLACE, NUMBER) == ()
-    assert holders.pins(PLACE) == ()
+    assert mount_users.pins(PLACE, NUMBER) == ()
+    assert mount_users.pins(PLACE) == ()
 
 
 def test_a_namespace_that_a_mount_keeps_without_a_process_pins_the_snapshot(proc: Proc) -> None:
     proc.table += (TOP, KEEPER)
     proc.kept["/run/ns/x", 9] = "".join(map(line, (ROOT, RUN, TOP))).encode()
 
-    assert holders.pins(PLACE, NUMBER) == (f"mount on /run/ns/x: {PLACE} in the mount namespace that it keeps",)
+    assert mount_users.pins(PLACE, NUMBER) == (f"mount on /run/ns/x: {PLACE} in the mount namespace that it keeps",)
 
 
 def test_a_namespace_that_a_mount_of_another_one_keeps_is_looked_for_there(proc: Proc) -> None:
     snapd = proc.process(8, "snapd", namespace=2, table=(ROOT, RUN, KEEPER))
     proc.kept[f"{snapd}/root/run/ns/x", 9] = line(TOP).encode()
 
-    assert holders.pins("", NUMBER) == (
+    assert mount_users.pins("", NUMBER) == (
         f"mount on /run/ns/x of pid 8 (snapd): {PLACE} in the mount namespace that it keeps",
     )
 
@@ -125,25 +125,25 @@ def test_a_namespace_that_an_open_descriptor_keeps_pins_the_snapshot(proc: Proc)
     proc.opens(runtime, "mnt:[9]", 4)
     proc.kept[f"{runtime}/fd/0", 9] = line(TOP).encode()
 
-    assert holders.pins("", NUMBER) == (f"pid 9 (runtime): {PLACE} in the mount namespace that it keeps",)
+    assert mount_users.pins("", NUMBER) == (f"pid 9 (runtime): {PLACE} in the mount namespace that it keeps",)
 
 
 def test_a_kept_namespace_that_cannot_be_read_hides_nothing_else(proc: Proc) -> None:
     proc.table += (KEEPER, MOVED)
 
-    assert holders.pins("", NUMBER) == ("mount on /mnt/x",)
+    assert mount_users.pins("", NUMBER) == ("mount on /mnt/x",)
 
 
 def test_a_file_that_is_open_in_a_mount_that_was_unmounted_lazily_is_named(proc: Proc, tmp_path: Path) -> None:
     file = tmp_path / "report"
     file.write_text("")
-    number = kernel.device_number(file.stat().st_dev)
+    number = block_devices.device_number(file.stat().st_dev)
     proc.opens(proc.process(5, "tail"), str(file), 99)
     proc.opens(proc.process(6, "other"), str(file), ROOT.mount_id)
     proc.opens(proc.process(7, "web"), "socket:[1]", 98)
 
-    assert holders.pins("", number) == (f"pid 5 (tail): {file} in a mount that was detached",)
-    assert holders.pins("", NUMBER) == ()
+    assert mount_users.pins("", number) == (f"pid 5 (tail): {file} in a mount that was detached",)
+    assert mount_users.pins("", NUMBER) == ()
 
 
 @pytest.mark.parametrize("filesystem", ["ext4", "nfs4"])
@@ -152,11 +152,11 @@ def test_a_working_directory_in_a_detached_mount_is_named_and_a_network_filesyst
 ) -> None:
     proc.table = (replace(ROOT, filesystem=filesystem),)
     (proc.process(5, "sh") / "cwd").symlink_to(tmp_path)
-    number = kernel.device_number(tmp_path.stat().st_dev)
+    number = block_devices.device_number(tmp_path.stat().st_dev)
 
     named = (f"pid 5 (sh): {tmp_path} in a mount that was detached",)
 
-    assert holders.pins("", number) == (named if filesystem == "ext4" else ())
+    assert mount_users.pins("", number) == (named if filesystem == "ext4" else ())
 
 
 def test_the_snapshots_device_is_found_though_its_group_was_renamed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ def test_the_snapshots_device_is_found_though_its_group_was_renamed(monkeypatch:
     ours = samples.dm(dm_name("new-vg", samples.SNAPSHOT), f"{group}own")
     monkeypatch.setattr(device_mapper, "devices", lambda: (*others, foreign, ours))
 
-    assert holders.snapshot_number(samples.target()) == "254:9"
+    assert mount_users.snapshot_number(samples.target()) == "254:9"
 
 
 def test_the_mount_table_of_another_file_than_the_namespaces_is_not_read(tmp_path: Path) -> None:
@@ -189,5 +189,5 @@ def test_a_mount_namespace_is_read_and_the_reader_stays_in_its_own() -> None:
     except OSError:
         pytest.skip("a mount namespace cannot be entered here")
 
-    assert [m.mountpoint for m in kernel.parse_mounts(table)] == [m.mountpoint for m in kernel.mounts()]
+    assert [m.mountpoint for m in mount_table.parse_mounts(table)] == [m.mountpoint for m in mount_table.mounts()]
     assert os.readlink("/proc/self/ns/mnt") == before

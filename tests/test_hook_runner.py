@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import hook_runner
-from lvmsnap.hook_runner import HookRunner
-from lvmsnap.hooks import THINGS
-from lvmsnap.model import Hooks, Thing
-from lvmsnap.runner import Signals
+from lvmsnap.execution import hook_processes
+from lvmsnap.execution.hook_processes import HookRunner
+from lvmsnap.model.plan import Thing
+from lvmsnap.model.profile import Hooks
+from lvmsnap.planning.hook_actions import THINGS
+from lvmsnap.system.signals import Signals
 from tests import samples
 
 
@@ -111,7 +112,7 @@ def test_the_time_out_ends_the_hook_and_all_that_it_started(tmp_path: Path) -> N
 
 
 def test_a_hook_that_ignores_being_asked_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hook_runner, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(hook_processes, "GRACE_SECONDS", 0.3)
     start = time.monotonic()
 
     assert Hooked(timeout_seconds=1).sh("trap '' TERM; while :; do sleep 0.1; done") == "took longer than 1 s"

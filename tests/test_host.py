@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import host
+from lvmsnap.system import host
 
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import planner
-from lvmsnap.identify import Found, find, left_alone, own_pvs
-from lvmsnap.model import Thing
-from lvmsnap.names import dm_uuid
-from lvmsnap.system import Facts, MountpointFacts
+from lvmsnap.model.facts import Facts, MountpointFacts
+from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.plan import Thing
+from lvmsnap.planning import planner
+from lvmsnap.planning.identify import Found, find, left_alone, own_pvs
 from tests import samples
 from tests.samples import DISK, EARLIER_BOOT, FILE_FACTS, LOOP, ORIGIN_UUID, PV_UUID, SNAPSHOT_UUID, TARGET, VG_UUID
 

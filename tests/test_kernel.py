@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import device_mapper, kernel
-from lvmsnap.system import Mount
+from lvmsnap.model.facts import Mount
+from lvmsnap.system import block_devices, device_mapper, mount_table
 
 MOUNTINFO = (Path(__file__).parent / "data/mountinfo").read_text()
 
 
 def table() -> tuple[Mount, ...]:
-    return tuple(kernel.parse_mount(line) for line in MOUNTINFO.splitlines())
+    return tuple(mount_table.parse_mount(line) for line in MOUNTINFO.splitlines())
 
 
 # --- mounts -----------------------------------------------------------------------------------------------------------
@@ -35,7 +35,7 @@ def test_octal_escapes_of_a_mountpoint_are_undone() -> None:
 
 
 def test_an_escape_that_names_no_byte_stays() -> None:
-    assert kernel.unescape_octal("/a\\777\\400\\40b") == "/a\\777\\400\\40b"
+    assert mount_table.unescape_octal("/a\\777\\400\\40b") == "/a\\777\\400\\40b"
 
 
 # What Python takes for the end of a line, and the kernel does not escape.
@@ -46,7 +46,7 @@ def test_the_kernels_lines_end_with_a_newline_alone() -> None:
     odd = f"40 35 0:50 / /srv/a{LINE_ENDS}b rw - fuse.x {LINE_ENDS} rw"
     plain = "41 35 98:0 / /mnt rw - ext4 /dev/x rw"
 
-    mounts = kernel.parse_mounts(f"{odd}\n{plain}\n".encode())
+    mounts = mount_table.parse_mounts(f"{odd}\n{plain}\n".encode())
 
     assert [mount.mountpoint for mount in mounts] == [f"/srv/a{LINE_ENDS}b", "/mnt"]
     assert mounts[0].source == LINE_ENDS
@@ -63,13 +63,13 @@ def test_a_line_of_the_mount_table_that_cannot_be_parsed_hides_no_other() -> Non
         b"1 2 0:1 / /a rw - ext4",
     )
 
-    mounts = kernel.parse_mounts(b"\n".join((*bad, good, b"")))
+    mounts = mount_table.parse_mounts(b"\n".join((*bad, good, b"")))
 
     assert [mount.mountpoint for mount in mounts] == ["/mnt"]
 
 
 def test_a_mount_without_a_source_is_one() -> None:
-    assert kernel.parse_mount("32 21 0:28 / /media rw,relatime - tmpfs  rw").source == ""
+    assert mount_table.parse_mount("32 21 0:28 / /media rw,relatime - tmpfs  rw").source == ""
 
 
 @pytest.mark.parametrize(
@@ -77,11 +77,11 @@ def test_a_mount_without_a_source_is_one() -> None:
     [("/a\\040b", "/a b"), ("/a\\134040", "/a\\040"), ("/a\\012", "/a\n"), ("/caf\\303\\251", "/café"), ("/a", "/a")],
 )
 def test_an_escape_is_undone_once(text: str, plain: str) -> None:
-    assert kernel.unescape_octal(text) == plain
+    assert mount_table.unescape_octal(text) == plain
 
 
 def test_a_name_that_is_no_utf8_survives() -> None:
-    assert os.fsencode(kernel.unescape_octal("/a\\377")) == b"/a\xff"
+    assert os.fsencode(mount_table.unescape_octal("/a\\377")) == b"/a\xff"
 
 
 def test_optional_fields_of_a_mount_do_not_shift_the_others() -> None:
@@ -90,7 +90,7 @@ def test_optional_fields_of_a_mount_do_not_shift_the_others() -> None:
     options = ("rw", "noatime")
     expected = Mount("98:0", "/mnt1", "/mnt2", "ext3", "/dev/root", 36, 35, "", "1", options, ("rw", "errors=continue"))
 
-    assert kernel.parse_mount(line) == expected
+    assert mount_table.parse_mount(line) == expected
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_optional_fields_of_a_mount_do_not_shift_the_others() -> None:
     ],
 )
 def test_a_path_is_held_by_the_last_mount_on_its_longest_prefix(path: str, device_number: str) -> None:
-    mount = kernel.mount_of(path, table())
+    mount = mount_table.mount_of(path, table())
 
     assert mount is not None
     assert mount.device_number == device_number
 
 
 def test_a_path_under_no_mount_has_none() -> None:
-    assert kernel.mount_of("/a", ()) is None
+    assert mount_table.mount_of("/a", ()) is None
 
 
 # --- layers -----------------------------------------------------------------------------------------------------------
@@ -145,13 +145,13 @@ class Sys:
 @pytest.fixture
 def sys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sys:
     made = Sys(tmp_path / "sys")
-    monkeypatch.setattr(kernel, "SYS_BLOCK", made.block)
-    monkeypatch.setattr(kernel, "SYS_DEV_BLOCK", made.dev)
+    monkeypatch.setattr(block_devices, "SYS_BLOCK", made.block)
+    monkeypatch.setattr(block_devices, "SYS_DEV_BLOCK", made.dev)
     return made
 
 
 def test_a_write_to_an_origin_goes_on_to_the_cow_space_of_its_snapshots(sys: Sys, tmp_path: Path) -> None:
-    own = kernel.device_number(os.stat(tmp_path).st_dev)
+    own = block_devices.device_number(os.stat(tmp_path).st_dev)
     for disk in ("8:0", "8:16", "8:32"):
         sys.device(disk)
     sys.device("254:1", slaves=("8:0",))  # the origin's -real
@@ -166,11 +166,11 @@ def test_a_write_to_an_origin_goes_on_to_the_cow_space_of_its_snapshots(sys: Sys
         for holder in holders:
             (sys.dev / number / "holders" / holder).symlink_to((sys.dev / holder).resolve())
 
-    assert set(kernel.devices_under(str(tmp_path), ())) == {own, "254:1", "8:0", "254:2", "8:16"}
+    assert set(block_devices.devices_under(str(tmp_path), ())) == {own, "254:1", "8:0", "254:2", "8:16"}
 
 
 def test_every_layer_beneath_a_directory_is_found(sys: Sys, tmp_path: Path) -> None:
-    own = kernel.device_number(os.stat(tmp_path).st_dev)
+    own = block_devices.device_number(os.stat(tmp_path).st_dev)
     sys.device("8:0")
     sys.device("8:1", parent="8:0")
     sys.device("8:16")
@@ -179,18 +179,18 @@ def test_every_layer_beneath_a_directory_is_found(sys: Sys, tmp_path: Path) -> N
     sys.device(own, slaves=("999:0",))  # crypt over LVM
     sys.device("8:32")  # a disk that has nothing to do with it
 
-    assert set(kernel.devices_under(str(tmp_path), ())) == {own, "999:0", "9:0", "8:1", "8:0", "8:16"}
+    assert set(block_devices.devices_under(str(tmp_path), ())) == {own, "999:0", "9:0", "8:1", "8:0", "8:16"}
 
 
 def test_a_loop_device_leads_on_to_the_filesystem_of_its_file(sys: Sys, tmp_path: Path) -> None:
-    own = kernel.device_number(os.stat(tmp_path).st_dev)
+    own = block_devices.device_number(os.stat(tmp_path).st_dev)
     sys.device("8:0")
     sys.device("7:0", loop_file=f"{tmp_path}/image (deleted)")
     sys.device("254:1", slaves=("7:0",))
     sys.device(own, slaves=("8:0",))
 
     seen: dict[str, None] = {}
-    kernel._collect("254:1", seen, ())
+    block_devices._collect("254:1", seen, ())
 
     assert set(seen) == {"254:1", "7:0", own, "8:0"}
 
@@ -200,9 +200,9 @@ def test_a_loop_device_over_a_block_device_leads_on_to_it_also_from_a_partition(
 ) -> None:
     def status(device: str) -> bytes:
         assert device == "/dev/7:9"
-        return struct.pack("=QQQ", 6, 1234, os.makedev(254, 300)).ljust(kernel.LOOP_INFO64_BYTES, b"\0")
+        return struct.pack("=QQQ", 6, 1234, os.makedev(254, 300)).ljust(block_devices.LOOP_INFO64_BYTES, b"\0")
 
-    monkeypatch.setattr(kernel, "_loop_status", status)
+    monkeypatch.setattr(block_devices, "_loop_status", status)
     sys.device("8:0")
     sys.device("254:300", slaves=("8:0",))  # LVM on a disk
     sys.device("7:9", loop_file="/dev/vg0/system (deleted)")
@@ -210,38 +210,38 @@ def test_a_loop_device_over_a_block_device_leads_on_to_it_also_from_a_partition(
     sys.device("254:2", slaves=("259:1",))  # crypt
 
     seen: dict[str, None] = {}
-    kernel._collect("254:2", seen, ())
+    block_devices._collect("254:2", seen, ())
 
     assert set(seen) == {"254:2", "259:1", "7:9", "254:300", "8:0"}
-    assert kernel.is_bound_loop("7:9")
-    assert not kernel.is_bound_loop("8:0")
+    assert block_devices.is_bound_loop("7:9")
+    assert not block_devices.is_bound_loop("8:0")
 
 
 def test_a_loop_device_that_cannot_be_asked_leads_on_to_the_block_device_at_its_path(
     sys: Sys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernel, "_number_of", {"/dev/vg0/system": "254:0"}.__getitem__)
+    monkeypatch.setattr(block_devices, "_number_of", {"/dev/vg0/system": "254:0"}.__getitem__)
     sys.device("254:0")
     sys.device("7:9", loop_file="/dev/vg0/system")
 
     seen: dict[str, None] = {}
-    kernel._collect("7:9", seen, ())
+    block_devices._collect("7:9", seen, ())
 
     assert "254:0" in seen
 
 
 def test_a_circle_of_layers_ends(sys: Sys, tmp_path: Path) -> None:
-    own = kernel.device_number(os.stat(tmp_path).st_dev)
+    own = block_devices.device_number(os.stat(tmp_path).st_dev)
     sys.device(own, loop_file=f"{tmp_path}/image")
 
-    assert kernel.devices_under(str(tmp_path), ()) == (own,)
+    assert block_devices.devices_under(str(tmp_path), ()) == (own,)
 
 
 def test_loop_numbers_are_those_of_whole_loop_devices(sys: Sys) -> None:
     for name in ("loop0", "loop12", "loop3", "loopback", "sda"):
         (sys.block / name).mkdir()
 
-    assert kernel.loop_numbers() == (0, 3, 12)
+    assert block_devices.loop_numbers() == (0, 3, 12)
 
 
 def test_block_sizes_are_those_of_the_disk_and_512_where_unknown(sys: Sys) -> None:
@@ -251,15 +251,15 @@ def test_block_sizes_are_those_of_the_disk_and_512_where_unknown(sys: Sys) -> No
     (sys.block / "8:0/queue/logical_block_size").write_text("4096\n")
     (sys.block / "8:0/size").write_text("8\n")
 
-    assert kernel.logical_block_bytes("8:0") == 4096
-    assert kernel.logical_block_bytes("8:1") == 4096
-    assert kernel.logical_block_bytes("9:9") == 512
-    assert kernel.device_bytes("8:0") == 4096
-    assert kernel.device_bytes("9:9") == 0
+    assert block_devices.logical_block_bytes("8:0") == 4096
+    assert block_devices.logical_block_bytes("8:1") == 4096
+    assert block_devices.logical_block_bytes("9:9") == 512
+    assert block_devices.device_bytes("8:0") == 4096
+    assert block_devices.device_bytes("9:9") == 0
 
 
 def test_a_module_that_no_kernel_has_is_not_there() -> None:
-    assert not kernel.has_module("dm-nonsense")
+    assert not block_devices.has_module("dm-nonsense")
 
 
 def test_where_device_mapper_cannot_be_asked_there_are_no_devices(monkeypatch: pytest.MonkeyPatch) -> None:

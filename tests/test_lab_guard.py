@@ -44,7 +44,7 @@ FULL = bool(os.environ.get("LVMSNAP_LAB_FULL"))
 # Overwrites all files, then fills the filesystem, as fast as it goes, with all the memory the kernel lends it.
 FILLER = """
 import os, sys, time
-from lvmsnap.device_mapper import snapshot_status
+from lvmsnap.system.device_mapper import snapshot_status
 start, block, written, peak = time.monotonic(), os.urandom(1 << 20), 0, 0
 def write(file):
     global written, peak

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap.boot import System
+from lvmsnap.install.boot_recovery import System
 from tests import root_image
 from tests.lab.helpers import MachineFactory
 from tests.lab.machine import Machine, MiB

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from lvmsnap.model import GIB, KIB, MIB
-from lvmsnap.sizes import snapshot_extents
+from lvmsnap.model.units import GIB, KIB, MIB
+from lvmsnap.planning.sizing import snapshot_extents
 from tests import samples
 from tests.lab.helpers import make_vg
 from tests.lab.machine import Machine

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from lvmsnap import kernel, layers
-from lvmsnap.model import MIB
-from lvmsnap.system import Layer, Loop, Mount
+from lvmsnap.model.facts import Layer, Loop, Mount
+from lvmsnap.model.units import MIB
+from lvmsnap.system import block_devices, layers
 
 POOL = "254:2 254:1 128 0 0"
 STATUS = "1 112/1024 145/768 - rw no_discard_passdown queue_if_no_space - 256"
@@ -51,7 +51,7 @@ def test_a_loop_device_over_a_sparse_file_gives_blocks_when_they_are_written(
     whole.write_bytes(os.urandom(MIB))
     os.sync()
     table = (Mount("8:1", "/", "/", "ext4", "/dev/sda1"),)
-    monkeypatch.setattr(kernel, "loops", lambda: (loop_over(sparse), loop_over(whole)))
+    monkeypatch.setattr(block_devices, "loops", lambda: (loop_over(sparse), loop_over(whole)))
 
     (layer,) = layers.beneath(("7:3",), table)
 
@@ -64,7 +64,7 @@ def test_a_loop_device_over_a_file_that_is_copied_when_written_never_holds_its_b
 ) -> None:
     (tmp_path / "file").write_bytes(b"x")
     table = (Mount("0:30", "/", "/", "btrfs", "/dev/sda1"),)
-    monkeypatch.setattr(kernel, "loops", lambda: (loop_over(tmp_path / "file"),))
+    monkeypatch.setattr(block_devices, "loops", lambda: (loop_over(tmp_path / "file"),))
 
     assert layers.beneath(("7:3",), table) == (Layer(f"{tmp_path}/file, a file on btrfs", None),)
     assert layers.beneath(("7:4",), table) == ()
@@ -78,8 +78,8 @@ def test_a_loop_device_whose_file_is_not_at_its_path_is_unknown_and_not_safe(
     covered = replace(loop_over(there), file_inode=there.stat().st_ino + 1)
     deleted = replace(covered, device_number="7:4", file_path=str(gone))
     table = (Mount("8:1", "/", "/", "ext4", "/dev/sda1"),)
-    monkeypatch.setattr(kernel, "loops", lambda: (covered, deleted))
-    monkeypatch.setattr(kernel, "is_bound_loop", lambda number: number == "7:5")
+    monkeypatch.setattr(block_devices, "loops", lambda: (covered, deleted))
+    monkeypatch.setattr(block_devices, "is_bound_loop", lambda number: number == "7:5")
 
     found = layers.beneath(("7:3", "7:4", "7:5", "8:1"), table)
 
@@ -92,7 +92,7 @@ def test_a_loop_device_whose_file_is_not_at_its_path_is_unknown_and_not_safe(
 
 def test_a_loop_device_over_a_block_device_holds_what_that_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = Loop("/dev/loop3", "7:3", 6, 1234, "/dev/vg0/system (deleted)", "254:0")
-    monkeypatch.setattr(kernel, "loops", lambda: (loop,))
+    monkeypatch.setattr(block_devices, "loops", lambda: (loop,))
 
     assert layers.beneath(("7:3",), (Mount("0:6", "/", "/dev", "tmpfs", "dev"),)) == ()
 
@@ -102,7 +102,7 @@ def test_a_file_of_a_network_beneath_a_loop_device_is_not_touched(monkeypatch: p
         raise AssertionError("a dead server would hang this")
 
     table = (Mount("0:30", "/", "/srv", "nfs4", "server:/srv"),)
-    monkeypatch.setattr(kernel, "loops", lambda: (Loop("/dev/loop3", "7:3", 1, 2, "/srv/file"),))
+    monkeypatch.setattr(block_devices, "loops", lambda: (Loop("/dev/loop3", "7:3", 1, 2, "/srv/file"),))
     monkeypatch.setattr(layers, "os", SimpleNamespace(stat=no_look, statvfs=no_look, path=os.path))
 
     assert layers.beneath(("7:3",), table) == (Layer("/srv/file, a file on nfs4", None),)

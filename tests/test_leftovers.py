@@ -11,14 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import facts, leftovers, processes, record, status
-from lvmsnap.errors import RefusedError, ResidueError, SnapshotLostError, worst
-from lvmsnap.identify import find
-from lvmsnap.leftovers import Seen
-from lvmsnap.model import Process, Record
-from lvmsnap.names import dm_uuid
-from lvmsnap.status import State
-from lvmsnap.system import Facts
+from lvmsnap.execution import records
+from lvmsnap.model.errors import RefusedError, ResidueError, SnapshotLostError, worst
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.target import Process, Record
+from lvmsnap.operations import leftovers
+from lvmsnap.operations.leftovers import Seen
+from lvmsnap.planning import state
+from lvmsnap.planning.identify import find
+from lvmsnap.planning.state import State
+from lvmsnap.system import process_table, reading
 from tests import samples
 from tests.samples import DISK, SNAPSHOT_UUID, TARGET, VG_UUID
 
@@ -28,7 +31,7 @@ OTHER = samples.vg(samples.snapshot_lv(uuid=samples.OTHER_UUID), pvs=(DISK, samp
 NONE = samples.vg(pvs=(DISK, samples.lent_pv()))
 INVALID = samples.vg(samples.snapshot_lv(attr="sri-I-s---"), pvs=(DISK, samples.lent_pv()))
 PARTIAL = samples.vg(samples.snapshot_lv(attr="sri-a-s-p-"), pvs=(DISK, samples.lent_pv(missing=True)))
-LIVING = processes.own()
+LIVING = process_table.own()
 GONE = replace(LIVING, start_ticks=LIVING.start_ticks - 1)
 
 
@@ -47,32 +50,32 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_process_runs_until_it_has_ended_whether_or_not_it_was_waited_for(child: subprocess.Popen[bytes]) -> None:
-    known = processes.identify(child.pid)
-    assert processes.is_running(known)
+    known = process_table.identify(child.pid)
+    assert process_table.is_running(known)
 
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
 
-    assert not processes.is_running(known)
+    assert not process_table.is_running(known)
     child.wait()
-    assert not processes.is_running(known)
+    assert not process_table.is_running(known)
 
 
 def test_another_process_with_the_same_pid_is_not_the_same() -> None:
-    assert processes.is_running(LIVING)
-    assert not processes.is_running(GONE)
+    assert process_table.is_running(LIVING)
+    assert not process_table.is_running(GONE)
 
 
 def test_a_group_is_named_whole_and_only_if_it_is_the_one_its_leader_began(child: subprocess.Popen[bytes]) -> None:
-    known = processes.identify(child.pid)
+    known = process_table.identify(child.pid)
 
-    assert [line.partition(" (")[0] for line in processes.group_of(known)] == [f"pid {child.pid}"]
-    assert processes.group_of(replace(known, start_ticks=1)) == ()
+    assert [line.partition(" (")[0] for line in process_table.group_of(known)] == [f"pid {child.pid}"]
+    assert process_table.group_of(replace(known, start_ticks=1)) == ()
 
 
 def test_the_ancestors_of_a_process_begin_with_its_parent(child: subprocess.Popen[bytes]) -> None:
-    assert processes.ancestors(child.pid)[0] == os.getpid()
-    assert processes.ancestors(child.pid)[1] == os.getppid()
+    assert process_table.ancestors(child.pid)[0] == os.getpid()
+    assert process_table.ancestors(child.pid)[1] == os.getppid()
 
 
 # --- the record -------------------------------------------------------------------------------------------------------
@@ -82,7 +85,7 @@ def test_a_record_of_format_1_is_read_and_is_nobodys_run(tmp_path: Path) -> None
     old = (Path(__file__).parent / "data/record-format-1.json").read_text(encoding="utf-8")
     (tmp_path / "nightly.json").write_text(old, encoding="utf-8")
 
-    written = record.read("nightly", str(tmp_path))
+    written = records.read("nightly", str(tmp_path))
 
     assert written is not None
     assert (written.process, written.command, written.snapshot_uuid, written.lost) == (None, None, "", "")
@@ -93,9 +96,9 @@ def test_a_record_of_format_1_is_read_and_is_nobodys_run(tmp_path: Path) -> None
 def test_the_process_and_what_it_started_are_read_as_they_were_written(tmp_path: Path) -> None:
     written = up_record(process=Process(4711, 99), command=Process(4712, 100), lost="it overflowed")
 
-    record.write(written, str(tmp_path))
+    records.write(written, str(tmp_path))
 
-    assert record.read("nightly", str(tmp_path)) == written
+    assert records.read("nightly", str(tmp_path)) == written
 
 
 # --- lost -------------------------------------------------------------------------------------------------------------
@@ -105,8 +108,8 @@ def test_the_process_and_what_it_started_are_read_as_they_were_written(tmp_path:
     ("group", "written", "lost"),
     [
         (samples.up_facts().vgs[0], up_record(), ""),
-        (INVALID, up_record(), status.OVERFLOWED),
-        (INVALID, None, status.OVERFLOWED),
+        (INVALID, up_record(), state.OVERFLOWED),
+        (INVALID, None, state.OVERFLOWED),
         (NONE, up_record(), "it was removed or replaced"),
         (OTHER, up_record(), "it was removed or replaced"),
         (UNTAGGED, up_record(), ""),
@@ -126,7 +129,7 @@ def test_what_was_lost_while_it_was_up_is_told_from_what_was_never_there(
 ) -> None:
     system = samples.up_facts(group)  # type: ignore[arg-type]
 
-    assert status.why_lost(find(TARGET, system, written), system, written) == lost
+    assert state.why_lost(find(TARGET, system, written), system, written) == lost
 
 
 def test_a_lost_snapshot_that_cannot_be_taken_down_is_124_and_says_what_is_left() -> None:
@@ -152,11 +155,11 @@ def test_of_several_profiles_the_worst_end_counts() -> None:
 def look(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at nightly with a record on a system, without a look at this machine's paths."""
 
-    def focus(system: Facts, interest: facts.Interest) -> Facts:
-        gone = interest.process is not None and not processes.is_running(interest.process)
+    def focus(system: Facts, interest: reading.Interest) -> Facts:
+        gone = interest.process is not None and not process_table.is_running(interest.process)
         return replace(system, is_process_gone=gone)
 
-    monkeypatch.setattr(facts, "focus", focus)
+    monkeypatch.setattr(reading, "focus", focus)
 
 
 @pytest.mark.usefixtures("look")
@@ -195,7 +198,7 @@ def test_the_state_of_what_a_killed_run_left_says_so() -> None:
 
 
 def test_what_a_living_run_is_at_work_with_is_refused_and_named() -> None:
-    seen = Seen(status.Status("nightly", State.UP), "", 4711, is_left=False)
+    seen = Seen(state.Status("nightly", State.UP), "", 4711, is_left=False)
 
     with pytest.raises(RefusedError, match=r"lvmsnap run \(pid 4711\) is at work with nightly"):
         leftovers.refuse_at_work("nightly", seen)

@@ -13,20 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import locks, lvm_config, lvm_lock, work
-from lvmsnap.errors import LvmsnapError, RefusedError
-from lvmsnap.locks import GroupLocks, Waiting
-from lvmsnap.model import Thing
-from lvmsnap.runner import Runner
+from lvmsnap.execution import context, locks
+from lvmsnap.execution.locks import GroupLocks, Waiting
+from lvmsnap.model.errors import LvmsnapError, RefusedError
+from lvmsnap.model.plan import Thing
+from lvmsnap.system import lvm_config, lvm_lock
+from lvmsnap.system.processes import Runner
 
 ROOT = Path(__file__).parent.parent
 # A process of its own that holds a lock until its stdin ends; it says "held" once it has it. `older` is an older
 # lvmsnap, which has one lock for all.
 HOLD = """\
 import fcntl, os, sys
-from lvmsnap import locks
-from lvmsnap.locks import GroupLocks, Waiting
-from lvmsnap.runner import Runner
+from lvmsnap.execution import locks
+from lvmsnap.execution.locks import GroupLocks, Waiting
+from lvmsnap.system.processes import Runner
 kind, name, directory = sys.argv[1:]
 if kind == "profile":
     held = locks.profile(name, Waiting(0, print), directory)
@@ -119,7 +120,7 @@ def test_walks_of_two_profiles_keep_nobody_waiting(directory: Path) -> None:
 
 def test_a_hook_that_calls_for_its_own_profile_is_refused_at_once(directory: Path) -> None:
     call = f"""\
-from lvmsnap import locks
+from lvmsnap.execution import locks
 with locks.profile("nightly", locks.Waiting(60, print), {str(directory)!r}):
     pass
 """
@@ -305,7 +306,7 @@ def test_nothing_is_locked_while_a_hook_runs_or_a_file_is_filled() -> None:
     noted = Noted()
 
     for thing in Thing:
-        work.hold_for(thing, "vg0", noted)
+        context.hold_for(thing, "vg0", noted)
 
     needs = dict(zip(Thing, noted.held, strict=True))
     free = {thing for thing, held in needs.items() if held is None}
@@ -320,7 +321,7 @@ def test_only_lending_space_keeps_out_others_that_lend() -> None:
     noted = Noted()
 
     for thing in Thing:
-        work.hold_for(thing, "vg0", noted, is_up=True)
+        context.hold_for(thing, "vg0", noted, is_up=True)
 
     lending = [thing for thing, held in zip(Thing, noted.held, strict=True) if isinstance(held, tuple) and held[2]]
     assert lending == [Thing.VG_MEMBER]

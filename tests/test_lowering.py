@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import executor, facts, loading, lowering, marks, record, recovery, session, statuses
-from lvmsnap.errors import LvmsnapError, Refusal, RefusedError, StepError
-from lvmsnap.model import Target
-from lvmsnap.status import State
-from lvmsnap.system import Facts
+from lvmsnap.execution import executor, records
+from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError, StepError
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.target import Target
+from lvmsnap.operations import down, named_profile, recover, session, status
+from lvmsnap.planning import recognition
+from lvmsnap.planning.state import State
+from lvmsnap.system import reading
 from tests import samples
 from tests.samples import HOST
 
-TAGS = (marks.snapshot_tag("nightly", HOST),)
+TAGS = (recognition.snapshot_tag("nightly", HOST),)
 ORIGINS = (samples.ORIGIN, samples.lv("data", uuid="data"), samples.lv("sysnew", uuid="sysnew"))
 OF_DATA = samples.lv("data-lvmsnap-nightly", uuid="one", tags=TAGS, origin="data", attr="swi-a-s---")
 OF_RENAMED = samples.snapshot_lv(uuid="two", origin="sysnew")
@@ -39,13 +42,13 @@ class World:
             runner=None, signals=nullcontext(), profile_dir="/nowhere", progress=progress
         )
         for module, name, fake in (
-            (record, "names", tuple),
-            (record, "exists", lambda _: False),
-            (record, "read", lambda _: None),
-            (record, "is_unreadable", lambda _: False),
-            (record, "remove", lambda _: None),
-            (facts, "read_system", lambda *_, **__: self.system),
-            (facts, "focus", lambda system, _interest: system),
+            (records, "names", tuple),
+            (records, "exists", lambda _: False),
+            (records, "read", lambda _: None),
+            (records, "is_unreadable", lambda _: False),
+            (records, "remove", lambda _: None),
+            (reading, "read_system", lambda *_, **__: self.system),
+            (reading, "focus", lambda system, _interest: system),
             (executor, "bring_down", self._bring_down),
             (session, "walking", lambda *_: nullcontext()),
             (session, "read_changing", lambda *_: self.system),
@@ -57,11 +60,11 @@ class World:
         if target.snapshot == self.refused:
             raise RefusedError((Refusal("it is locked", "wait"),))
         self.taken.append(target.snapshot)
-        self.system = marks.without(self.system, target)
+        self.system = recognition.without(self.system, target)
         return ()
 
-    def recover(self) -> tuple[recovery.Recovered, ...]:
-        return recovery.recover(self.working, ("nightly",), lambda _: PROFILE)
+    def recover(self) -> tuple[recover.Recovered, ...]:
+        return recover.recover(self.working, ("nightly",), lambda _: PROFILE)
 
 
 @pytest.mark.parametrize("command", ["recover", "down"])
@@ -73,7 +76,7 @@ def test_a_tagged_snapshot_is_taken_down_though_its_origin_was_renamed(
     if command == "recover":
         assert [item.is_taken_down for item in world.recover()] == [True]
     else:
-        assert lowering.down(world.working, "nightly", PROFILE, force=False)
+        assert down.down(world.working, "nightly", PROFILE, force=False)
 
     assert world.taken == [samples.SNAPSHOT]
 
@@ -86,10 +89,10 @@ def test_all_snapshots_with_a_profiles_tag_are_taken_down_one_after_the_other(
     monkeypatch.setattr(session, "_plan_up", lambda *_, **__: (_ for _ in ()).throw(LvmsnapError("planned")))
 
     if command == "recover":
-        assert len(recovery.plan_recover(world.working, ("nightly",), lambda _: PROFILE)) == 2
+        assert len(recover.plan_recover(world.working, ("nightly",), lambda _: PROFILE)) == 2
         world.recover()
     elif command == "down":
-        lowering.down(world.working, "nightly", PROFILE, force=False)
+        down.down(world.working, "nightly", PROFILE, force=False)
     else:
         with pytest.raises(LvmsnapError, match="planned"):
             session.up(world.working, PROFILE, "", replace_old=True, if_down=False)
@@ -100,7 +103,7 @@ def test_all_snapshots_with_a_profiles_tag_are_taken_down_one_after_the_other(
 def test_a_refusal_of_the_second_does_not_say_that_nothing_was_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, OF_DATA, OF_RENAMED, refused=samples.SNAPSHOT)
     with pytest.raises(StepError, match="one snapshot of nightly was taken down, but not all"):
-        lowering.down(world.working, "nightly", PROFILE, force=False)
+        down.down(world.working, "nightly", PROFILE, force=False)
 
     world = World(monkeypatch, OF_DATA, OF_RENAMED, refused=samples.SNAPSHOT)
     with pytest.raises(StepError, match="the old snapshot of nightly was taken down, but not all"):
@@ -110,16 +113,16 @@ def test_a_refusal_of_the_second_does_not_say_that_nothing_was_changed(monkeypat
 def test_what_is_there_after_it_was_taken_down_is_not_taken_down_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, OF_DATA, samples.lv("odd", uuid="odd", tags=TAGS, segment_types=("raid1",)))
 
-    lowering.down(world.working, "nightly", PROFILE, force=False)
+    down.down(world.working, "nightly", PROFILE, force=False)
 
     assert world.taken == [OF_DATA.name, "odd"]
 
 
 def test_the_state_of_a_snapshot_with_our_tag_is_not_of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, OF_RENAMED)
-    monkeypatch.setattr(loading, "load_if_there", lambda *_: PROFILE)
+    monkeypatch.setattr(named_profile, "load_if_there", lambda *_: PROFILE)
 
-    (found,) = statuses.statuses(world.working, ("nightly",))
+    (found,) = status.statuses(world.working, ("nightly",))
 
     assert (found.state, found.snapshot) == (State.PARTIAL, f"vg0/{samples.SNAPSHOT}")
     assert found.problem == "missing: mount"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import lvm_config
+from lvmsnap.system import lvm_config
 
 
 def filters_of(tmp_path: Path, conf: str, local: str = "") -> dict[str, tuple[str, ...]]:

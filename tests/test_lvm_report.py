@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import lvm_report
-from lvmsnap.errors import ToolError
-from lvmsnap.model import MIB
-from lvmsnap.runner import Finished, Runner
-from lvmsnap.system import PhysicalVolume, VolumeGroup
+from lvmsnap.model.errors import ToolError
+from lvmsnap.model.facts import PhysicalVolume, VolumeGroup
+from lvmsnap.model.units import MIB
+from lvmsnap.system import lvm_report
+from lvmsnap.system.processes import Finished, Runner
 
 REPORT = (Path(__file__).parent / "data/fullreport.json").read_text()
 

@@ -7,20 +7,20 @@ from dataclasses import replace
 
 import pytest
 
-from lvmsnap import marks, planner, status
-from lvmsnap.status import State
+from lvmsnap.planning import planner, recognition, state
+from lvmsnap.planning.state import State
 from tests import samples
 from tests.samples import DISK, FILE, FILE_FACTS, HOST, LOOP, OTHER_HOST, PV_UUID
 
 
 def test_a_pv_uuid_has_lvms_form_and_names_host_and_profile() -> None:
-    uuid = marks.pv_uuid("nightly", HOST, "0123456789abcd")
+    uuid = recognition.pv_uuid("nightly", HOST, "0123456789abcd")
 
     assert re.fullmatch(r"lvmsn2-[0-9a-f]{4}(-[0-9a-f]{4}){4}-[0-9a-f]{6}", uuid)
     assert uuid == "lvmsn2-0a1b-2c3d-2a3b-62b5-0123-456789"
-    assert uuid.startswith(marks.pv_uuid_prefix("nightly", HOST))
-    assert not uuid.startswith(marks.pv_uuid_prefix("weekly", HOST))
-    assert not uuid.startswith(marks.pv_uuid_prefix("nightly", OTHER_HOST))
+    assert uuid.startswith(recognition.pv_uuid_prefix("nightly", HOST))
+    assert not uuid.startswith(recognition.pv_uuid_prefix("weekly", HOST))
+    assert not uuid.startswith(recognition.pv_uuid_prefix("nightly", OTHER_HOST))
 
 
 def test_tagged_names_are_those_of_our_tags_alone() -> None:
@@ -29,30 +29,30 @@ def test_tagged_names_are_those_of_our_tags_alone() -> None:
     tags = ((f"{ours}b", "x"), (f"{ours}a", "lvmsnapper"), (f"{theirs}c",), ("lvmsnap.d",), no_names)
     facts = samples.facts(samples.vg(*(samples.lv(str(number), tags=each) for number, each in enumerate(tags))))
 
-    assert marks.tagged_names(facts, HOST) == ("a", "b")
-    assert marks.tagged_names(facts, OTHER_HOST) == ("c",)
-    assert marks.tagged_names(facts, "") == ("d",)
+    assert recognition.tagged_names(facts, HOST) == ("a", "b")
+    assert recognition.tagged_names(facts, OTHER_HOST) == ("c",)
+    assert recognition.tagged_names(facts, "") == ("d",)
 
 
 def test_a_lent_pv_that_another_profiles_record_names_is_not_this_ones() -> None:
     facts = samples.facts(samples.vg(pvs=(DISK, samples.lent_pv())))
 
-    assert marks.target_from_marks("nightly", None, facts, HOST) is not None
-    assert marks.target_from_marks("nightly", None, facts, HOST, claimed={PV_UUID}) is None
+    assert recognition.target_from_marks("nightly", None, facts, HOST) is not None
+    assert recognition.target_from_marks("nightly", None, facts, HOST, claimed={PV_UUID}) is None
 
 
 def test_names_whose_hashes_begin_alike_have_pvs_of_their_own() -> None:
     # The first four hex digits of their SHA-256 are the same.
-    assert not marks.pv_uuid("web", HOST, "0" * 10).startswith(marks.pv_uuid_prefix("backup-web", HOST))
+    assert not recognition.pv_uuid("web", HOST, "0" * 10).startswith(recognition.pv_uuid_prefix("backup-web", HOST))
 
 
 def test_a_clean_system_tells_of_nothing() -> None:
-    assert marks.target_from_marks("nightly", samples.with_file(), samples.facts(), HOST) is None
-    assert marks.tagged_names(samples.facts(), HOST) == ()
+    assert recognition.target_from_marks("nightly", samples.with_file(), samples.facts(), HOST) is None
+    assert recognition.tagged_names(samples.facts(), HOST) == ()
 
 
 def test_everything_that_is_up_is_known_again_without_record_and_profile() -> None:
-    target = marks.target_from_marks("nightly", None, samples.up_facts(), HOST)
+    target = recognition.target_from_marks("nightly", None, samples.up_facts(), HOST)
 
     assert target is not None
     assert (target.vg, target.vg_uuid, target.origin, target.snapshot) == (
@@ -63,23 +63,23 @@ def test_everything_that_is_up_is_known_again_without_record_and_profile() -> No
     assert target.mount is not None
     assert target.mount.mountpoint == samples.MOUNTPOINT
     assert target.mount.remove_directory
-    assert status.of_target(target, samples.up_facts(), None).state is State.UP
+    assert state.of_target(target, samples.up_facts(), None).state is State.UP
 
 
 def test_a_snapshot_with_our_tag_is_ours_though_its_origin_was_renamed_or_the_profile_edited() -> None:
     renamed = replace(samples.ORIGIN, name="sysnew")
     group = replace(samples.vg(), lvs=(renamed, samples.snapshot_lv(origin="sysnew")))
 
-    target = marks.target_from_marks("nightly", samples.with_file(), samples.facts(group), HOST)
+    target = recognition.target_from_marks("nightly", samples.with_file(), samples.facts(group), HOST)
 
     assert target is not None
     assert (target.origin, target.origin_uuid, target.snapshot) == ("sysnew", samples.ORIGIN_UUID, samples.SNAPSHOT)
-    assert status.of_target(target, samples.facts(group), None).state is State.PARTIAL
-    assert marks.target_from_marks("nightly", samples.with_file(), samples.facts(group), OTHER_HOST) is None
+    assert state.of_target(target, samples.facts(group), None).state is State.PARTIAL
+    assert recognition.target_from_marks("nightly", samples.with_file(), samples.facts(group), OTHER_HOST) is None
 
 
 def test_of_several_tagged_snapshots_the_one_of_the_profile_comes_first_and_the_others_after_it() -> None:
-    tags = (marks.snapshot_tag("nightly", HOST),)
+    tags = (recognition.snapshot_tag("nightly", HOST),)
     odd = samples.lv("odd", tags=tags, segment_types=("raid1",))
     old = samples.lv("data-lvmsnap-nightly", tags=tags, origin="data", uuid="one")
     here = samples.snapshot_lv()
@@ -87,11 +87,11 @@ def test_of_several_tagged_snapshots_the_one_of_the_profile_comes_first_and_the_
     facts = replace(samples.facts(samples.vg(odd, old, here)), vgs=(far, samples.vg(odd, old, here)))
     found = []
 
-    while target := marks.target_from_marks("nightly", samples.with_file(), facts, HOST):
+    while target := recognition.target_from_marks("nightly", samples.with_file(), facts, HOST):
         found.append(f"{target.vg}/{target.snapshot}")
         if target.snapshot == "odd":
             break
-        facts = marks.without(facts, target)
+        facts = recognition.without(facts, target)
 
     assert found == [f"vg0/{samples.SNAPSHOT}", "vg1/data-lvmsnap-nightly", "vg0/data-lvmsnap-nightly", "vg0/odd"]
 
@@ -100,11 +100,11 @@ def test_a_pv_that_was_lent_to_another_group_than_the_snapshots_is_not_taken_for
     other = replace(samples.vg(uuid="far"), name="vg1", lvs=(), pvs=(samples.lent_pv(vg="vg1"),))
     facts = replace(samples.facts(), vgs=(samples.vg(samples.snapshot_lv()), other))
 
-    target = marks.target_from_marks("nightly", samples.with_file(), facts, HOST)
+    target = recognition.target_from_marks("nightly", samples.with_file(), facts, HOST)
     assert target is not None
     assert (target.vg, target.lent_pv) == ("vg0", None)
 
-    rest = marks.target_from_marks("nightly", samples.with_file(), marks.without(facts, target), HOST)
+    rest = recognition.target_from_marks("nightly", samples.with_file(), recognition.without(facts, target), HOST)
     assert rest is not None
     assert rest.lent_pv is not None
     assert (rest.vg, rest.lent_pv.pv_uuid) == ("vg1", PV_UUID)
@@ -113,7 +113,7 @@ def test_a_pv_that_was_lent_to_another_group_than_the_snapshots_is_not_taken_for
 def test_a_loop_over_a_deleted_file_still_tells_its_path() -> None:
     facts = samples.up_facts(loops=(replace(LOOP, file_path=f"{FILE} (deleted)"),))
 
-    target = marks.target_from_marks("nightly", None, facts, HOST)
+    target = recognition.target_from_marks("nightly", None, facts, HOST)
 
     assert target is not None
     assert target.lent_pv is not None
@@ -123,7 +123,7 @@ def test_a_loop_over_a_deleted_file_still_tells_its_path() -> None:
 def test_where_the_lent_pv_is_missing_the_profile_tells_the_path_of_its_file() -> None:
     group = samples.vg(pvs=(DISK, samples.lent_pv(device="[unknown]", missing=True)))
 
-    target = marks.target_from_marks("nightly", samples.with_file(), samples.facts(group), HOST)
+    target = recognition.target_from_marks("nightly", samples.with_file(), samples.facts(group), HOST)
 
     assert target is not None
     assert target.lent_pv is not None
@@ -134,7 +134,7 @@ def test_where_the_lent_pv_is_missing_the_profile_tells_the_path_of_its_file() -
 def test_a_mountpoint_that_lvmsnap_cannot_have_made_is_left_there() -> None:
     facts = samples.up_facts(mounts=(samples.mounted("/media/snapshot"),))
 
-    target = marks.target_from_marks("nightly", None, facts, HOST)
+    target = recognition.target_from_marks("nightly", None, facts, HOST)
 
     assert target is not None
     assert target.mount is not None
@@ -145,15 +145,15 @@ def test_a_mountpoint_that_lvmsnap_cannot_have_made_is_left_there() -> None:
 def test_another_profiles_pv_and_snapshot_are_not_taken_for_ours() -> None:
     facts = samples.up_facts()
 
-    assert marks.target_from_marks("weekly", None, facts, HOST) is None
-    assert marks.target_from_marks("night", None, facts, HOST) is None
+    assert recognition.target_from_marks("weekly", None, facts, HOST) is None
+    assert recognition.target_from_marks("night", None, facts, HOST) is None
 
 
 def test_a_lent_pv_that_no_profile_claims_gets_a_target_of_its_own() -> None:
     facts = samples.up_facts()
 
-    assert marks.unclaimed_targets(facts, {PV_UUID}, HOST) == ()
-    (target,) = marks.unclaimed_targets(facts, set(), HOST)
+    assert recognition.unclaimed_targets(facts, {PV_UUID}, HOST) == ()
+    (target,) = recognition.unclaimed_targets(facts, set(), HOST)
     assert target.lent_pv is not None
     assert target.lent_pv.pv_uuid == PV_UUID
     assert target.vg == "vg0"
@@ -162,7 +162,7 @@ def test_a_lent_pv_that_no_profile_claims_gets_a_target_of_its_own() -> None:
 def test_a_file_that_bears_our_label_is_known_when_all_else_is_gone() -> None:
     profile = samples.with_file()
 
-    target = marks.target_from_file(profile, samples.facts(), samples.FILE_FACTS, HOST)
+    target = recognition.target_from_file(profile, samples.facts(), samples.FILE_FACTS, HOST)
 
     assert target is not None
     assert target.lent_pv is not None
@@ -184,4 +184,4 @@ def test_a_file_that_bears_our_label_is_known_when_all_else_is_gone() -> None:
 def test_a_file_without_our_label_is_nobodys_mark(pv_uuid: str) -> None:
     file = replace(samples.FILE_FACTS, pv_uuid=pv_uuid)
 
-    assert marks.target_from_file(samples.with_file(), samples.facts(), file, HOST) is None
+    assert recognition.target_from_file(samples.with_file(), samples.facts(), file, HOST) is None

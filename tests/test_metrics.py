@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import cli, commands, metrics
-from lvmsnap.model import MIB
-from lvmsnap.status import State, Status
-from lvmsnap.system import Enlargement
+from lvmsnap.cli import commands, metrics, parser
+from lvmsnap.model.facts import Enlargement
+from lvmsnap.model.units import MIB
+from lvmsnap.planning.state import State, Status
 from tests import samples
 
 NOW = datetime.fromisoformat("2024-05-04T05:30:00+00:00")
@@ -167,7 +167,7 @@ def test_the_metrics_of_the_readme_are_those_there_are() -> None:
 def test_the_crontab_line_of_the_readme_is_understood() -> None:
     (arguments,) = re.findall(r"^\* \* \* \* \* root \S*/lvmsnap (.*)$", README, re.MULTILINE)
 
-    options = cli.parse(arguments.split())
+    options = parser.parse(arguments.split())
 
     assert (options.command, options.prometheus) == (commands.cmd_status, True)
     assert options.output.endswith(".prom")

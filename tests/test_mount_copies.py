@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lvmsnap.mount_copies import staying
-from lvmsnap.system import Mount
+from lvmsnap.model.facts import Mount
+from lvmsnap.system.mount_copies import staying
 
 RUN = Mount("0:21", "/", "/run", "tmpfs", "tmpfs", 23, 21, shared="5")
 ROOT = Mount("8:1", "/", "/", "ext4", "/dev/sda1", 21, 1, shared="1")

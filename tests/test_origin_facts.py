@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import kernel, origin_facts
-from lvmsnap.facts import Interest
+from lvmsnap.system import block_devices, mount_table, origin_facts
+from lvmsnap.system.reading import Interest
 from tests import samples
 
 INTEREST = Interest.of_profile(samples.profile())
@@ -16,7 +16,7 @@ INTEREST = Interest.of_profile(samples.profile())
 
 def test_the_options_of_the_filesystem_count_not_those_of_one_of_its_mounts() -> None:
     line = b"36 25 254:0 / /srv/system ro,nosuid shared:1 - ext4 /dev/mapper/vg0-system rw,errors=continue\n"
-    facts = samples.facts(mounts=kernel.parse_mounts(line))
+    facts = samples.facts(mounts=mount_table.parse_mounts(line))
 
     assert origin_facts._mount_options(facts, INTEREST) == ("rw", "errors=continue")
     assert facts.mounts[0].options == ("ro", "nosuid")
@@ -29,7 +29,7 @@ def test_of_an_ext4_that_is_mounted_in_another_namespace_alone_its_driver_says_t
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "sys/254:0").symlink_to(tmp_path / "devices/dm-0")
     (tmp_path / "proc/dm-0/options").write_text("ro\nnorecovery\nerrors=continue\n")
-    monkeypatch.setattr(kernel, "SYS_DEV_BLOCK", tmp_path / "sys")
+    monkeypatch.setattr(block_devices, "SYS_DEV_BLOCK", tmp_path / "sys")
     monkeypatch.setattr(origin_facts, "PROC_EXT4", tmp_path / "proc")
     facts = samples.facts(mounts=())
 

@@ -10,12 +10,14 @@ from unittest.mock import Mock
 
 import pytest
 
-from lvmsnap import executor, facts, history, other_hosts, record, session, statuses
-from lvmsnap.errors import LvmsnapError, RefusedError, UsageError
-from lvmsnap.model import Record, Target
-from lvmsnap.status import State, of_target
-from lvmsnap.system import Facts
-from lvmsnap.work import Work
+from lvmsnap.execution import executor, records
+from lvmsnap.execution.context import Work
+from lvmsnap.model.errors import LvmsnapError, RefusedError, UsageError
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.target import Record, Target
+from lvmsnap.operations import history, other_hosts, session, status
+from lvmsnap.planning.state import State, of_target
+from lvmsnap.system import path_facts, reading
 from tests import samples
 from tests.samples import DISK, HOST, OTHER_HOST
 
@@ -34,19 +36,19 @@ def seen(tag: str = THEIR_TAG, pv_uuid: str = THEIR_PV) -> Facts:
 class World:
     """The records of this host, and what was taken down."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, system: Facts, **records: Record | None) -> None:
-        self.records, self.system = records, system
+    def __init__(self, patch: pytest.MonkeyPatch, system: Facts, **kept: Record | None) -> None:
+        self.records, self.system = kept, system
         self.taken: list[tuple[Target, Record | None, bool]] = []
         self.session: Any = SimpleNamespace(
             runner=None, signals=nullcontext(), profile_dir="/nowhere", progress=SimpleNamespace(note=lambda _: None)
         )
         for module, name, fake in (
-            (record, "names", lambda: tuple(records)),
-            (record, "exists", records.__contains__),
-            (record, "read", self._read),
-            (facts, "read_system", lambda *_, **__: self.system),
-            (facts, "focus", lambda system, _interest: system),
-            (facts, "file_facts", lambda _path: None),
+            (records, "names", lambda: tuple(kept)),
+            (records, "exists", kept.__contains__),
+            (records, "read", self._read),
+            (reading, "read_system", lambda *_, **__: self.system),
+            (reading, "focus", lambda system, _interest: system),
+            (path_facts, "file_facts", lambda _path: None),
             (executor, "bring_down", self._bring_down),
             (session, "walking", lambda *_: nullcontext()),
             (session, "read_changing", lambda *_: self.system),
@@ -86,21 +88,21 @@ def test_a_profile_whose_snapshot_another_host_made_is_foreign_and_names_the_hos
 ) -> None:
     world = World(monkeypatch, seen())
 
-    found = statuses.statuses(world.session, ())
+    found = status.statuses(world.session, ())
 
     assert [(status.name, status.state) for status in found] == [
         ("nightly", State.FOREIGN),
         (f"pv-{THEIR_PV}", State.FOREIGN),
     ]
     assert all(f"lvmsnap recover --from-host {OTHER_HOST}" in status.problem for status in found)
-    assert statuses.statuses(world.session, ("nightly",))[0].state is State.FOREIGN
+    assert status.statuses(world.session, ("nightly",))[0].state is State.FOREIGN
     assert other_hosts.notes(world.system)[0].startswith(f"left alone: vg0/{samples.SNAPSHOT}, PV {THEIR_PV} in vg0:")
 
 
 def test_a_machine_without_an_identity_takes_everything_for_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, replace(seen(), host=""))
 
-    assert {status.state for status in statuses.statuses(world.session, ())} == {State.FOREIGN}
+    assert {status.state for status in status.statuses(world.session, ())} == {State.FOREIGN}
     assert history.look_back("nightly", None, world.system).target is None
 
 

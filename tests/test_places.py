@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from lvmsnap import device_mapper, kernel, places
-from lvmsnap.model import Thing
-from lvmsnap.names import dm_uuid
+from lvmsnap.execution import places
+from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.plan import Thing
+from lvmsnap.system import block_devices, device_mapper, mount_table
 from tests import samples
 from tests.samples import ORIGIN_UUID, OTHER_UUID, VG_UUID
 
@@ -18,7 +19,7 @@ OTHER = replace(samples.dm("vg0-other", dm_uuid(VG_UUID, OTHER_UUID)), device_nu
 
 @pytest.fixture(autouse=True)
 def system(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "mounts", lambda: ())
+    monkeypatch.setattr(mount_table, "mounts", lambda: ())
     monkeypatch.setattr(device_mapper, "devices", lambda: (OTHER, ORIGIN))
 
 
@@ -33,7 +34,7 @@ def system(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_before_space_is_lent_it_is_seen_whether_it_has_come_to_lie_on_the_origin(
     monkeypatch: pytest.MonkeyPatch, beneath: tuple[str, ...], found: str
 ) -> None:
-    monkeypatch.setattr(kernel, "devices_under", lambda path, _table: {"/srv/space": beneath}[path])
+    monkeypatch.setattr(block_devices, "devices_under", lambda path, _table: {"/srv/space": beneath}[path])
 
     assert places.exposed(Thing.VG_MEMBER, samples.TARGET) == found
 

@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import offline, planner, render
-from lvmsnap.model import GIB, MIB, Direction, Plan, Profile, Thing
-from lvmsnap.names import dm_uuid
-from lvmsnap.system import Facts, MountpointFacts
+from lvmsnap.cli import views
+from lvmsnap.model.facts import Facts, MountpointFacts
+from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.plan import Direction, Plan, Thing
+from lvmsnap.model.profile import Profile
+from lvmsnap.model.units import GIB, MIB
+from lvmsnap.planning import offline, planner
 from tests import samples
 from tests.samples import DIRECTORY, PV_UUID, TARGET
 
@@ -80,7 +83,7 @@ def made(case: Case) -> Plan:
 def test_a_plan_is_as_it_is_written_down(name: str) -> None:
     plan = made(CASES[name])
     path = GOLDEN / f"{name}.json"
-    data = json.loads(render.to_json(plan))
+    data = json.loads(views.to_json(plan))
     # Checks have a test of their own, and are no part of what is done.
     del data["checks"]
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import profile
-from lvmsnap.errors import LvmsnapError, ProfileError, ProfileProblem, UsageError
-from lvmsnap.model import GIB, KIB, MIB, TIB, Allocation, BackingFile, Hooks, Profile, Size, SizeUnit, Volume
-from lvmsnap.names import dm_name, name_problem, origin_name_problem
+from lvmsnap.model.errors import LvmsnapError, ProfileError, ProfileProblem, UsageError
+from lvmsnap.model.lvm_names import dm_name, name_problem, origin_name_problem
+from lvmsnap.model.profile import Allocation, BackingFile, Hooks, Profile, Size, SizeUnit, Volume
+from lvmsnap.model.units import GIB, KIB, MIB, TIB
+from lvmsnap.profile import loading
 
 FULL = """\
 # a comment
@@ -53,7 +54,7 @@ VOLUME_KEYS = "origin, snapshot, size, chunk_size, mountpoint, mount_options, al
 
 
 def parse(text: str, name: str = "nightly") -> Profile:
-    return profile.parse(text, name=name, file="nightly.yaml")
+    return loading.parse(text, name=name, file="nightly.yaml")
 
 
 def problems(text: str) -> tuple[ProfileProblem, ...]:
@@ -692,7 +693,7 @@ def test_no_text_gives_anything_but_a_profile_or_a_profile_error() -> None:
     ],
 )
 def test_a_tab_inside_text_is_legal(text: str) -> None:
-    loaded = profile.parse(f"volumes: [{{origin: vg0/a}}]\n{text}", name="x", file="x.yaml")
+    loaded = loading.parse(f"volumes: [{{origin: vg0/a}}]\n{text}", name="x", file="x.yaml")
 
     if "hooks" in text:
         assert loaded.hooks.after_snapshot == ("/bin/sh", "-c", "if x; then\n\techo\n\t\tx\nfi\n")
@@ -720,7 +721,7 @@ def test_no_text_takes_long(text: str) -> None:
     start = time.process_time()
 
     with contextlib.suppress(ProfileError):
-        profile.parse(f"volumes:\n  - origin: vg0/a\n    {text}\n", name="x", file="x.yaml")
+        loading.parse(f"volumes:\n  - origin: vg0/a\n    {text}\n", name="x", file="x.yaml")
 
     assert time.process_time() - start < 2
 
@@ -738,13 +739,13 @@ def directory(tmp_path: Path) -> Path:
 
 
 def test_the_profiles_of_a_directory_are_its_yaml_files_with_a_legal_name(directory: Path) -> None:
-    assert profile.names(str(directory)) == ("home", "system")
-    assert profile.names(str(directory / "absent")) == ()
+    assert loading.names(str(directory)) == ("home", "system")
+    assert loading.names(str(directory / "absent")) == ()
 
 
 def test_a_name_is_found_in_the_directory_and_a_path_is_taken_as_it_is(directory: Path) -> None:
-    assert profile.find("system", str(directory)) == directory / "system.yaml"
-    assert profile.find(f"{directory}/system.yaml", "/nowhere") == directory / "system.yaml"
+    assert loading.find("system", str(directory)) == directory / "system.yaml"
+    assert loading.find(f"{directory}/system.yaml", "/nowhere") == directory / "system.yaml"
 
 
 @pytest.mark.parametrize(
@@ -772,25 +773,25 @@ def test_a_profile_that_is_not_there_is_named_with_those_that_are(
     directory: Path, name: str, message: str, hint: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        profile.find(name, str(directory))
+        loading.find(name, str(directory))
     assert (caught.value.message, caught.value.hint) == (message.format(directory), hint)
 
 
 def test_a_missing_profile_directory_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"absent \(the directory does not exist\)"):
-        profile.find("system", str(tmp_path / "absent"))
+        loading.find("system", str(tmp_path / "absent"))
 
 
 def test_a_profile_is_named_after_its_file(directory: Path) -> None:
-    loaded = profile.load(directory / "system.yaml", require_root_owned=False)
+    loaded = loading.load(directory / "system.yaml", require_root_owned=False)
     assert (loaded.name, loaded.path) == ("system", str(directory / "system.yaml"))
     with pytest.raises(ProfileError, match="'Upper' is not the name of a profile"):
-        profile.load(directory / "Upper.yaml", require_root_owned=False)
+        loading.load(directory / "Upper.yaml", require_root_owned=False)
 
 
 def refusals(path: Path, *, require_root_owned: bool = False) -> list[tuple[str, str]]:
     with pytest.raises(ProfileError) as caught:
-        profile.load(path, require_root_owned=require_root_owned)
+        loading.load(path, require_root_owned=require_root_owned)
     return [(problem.message, problem.hint) for problem in caught.value.problems]
 
 
@@ -798,7 +799,7 @@ def test_a_file_over_64_kib_is_refused_and_one_of_64_kib_is_read(tmp_path: Path)
     path = tmp_path / "big.yaml"
     text = "volumes: [{origin: vg0/root}]\n#"
     path.write_text(text.ljust(64 * KIB))
-    profile.load(path, require_root_owned=False)
+    loading.load(path, require_root_owned=False)
     path.write_text(text.ljust(64 * KIB + 1))
     assert refusals(path) == [("is larger than 64 KiB", "this is hardly a profile")]
 
@@ -815,7 +816,7 @@ def test_a_file_that_is_not_utf_8_is_refused_with_the_place_of_the_byte(tmp_path
     path = tmp_path / "latin.yaml"
     path.write_bytes("volumes:\n  # für".encode("latin-1"))
     with pytest.raises(ProfileError) as caught:
-        profile.load(path, require_root_owned=False)
+        loading.load(path, require_root_owned=False)
     expected = ProfileProblem(str(path), 2, 6, "", "the byte 0xfc is not UTF-8", "save the file as UTF-8")
     assert caught.value.problems == (expected,)
 
@@ -835,7 +836,7 @@ def root_file(tmp_path: Path) -> Path:
 
 @needs_root
 def test_a_file_of_roots_that_nobody_else_can_write_is_read(root_file: Path) -> None:
-    assert profile.load(root_file, require_root_owned=True).name == "system"
+    assert loading.load(root_file, require_root_owned=True).name == "system"
 
 
 @needs_root
@@ -866,7 +867,7 @@ def test_the_directory_behind_a_link_counts_too(root_file: Path, tmp_path: Path)
     elsewhere.mkdir()
     root_file.rename(elsewhere / "system.yaml")
     root_file.symlink_to(elsewhere / "system.yaml")
-    profile.load(root_file, require_root_owned=True)
+    loading.load(root_file, require_root_owned=True)
     elsewhere.chmod(0o777)
     assert refusals(root_file, require_root_owned=True) == [
         (
@@ -919,7 +920,8 @@ def test_an_origin_needs_room_for_its_own_hidden_device() -> None:
 
 
 def test_importing_the_loader_imports_neither_yaml_nor_jsonschema() -> None:
-    code = "import sys; from lvmsnap import profile; sys.exit(bool({'yaml', 'jsonschema', 'rich'} & set(sys.modules)))"
+    code = "import sys; from lvmsnap.profile import loading; "
+    code += "sys.exit(bool({'yaml', 'jsonschema', 'rich'} & set(sys.modules)))"
     here = Path(__file__).parent.parent
     assert subprocess.run([sys.executable, "-c", code], cwd=here, check=False).returncode == 0
 

@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import cli, errors, offline, profile
+from lvmsnap.cli import parser
+from lvmsnap.model import errors
+from lvmsnap.planning import offline
+from lvmsnap.profile import loading
 from tests import recipes
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text()
-SCHEMA: dict[str, Any] = json.loads(profile.schema_text())
+SCHEMA: dict[str, Any] = json.loads(loading.schema_text())
 TYPES = {"string": "text", "array": "list", "object": "mapping", "boolean": "true or false", "null": "null"}
 
 
@@ -49,13 +52,13 @@ def written(value: object) -> str:
 
 def module_rows() -> Iterator[str]:
     """The module table as it must be: the first sentence of each module's own description."""
-    for path in sorted((TOP / "lvmsnap").glob("[!_]*.py")):
+    for path in sorted((TOP / "lvmsnap").glob("*/[!_]*.py")):
         said = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0].replace("\n", " ")
-        yield f"| `{path.name}` | {said} |"
+        yield f"| `{path.relative_to(TOP / 'lvmsnap')}` | {said} |"
 
 
 def subparsers() -> dict[str, argparse.ArgumentParser]:
-    actions = cli.build_parser()._actions
+    actions = parser.build_parser()._actions
     return next(dict(action.choices) for action in actions if isinstance(action, argparse._SubParsersAction))
 
 
@@ -89,7 +92,7 @@ def test_the_module_table_is_the_modules() -> None:
 
 
 def test_the_command_table_has_every_command_with_its_own_options_and_no_other() -> None:
-    shared = long_options(cli.build_parser())
+    shared = long_options(parser.build_parser())
     actual = {name: long_options(parser) - shared for name, parser in subparsers().items()}
 
     told = {row[0].strip("`").split()[1]: set(re.findall(r"--[a-z-]+", row[1])) for row in rows_below("command")}
@@ -101,7 +104,7 @@ def test_options_of_every_command_are_told() -> None:
     told = re.search(r"^Every command takes .*?\n\n", README, re.MULTILINE | re.DOTALL)
 
     assert told
-    assert set(re.findall(r"--[a-z-]+", told[0])) == long_options(cli.build_parser())
+    assert set(re.findall(r"--[a-z-]+", told[0])) == long_options(parser.build_parser())
 
 
 @pytest.mark.parametrize("command", commands_shown())
@@ -109,11 +112,11 @@ def test_every_command_shown_is_understood(command: str, capsys: pytest.CaptureF
     arguments = shlex.split(command)[1:]
     if arguments == ["--version"]:
         with pytest.raises(SystemExit):
-            cli.parse(arguments)
+            parser.parse(arguments)
         assert capsys.readouterr().out.startswith("lvmsnap ")
         return
 
-    options = cli.parse(arguments)
+    options = parser.parse(arguments)
 
     assert callable(options.command)
 
@@ -126,12 +129,12 @@ def test_exit_codes_are_those_of_the_program() -> None:
     told = {int(code) for row in rows_below("exit code") for code in row[0].split(",")}
 
     assert told == actual
-    assert told == {int(code) for line in cli.EXIT_CODES.splitlines() for code in re.findall(r"\b\d+\b", line[:17])}
+    assert told == {int(code) for line in parser.EXIT_CODES.splitlines() for code in re.findall(r"\b\d+\b", line[:17])}
 
 
 @pytest.mark.parametrize("name", ["system", "system-full-vg", "database"])
 def test_example_profiles_are_valid_and_can_be_planned(name: str) -> None:
-    loaded = profile.load(TOP / f"profiles/{name}.yaml", require_root_owned=False)
+    loaded = loading.load(TOP / f"profiles/{name}.yaml", require_root_owned=False)
 
     plan = offline.plan(loaded)
 
@@ -141,7 +144,7 @@ def test_example_profiles_are_valid_and_can_be_planned(name: str) -> None:
 def test_profiles_in_the_readme_are_valid() -> None:
     texts = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
 
-    loaded = [profile.parse(text, name="example", file="README.md") for text in texts]
+    loaded = [loading.parse(text, name="example", file="README.md") for text in texts]
 
     assert len(loaded) >= 3
 

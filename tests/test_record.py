@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import record
-from lvmsnap.errors import LvmsnapError
-from lvmsnap.model import Hooks, Record
+from lvmsnap.execution import records
+from lvmsnap.model.errors import LvmsnapError
+from lvmsnap.model.profile import Hooks
+from lvmsnap.model.target import Record
 from tests import samples
 
 # --- the record -------------------------------------------------------------------------------------------------------
@@ -35,16 +36,16 @@ from tests import samples
     ids=["whole", "bare", "before the file", "odd file name", "hooks"],
 )
 def test_a_record_is_read_as_it_was_written(tmp_path: Path, written: Record) -> None:
-    record.write(written, str(tmp_path))
+    records.write(written, str(tmp_path))
 
-    assert record.read("nightly", str(tmp_path)) == written
-    assert record.names(str(tmp_path)) == ("nightly",)
+    assert records.read("nightly", str(tmp_path)) == written
+    assert records.names(str(tmp_path)) == ("nightly",)
 
 
 def test_a_record_is_roots_alone(tmp_path: Path) -> None:
     directory = tmp_path / "state"
 
-    record.write(samples.record(), str(directory))
+    records.write(samples.record(), str(directory))
 
     assert directory.stat().st_mode & 0o777 == 0o700
     assert (directory / "nightly.json").stat().st_mode & 0o777 == 0o600
@@ -67,36 +68,36 @@ def test_a_record_is_synced_before_it_is_in_place_and_its_directory_after(
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(Path, "rename", rename)
 
-    record.write(samples.record(), str(tmp_path))
+    records.write(samples.record(), str(tmp_path))
 
     assert done == ["sync nightly.json.new whole", "rename nightly.json.new nightly.json", "sync ."]
 
 
 def test_a_record_that_could_not_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    record.write(samples.record(), str(tmp_path))
+    records.write(samples.record(), str(tmp_path))
 
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(LvmsnapError, match=r"the record cannot be written: .*: No space left on device"):
-        record.write(samples.record(snapshot="other"), str(tmp_path))
+        records.write(samples.record(snapshot="other"), str(tmp_path))
 
-    assert record.read("nightly", str(tmp_path)) == samples.record()
-    assert record.names(str(tmp_path)) == ("nightly",)
+    assert records.read("nightly", str(tmp_path)) == samples.record()
+    assert records.names(str(tmp_path)) == ("nightly",)
 
 
 def test_a_file_whose_name_no_profile_can_have_is_no_record(tmp_path: Path) -> None:
     for name in ("nightly", "Nightly", "lock", "a b", "x\ny", "a" * 65):
         (tmp_path / f"{name}.json").write_text("{}")
 
-    assert record.names(str(tmp_path)) == ("nightly",)
+    assert records.names(str(tmp_path)) == ("nightly",)
 
 
 def test_no_record_is_none(tmp_path: Path) -> None:
-    assert record.read("nightly", str(tmp_path)) is None
-    assert record.read("nightly", str(tmp_path / "none")) is None
-    assert record.names(str(tmp_path / "none")) == ()
+    assert records.read("nightly", str(tmp_path)) is None
+    assert records.read("nightly", str(tmp_path / "none")) is None
+    assert records.names(str(tmp_path / "none")) == ()
 
 
 def _changed(**fields: Any) -> str:
@@ -108,8 +109,8 @@ def _text() -> str:
     import tempfile
 
     with tempfile.TemporaryDirectory() as directory:
-        record.write(samples.record(), directory)
-        return record.record_path("nightly", directory).read_text()
+        records.write(samples.record(), directory)
+        return records.record_path("nightly", directory).read_text()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_a_record_that_cannot_be_understood_is_told_with_a_way_out(tmp_path: Pat
     path.write_text(text)
 
     with pytest.raises(LvmsnapError, match=f"the record cannot be read: {path}: .") as caught:
-        record.read("nightly", str(tmp_path))
+        records.read("nightly", str(tmp_path))
 
     assert caught.value.hint == "lvmsnap down nightly --force goes by LVM's own marks, and puts the record aside"
 
@@ -174,7 +175,7 @@ def test_the_type_of_each_field_is_checked(tmp_path: Path, path: str, value: Any
     (tmp_path / "nightly.json").write_text(_with(path, value))
 
     with pytest.raises(LvmsnapError) as caught:
-        record.read("nightly", str(tmp_path))
+        records.read("nightly", str(tmp_path))
 
     assert caught.value.message == f"the record cannot be read: {tmp_path}/nightly.json: {says}"
 
@@ -183,7 +184,7 @@ def test_a_record_that_is_nested_without_end_is_unreadable(tmp_path: Path) -> No
     for text in ("[" * 100_000, '{"a":' * 100_000, _with("target", json.loads("[" * 500 + "]" * 500))):
         (tmp_path / "nightly.json").write_text(text)
         with pytest.raises(LvmsnapError, match="the record cannot be read"):
-            record.read("nightly", str(tmp_path))
+            records.read("nightly", str(tmp_path))
 
 
 def _link(path: Path) -> None:
@@ -206,22 +207,22 @@ def test_what_is_no_file_of_roots_is_unreadable_and_can_be_put_aside(
     for number in ("", "1"):
         make(path)
         with pytest.raises(LvmsnapError, match="the record cannot be read"):
-            record.read("nightly", str(tmp_path))
+            records.read("nightly", str(tmp_path))
 
-        record.remove("nightly", str(tmp_path))
+        records.remove("nightly", str(tmp_path))
 
         assert not os.path.lexists(path)
         assert os.path.lexists(f"{path}.unreadable{number}")
-    assert record.names(str(tmp_path)) == ()
+    assert records.names(str(tmp_path)) == ()
 
 
 def test_an_unreadable_record_is_put_aside_and_not_lost(tmp_path: Path) -> None:
     (tmp_path / "nightly.json").write_text("{")
 
-    record.remove("nightly", str(tmp_path))
+    records.remove("nightly", str(tmp_path))
 
     assert [path.name for path in tmp_path.iterdir()] == ["nightly.json.unreadable"]
-    assert record.read("nightly", str(tmp_path)) is None
+    assert records.read("nightly", str(tmp_path)) is None
 
 
 def test_a_record_from_before_there_were_hooks_has_none(tmp_path: Path) -> None:
@@ -229,22 +230,22 @@ def test_a_record_from_before_there_were_hooks_has_none(tmp_path: Path) -> None:
     del data["hooks_due"], data["target"]["hooks"]
     (tmp_path / "nightly.json").write_text(json.dumps(data))
 
-    assert record.read("nightly", str(tmp_path)) == samples.record()
+    assert records.read("nightly", str(tmp_path)) == samples.record()
 
 
 def test_a_record_of_another_version_is_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "nightly.json").write_text(_changed(format=2))
 
     with pytest.raises(LvmsnapError, match="written by another version of lvmsnap"):
-        record.read("nightly", str(tmp_path))
+        records.read("nightly", str(tmp_path))
 
 
 def test_removing_takes_the_record_and_what_an_interrupted_write_left(tmp_path: Path) -> None:
-    record.write(samples.record(), str(tmp_path))
+    records.write(samples.record(), str(tmp_path))
     (tmp_path / "nightly.json.new").write_text("half")
 
-    record.remove("nightly", str(tmp_path))
-    record.remove("nightly", str(tmp_path))
+    records.remove("nightly", str(tmp_path))
+    records.remove("nightly", str(tmp_path))
 
     assert list(tmp_path.iterdir()) == []
 
@@ -252,8 +253,8 @@ def test_removing_takes_the_record_and_what_an_interrupted_write_left(tmp_path: 
 def test_an_interrupted_write_is_no_record(tmp_path: Path) -> None:
     (tmp_path / "nightly.json.new").write_text("half")
 
-    assert record.names(str(tmp_path)) == ()
-    assert record.read("nightly", str(tmp_path)) is None
+    assert records.names(str(tmp_path)) == ()
+    assert records.read("nightly", str(tmp_path)) is None
 
 
 def test_writing_follows_no_symlink(tmp_path: Path) -> None:
@@ -262,7 +263,7 @@ def test_writing_follows_no_symlink(tmp_path: Path) -> None:
     (tmp_path / "nightly.json.new").symlink_to(victim)
 
     with pytest.raises(LvmsnapError, match="Too many levels of symbolic links"):
-        record.write(samples.record(), str(tmp_path))
+        records.write(samples.record(), str(tmp_path))
 
     assert victim.read_text() == "precious"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lvmsnap.errors import Refusal, RefusedError, ResidueError, StepError, refused_after
+from lvmsnap.model.errors import Refusal, RefusedError, ResidueError, StepError, refused_after
 
 REFUSED = RefusedError((Refusal("space for the snapshot: 64 MiB wanted, 32 MiB there", "give a smaller `size`"),))
 

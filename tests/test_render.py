@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import offline, planner, progress, render
-from lvmsnap.errors import (
+from lvmsnap.cli import error_view, layout, pictures, progress, views
+from lvmsnap.cli.layout import Line
+from lvmsnap.cli.progress import Reporter
+from lvmsnap.model.errors import (
     InterruptedBySignalError,
     LvmsnapError,
     ProfileError,
@@ -25,11 +27,10 @@ from lvmsnap.errors import (
     RefusedError,
     ResidueError,
 )
-from lvmsnap.progress import Reporter
-from lvmsnap.recovery import Recovered
-from lvmsnap.render import Line
-from lvmsnap.runner import Finished
-from lvmsnap.status import State, Status
+from lvmsnap.operations.recover import Recovered
+from lvmsnap.planning import offline, planner
+from lvmsnap.planning.state import State, Status
+from lvmsnap.system.processes import Finished
 from tests import samples
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +46,7 @@ STATUSES = (
 
 def shown(lines: Iterable[Line]) -> str:
     stream = io.StringIO()
-    render.show(lines, stream)
+    layout.show(lines, stream)
     return stream.getvalue()
 
 
@@ -64,24 +65,24 @@ def test_a_plan_that_is_refused_is_shown_with_what_to_do() -> None:
 
     plan = planner.plan_up(samples.with_file(), facts, samples.PV_UUID)
 
-    golden("refused-plan.txt", shown(render.plan_lines("nightly", plan, note="/etc/lvmsnap/nightly.yaml")))
+    golden("refused-plan.txt", shown(views.plan_lines("nightly", plan, note="/etc/lvmsnap/nightly.yaml")))
 
 
 def test_a_plan_of_down_is_shown() -> None:
     plan = planner.plan_down(samples.TARGET, samples.up_facts(), samples.record())
 
-    golden("down-plan.txt", shown(render.plan_lines("nightly", plan)))
+    golden("down-plan.txt", shown(views.plan_lines("nightly", plan)))
 
 
 def test_a_plan_of_nothing_says_so() -> None:
-    assert "there is nothing to do" in shown(render.plan_lines("nightly", planner.nothing_to_do()))
+    assert "there is nothing to do" in shown(views.plan_lines("nightly", planner.nothing_to_do()))
 
 
 def test_what_recover_did_is_told_for_each_profile() -> None:
     found = [Recovered(status, status.state is State.PARTIAL) for status in STATUSES]
     at_work = Recovered(STATUSES[0], is_taken_down=False, run_pid=4711)
-    golden("recovered.txt", shown(render.recovered_lines((*found, at_work))))
-    assert "nothing to recover" in shown(render.recovered_lines(()))
+    golden("recovered.txt", shown(views.recovered_lines((*found, at_work))))
+    assert "nothing to recover" in shown(views.recovered_lines(()))
 
 
 ERRORS = (
@@ -104,11 +105,11 @@ ERRORS = (
 
 
 def test_errors_say_what_is_wrong_where_and_what_to_do() -> None:
-    golden("errors.txt", "\n".join(shown(render.error_lines(error)) for error in ERRORS))
+    golden("errors.txt", "\n".join(shown(error_view.error_lines(error)) for error in ERRORS))
 
 
 def test_states_as_json_are_plain_data() -> None:
-    data = json.loads(render.to_json(STATUSES))
+    data = json.loads(views.to_json(STATUSES))
 
     assert [entry["state"] for entry in data] == ["up", "up", "down", "lost", "partial"]
     assert data[0]["fill_percent"] == 12.34
@@ -118,9 +119,11 @@ def test_states_as_json_are_plain_data() -> None:
 
 SHOW = """\
 import sys
-from lvmsnap import offline, profile, render
-loaded = profile.parse("volumes: [{origin: vg0/system}]", name="x", file="x")
-render.show(render.plan_lines("x", offline.plan(loaded)), sys.stdout)
+from lvmsnap.cli import layout, views
+from lvmsnap.planning import offline
+from lvmsnap.profile import loading
+loaded = loading.parse("volumes: [{origin: vg0/system}]", name="x", file="x")
+layout.show(views.plan_lines("x", offline.plan(loaded)), sys.stdout)
 """
 
 
@@ -164,7 +167,7 @@ def test_a_command_on_a_narrow_terminal_stays_in_one_piece() -> None:
 def test_a_pipe_gets_no_escape_codes() -> None:
     plan = offline.plan(samples.with_file())
 
-    assert "\x1b" not in shown(render.plan_lines("nightly", plan))
+    assert "\x1b" not in shown(views.plan_lines("nightly", plan))
 
 
 # --- exports ----------------------------------------------------------------------------------------------------------
@@ -174,7 +177,7 @@ def test_a_pipe_gets_no_escape_codes() -> None:
 def test_an_export_has_every_command(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"plan.{suffix}"
 
-    render.export(render.plan_lines("x", offline.plan(samples.with_file())), str(path), "a title")
+    pictures.export(views.plan_lines("x", offline.plan(samples.with_file())), str(path), "a title")
 
     text = re.sub(r"<[^>]*>", "", path.read_text()).replace("&#160;", " ")
     for program in ("sh", "losetup", "pvcreate", "vgextend", "lvcreate", "mount"):
@@ -192,8 +195,8 @@ def test_no_control_character_of_a_path_reaches_the_reader() -> None:
     error = LvmsnapError(f"wrong: {ODD}", hint=ODD)
 
     for told in (
-        shown(render.plan_lines("x", offline.plan(odd))),
-        shown(render.error_lines(error)),
+        shown(views.plan_lines("x", offline.plan(odd))),
+        shown(error_view.error_lines(error)),
     ):
         assert "red" in told
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", told)
@@ -243,7 +246,7 @@ def test_where_nobody_listens_only_what_failed_is_heard(verbosity: int, capsys: 
 def test_the_journal_is_told_what_is_a_warning(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(render, "_goes_to_journal", lambda: True)
+    monkeypatch.setattr(error_view, "_goes_to_journal", lambda: True)
 
     Reporter(0).warn("it is 80 % full")
     Reporter(0).note("half of it is done")

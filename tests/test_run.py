@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import executor, growth, record, run, session
-from lvmsnap.errors import (
+from lvmsnap.execution import executor, records
+from lvmsnap.model.errors import (
     InterruptedBySignalError,
     LvmsnapError,
     NotStartedError,
@@ -25,10 +25,13 @@ from lvmsnap.errors import (
     StepError,
     ToolError,
 )
-from lvmsnap.identify import find
-from lvmsnap.model import MIB
-from lvmsnap.runner import Runner, Signals
-from lvmsnap.session import Session
+from lvmsnap.model.units import MIB
+from lvmsnap.operations import run, session
+from lvmsnap.operations.session import Session
+from lvmsnap.planning import growth
+from lvmsnap.planning.identify import find
+from lvmsnap.system.processes import Runner
+from lvmsnap.system.signals import Signals
 from tests import samples
 
 RESIDUE = ResidueError("p could not be taken down; what is left is named below", residue=("mount: /m",), commands=())
@@ -97,7 +100,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(session, "up", up)
     monkeypatch.setattr(session, "walking", walking)
     monkeypatch.setattr(executor, "bring_down", down)
-    monkeypatch.setattr(record, "read", lambda _: None)
+    monkeypatch.setattr(records, "read", lambda _: None)
     monkeypatch.setattr(run, "supervise", supervise)
     monkeypatch.setattr(run, "why_lost", lambda *_: made.lost)
     return made
@@ -233,9 +236,9 @@ def test_an_unreadable_record_keeps_nothing_from_being_taken_down(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(_: str) -> Any:
-        raise record.RecordError("the record cannot be read")
+        raise records.RecordError("the record cannot be read")
 
-    monkeypatch.setattr(record, "read", fails)
+    monkeypatch.setattr(records, "read", fails)
 
     assert going() == 0
     assert world.done == ["up", "command", "down"]
@@ -268,9 +271,9 @@ def test_a_file_that_grew_without_its_pv_gives_its_extents_first() -> None:
 def test_messages_that_nobody_reads_any_more_stop_nothing() -> None:
     code = """
 import os
-from lvmsnap.errors import StepError
-from lvmsnap.progress import Reporter
-from lvmsnap.render import fail
+from lvmsnap.cli.error_view import fail
+from lvmsnap.cli.progress import Reporter
+from lvmsnap.model.errors import StepError
 Reporter().note("one")
 Reporter().note("two")
 raise SystemExit(fail(StepError("three")) + 40)

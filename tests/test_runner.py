@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import runner
-from lvmsnap.errors import ToolError
-from lvmsnap.runner import Finished, Runner, Signals
+from lvmsnap.model.errors import ToolError
+from lvmsnap.system import processes
+from lvmsnap.system.processes import Finished, Runner
+from lvmsnap.system.signals import Signals
 
 
 def python(code: str) -> tuple[str, ...]:
@@ -37,8 +38,8 @@ def test_a_child_gets_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("LVM_SYSTEM_DIR", "/etc/lvm2")
     monkeypatch.setenv("HOME", "/nowhere")
 
-    assert runner.environment() == {
-        "PATH": f"/opt/mine:{runner.SYSTEM_PATH}",
+    assert processes.environment() == {
+        "PATH": f"/opt/mine:{processes.SYSTEM_PATH}",
         "LC_ALL": "C",
         "LVM_SUPPRESS_FD_WARNINGS": "1",
         "LVM_SYSTEM_DIR": "/etc/lvm2",
@@ -50,8 +51,8 @@ def test_a_child_gets_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> No
 def test_without_a_path_of_the_caller_there_is_still_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PATH")
 
-    assert runner.environment()["PATH"] == runner.SYSTEM_PATH
-    assert "/sbin" in runner.SYSTEM_PATH.split(":")
+    assert processes.environment()["PATH"] == processes.SYSTEM_PATH
+    assert "/sbin" in processes.SYSTEM_PATH.split(":")
 
 
 def test_a_program_is_looked_for_on_the_path_that_it_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,14 +152,14 @@ def test_every_command_is_observed_once() -> None:
 
 
 def test_a_command_is_told_as_one_would_paste_it() -> None:
-    assert runner.shell_line(("rm", "--", "/a b/it's")) == """rm -- '/a b/it'"'"'s'"""
+    assert processes.shell_line(("rm", "--", "/a b/it's")) == """rm -- '/a b/it'"'"'s'"""
 
 
 # --- stalls and signals -----------------------------------------------------------------------------------------------
 
 
 def test_a_stall_is_told_and_the_command_left_to_finish(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "STALL_SECONDS", 0.1)
+    monkeypatch.setattr(processes, "STALL_SECONDS", 0.1)
     told: list[tuple[tuple[str, ...], float]] = []
 
     finished = Runner(stalled=lambda argv, seconds: told.append((argv, seconds))).run(("sleep", "0.5"))
@@ -178,7 +179,7 @@ def test_a_word_that_no_command_can_have_is_a_failed_command() -> None:
 
 
 def test_who_watches_stops_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "STALL_SECONDS", 0.1)
+    monkeypatch.setattr(processes, "STALL_SECONDS", 0.1)
 
     def fails(*_: object) -> None:
         raise ValueError("a bug")

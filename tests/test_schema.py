@@ -12,11 +12,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from lvmsnap import profile
-from lvmsnap.yaml_source import Source
+from lvmsnap.profile import loading
+from lvmsnap.profile.yaml_positions import Source
 
 ROOT = Path(__file__).parent.parent
-SCHEMA: dict[str, Any] = json.loads(profile.schema_text())
+SCHEMA: dict[str, Any] = json.loads(loading.schema_text())
 KNOWN_KEYWORDS = {
     *("$schema", "$id", "title", "description", "default", "examples", "patternErrorMessage", "errorMessage"),
     *("type", "properties", "additionalProperties", "required", "items", "minItems", "maxItems"),
@@ -117,7 +117,7 @@ def test_a_sample_profile_is_valid_and_points_an_editor_at_the_schema(path: Path
     reference = first_line.removeprefix("# yaml-language-server: $schema=")
     assert (path.parent / reference).resolve() == ROOT / "schema" / "profile.schema.json"
     Draft202012Validator(SCHEMA).validate(yaml.safe_load(path.read_text("utf-8")))
-    profile.load(path, require_root_owned=False)
+    loading.load(path, require_root_owned=False)
 
 
 def test_there_are_sample_profiles() -> None:
@@ -125,7 +125,7 @@ def test_there_are_sample_profiles() -> None:
 
 
 def test_a_profile_with_only_the_required_keys_gets_the_schemas_defaults() -> None:
-    loaded = profile.parse("volumes: [{origin: vg0/root}]\nbacking_file: {path: /b}", name="n", file="f")
+    loaded = loading.parse("volumes: [{origin: vg0/root}]\nbacking_file: {path: /b}", name="n", file="f")
     defaults = {path: schema["default"] for path, schema, _ in keys() if "default" in schema}
     assert loaded.backing_file
     assert {

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import record, sighting, teardown
-from lvmsnap.guard import Sample
-from lvmsnap.model import MIB
-from lvmsnap.system import Enlargement, Sighting, SnapshotStatus
-from lvmsnap.watch import Lookout
+from lvmsnap.execution import guard_reports, records, teardown
+from lvmsnap.model.facts import Enlargement, Sighting, SnapshotStatus
+from lvmsnap.model.units import MIB
+from lvmsnap.operations.watch import Lookout
+from lvmsnap.planning.fill_rate import Sample
 from tests import samples
 
 SEEN = Sighting("LVM-x", 100.5, 2048.0, Enlargement(samples.TIME, 4 * MIB))
@@ -21,7 +21,7 @@ SEEN = Sighting("LVM-x", 100.5, 2048.0, Enlargement(samples.TIME, 4 * MIB))
 
 @pytest.fixture(autouse=True)
 def run_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr(sighting, "RUN_DIR", str(tmp_path))
+    monkeypatch.setattr(guard_reports, "RUN_DIR", str(tmp_path))
     return tmp_path
 
 
@@ -39,11 +39,11 @@ def look(lookout: Lookout, seconds: float, used_mib: float, total_mib: float = 1
 
 @pytest.mark.parametrize("seen", [SEEN, Sighting("", 0.0, 0.0, None)])
 def test_what_is_written_is_read_again_and_is_roots_own(seen: Sighting, run_directory: Path) -> None:
-    sighting.write("p", seen)
+    guard_reports.write("p", seen)
 
-    assert sighting.read("p") == seen
+    assert guard_reports.read("p") == seen
     assert [path.name for path in run_directory.iterdir()] == ["p.guard"]
-    assert sighting.path("p").stat().st_mode & 0o777 == 0o600
+    assert guard_reports.path("p").stat().st_mode & 0o777 == 0o600
 
 
 GOOD = json.loads('{"uuid": "x", "seconds": 1, "rate_bytes_per_second": 2, "last_growth": null}')
@@ -67,21 +67,21 @@ GARBAGE: tuple[object, ...] = (
 
 @pytest.mark.parametrize("text", ["", "{", "\0", "[" * 5000, *map(json.dumps, GARBAGE)])
 def test_garbage_is_no_sighting(text: str) -> None:
-    sighting.path("p").write_text(json.dumps(GOOD))
-    assert sighting.read("p")
+    guard_reports.path("p").write_text(json.dumps(GOOD))
+    assert guard_reports.read("p")
 
-    sighting.path("p").write_text(text)
+    guard_reports.path("p").write_text(text)
 
-    assert sighting.read("p") is None
+    assert guard_reports.read("p") is None
 
 
 def test_no_file_a_directory_and_a_link_are_no_sighting() -> None:
-    assert sighting.read("p") is None
-    sighting.write("p", SEEN)
-    sighting.path("link").symlink_to(sighting.path("p"))
-    assert sighting.read("link") is None
-    sighting.path("folder").mkdir()
-    assert sighting.read("folder") is None
+    assert guard_reports.read("p") is None
+    guard_reports.write("p", SEEN)
+    guard_reports.path("link").symlink_to(guard_reports.path("p"))
+    assert guard_reports.read("link") is None
+    guard_reports.path("folder").mkdir()
+    assert guard_reports.read("folder") is None
 
 
 def test_what_cannot_be_kept_stops_nothing_and_follows_no_link(run_directory: Path) -> None:
@@ -89,20 +89,20 @@ def test_what_cannot_be_kept_stops_nothing_and_follows_no_link(run_directory: Pa
     victim.write_text("untouched")
     (run_directory / "p.guard.new").symlink_to(victim)
 
-    sighting.write("p", SEEN)
-    sighting.write("absent/p", SEEN)
+    guard_reports.write("p", SEEN)
+    guard_reports.write("absent/p", SEEN)
 
-    assert sighting.read("p") is None
+    assert guard_reports.read("p") is None
     assert victim.read_text() == "untouched"
 
 
 def test_it_goes_with_the_record(monkeypatch: pytest.MonkeyPatch, run_directory: Path) -> None:
-    for function in (record.write, record.remove):
+    for function in (records.write, records.remove):
         monkeypatch.setattr(function, "__defaults__", (str(run_directory),))
-    record.write(samples.record())
-    sighting.write("nightly", SEEN)
+    records.write(samples.record())
+    guard_reports.write("nightly", SEEN)
     (run_directory / "nightly.guard.new").write_text("of a guard that was killed")
-    sighting.write("other", SEEN)
+    guard_reports.write("other", SEEN)
 
     work: Any = SimpleNamespace(owns_record=True)
     teardown._forget(samples.TARGET, work)
@@ -115,7 +115,7 @@ def test_it_goes_with_the_record(monkeypatch: pytest.MonkeyPatch, run_directory:
 
 
 def kept() -> Sighting:
-    seen = sighting.read("p")
+    seen = guard_reports.read("p")
     assert seen
     return seen
 
@@ -134,12 +134,12 @@ def test_the_rate_is_that_of_the_last_ten_seconds() -> None:
 def test_one_look_is_no_rate_and_is_not_kept() -> None:
     look(Lookout("p"), 5, 50)
 
-    assert sighting.read("p") is None
+    assert guard_reports.read("p") is None
 
 
 def test_many_looks_in_a_second_are_kept_once(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Sighting] = []
-    monkeypatch.setattr(sighting, "write", lambda _, seen: written.append(seen))
+    monkeypatch.setattr(guard_reports, "write", lambda _, seen: written.append(seen))
     lookout = Lookout("p")
 
     for step in range(200):
@@ -164,7 +164,7 @@ def test_a_growth_is_kept_at_once_whoever_made_it_and_until_the_next() -> None:
 
 @pytest.mark.parametrize(("uuid", "is_known"), [("LVM-x", True), ("LVM-y", False)])
 def test_a_second_guard_knows_the_growth_that_the_first_one_saw_of_the_same_snapshot(uuid: str, is_known: bool) -> None:
-    sighting.write("p", SEEN)
+    guard_reports.write("p", SEEN)
     lookout = Lookout("p")
 
     look(lookout, 200, 10, uuid=uuid)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from lvmsnap.errors import FAULTS, ToolError
-from lvmsnap.model import Profile, Thing
+from lvmsnap.model.errors import FAULTS, ToolError
+from lvmsnap.model.plan import Thing
+from lvmsnap.model.profile import Profile
 from tests import samples
 from tests import simulated_actors as actors
 from tests.simulated_lvcreate import REVERTED, STAGES

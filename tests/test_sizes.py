@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lvmsnap.model import GIB, KIB, MIB, TIB
-from lvmsnap.sizes import human, largest_useful_bytes, lent_extents, snapshot_extents
+from lvmsnap.model.units import GIB, KIB, MIB, TIB
+from lvmsnap.planning.sizing import human, largest_useful_bytes, lent_extents, snapshot_extents
 from tests import samples
 from tests.samples import EXTENT
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import status
-from lvmsnap.model import KIB, MIB
-from lvmsnap.names import dm_uuid
-from lvmsnap.status import Past, State, Status
-from lvmsnap.system import Enlargement, Facts, Sighting
+from lvmsnap.model.facts import Enlargement, Facts, Sighting
+from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.units import KIB, MIB
+from lvmsnap.planning import state
+from lvmsnap.planning.state import Past, State, Status
 from tests import samples
 from tests.samples import DISK, EARLIER_BOOT, ORIGIN_UUID, TARGET, VG_UUID
 
@@ -23,12 +23,12 @@ UNFINISHED = samples.vg(samples.snapshot_lv(origin=""), pvs=(DISK, samples.lent_
 
 
 @pytest.mark.parametrize(
-    ("facts", "state", "problem"),
+    ("facts", "expected", "problem"),
     [
         (samples.up_facts(), State.UP, ""),
-        (samples.up_facts(INVALID), State.LOST, status.OVERFLOWED),
-        (samples.up_facts(INVALID_SUSPENDED), State.LOST, status.OVERFLOWED),
-        (samples.up_facts(INVALID, mounts=()), State.LOST, status.OVERFLOWED),
+        (samples.up_facts(INVALID), State.LOST, state.OVERFLOWED),
+        (samples.up_facts(INVALID_SUSPENDED), State.LOST, state.OVERFLOWED),
+        (samples.up_facts(INVALID, mounts=()), State.LOST, state.OVERFLOWED),
         (samples.up_facts(mounts=()), State.PARTIAL, "missing: mount"),
         (samples.up_facts(file=None), State.PARTIAL, "missing: backing file"),
         (samples.up_facts(file=None, loops=()), State.PARTIAL, "missing: backing file, loop device"),
@@ -37,24 +37,24 @@ UNFINISHED = samples.vg(samples.snapshot_lv(origin=""), pvs=(DISK, samples.lent_
         (samples.up_facts(dm_devices=(SUSPENDED,)), State.PARTIAL, "missing: running origin"),
     ],
 )
-def test_the_state_of_a_profile_with_a_record(facts: Facts, state: State, problem: str) -> None:
-    found = status.of_target(TARGET, facts, samples.record())
+def test_the_state_of_a_profile_with_a_record(facts: Facts, expected: State, problem: str) -> None:
+    found = state.of_target(TARGET, facts, samples.record())
 
-    assert (found.state, found.problem) == (state, problem)
+    assert (found.state, found.problem) == (expected, problem)
 
 
 def test_a_record_with_nothing_standing_is_partial_so_that_recover_clears_it() -> None:
-    assert status.of_target(TARGET, samples.facts(), samples.record()).state is State.PARTIAL
+    assert state.of_target(TARGET, samples.facts(), samples.record()).state is State.PARTIAL
 
 
 def test_a_record_of_an_earlier_boot_is_stale_whatever_stands() -> None:
     for facts in (samples.facts(), samples.up_facts(), samples.up_facts(INVALID)):
-        assert status.of_target(TARGET, facts, samples.record(EARLIER_BOOT)).state is State.STALE
+        assert state.of_target(TARGET, facts, samples.record(EARLIER_BOOT)).state is State.STALE
 
 
 @pytest.mark.parametrize("boot", [samples.BOOT, EARLIER_BOOT])
 def test_a_merging_snapshot_is_a_state_of_its_own_in_this_boot_and_after_it(boot: str) -> None:
-    found = status.of_target(TARGET, samples.up_facts(samples.merging()), samples.record(boot))
+    found = state.of_target(TARGET, samples.up_facts(samples.merging()), samples.record(boot))
 
     assert (found.state, found.is_well) == (State.MERGING, False)
     assert f"{samples.FILE} must stay attached" in found.problem
@@ -64,7 +64,7 @@ def test_a_merging_snapshot_is_a_state_of_its_own_in_this_boot_and_after_it(boot
 def test_a_merge_that_lacks_the_lent_pv_says_how_it_is_given_back() -> None:
     group = samples.merging(pvs=(DISK, samples.lent_pv(device="[unknown]", missing=True)))
 
-    found = status.of_target(TARGET, samples.facts(group), samples.record(EARLIER_BOOT))
+    found = state.of_target(TARGET, samples.facts(group), samples.record(EARLIER_BOOT))
 
     assert found.state is State.MERGING
     assert f"losetup --find --nooverlap {samples.FILE}; vgchange --activate y vg0" in found.problem
@@ -74,23 +74,23 @@ def test_somebody_elses_merge_into_the_origin_is_no_state_of_ours() -> None:
     theirs = samples.lv("theirs", attr="Swi-a-s---", origin="system", is_hidden=True, is_merging=True)
     group = samples.vg(samples.snapshot_lv(), theirs, pvs=(DISK, samples.lent_pv()))
 
-    assert status.of_target(TARGET, samples.up_facts(group), samples.record()).state is State.UP
+    assert state.of_target(TARGET, samples.up_facts(group), samples.record()).state is State.UP
 
 
 def test_without_a_record_the_marks_decide() -> None:
     foreign = samples.facts(samples.vg(samples.snapshot_lv(tags=())))
 
-    assert status.of_target(TARGET, samples.up_facts(), None).state is State.UP
-    assert status.of_target(TARGET, samples.facts(), None).state is State.DOWN
-    assert status.of_target(TARGET, foreign, None).state is State.FOREIGN
-    assert status.of_target(TARGET, samples.facts(loops=(samples.LOOP,)), None).state is State.PARTIAL
+    assert state.of_target(TARGET, samples.up_facts(), None).state is State.UP
+    assert state.of_target(TARGET, samples.facts(), None).state is State.DOWN
+    assert state.of_target(TARGET, foreign, None).state is State.FOREIGN
+    assert state.of_target(TARGET, samples.facts(loops=(samples.LOOP,)), None).state is State.PARTIAL
 
 
 def test_a_profile_without_file_and_mount_is_up_with_its_snapshot_alone() -> None:
     bare: dict[str, Any] = {"lent_pv": None, "mount": None}
     system = samples.facts(samples.vg(samples.snapshot_lv()))
 
-    found = status.of_target(samples.target(**bare), system, samples.record(**bare))
+    found = state.of_target(samples.target(**bare), system, samples.record(**bare))
 
     assert (found.state, found.device, found.mountpoint) == (State.UP, f"/dev/vg0/{samples.SNAPSHOT}", "")
 
@@ -98,13 +98,13 @@ def test_a_profile_without_file_and_mount_is_up_with_its_snapshot_alone() -> Non
 def test_a_snapshot_that_neither_a_record_nor_a_mount_dates_is_never_called_up() -> None:
     bare = samples.target(lent_pv=None, mount=None)
 
-    found = status.of_target(bare, samples.facts(samples.vg(samples.snapshot_lv())), None)
+    found = state.of_target(bare, samples.facts(samples.vg(samples.snapshot_lv())), None)
 
     assert (found.state, found.problem) == (State.PARTIAL, "missing: record")
 
 
 def test_a_status_tells_size_fill_place_and_time() -> None:
-    found = status.of_target(TARGET, samples.up_facts(), samples.record())
+    found = state.of_target(TARGET, samples.up_facts(), samples.record())
 
     assert found.snapshot == f"vg0/{samples.SNAPSHOT}"
     assert (found.size_bytes, found.fill_percent) == (64 * 1024**2, 1.5)
@@ -114,11 +114,11 @@ def test_a_status_tells_size_fill_place_and_time() -> None:
 def test_a_mountpoint_with_something_else_on_it_is_not_told_as_ours() -> None:
     other = replace(samples.mounted(), device_number="8:1")
 
-    assert status.of_target(TARGET, samples.up_facts(mounts=(other,)), samples.record()).mountpoint == ""
+    assert state.of_target(TARGET, samples.up_facts(mounts=(other,)), samples.record()).mountpoint == ""
 
 
 def test_every_state_has_its_meaning() -> None:
-    assert set(status.MEANING) == set(State)
+    assert set(state.MEANING) == set(State)
 
 
 # --- how fast it fills ------------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ def filling(percent: float | None, past: Past | None, **fields: object) -> Statu
     """The state of a snapshot of 64 MiB in chunks of 4 KiB that is so full."""
     snapshot = samples.snapshot_lv(data_percent=percent, chunk_size_bytes=4 * KIB, **fields)
     group = samples.vg(snapshot, pvs=(DISK, samples.lent_pv()))
-    return status.of_target(TARGET, samples.up_facts(group), samples.record(), past)
+    return state.of_target(TARGET, samples.up_facts(group), samples.record(), past)
 
 
 def trend(found: Status) -> tuple[object, ...]:
@@ -195,5 +195,5 @@ def test_a_lost_snapshot_has_no_rate(attr: str) -> None:
 
 def test_what_is_not_active_and_what_is_not_there_have_no_rate() -> None:
     assert trend(filling(None, Past(48, SEEN, 1))) == (None, None, None)
-    down = status.of_target(TARGET, samples.facts(), None, Past(48, SEEN, 1))
+    down = state.of_target(TARGET, samples.facts(), None, Past(48, SEEN, 1))
     assert (trend(down), down.last_growth) == ((None, None, None), None)

@@ -7,10 +7,10 @@ from datetime import datetime
 
 import pytest
 
-from lvmsnap import render, status_table
-from lvmsnap.model import GIB, KIB, MIB
-from lvmsnap.status import State, Status
-from lvmsnap.system import Enlargement
+from lvmsnap.cli import layout, status_table
+from lvmsnap.model.facts import Enlargement
+from lvmsnap.model.units import GIB, KIB, MIB
+from lvmsnap.planning.state import State, Status
 from tests import samples
 from tests.test_render import ODD, golden
 
@@ -54,7 +54,7 @@ STATUSES = (
 
 
 def table(*statuses: Status, columns: int = 10_000) -> list[str]:
-    return render.plain(status_table.status_lines(statuses, NOW, columns)).splitlines()
+    return layout.plain(status_table.status_lines(statuses, NOW, columns)).splitlines()
 
 
 def test_states_are_a_table_with_a_line_for_each_profile_and_what_is_wrong_below() -> None:

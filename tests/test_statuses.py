@@ -13,10 +13,14 @@ from typing import Any
 
 import pytest
 
-from lvmsnap import cli, facts, loading, record, sighting
-from lvmsnap.model import MIB, Profile
-from lvmsnap.names import dm_uuid
-from lvmsnap.system import Enlargement, Facts, Sighting
+from lvmsnap.cli import parser
+from lvmsnap.execution import guard_reports, records
+from lvmsnap.model.facts import Enlargement, Facts, Sighting
+from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.profile import Profile
+from lvmsnap.model.units import MIB
+from lvmsnap.operations import named_profile
+from lvmsnap.system import path_facts, reading
 from tests import samples
 from tests.test_metrics import parse
 
@@ -41,10 +45,10 @@ class World:
         snapshot = samples.snapshot_lv(data_percent=25.0, chunk_size_bytes=4096)
         self.system = samples.up_facts(samples.vg(snapshot, pvs=(samples.DISK, samples.lent_pv())))
         then = datetime.now(UTC) - timedelta(seconds=seconds_ago)
-        record.write(replace(samples.record(), time=then.isoformat(timespec="seconds")), str(self.records))
+        records.write(replace(samples.record(), time=then.isoformat(timespec="seconds")), str(self.records))
 
     def status(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-        assert cli.main(["--profile-dir", str(self.profiles), "status", *arguments]) == 0, capsys.readouterr()
+        assert parser.main(["--profile-dir", str(self.profiles), "status", *arguments]) == 0, capsys.readouterr()
         told = capsys.readouterr()
         assert told.err == ""
         return told.out
@@ -60,22 +64,22 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(tmp_path)
 
-    def focus(system: Facts, _interest: facts.Interest) -> Facts:
+    def focus(system: Facts, _interest: reading.Interest) -> Facts:
         return system
 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(facts, "is_root", lambda: False)
-    monkeypatch.setattr(facts, "read_system", lambda *_, **__: made.system)
-    monkeypatch.setattr(facts, "focus", focus)
-    monkeypatch.setattr(facts, "file_facts", lambda _: None)
-    for function in (record.write, record.read, record.names):
+    monkeypatch.setattr(reading, "is_root", lambda: False)
+    monkeypatch.setattr(reading, "read_system", lambda *_, **__: made.system)
+    monkeypatch.setattr(reading, "focus", focus)
+    monkeypatch.setattr(path_facts, "file_facts", lambda _: None)
+    for function in (records.write, records.read, records.names):
         monkeypatch.setattr(function, "__defaults__", (str(made.records),))
-    monkeypatch.setattr(sighting, "RUN_DIR", str(made.run))
+    monkeypatch.setattr(guard_reports, "RUN_DIR", str(made.run))
     return made
 
 
 def seen(seconds_ago: float = 1.0, uuid: str = dm_uuid(samples.VG_UUID, samples.SNAPSHOT_UUID)) -> None:
-    sighting.write("nightly", Sighting(uuid, time.monotonic() - seconds_ago, 2.0 * MIB, GROWN))
+    guard_reports.write("nightly", Sighting(uuid, time.monotonic() - seconds_ago, 2.0 * MIB, GROWN))
 
 
 KEYS = ("rate_bytes_per_second", "rate_over", "seconds_to_full", "last_growth")
@@ -107,7 +111,7 @@ def test_without_a_guard_the_rate_is_the_mean_since_up(
 ) -> None:
     world.bring_up(seconds_ago=100)
     if told == "garbage":
-        sighting.path("nightly").write_bytes(b'{"uuid": \xff')
+        guard_reports.path("nightly").write_bytes(b'{"uuid": \xff')
     elif told != "nothing":
         seen(60) if told == "long ago" else seen(uuid="LVM-x")
 
@@ -156,11 +160,11 @@ def test_one_that_breaks_the_reading_itself_hides_no_other(
             raise error
         return load_if_there(name, directory)
 
-    load_if_there = loading.load_if_there
+    load_if_there = named_profile.load_if_there
     world.bring_up()
     for name in ("broken", "good"):
         world.write_profile(name)
-    monkeypatch.setattr(loading, "load_if_there", load)
+    monkeypatch.setattr(named_profile, "load_if_there", load)
 
     found = world.data(capsys)
 
@@ -175,12 +179,12 @@ def test_one_that_breaks_the_reading_itself_hides_no_other(
 def test_one_whose_paths_cannot_be_looked_at_does_not_hide_the_others(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def focus(_system: Facts, _interest: facts.Interest) -> Facts:
+    def focus(_system: Facts, _interest: reading.Interest) -> Facts:
         raise OSError(5, "Input/output error", "/srv/space")
 
     world.bring_up()
     world.write_profile("idle")
-    monkeypatch.setattr(facts, "focus", focus)
+    monkeypatch.setattr(reading, "focus", focus)
 
     found = world.data(capsys)
 
@@ -191,7 +195,7 @@ def test_one_whose_paths_cannot_be_looked_at_does_not_hide_the_others(
 def test_a_name_that_there_is_not_is_no_profile_that_is_down(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.write_profile("system")
 
-    code = cli.main(["--profile-dir", str(world.profiles), "status", "--json", "sytem", "system"])
+    code = parser.main(["--profile-dir", str(world.profiles), "status", "--json", "sytem", "system"])
 
     told = capsys.readouterr()
     found = {entry["name"]: entry for entry in json.loads(told.out)}
@@ -231,7 +235,7 @@ def test_what_cannot_be_written_is_an_error_that_names_the_file(
 ) -> None:
     world.bring_up()
 
-    code = cli.main(["--profile-dir", str(world.profiles), "status", "--prometheus", "--output", f"{tmp_path}/no/x"])
+    code = parser.main(["--profile-dir", str(world.profiles), "status", "--prometheus", "--output", f"{tmp_path}/no/x"])
 
     told = capsys.readouterr()
     assert (code, told.out) == (1, "")
@@ -240,7 +244,7 @@ def test_what_cannot_be_written_is_an_error_that_names_the_file(
 
 def test_json_and_metrics_at_once_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        cli.main(["status", "--json", "--prometheus"])
+        parser.main(["status", "--json", "--prometheus"])
 
     assert caught.value.code == 2
     assert "not allowed with" in capsys.readouterr().err

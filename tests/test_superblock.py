@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import superblock
-from lvmsnap.model import MIB
-from lvmsnap.system import Superblock
+from lvmsnap.model.facts import Superblock
+from lvmsnap.model.units import MIB
+from lvmsnap.system import superblock
 
 
 def made(path: Path, *mkfs: str, size_bytes: int = 40 * MIB) -> Path:

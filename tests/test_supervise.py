@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import supervise as supervising
-from lvmsnap.errors import NotStartedError
-from lvmsnap.runner import Signals
-from lvmsnap.supervise import supervise
+from lvmsnap.model.errors import NotStartedError
+from lvmsnap.operations import user_command as supervising
+from lvmsnap.operations.user_command import supervise
+from lvmsnap.system.signals import Signals
 
 ROOT = Path(__file__).parent.parent
 
@@ -182,8 +182,8 @@ def test_where_looking_fails_the_command_does_not_outlive_it(tmp_path: Path) -> 
 
 SUPERVISED = """
 import os, sys
-from lvmsnap.runner import Signals
-from lvmsnap.supervise import supervise
+from lvmsnap.operations.user_command import supervise
+from lvmsnap.system.signals import Signals
 signals = Signals()
 with signals:
     status = supervise(("/bin/bash", "-c", sys.argv[1]), {}, signals, lambda: 60.0)

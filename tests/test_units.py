@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap import cli, render, unit_text, unit_timer, units
-from lvmsnap.errors import LvmsnapError, RefusedError, ResidueError, StepError, UsageError
-from lvmsnap.runner import Finished
-from lvmsnap.units import Wish
+from lvmsnap.cli import error_view, parser
+from lvmsnap.install import systemd_timer, timer_units, unit_text
+from lvmsnap.install.timer_units import Wish
+from lvmsnap.model.errors import LvmsnapError, RefusedError, ResidueError, StepError, UsageError
+from lvmsnap.system.processes import Finished
 
 ROOT = Path(__file__).parent.parent
 TRUE, FALSE = shutil.which("true"), shutil.which("false")
@@ -79,10 +80,10 @@ class Place:
     said: list[str] = field(default_factory=list)
 
     def install(self, wish: Wish = BACKUP) -> list[str]:
-        return self._call(lambda: units.install(self.systemd, wish, self.said.append))  # type: ignore[arg-type]
+        return self._call(lambda: timer_units.install(self.systemd, wish, self.said.append))  # type: ignore[arg-type]
 
     def remove(self, name: str = "nightly") -> list[str]:
-        return self._call(lambda: units.remove(self.systemd, name, self.said.append))  # type: ignore[arg-type]
+        return self._call(lambda: timer_units.remove(self.systemd, name, self.said.append))  # type: ignore[arg-type]
 
     def files(self) -> dict[str, str]:
         """Every file and link, and what it holds; folders count too."""
@@ -105,11 +106,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     folder, stamps = tmp_path / "system", tmp_path / "stamps"
     folder.mkdir()
     stamps.mkdir()
-    for module in (units, unit_timer):
+    for module in (timer_units, systemd_timer):
         monkeypatch.setattr(module, "UNIT_FOLDER", str(folder))
-    monkeypatch.setattr(unit_timer, "RUNNING", str(folder))
-    monkeypatch.setattr(unit_timer, "STAMPS", str(stamps))
-    monkeypatch.setattr(unit_timer, "is_there", lambda: True)
+    monkeypatch.setattr(systemd_timer, "RUNNING", str(folder))
+    monkeypatch.setattr(systemd_timer, "STAMPS", str(stamps))
+    monkeypatch.setattr(systemd_timer, "is_there", lambda: True)
     return Place(folder, stamps / "stamp-lvmsnap@nightly.timer", FakeSystemd(folder))
 
 
@@ -166,10 +167,10 @@ def test_another_time_takes_the_place_of_the_template_s(place: Place) -> None:
 
 
 def test_every_packaged_file_is_a_template_and_none_gives_the_service_mounts_of_its_own() -> None:
-    texts = {path.name: path.read_text() for path in units.SOURCE.iterdir() if path.is_file()}
+    texts = {path.name: path.read_text() for path in timer_units.SOURCE.iterdir() if path.is_file()}
     settings = [line for line in texts[SERVICE].splitlines() if line and not line.startswith("#")]
 
-    assert set(texts) == set(units.TEMPLATES)
+    assert set(texts) == set(timer_units.TEMPLATES)
     isolating = ("ProtectSystem", "ProtectHome", "ProtectProc", "ProtectC", "ProtectK", "Private", "ReadOnly", "Bind")
     assert [line for line in settings if line.startswith((*isolating, "Mount", "Inaccessible", "Temporary"))] == []
 
@@ -245,7 +246,7 @@ def test_a_template_that_somebody_made_his_own_is_used_as_it_is(place: Place) ->
     place.install(Wish("weekly", ("true",)))
 
     assert place.files()[SERVICE].endswith("Nice=5\n")
-    assert f"left alone: {place.folder / SERVICE} {units.NOT_OURS}" in place.said
+    assert f"left alone: {place.folder / SERVICE} {timer_units.NOT_OURS}" in place.said
 
 
 @pytest.mark.parametrize("content", ["[Service]\nExecStart=/bin/mine\n", None])
@@ -299,7 +300,7 @@ def test_a_link_to_a_file_of_ours_elsewhere_is_somebody_s_own_and_stays(place: P
 
 
 def test_without_systemd_it_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unit_timer, "is_there", lambda: False)
+    monkeypatch.setattr(systemd_timer, "is_there", lambda: False)
 
     with pytest.raises(RefusedError, match="systemd is not on this machine"):
         place.install()
@@ -308,7 +309,7 @@ def test_without_systemd_it_is_refused(place: Place, monkeypatch: pytest.MonkeyP
 def test_where_systemd_is_not_at_work_the_files_and_the_link_are_made_all_the_same(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unit_timer, "RUNNING", "/nonexistent")
+    monkeypatch.setattr(systemd_timer, "RUNNING", "/nonexistent")
 
     assert place.install() == ["systemctl enable lvmsnap@nightly.timer"]
     assert LINK in place.files()
@@ -423,7 +424,7 @@ def test_what_somebody_edited_or_added_stays_and_is_named(place: Place) -> None:
 
     left = {name for name in place.files() if (place.folder / name).is_file()}
     assert left == {SERVICE, TIMER, DROP_IN, "lvmsnap@nightly.timer.d/override.conf"}
-    assert f"left alone: {place.folder / DROP_IN} {units.NOT_OURS}" in place.said
+    assert f"left alone: {place.folder / DROP_IN} {timer_units.NOT_OURS}" in place.said
     assert f"left alone: {added}" in place.said
 
 
@@ -439,8 +440,8 @@ def test_a_service_that_runs_is_not_removed(place: Place) -> None:
 
 
 def test_status_tells_the_next_run_or_what_is_missing(place: Place) -> None:
-    def seen() -> unit_timer.Seen:
-        return units.seen(place.systemd, "nightly")  # type: ignore[arg-type]
+    def seen() -> systemd_timer.Seen:
+        return timer_units.seen(place.systemd, "nightly")  # type: ignore[arg-type]
 
     assert seen().problem == f"{place.folder / SERVICE} is missing"
     place.install()
@@ -472,7 +473,7 @@ def test_wrong_usage_is_exit_2(arguments: list[str], says: str, monkeypatch: pyt
     err = io.StringIO()
     with contextlib.redirect_stderr(err):
         try:
-            code = cli.main(["install-units", *arguments])
+            code = parser.main(["install-units", *arguments])
         except SystemExit as ended:
             code = int(ended.code or 0)
 
@@ -481,7 +482,8 @@ def test_wrong_usage_is_exit_2(arguments: list[str], says: str, monkeypatch: pyt
 
 
 def test_an_error_in_the_journal_has_the_level_of_one_in_each_of_its_lines() -> None:
-    script = "from lvmsnap import errors, render; render.fail(errors.StepError('a: b\\nc', hint='d'))"
+    script = "from lvmsnap.cli import error_view; from lvmsnap.model import errors; "
+    script += "error_view.fail(errors.StepError('a: b\\nc', hint='d'))"
     reading, writing = os.pipe()
     state = os.fstat(writing)
     environment = {"PYTHONPATH": str(ROOT), "JOURNAL_STREAM": f"{state.st_dev}:{state.st_ino}"}
@@ -495,6 +497,6 @@ def test_an_error_in_the_journal_has_the_level_of_one_in_each_of_its_lines() -> 
 def test_an_error_elsewhere_has_no_level(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOURNAL_STREAM", "8:4711")
 
-    render.fail(StepError("a", hint="b"))
+    error_view.fail(StepError("a", hint="b"))
 
     assert capsys.readouterr().err == "error: a\n  what to do: b\n"

@@ -6,7 +6,7 @@ import json
 import shlex
 from pathlib import Path
 
-from lvmsnap.lvm_report import report_command
+from lvmsnap.system.lvm_report import report_command
 from tests.lab.machine import GiB, Machine
 
 HERE = Path(__file__).parent

@@ -1,0 +1,62 @@
+"""What a NAME on the command line means: the profile's name, and where its file is. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from lvmsnap.execution import records
+from lvmsnap.model.errors import LvmsnapError, NotStartedError, ProfileError, Refusal, RefusedError
+from lvmsnap.operations import named_profile
+from lvmsnap.profile import loading
+
+if TYPE_CHECKING:
+    from lvmsnap.model.profile import Profile
+
+
+def place(options: Namespace, argument: str) -> tuple[str, str]:
+    """Return the name that a NAME or a path means, and the directory of its profile.
+
+    Raises UsageError where no profile can have such a name, RefusedError where another file of that name is up.
+    """
+    name = loading.name_of(argument)
+    if name == argument:
+        return name, options.profile_dir
+    _refuse_other_file(name, argument)
+    return name, os.path.dirname(argument) or "."
+
+
+def load_for_change(options: Namespace) -> tuple[Profile, str]:
+    """Load the profile that `options.name` means, for root to act on, and its text.
+
+    Raises UsageError, ProfileError, RefusedError.
+    """
+    place(options, options.name)
+    return named_profile.load_for_change(options.name, options.profile_dir, accept_boot_risk=options.accept_boot_risk)
+
+
+def load_to_run(options: Namespace) -> tuple[Profile, str]:
+    """Load the profile as load_for_change does, for `run`: what it raises but UsageError becomes a NotStartedError."""
+    try:
+        loaded, text = load_for_change(options)
+        if os.geteuid() != 0:
+            command = f"lvmsnap run {loaded.name}"
+            raise RefusedError((Refusal(f"{command} needs root", f"sudo {command}"),))
+        return loaded, text
+    except (ProfileError, RefusedError) as error:
+        raise NotStartedError.because(error) from error
+
+
+def _refuse_other_file(name: str, path: str) -> None:
+    """Raise RefusedError where the record of profile `name` was written for another file than `path`."""
+    try:
+        written = records.read(name)
+    except LvmsnapError:
+        return
+    # An older lvmsnap wrote the path as it was given.
+    if written is None or not os.path.isabs(written.profile_path):
+        return
+    if os.path.realpath(written.profile_path) != os.path.realpath(path):
+        hint = f"lvmsnap status {name} and lvmsnap down {name} are about that one; give this file another name"
+        raise RefusedError((Refusal(f"{name} was brought up from {written.profile_path}, not from {path}", hint),))

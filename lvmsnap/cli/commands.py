@@ -1,0 +1,234 @@
+"""What each command for snapshots does: options in, exit code out. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from lvmsnap.model.errors import (
+    LvmsnapError,
+    Refusal,
+    RefusedError,
+    UsageError,
+    as_ours,
+    worst,
+)
+from lvmsnap.system import streams
+
+if TYPE_CHECKING:
+    from lvmsnap.cli.layout import Line
+    from lvmsnap.model.plan import Plan
+    from lvmsnap.model.profile import Profile
+    from lvmsnap.operations.session import Session
+    from lvmsnap.planning.state import Status
+
+EXIT_REFUSED = 3
+USUAL_FOLDER = "/etc/lvmsnap"
+
+
+def cmd_plan(options: argparse.Namespace) -> int:
+    """`lvmsnap plan`: exit 3 where a check refuses it."""
+    if options.down:
+        return _show_down(options)
+    from lvmsnap.cli import arguments
+    from lvmsnap.operations import session
+
+    if options.offline:
+        from lvmsnap.planning import offline
+        from lvmsnap.profile import loading
+
+        path = loading.find(options.name, options.profile_dir)
+        loaded = loading.load(path, require_root_owned=False)
+        return _show_plan(options, loaded, offline.plan(loaded), note="offline: a clean system is assumed")
+    loaded, _ = arguments.load_for_change(options)
+    return _show_plan(options, loaded, session.plan(_session(options), loaded), note=loaded.path)
+
+
+def _show_plan(options: argparse.Namespace, loaded: Profile, plan: Plan, *, note: str) -> int:
+    from lvmsnap.cli import views
+
+    lines = list(views.plan_lines(loaded.name, plan, note=note, description=loaded.description))
+    return _print_plan(options, plan, lines, f"lvmsnap plan {loaded.name}")
+
+
+def _print_plan(options: argparse.Namespace, plan: Plan, lines: list[Line], title: str) -> int:
+    from lvmsnap.cli import layout, pictures, views
+
+    if getattr(options, "json", False):
+        print(views.to_json(plan))
+    elif getattr(options, "export", None):
+        pictures.export(lines, options.export, title)
+    else:
+        layout.show(lines, sys.stdout)
+    return 0 if all(check.passed for check in plan.checks) else EXIT_REFUSED
+
+
+def _show_down(options: argparse.Namespace) -> int:
+    from lvmsnap.cli import arguments, views
+    from lvmsnap.operations import named_profile, session
+
+    if getattr(options, "offline", False):
+        raise UsageError("plan --down --offline makes no sense", hint="what stands is only known on the machine itself")
+    name, directory = arguments.place(options, options.name)
+    # LVM shows nothing to anybody else: "nothing stands" would be a lie.
+    _require_root(f"lvmsnap plan {name} --down")
+    plan = session.plan_down(_session(options), name, named_profile.load_if_valid(name, directory))
+    return _print_plan(options, plan, list(views.plan_lines(name, plan)), f"lvmsnap plan {name} --down")
+
+
+def cmd_up(options: argparse.Namespace) -> int:
+    """`lvmsnap up`: prints where the snapshot is, the mountpoint or the device."""
+    if options.dry_run:
+        return cmd_plan(argparse.Namespace(**{**vars(options), "down": False, "offline": False}))
+    from lvmsnap.cli import arguments
+    from lvmsnap.operations import session
+
+    loaded, text = arguments.load_for_change(options)
+    _require_root(f"lvmsnap up {loaded.name}")
+    working = _session(options)
+    with working.signals:  # a signal that comes when all is up is too late to make it look undone
+        target = session.up(working, loaded, text, replace_old=options.replace, if_down=options.if_down)
+        streams.answer(target.mount.mountpoint if target.mount else f"/dev/{target.vg}/{target.snapshot}")
+    return 0
+
+
+def cmd_run(options: argparse.Namespace) -> int:
+    """`lvmsnap run`: exits as the command did; 124 where its snapshot was lost, 125 where it never started."""
+    from lvmsnap.cli import arguments, error_view
+    from lvmsnap.operations import run
+
+    loaded, text = arguments.load_to_run(options)
+    code = run.run(_session(options), loaded, text, options.argv, replace_old=options.replace)
+    return code and error_view.fail(LvmsnapError(f"{options.argv[0]} ended with exit status {code}"), code)
+
+
+def cmd_watch(options: argparse.Namespace) -> int:
+    """`lvmsnap watch`: ends with the snapshot; 124 where that was lost."""
+    from lvmsnap.cli import arguments
+    from lvmsnap.operations import named_profile, watch
+
+    name, directory = arguments.place(options, options.name)
+    _require_root(f"lvmsnap watch {name}")
+    working = _session(options)
+    watch.watch(working, name, lambda name: named_profile.load_if_valid(name, directory))
+    return 128 + working.signals.received if working.signals.received else 0
+
+
+def cmd_down(options: argparse.Namespace) -> int:
+    """`lvmsnap down`: nothing there is success too."""
+    if options.all:
+        return _down_all(options)
+    if options.dry_run:
+        return _show_down(options)
+    from lvmsnap.cli import arguments
+
+    name, directory = arguments.place(options, options.name)
+    _require_root(f"lvmsnap down {name}")
+    _down(options, _session(options), name, directory)
+    return 0
+
+
+def _down_all(options: argparse.Namespace) -> int:
+    """Take everything down, the others too where one fails; raise the worst error."""
+    from lvmsnap.cli import error_view
+    from lvmsnap.operations import session
+
+    _require_root("lvmsnap down --all")
+    working = _session(options)
+    failures: list[LvmsnapError] = []
+    for name in session.names_standing(working):
+        try:
+            if options.dry_run:
+                _show_down(argparse.Namespace(**{**vars(options), "name": name}))
+            else:
+                _down(options, working, name, options.profile_dir)
+        except Exception as error:
+            failures.append(as_ours(error))
+            error_view.fail(failures[-1])
+    return worst(failure.exit_code for failure in failures)
+
+
+def _down(options: argparse.Namespace, working: Session, name: str, directory: str) -> None:
+    from lvmsnap.operations import down, named_profile
+
+    loaded = named_profile.load_if_valid(name, directory)
+    if not down.down(working, name, loaded, force=options.force):
+        working.progress.note(f"{name} is down already: nothing of it stands")
+
+
+def cmd_status(options: argparse.Namespace) -> int:
+    """`lvmsnap status`: a table, JSON or metrics, to stdout or into a file; exit 2 where a name is nobody's."""
+    from lvmsnap.cli import arguments
+    from lvmsnap.operations.status import statuses, unknown
+
+    places = dict(arguments.place(options, name) for name in options.names)
+    _require_root("lvmsnap status")
+    found = statuses(_session(options), tuple(places), places)
+    _show_statuses(options, found)
+    if places and (lacking := unknown(found)):
+        # The others were shown all the same.
+        raise UsageError(f"there is no profile {', '.join(lacking)}", hint="lvmsnap status shows all that there are")
+    return 0
+
+
+def _show_statuses(options: argparse.Namespace, found: tuple[Status, ...]) -> None:
+    from datetime import UTC, datetime
+
+    from lvmsnap.cli import layout, metrics, status_table, views
+    from lvmsnap.system import atomic_files
+
+    now = datetime.now(UTC)
+    if not (options.json or options.prometheus or options.output):
+        layout.show(status_table.status_lines(found, now, status_table.terminal_columns()), sys.stdout)
+        return
+    if options.prometheus:
+        text = metrics.to_prometheus(found, now)
+    elif options.json:
+        text = f"{views.to_json(found)}\n"
+    else:
+        text = layout.plain(status_table.status_lines(found, now))
+    if options.output:
+        atomic_files.write_whole(options.output, text)
+    else:
+        print(text, end="")
+
+
+def cmd_recover(options: argparse.Namespace) -> int:
+    """`lvmsnap recover`: takes down what is partial or stale, leaves alone what is properly up."""
+    from lvmsnap.cli import arguments, layout, takeover, views
+    from lvmsnap.operations import named_profile, recover
+
+    places = dict(arguments.place(options, name) for name in options.names)
+    _require_root("lvmsnap recover")
+    names, working = tuple(places), _session(options)
+    if options.from_host is not None or options.yes:
+        return takeover.recover_from_host(options, working)
+
+    def load(name: str) -> Profile | None:
+        return named_profile.load_if_valid(name, places.get(name, options.profile_dir))
+
+    if options.dry_run:
+        for name, plan in recover.plan_recover(working, names, load):
+            layout.show(views.plan_lines(name, plan), sys.stdout)
+    else:
+        layout.tell(views.recovered_lines(recover.recover(working, names, load), names), sys.stdout)
+    return 0
+
+
+def _require_root(command: str) -> None:
+    if os.geteuid() != 0:
+        raise RefusedError((Refusal(f"{command} needs root", f"sudo {command}"),))
+
+
+def _session(options: argparse.Namespace, *, is_told: bool = False) -> Session:
+    from lvmsnap.cli.progress import Reporter
+    from lvmsnap.execution.context import Sheltered
+    from lvmsnap.operations.session import Session
+    from lvmsnap.system.processes import Runner
+    from lvmsnap.system.signals import Signals
+
+    reporter, signals = Reporter(options.verbosity, is_told=is_told), Signals()
+    runner = Runner(reporter.observe, reporter.stalled, signals, getattr(options, "stop_after", None))
+    return Session(runner, signals, Sheltered(reporter), options.profile_dir, options.wait)

@@ -1,0 +1,114 @@
+"""Tells on stderr what is being done: one line a step with its time; on a terminal with colour and a spinner."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from lvmsnap.cli.error_view import complain, is_listened_to
+from lvmsnap.cli.layout import BAD, COMMAND, DIM, GOOD, UNDO_COMMAND, WARN, Line, tell, text
+from lvmsnap.model.plan import Action
+from lvmsnap.system.processes import Finished, shell_line
+
+if TYPE_CHECKING:
+    from rich.status import Status as Spinner
+
+HEADINGS = {"undo": "undoing what was begun:", "down": "", "up": ""}
+
+
+class Reporter:
+    """The executor's Progress and the runner's observer: progress where it is wanted, what is wrong in any case.
+
+    Verbosity: -1 no progress, 0 on a terminal and in the journal, 1 anywhere, and each command too.
+    """
+
+    def __init__(self, verbosity: int = 0, *, is_told: bool = False) -> None:
+        """With `is_told` the notes are what was asked for, and only -q keeps them back."""
+        self._verbosity = verbosity
+        self._is_told = is_told
+        self._verb = ""
+        self._place = ""
+        self._with_next: list[Line] = []
+        self._told: set[tuple[str, str]] = set()
+        self._spinner: Spinner | None = None
+
+    def begin(self, verb: str, _actions: tuple[Action, ...]) -> None:
+        """Say that undoing begins, once."""
+        if HEADINGS[verb] and verb != self._verb:
+            self._say(((DIM, HEADINGS[verb]),))
+        self._verb = verb
+
+    def step(self, action: Action, number: int, total: int) -> None:
+        """Show on a terminal what is going on."""
+        self._place = f"{number}/{total}"
+        if self._verbosity >= 0 and sys.stderr.isatty():
+            self._spin(text(self._summary(action)))
+
+    def done(self, action: Action, seconds: float) -> None:
+        """Print the step's line; that of a step which the next one's command does waits for it."""
+        self._stop()
+        with_next = self._verb == "up" and not action.do
+        time = "" if with_next else f"{seconds:.1f} s"
+        line = ((GOOD, "ok     "), (DIM, f"{time:>6}  "), *self._summary(action))
+        if with_next:
+            self._with_next = [line]
+            return
+        for earlier in (*self._with_next, line):
+            self._say(earlier)
+        self._with_next = []
+
+    def failed(self, action: Action, complaint: str) -> None:
+        """Print the step's line and why it failed, once; what was only held back by another one is in the error."""
+        self._stop()
+        if complaint.startswith("held back: ") or (action.object, complaint) in self._told:
+            return
+        self._told.add((action.object, complaint))
+        complain([((BAD, "FAILED "), ("", " " * 8), *self._summary(action), ("", f": {complaint}"))])
+
+    def note(self, message: str) -> None:
+        """Print a line of its own."""
+        self._stop()
+        self._say((("", message),))
+
+    def warn(self, message: str) -> None:
+        """Print a warning, in every mode."""
+        self._stop()
+        complain([((WARN, "warning: "), ("", message))])
+
+    def observe(self, finished: Finished) -> None:
+        """Print each command and its time, where asked to."""
+        if self._verbosity > 0:
+            self._stop()
+            command = f"{shell_line(finished.argv)}  # {finished.seconds:.2f} s"
+            self._say(((DIM, "  $ "), (UNDO_COMMAND, command)))
+
+    def stalled(self, argv: tuple[str, ...], seconds: float) -> None:
+        """Say that a command takes long; it is left to finish."""
+        self._stop()
+        self._say((("", f"still running after {seconds:.0f} s, and left to finish: "), (COMMAND, shell_line(argv))))
+
+    def _summary(self, action: Action) -> Line:
+        summary = action.summary if self._verb == "up" else action.undo_summary
+        style = DIM if self._verb == "undo" else ""
+        named = () if action.object in summary else ((DIM, f" ({action.object})"),)
+        return ((style, f"{self._place} {summary}"), *named)
+
+    def _say(self, line: Line) -> None:
+        if self._verbosity > 0 or (self._verbosity == 0 and (self._is_told or is_listened_to())):
+            tell([line])
+
+    def _spin(self, doing: str) -> None:
+        from rich.console import Console
+        from rich.text import Text
+
+        self._stop()
+        self._spinner = Console(stderr=True).status(Text(doing, overflow="ellipsis", no_wrap=True))
+        with suppress(OSError):  # the terminal is gone
+            self._spinner.start()
+
+    def _stop(self) -> None:
+        if self._spinner is not None:
+            with suppress(OSError):
+                self._spinner.stop()
+            self._spinner = None

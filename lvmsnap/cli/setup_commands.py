@@ -1,0 +1,103 @@
+"""The commands that deal with profiles' text and with what is installed for them: options in, exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from lvmsnap.model.errors import (
+    ProfileError,
+    ProfileProblem,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    pass
+from lvmsnap.cli.commands import USUAL_FOLDER, _require_root, _session
+
+
+def cmd_validate(options: argparse.Namespace) -> int:
+    """`lvmsnap validate`: every mistake of every file; exit 2 where there is one."""
+    from lvmsnap.profile import loading
+
+    names = options.files or list(loading.names(options.profile_dir))
+    if not names:
+        raise UsageError(
+            f"there are no profiles in {options.profile_dir}", hint="lvmsnap init VG/LV prints a first one"
+        )
+    problems: list[ProfileProblem] = []
+    for name in names:
+        try:
+            path = loading.find(name, options.profile_dir)
+            loading.load(path, require_root_owned=False)
+        except ProfileError as error:
+            problems += error.problems
+        except UsageError as error:
+            problems.append(ProfileProblem(name, 0, 0, "", error.message, error.hint))
+        else:
+            if options.verbosity >= 0:
+                print(f"{path}: valid")
+    if problems:
+        raise ProfileError(tuple(problems))
+    return 0
+
+
+def cmd_install_boot(options: argparse.Namespace) -> int:
+    """`lvmsnap install-boot`: for initramfs-tools, dracut and systemd, whichever are there."""
+    from lvmsnap.install import boot_recovery
+
+    if options.status:
+        found = boot_recovery.status()
+        for entry in found:
+            print(f"{entry.system.value:<16} {entry.problem or 'installed'}")
+        return 1 if any(entry.problem for entry in found) else 0
+    _require_root("lvmsnap install-boot")
+    working = _session(options, is_told=True)
+    with working.signals:
+        (boot_recovery.remove if options.remove else boot_recovery.install)(working.runner, working.progress.note)
+    return 0
+
+
+def cmd_install_units(options: argparse.Namespace) -> int:
+    """`lvmsnap install-units`: the systemd units that run a command by `lvmsnap run` when it is time."""
+    from lvmsnap.install import timer_units
+    from lvmsnap.operations import named_profile
+    from lvmsnap.profile import loading
+
+    name = loading.name_of(options.name)
+    if name != options.name:
+        hint = f"lvmsnap install-units --profile-dir {shlex.quote(os.path.dirname(options.name) or '.')} {name}"
+        raise UsageError("a unit is named after its profile, not after a file", hint=hint)
+    working = _session(options, is_told=True)
+    if options.status:
+        found = timer_units.seen(working.runner, options.name)
+        print(found.problem or f"last run: {found.last}\nnext run: {found.next}")
+        return 1 if found.problem else 0
+    _require_root(f"lvmsnap install-units {options.name}")
+    with working.signals:
+        if options.remove:
+            timer_units.remove(working.runner, options.name, working.progress.note)
+            return 0
+        loaded, _ = named_profile.load_for_change(options.name, options.profile_dir)
+        folder = "" if options.profile_dir == USUAL_FOLDER else os.path.abspath(options.profile_dir)
+        wish = timer_units.Wish(loaded.name, options.argv, folder, options.on_calendar or "")
+        timer_units.install(working.runner, wish, working.progress.note)
+    return 0
+
+
+def cmd_schema(_options: argparse.Namespace) -> int:
+    """`lvmsnap schema`."""
+    from lvmsnap.profile import loading
+
+    print(loading.schema_text(), end="")
+    return 0
+
+
+def cmd_init(options: argparse.Namespace) -> int:
+    """`lvmsnap init VG/LV`: a commented profile, to be redirected into a file."""
+    from lvmsnap.profile import template
+
+    print(template.text(options.origin), end="")
+    return 0

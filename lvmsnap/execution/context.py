@@ -1,0 +1,137 @@
+"""What a walk works with: the runner, signals, who is told of it, and how the system is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.plan import Action, Thing
+from lvmsnap.model.profile import Argv
+from lvmsnap.model.target import Target
+from lvmsnap.system.processes import Runner, shell_line
+from lvmsnap.system.signals import Signals
+
+
+class Progress(Protocol):
+    """Is told what happens while it happens."""
+
+    def begin(self, verb: str, actions: tuple[Action, ...]) -> None:
+        """A walk begins: `verb` is "up", "undo" or "down"."""
+
+    def step(self, action: Action, number: int, total: int) -> None:
+        """A step begins."""
+
+    def done(self, action: Action, seconds: float) -> None:
+        """The step took effect."""
+
+    def failed(self, action: Action, complaint: str) -> None:
+        """The step failed, or was held back by one that did."""
+
+    def note(self, text: str) -> None:
+        """Something a person may want to know."""
+
+    def warn(self, text: str) -> None:
+        """Something that is wrong, or may go wrong: it is heard in every mode."""
+
+
+class Sheltered:
+    """A Progress that passes on to another one, and keeps from the walk whatever goes wrong there."""
+
+    def __init__(self, progress: Progress) -> None:
+        """Pass on to `progress`."""
+        self._progress = progress
+
+    def begin(self, verb: str, actions: tuple[Action, ...]) -> None:
+        """Pass it on."""
+        with suppress(Exception):
+            self._progress.begin(verb, actions)
+
+    def step(self, action: Action, number: int, total: int) -> None:
+        """Pass it on."""
+        with suppress(Exception):
+            self._progress.step(action, number, total)
+
+    def done(self, action: Action, seconds: float) -> None:
+        """Pass it on."""
+        with suppress(Exception):
+            self._progress.done(action, seconds)
+
+    def failed(self, action: Action, complaint: str) -> None:
+        """Pass it on."""
+        with suppress(Exception):
+            self._progress.failed(action, complaint)
+
+    def note(self, text: str) -> None:
+        """Pass it on."""
+        with suppress(Exception):
+            self._progress.note(text)
+
+    def warn(self, text: str) -> None:
+        """Pass it on."""
+        with suppress(Exception):
+            self._progress.warn(text)
+
+
+class Hooking(Protocol):
+    """Runs a profile's hooks."""
+
+    def run(self, thing: Thing, argv: Argv, target: Target) -> str:
+        """Run the hook to its end; return what is wrong, "" where nothing is."""
+
+
+class Locking(Protocol):
+    """Holds the locks of the volume groups that LVM is changing, and waits for LVM's own."""
+
+    def hold(self, groups: tuple[str, ...], *, with_pvs: bool, lending: bool = False) -> None:
+        """Hold those of these groups and no others; with `lending`, nobody else lends space. Raises RefusedError."""
+
+    def release(self) -> None:
+        """Let go of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a walk works with. `read` reads the system for a target, `holders` names who keeps its snapshot busy.
+
+    `pins` names those among them that umount would not notice: nothing may be unmounted while there are any.
+    Where the walk does not own the record of the target's name, that stays: it is of another host's profile.
+    """
+
+    runner: Runner
+    signals: Signals
+    progress: Progress
+    read: Callable[[Target], Facts]
+    holders: Callable[[Target], tuple[str, ...]]
+    hooks: Hooking
+    locks: Locking
+    pins: Callable[[Target], tuple[str, ...]] = lambda _: ()
+    owns_record: bool = True
+
+
+# What LVM changes of a group, and what it does to PVs: for these its lock of all PVs is needed too.
+OF_GROUP = (Thing.INACTIVE_ORIGIN, Thing.VG_MEMBER, Thing.LEFTOVER_DEVICES, Thing.SNAPSHOT, Thing.SUSPENDED_ORIGIN)
+OF_PVS = (Thing.PV, Thing.VG_MEMBER)
+
+
+def hold_for(thing: Thing, group: str, locks: Locking, *, is_up: bool = False) -> None:
+    """Hold what an action needs, and nothing while a hook runs or a file is filled. Raises RefusedError.
+
+    From one of a group's actions to the next the locks are kept: nobody's lvcreate comes between vgextend and ours.
+    """
+    if thing in OF_GROUP or thing in OF_PVS:
+        lending = is_up and thing is Thing.VG_MEMBER
+        locks.hold((group,) if thing in OF_GROUP else (), with_pvs=thing in OF_PVS, lending=lending)
+    else:
+        locks.release()
+
+
+def run_all(commands: tuple[Argv, ...], run_with: Runner) -> str:
+    """Run commands in their order up to the first that fails; return what is wrong, "" where nothing is."""
+    for argv in commands:
+        finished = run_with.run(argv)
+        if not finished.ok:
+            return f"{shell_line(argv)}: {finished.complaint}"
+    return ""

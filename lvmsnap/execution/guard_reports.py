@@ -1,0 +1,61 @@
+"""Keeps what the guard of a snapshot saw last, for `status`: /run/lvmsnap/NAME.guard. A help, never a need."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from lvmsnap.model import codec
+from lvmsnap.model.facts import Sighting
+from lvmsnap.model.paths import RUN_DIR
+
+LARGEST_BYTES = 4096
+
+
+def path(name: str) -> Path:
+    """Return where the sighting of profile `name` is kept: no profile's name has a dot, so it is no mountpoint."""
+    return Path(RUN_DIR, f"{name}.guard")
+
+
+def write(name: str, seen: Sighting) -> None:
+    """Keep a sighting in place of the one before. Where that fails nothing is kept: a guard has better to do."""
+    final = path(name)
+    temporary = final.with_name(f"{final.name}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with suppress(OSError):
+        descriptor = os.open(temporary, flags, 0o600)
+        try:
+            os.write(descriptor, json.dumps(asdict(seen)).encode())
+        finally:
+            os.close(descriptor)
+        temporary.rename(final)
+
+
+def read(name: str) -> Sighting | None:
+    """Return the last sighting, None where there is none or it makes no sense."""
+    try:
+        descriptor = os.open(path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return _parse(os.read(descriptor, LARGEST_BYTES))
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError):
+        return None
+
+
+def remove(name: str) -> None:
+    """Remove the sighting; none there is no error, and one that stays is nobody's: it knows its snapshot's UUID."""
+    for old in (path(name), path(name).with_name(f"{path(name).name}.new")):
+        with suppress(OSError):
+            old.unlink()
+
+
+def _parse(raw: bytes) -> Sighting:
+    seen = codec.decoded(Sighting, codec.parsed(raw))
+    if seen.last_growth is not None and datetime.fromisoformat(seen.last_growth.time).tzinfo is None:
+        raise ValueError("a time of no zone")
+    return seen

@@ -1,0 +1,216 @@
+"""The locks: one for each profile for a whole walk, one for each volume group around LVM's changes; and LVM's own.
+
+All are taken with flock(2) and waited for within bounds. A command that outlives a killed lvmsnap keeps those that it
+inherited.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lvmsnap.execution.records import RecordError
+from lvmsnap.model.errors import Refusal, RefusedError
+from lvmsnap.model.paths import RUN_DIR
+from lvmsnap.system import lvm_lock, process_table
+from lvmsnap.system.processes import Runner
+
+PAUSE_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class Waiting:
+    """How long each lock is waited for, and who is told of that; what was waited for in vain is waited for no more."""
+
+    seconds: float
+    announce: Callable[[str], None]
+    in_vain: set[str] = field(default_factory=set)
+
+    def until(self, what: str, blocked: Callable[[], str]) -> str:
+        """Wait until `blocked` says nobody, at most so long; return who still has `what`, or ""."""
+        deadline = time.monotonic() + (0 if what in self.in_vain else self.seconds)
+        is_announced = False
+        while (holder := blocked()) and time.monotonic() < deadline:
+            if not is_announced:
+                self.announce(f"waiting up to {self.seconds:g} s for {holder}, which holds {what}")
+                is_announced = True
+            time.sleep(PAUSE_SECONDS)
+        if holder:
+            self.in_vain.add(what)
+        return holder
+
+
+@contextmanager
+def profile(name: str, waiting: Waiting, directory: str = RUN_DIR) -> Iterator[tuple[int, ...]]:
+    """Hold the lock of a profile, so that nobody takes a walk that is under way for a leftover; yield its descriptors.
+
+    An older lvmsnap has one lock for everything: it is kept out too. Raises RefusedError where either is still held
+    when the waiting is over, and at once where a process that called us has it: a hook of this very profile.
+    """
+    with ExitStack() as stack:
+        older = stack.enter_context(_locked(Path(directory, "lock"), "lvmsnap's lock", waiting, fcntl.LOCK_SH))
+        own = stack.enter_context(_locked(Path(directory, f"{name}.lock"), f"the lock of {name}", waiting))
+        yield older, own
+
+
+@contextmanager
+def loop_device(numbers: tuple[int, ...], directory: str = RUN_DIR) -> Iterator[int]:
+    """Keep the first of these loop devices that no other lvmsnap is about to bind from the others; yield its number."""
+    for number in (*numbers, *range(max(numbers, default=-1) + 1, 1 << 20)):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(_locked(Path(directory, f".loop{number}"), "it", Waiting(0, lambda _: None)))
+            except RefusedError:
+                continue
+            yield number
+            return
+
+
+class GroupLocks:
+    """The locks of the volume groups that LVM is changing for one walk; every command of the runner inherits them."""
+
+    def __init__(self, runner: Runner, waiting: Waiting, directory: str = RUN_DIR) -> None:
+        """Hold none yet."""
+        self._runner, self._waiting, self._directory = runner, waiting, directory
+        self._held: tuple[str, ...] | None = None
+        self._stack = ExitStack()
+
+    def hold(self, groups: tuple[str, ...], *, with_pvs: bool, lending: bool = False) -> None:
+        """Hold the locks of these groups, in sorted order, and no others; then wait for whoever has LVM's own.
+
+        LVM waits for its locks without bounds, so they are looked at first; `with_pvs`: the one of all PVs too. With
+        `lending` no other profile lends space to any group meanwhile: two at once, each on the other's origin, would
+        both see no ring yet. Raises RefusedError, with nothing held, where one of the locks is still held when the
+        waiting is over.
+        """
+        try:
+            if groups != self._held:
+                self.release()
+                for group in sorted(groups):
+                    self._take(f".{group}.group", f"lvmsnap's lock of {group}")
+                if lending:
+                    self._take(".lending", "lvmsnap's lock for lending space")
+                self._held = groups
+            for group in groups:
+                _wait_for_lvm(f"V_{group}", f"LVM's lock of {group}", self._waiting)
+            if with_pvs:
+                _wait_for_lvm(lvm_lock.GLOBAL, "LVM's lock of all PVs", self._waiting)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Let go of all."""
+        self._held = None
+        self._stack.close()
+
+    def _take(self, file: str, what: str) -> None:
+        descriptor = self._stack.enter_context(_locked(Path(self._directory, file), what, self._waiting))
+        self._runner.lock_fds = (*self._runner.lock_fds, descriptor)
+        self._stack.callback(self._forget, descriptor)
+
+    def _forget(self, descriptor: int) -> None:
+        self._runner.lock_fds = tuple(fd for fd in self._runner.lock_fds if fd != descriptor)
+
+
+@contextmanager
+def reading(groups: tuple[str, ...], waiting: Waiting) -> Iterator[None]:
+    """Hold LVM's own locks of these groups as a reader does: none of their commands is half done meanwhile.
+
+    What LVM reports is then read with --nolocking, which waits for no other group. Raises RefusedError where one of
+    the locks is still held when the waiting is over.
+    """
+    with ExitStack() as stack:
+        if Path(lvm_lock.directory()).is_dir():
+            for group in sorted(groups):
+                stack.enter_context(_read_locked(group, waiting))
+        yield
+
+
+@contextmanager
+def _read_locked(group: str, waiting: Waiting) -> Iterator[None]:
+    path = Path(lvm_lock.directory(), f"V_{group}")
+    descriptors: list[int] = []
+
+    def blocked() -> str:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o777)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # LVM removes the file as it lets go; a lock on a file that is removed keeps nobody out.
+            with suppress(FileNotFoundError):
+                if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+                    descriptors.append(descriptor)
+                    return ""
+        except BlockingIOError:
+            os.close(descriptor)
+            return lvm_lock.holder(f"V_{group}") or "another command"
+        os.close(descriptor)
+        return "another command"
+
+    try:
+        _refuse(waiting.until(f"LVM's lock of {group}", blocked), f"LVM's lock of {group}", waiting)
+        yield
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _wait_for_lvm(lock: str, what: str, waiting: Waiting) -> None:
+    _refuse(waiting.until(what, lambda: lvm_lock.holder(lock)), what, waiting)
+
+
+@contextmanager
+def _locked(path: Path, what: str, waiting: Waiting, how: int = fcntl.LOCK_EX) -> Iterator[int]:
+    descriptor = _open(path)
+    try:
+
+        def blocked() -> str:
+            try:
+                fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+                if pid.isdigit() and int(pid) in process_table.ancestors(os.getpid()):
+                    refused = f"{what} is held by pid {pid}, the lvmsnap that this was called from"
+                    raise RefusedError((Refusal(refused, "a hook cannot call lvmsnap for its own profile"),)) from None
+                return f"another lvmsnap (pid {pid or 'unknown'})"
+            return ""
+
+        _refuse(waiting.until(what, blocked), what, waiting)
+        if how == fcntl.LOCK_EX:
+            _sign(descriptor, path)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _sign(descriptor: int, path: Path) -> None:
+    """Write into a lock's file who holds it."""
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        hint = f"make room on the filesystem of {path.parent}, then try again"
+        raise RecordError(f"the lock cannot be written: {path}: {error.strerror}", hint=hint) from error
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if stat.S_IMODE(path.parent.stat().st_mode) != 0o700:
+            path.parent.chmod(0o700)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        hint = "lvmsnap changes nothing without it; see what is there"
+        raise RecordError(f"the lock cannot be opened: {path}: {error.strerror}", hint=hint) from error
+
+
+def _refuse(holder: str, what: str, waiting: Waiting) -> None:
+    if holder:
+        found = f"{holder} holds {what}, and did so for {waiting.seconds:g} s"
+        raise RefusedError((Refusal(found, "try again when it has ended, or with a longer --wait"),))

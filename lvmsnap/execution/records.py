@@ -1,0 +1,169 @@
+"""The record: what `up` wrote down before it began. Knows no LVM."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import stat
+from dataclasses import asdict, replace
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+
+from lvmsnap.model import codec
+from lvmsnap.model.errors import LvmsnapError
+from lvmsnap.model.lvm_names import is_profile_name
+from lvmsnap.model.paths import STATE_DIR
+from lvmsnap.model.target import Record
+
+FORMAT = 1
+LARGEST_BYTES = 1 << 20
+
+
+class RecordError(LvmsnapError):
+    """The record cannot be read, or not be kept."""
+
+
+def record_path(name: str, directory: str = STATE_DIR) -> Path:
+    """Return where the record of profile `name` is kept."""
+    return Path(directory) / f"{name}.json"
+
+
+def write(record: Record, directory: str = STATE_DIR) -> None:
+    """Write the record whole and durably: a new file, synced, then renamed over the old one (rename(2)).
+
+    Raises RecordError where that fails; the old one is there then.
+    """
+    path = record_path(record.target.name, directory)
+    text = json.dumps({"format": FORMAT, **asdict(record)}, default=_enum_value, indent=1)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_durably(path, text + "\n")
+    except OSError as error:
+        raise RecordError(
+            f"the record cannot be written: {path}: {error.strerror}",
+            hint=f"lvmsnap changes nothing that it has not written down: make room in {directory}",
+        ) from error
+
+
+def owe(record: Record, due: tuple[str, ...]) -> Record:
+    """Return the record with these hooks due, written down where that is new. Raises RecordError."""
+    if due == record.hooks_due:
+        return record
+    changed = replace(record, hooks_due=due)
+    write(changed)
+    return changed
+
+
+def _write_durably(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".json.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    sync_directory(path.parent)
+
+
+def read(name: str, directory: str = STATE_DIR) -> Record | None:
+    """Return the record of profile `name`, None where there is none. Raises RecordError where it is unreadable."""
+    path = record_path(name, directory)
+    try:
+        return _parsed(_content(path), name)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise RecordError(
+            f"the record cannot be read: {path}: {why}",
+            hint=f"lvmsnap down {name} --force goes by LVM's own marks, and puts the record aside",
+        ) from error
+
+
+def _content(path: Path) -> bytes:
+    """Return what is in the file: no link, no pipe, and nobody's but ours."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            raise ValueError("it is no file of root's")
+        return file.read(LARGEST_BYTES)
+
+
+def _parsed(content: bytes, name: str) -> Record:
+    """Make a Record of a file's content. Raises ValueError where it is none, or another profile's."""
+    data = codec.parsed(content.decode(errors="surrogateescape"))
+    if (found := data.pop("format", None)) != FORMAT:
+        raise ValueError(f"written by another version of lvmsnap: format {found!r:.80}")
+    record = codec.decoded(Record, data)
+    if record.target.name != name:
+        raise ValueError(f"it is the record of {record.target.name!r:.80}")
+    if datetime.fromisoformat(record.time).tzinfo is None:
+        raise ValueError(f"time {record.time!r:.80} has no time zone")
+    return record
+
+
+def remove(name: str, directory: str = STATE_DIR) -> None:
+    """Remove the record of profile `name`, durably; none there is no error. Raises RecordError where it stays.
+
+    One that cannot be read is put aside: what it says of is not known to be gone.
+    """
+    path = record_path(name, directory)
+    try:
+        path.with_suffix(".json.new").unlink(missing_ok=True)
+        if is_unreadable(name, directory):
+            path.rename(_aside(path))
+        else:
+            path.unlink()
+        sync_directory(path.parent)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        hint = f"see what keeps {path} from being removed"
+        raise RecordError(f"the record cannot be removed: {path}: {error.strerror}", hint=hint) from error
+
+
+def is_unreadable(name: str, directory: str = STATE_DIR) -> bool:
+    """Whether profile `name` has a record that cannot be read."""
+    try:
+        read(name, directory)
+    except RecordError:
+        return True
+    return False
+
+
+def _aside(path: Path) -> Path:
+    """Return where an unreadable record is kept, out of the way: PATH.unreadable, or with a number after it."""
+    number = next(number for number in itertools.count() if not os.path.lexists(_kept(path, number)))
+    return _kept(path, number)
+
+
+def _kept(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.unreadable{number or ''}")
+
+
+def exists(name: str, directory: str = STATE_DIR) -> bool:
+    """Whether profile `name` has a record, readable or not."""
+    return os.path.lexists(record_path(name, directory))
+
+
+def names(directory: str = STATE_DIR) -> tuple[str, ...]:
+    """Return the names of all profiles that have a record, sorted."""
+    return tuple(sorted(path.stem for path in Path(directory).glob("*.json") if is_profile_name(path.stem)))
+
+
+def _enum_value(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def sync_directory(directory: str | Path) -> None:
+    """Have a directory's entries on disk: what was made, renamed or removed in it (fsync(2))."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

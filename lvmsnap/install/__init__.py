@@ -1,0 +1,1 @@
+"""Installs lvmsnap's part of the boot and the timers of profiles."""

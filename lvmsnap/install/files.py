@@ -1,0 +1,42 @@
+"""Files in the system's own folders, and the command that starts this lvmsnap, for install-boot and install-units."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from lvmsnap.model.errors import StepError
+from lvmsnap.system.atomic_files import write_whole
+from lvmsnap.system.processes import Runner, environment, shell_line
+
+
+def own_command() -> tuple[str, ...]:
+    """Return how a unit starts this lvmsnap: by its script where there is one, else as a module of its Python."""
+    script = shutil.which("lvmsnap", path=f"{Path(sys.argv[0]).resolve().parent}:{environment()['PATH']}")
+    return (script,) if script else (sys.executable, "-m", "lvmsnap")
+
+
+def current(path: Path) -> str | None:
+    """Return what a file holds now, None where it is not there."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def write(path: Path, text: str, mode: int) -> None:
+    """Write a file whole or not at all; its folder is made where it is missing. Raises LvmsnapError, OSError."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    write_whole(str(path), text, mode)
+
+
+def run_telling(runner: Runner, argv: tuple[str, ...], tell: Callable[[str], None]) -> None:
+    """Say which command runs, and run it. Raises StepError where it fails."""
+    tell(f"running {shell_line(argv)}")
+    finished = runner.run(argv)
+    if not finished.ok:
+        raise StepError(
+            f"{shell_line(argv)}: {finished.complaint}", hint="mend what it says, then run the same command again"
+        )

@@ -1,0 +1,47 @@
+"""What install-boot and install-units have systemd and the makers of an initramfs do: every such command. Pure."""
+
+from __future__ import annotations
+
+from lvmsnap.model.profile import Argv
+
+UNITS = ("lvmsnap-recover.service", "lvmsnap-shutdown.service")
+
+
+def boot_commands(system: str, *, installing: bool, running: bool) -> tuple[Argv, ...]:
+    """Return the commands that have a part of the boot take up, or forget, the files of lvmsnap.
+
+    `running`: systemd is at work on this machine, so it is told of the files too.
+    """
+    reload: tuple[Argv, ...] = (("systemctl", "daemon-reload"), ("udevadm", "control", "--reload")) if running else ()
+    # Started at once, so that already this boot's shutdown takes snapshots down.
+    now = ("--now",) if running else ()
+    enable: tuple[Argv, ...] = (("systemctl", "enable", *now, UNITS[1]), ("systemctl", "enable", UNITS[0]))
+    commands: dict[str, tuple[Argv, ...]] = {
+        "initramfs-tools": (("update-initramfs", "-u", "-k", "all"),),
+        "dracut": (("dracut", "--force", "--regenerate-all"),),
+        "systemd": (*reload, *enable) if installing else reload,
+        "systemd, disable": (("systemctl", "disable", *UNITS),),
+    }
+    return commands[system]
+
+
+def timer_command(verb: str, name: str) -> Argv:
+    """Return the command that has systemd do this with a profile's timer."""
+    timer = f"lvmsnap@{name}.timer"
+    commands: dict[str, Argv] = {
+        "reload": ("systemctl", "daemon-reload"),
+        "stop": ("systemctl", "stop", timer),
+        "enable": ("systemctl", "enable", "--now", timer),
+        "disable": ("systemctl", "disable", "--now", timer),
+        # Where systemd is not at work, links are all there is.
+        "enable at boot": ("systemctl", "enable", timer),
+        "disable at boot": ("systemctl", "disable", timer),
+        "forget failure": ("systemctl", "reset-failed", f"lvmsnap@{name}.service"),
+    }
+    return commands[verb]
+
+
+def unit_query(unit: str) -> Argv:
+    """Return the command that reads how systemd knows a unit."""
+    state = "LoadState,LoadError,ActiveState,Result,ExecMainStatus,ExecMainExitTimestamp,NextElapseUSecRealtime"
+    return ("systemctl", "show", f"--property={state}", unit)

@@ -1,0 +1,194 @@
+"""Installs, shows and removes the systemd units that run one profile by the clock. Their text is unit_text's."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lvmsnap.install import systemd_timer, unit_text
+from lvmsnap.install.files import current, own_command, write
+from lvmsnap.install.systemd_timer import UNIT_FOLDER, Seen, Timer
+from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError, ResidueError, StepError, UsageError
+from lvmsnap.model.paths import STATE_DIR
+from lvmsnap.system.processes import Runner, environment
+
+SOURCE = Path(__file__).with_name("unit_files")
+TEMPLATES = ("lvmsnap@.service", "lvmsnap@.timer")
+DROP_IN = "lvmsnap.conf"
+NOT_OURS = "was edited, or is not of lvmsnap's making"
+_INSTANCE = re.compile(r"lvmsnap@(.+)\.(?:service|timer)(?:\.d)?")
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to run, and when: `argv` after `lvmsnap run NAME --`; the other two are "" for what is usual."""
+
+    name: str
+    argv: tuple[str, ...]
+    profile_dir: str = ""
+    calendar: str = ""
+
+
+def install(runner: Runner, asked: Wish, tell: Tell) -> None:
+    """Write the units of a profile and start its timer. Twice in a row changes nothing.
+
+    Raises UsageError or RefusedError before anything is changed, StepError where all was put back as it was,
+    ResidueError where that failed.
+    """
+    wish = checked(runner, asked)
+    timer = Timer(runner, wish.name, tell)
+    changes = _changes(wanted(wish), tell)
+    if not changes and not timer.seen().problem:
+        tell("everything is installed already")
+    else:
+        before = {path: current(path) for path in changes}
+        new_time = not timer.is_wanted or any(".timer" in str(path) for path in changes)
+        try:
+            if new_time:
+                timer.stop()
+            _write_all(changes, tell)
+            timer.take_up(new_time=new_time)
+        except (LvmsnapError, OSError) as error:
+            _take_back(timer, before, error)
+    tell(f"next run: {Timer(runner, wish.name, tell).seen().next}")
+
+
+def remove(runner: Runner, name: str, tell: Tell) -> None:
+    """Remove a profile's units, with the last profile's the templates. Nothing there is no error.
+
+    Raises RefusedError while it runs, StepError where systemd fails; running it again completes it then.
+    """
+    timer = Timer(runner, name, tell)
+    if timer.is_busy():
+        hint = f"wait for its end, or systemctl stop {timer.service}"
+        raise RefusedError((Refusal(f"{timer.service} is running", hint),))
+    if timer.is_wanted:
+        timer.forget()
+    _remove_ours(drop_ins(name), tell)
+    if not instances():
+        _remove_ours(templates(), tell)
+    for folder in (path.parent for path in drop_ins(name)):
+        for path in sorted(folder.glob("*")):
+            if path.name != DROP_IN:
+                tell(f"left alone: {path}")
+    timer.forget_files()
+
+
+def seen(runner: Runner, name: str) -> Seen:
+    """Return how a profile's units stand. Reads only."""
+    missing = [path for path in (*templates(), drop_ins(name)[0]) if not path.exists()]
+    if missing:
+        return Seen("", "", f"{missing[0]} is missing")
+    return Timer(runner, name, lambda _: None).seen()
+
+
+def checked(runner: Runner, wish: Wish) -> Wish:
+    """Return the wish with its program's whole path. Raises RefusedError, UsageError; reads only."""
+    if not systemd_timer.is_there():
+        raise RefusedError((Refusal("systemd is not on this machine", "have cron call lvmsnap run"),))
+    program = shutil.which(wish.argv[0], path=environment()["PATH"])
+    if program is None:
+        raise UsageError(f"{wish.argv[0]}: no such program", hint="nothing was changed; give its path")
+    if any("\ud800" <= char <= "\udfff" for char in "".join((*wish.argv, wish.profile_dir))):
+        raise UsageError("the command is not UTF-8, and systemd takes nothing else", hint="put it into a script")
+    # A line break would begin another setting.
+    if wish.calendar and not (wish.calendar.isprintable() and _is_time(runner, wish.calendar)):
+        hint = "see systemd.time(7); for example: daily, 'Mon..Fri 02:30', '*-*-* 00/6:15'"
+        raise UsageError(f"{wish.calendar!r} is no time that systemd understands", hint=hint)
+    return replace(wish, argv=(os.path.abspath(program), *wish.argv[1:]))
+
+
+def _is_time(runner: Runner, calendar: str) -> bool:
+    return runner.run(("systemd-analyze", "calendar", "--", calendar)).ok
+
+
+def wanted(wish: Wish) -> dict[Path, str | None]:
+    """Return what each file of ours is to hold for a wish; None: it is not to be there."""
+    packaged = {path: unit_text.signed((SOURCE / path.name).read_text(encoding="utf-8")) for path in templates()}
+    service, timer = drop_ins(wish.name)
+    record = f"{STATE_DIR}/{wish.name}.json"
+    run = unit_text.service_drop_in(own_command(), wish.name, wish.argv, profile_dir=wish.profile_dir, record=record)
+    return {**packaged, service: run, timer: unit_text.timer_drop_in(wish.calendar) if wish.calendar else None}
+
+
+def templates() -> tuple[Path, ...]:
+    """Return the paths of what all profiles share."""
+    return tuple(Path(UNIT_FOLDER, name) for name in TEMPLATES)
+
+
+def drop_ins(name: str) -> tuple[Path, Path]:
+    """Return the paths of what one profile's service and timer have of their own."""
+    folder = Path(UNIT_FOLDER)
+    return folder / f"lvmsnap@{name}.service.d" / DROP_IN, folder / f"lvmsnap@{name}.timer.d" / DROP_IN
+
+
+def instances() -> tuple[str, ...]:
+    """Return the profiles that the templates are needed for."""
+    folder = Path(UNIT_FOLDER)
+    found = [path.parent.name for path in folder.glob(f"lvmsnap@*.d/{DROP_IN}")]
+    found += [path.name for path in folder.glob("*.wants/lvmsnap@*")]
+    return tuple(sorted({match[1] for name in found if (match := _INSTANCE.fullmatch(name))}))
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is as some lvmsnap wrote it, or not there."""
+    return not os.path.lexists(path) or (not path.is_symlink() and unit_text.is_signed(current(path) or ""))
+
+
+def _changes(texts: Mapping[Path, str | None], tell: Tell) -> dict[Path, str | None]:
+    """Return those files that are to be changed. Raises RefusedError where that is not ours to do.
+
+    Templates that somebody made his own are gone by as they are: they hold nothing of this profile.
+    """
+    changes = {path: text for path, text in texts.items() if current(path) != text}
+    foreign = [path for path in changes if not is_ours(path)]
+    for path in foreign:
+        if path in templates():
+            tell(f"left alone: {path} {NOT_OURS}")
+            del changes[path]
+    if foreign := [path for path in foreign if path in changes]:
+        hint = "move it away; your own settings belong into a file beside it (systemctl edit)"
+        raise RefusedError(tuple(Refusal(f"{path} {NOT_OURS}", hint) for path in foreign))
+    return changes
+
+
+def _remove_ours(paths: Iterable[Path], tell: Tell) -> None:
+    for path in paths:
+        if not is_ours(path):
+            tell(f"left alone: {path} {NOT_OURS}")
+        elif path.exists():
+            _write_all({path: None}, tell)
+
+
+def _write_all(texts: Mapping[Path, str | None], tell: Tell) -> None:
+    """Write each file; or remove it, and the folder of a drop-in where nothing else is in it."""
+    for path, text in texts.items():
+        if text is not None:
+            write(path, text, 0o644)
+            tell(f"wrote {path}")
+        elif path.exists():
+            path.unlink()
+            tell(f"removed {path}")
+        if path.parent.name.endswith(".d") and path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()
+
+
+def _take_back(timer: Timer, before: Mapping[Path, str | None], error: LvmsnapError | OSError) -> None:
+    """Put everything back as it was, and raise what went wrong."""
+    message = error.message if isinstance(error, LvmsnapError) else f"{error.filename}: {error.strerror}"
+    hint = (error.hint if isinstance(error, LvmsnapError) else "") or "mend what it says, then try again"
+    try:
+        failed = timer.take_back(lambda: _write_all(before, lambda _: None))
+    except (LvmsnapError, OSError) as second:
+        residue = (f"what was written in {UNIT_FOLDER}: {second}",)
+        raise ResidueError(message, residue=residue, commands=(), hint=hint) from error
+    if failed:
+        residue = ("what systemd knows; the files are as before",)
+        raise ResidueError(message, residue=residue, commands=failed, hint=hint) from error
+    raise StepError(f"{message}; everything is as before", hint=hint) from error

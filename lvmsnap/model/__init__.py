@@ -1,0 +1,1 @@
+"""Frozen types, no behaviour: profile, facts, target, plan, errors, names, units, paths."""

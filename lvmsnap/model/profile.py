@@ -1,0 +1,100 @@
+"""What is asked for: a profile as it was read, with every default filled in. No behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class SizeUnit(Enum):
+    """What a snapshot's size is measured in."""
+
+    BYTES = "bytes"
+    PERCENT_ORIGIN = "%ORIGIN"
+    PERCENT_FREE = "%FREE"
+    PERCENT_PVS = "%PVS"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A snapshot's size: `amount` bytes, or `amount` percent of what `unit` names (LVM's words, lvcreate(8))."""
+
+    amount: int
+    unit: SizeUnit = SizeUnit.BYTES
+
+
+class Allocation(Enum):
+    """How the backing file gets its blocks."""
+
+    FALLOCATE = "fallocate"
+    ZERO_FILL = "zero-fill"
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """One origin and the snapshot to make of it. `mountpoint` None: only the device is made.
+
+    `allow_wider_access`: the mountpoint may be where more people come to than to the origin.
+    """
+
+    vg: str
+    origin: str
+    snapshot: str
+    size: Size
+    chunk_size_bytes: int | None
+    mountpoint: str | None
+    mount_options: tuple[str, ...]
+    allow_wider_access: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BackingFile:
+    """The temporary file that lends the group space. `size_bytes` None: what the snapshot needs.
+
+    It may grow to `max_size_bytes` while it is up; None: it does not grow.
+    """
+
+    path: str
+    size_bytes: int | None
+    loop_device: str | None
+    allocation: Allocation
+    allow_same_vg: bool
+    accept_boot_risk: bool = False
+    max_size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """When a filling snapshot is warned of and given more room, in percent of its CoW space; and how much more."""
+
+    warn_percent: int = 70
+    extend_percent: int = 80
+    by_percent: int = 50
+
+
+Argv = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Commands of the profile's own around the snapshot, () where there is none; each is stopped after its time-out."""
+
+    before_snapshot: Argv = ()
+    after_snapshot: Argv = ()
+    before_down: Argv = ()
+    after_down: Argv = ()
+    timeout_seconds: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named profile, with every default filled in. `path` is the file it was read from."""
+
+    name: str
+    path: str
+    description: str
+    volume: Volume
+    backing_file: BackingFile | None
+    remove_mountpoint: bool
+    overflow: Overflow = Overflow()
+    hooks: Hooks = Hooks()

@@ -1,0 +1,1 @@
+"""What a person asks for, one module for each thing."""

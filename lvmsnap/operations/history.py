@@ -1,0 +1,150 @@
+"""What is known of a profile's past: its record, else the system's own marks; and whose marks are ours."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from lvmsnap.execution import records
+from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.profile import Profile
+from lvmsnap.model.target import Record, Target
+from lvmsnap.planning import checks, recognition
+from lvmsnap.planning.identify import as_named_now, find, find_vg, host_prefix
+from lvmsnap.planning.state import from_host
+from lvmsnap.system import path_facts
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a profile's past: its record, and the target that the record or the marks describe."""
+
+    target: Target | None
+    record: Record | None
+
+
+def look_back(name: str, loaded: Profile | None, system: Facts, *, force: bool = False) -> Known:
+    """Return what is known of a profile's past: by its record, else by the system's own marks.
+
+    Raises LvmsnapError where the record cannot be read, unless `force`.
+    """
+    try:
+        written = records.read(name)
+    except LvmsnapError:
+        if not force:
+            raise
+        written = None
+    if written is not None:
+        return Known(written.target, written)
+    for host in hosts_of(name, system):
+        if target := _target_from_traces(name, loaded, system, host):
+            return Known(target, None)
+    return Known(None, None)
+
+
+def more(name: str, loaded: Profile | None, system: Facts, target: Target) -> Target | None:
+    """Return what else bears this host's marks of profile `name`, beside `target`; None where nothing does."""
+    if not system.host:
+        return None
+    return recognition.target_from_marks(name, loaded, recognition.without(system, target), system.host, recorded_pvs())
+
+
+def is_same(target: Target, other: Target) -> bool:
+    """Whether both are of one snapshot and one lent PV: what was taken down is found again, and would be for ever."""
+    return _identity(target) == _identity(other)
+
+
+def _identity(target: Target) -> tuple[str, str, str]:
+    return (target.vg_uuid, target.snapshot, target.lent_pv.pv_uuid if target.lent_pv else "")
+
+
+def hosts_of(name: str, system: Facts) -> tuple[str, ...]:
+    """Return whose marks of profile `name` are ours: this host's, and "", those without a host, where it has a record.
+
+    Marks without a host may be of any host that sees the disks and has an older lvmsnap.
+    """
+    own = (system.host,) if system.host else ()
+    return (*own, "") if records.exists(name) else own
+
+
+def _target_from_traces(name: str, loaded: Profile | None, system: Facts, host: str) -> Target | None:
+    claimed = recorded_pvs()
+    target = recognition.target_from_marks(name, loaded, system, host, claimed)
+    if target is None and loaded is not None and loaded.backing_file is not None:
+        file = path_facts.file_facts(loaded.backing_file.path)
+        if file is not None and file.pv_uuid not in claimed:
+            return recognition.target_from_file(loaded, system, file, host)
+    return target
+
+
+def refuse_unsafe(target: Target, system: Facts, *, hosts: tuple[str, ...] | None = None) -> None:
+    """Raise RefusedError where taking the target down could hurt the group.
+
+    A group that is not to be seen may only lack its disk for a while: the snapshot is back when the disk is, and must
+    not be forgotten. The lent PV holds no metadata of the group, so it looks like nobody's then, and must not be wiped.
+    And where a PV that is not ours is missing beside ours, `vgreduce --removemissing` would drop it too. Those lent by
+    one of `hosts` are ours, by default this host's.
+    """
+    vg = find_vg(target, system)
+    if vg is None:
+        held = "our PV" if target.lent_pv else "the snapshot"
+        hint = f"bring its disks back first; if the group was removed for good: lvmsnap down {target.name} --force"
+        raise RefusedError((Refusal(f"volume group {target.vg} is not to be seen, and may still hold {held}", hint),))
+    if target.lent_pv is None:
+        return
+    missing = [pv.uuid for pv in vg.pvs if pv.missing]
+    ours = {target.lent_pv.pv_uuid, *recorded_pvs()}
+    own = hosts if hosts is not None else (system.host,) if system.host else ()
+    prefixes = tuple(host_prefix(host) for host in own)
+    others = [uuid for uuid in missing if not (uuid.startswith(prefixes) or uuid in ours)]
+    if others and target.lent_pv.pv_uuid in missing:
+        hint = "bring the disk back first, then try again"
+        what = f"{vg.name} lacks PVs too that lvmsnap did not lend it here: {', '.join(others)}"
+        raise RefusedError((Refusal(what, hint),))
+
+
+def refuse_merging(target: Target, system: Facts) -> None:
+    """Raise RefusedError while LVM merges the target's snapshot into its origin."""
+    target = as_named_now(target, system)
+    check = checks.not_merging(target, find(target, system))
+    if not check.passed:
+        raise RefusedError((Refusal(f"{check.title}: {check.found}", check.hint),))
+
+
+def refuse_inactive(target: Target, written: Record | None, system: Facts) -> None:
+    """Raise RefusedError where the snapshot is of an earlier boot, and nothing of this one has activated its origin.
+
+    Where disks are seen by several hosts, another one may have activated the group after this one failed, and its
+    kernel then writes into the snapshot's extents. A group that lacks a PV cannot be activated, here or there.
+    """
+    if written is not None and written.boot_id == system.boot_id:
+        return
+    target, vg = as_named_now(target, system), find_vg(target, system)
+    snapshot, origin = find(target, system, written).snapshot, vg.lv(target.origin) if vg else None
+    if vg is None or vg.missing_pv_count or snapshot is None or origin is None:
+        return
+    if not (snapshot.is_active or origin.is_active):
+        name = f"{vg.name}/{origin.name}"
+        found = f"{name} is not active on this host since it booted: another host that sees its disks may be using it"
+        hint = f"if none does: lvchange --activate y {name}, then lvmsnap recover"
+        raise RefusedError((Refusal(found, hint),))
+
+
+def refuse_other_host(target: Target, system: Facts) -> None:
+    """Raise RefusedError where the target was brought up on another host, whose record this machine has a copy of."""
+    if target.host and target.host != system.host:
+        raise RefusedError((Refusal(f"{target.name} was brought up on host {target.host}", from_host(target.host)),))
+
+
+def recorded_pvs() -> set[str]:
+    """Return the UUIDs of all PVs that this host's records know as lent by it."""
+    written = [readable_record(name) for name in records.names()]
+    return {known.target.lent_pv.pv_uuid for known in written if known and known.target.lent_pv}
+
+
+def readable_record(name: str) -> Record | None:
+    """Return the record of profile `name`, None where there is none that can be read."""
+    with suppress(LvmsnapError):
+        return records.read(name)
+    return None

@@ -1,0 +1,72 @@
+"""Whether what of a profile is there is up, at work, lost or left over, by its record and a look at the system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError, ResidueError, SnapshotLostError
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.target import Record, Target
+from lvmsnap.planning import state
+from lvmsnap.planning.identify import find
+from lvmsnap.planning.state import OVERFLOWED, State, Status
+from lvmsnap.system import process_table, reading
+from lvmsnap.system.reading import Interest
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What of a target is there. `lost` says how its snapshot was lost, "" where it was not.
+
+    `run_pid` is that of the `lvmsnap run` that it is up for, 0 where there is none that still runs. `is_left`: a crash,
+    a power cut or a run that was killed left it.
+    """
+
+    status: Status
+    lost: str
+    run_pid: int
+    is_left: bool
+
+
+def look(target: Target, record: Record | None, system: Facts) -> Seen:
+    """Look at a target's paths and its process."""
+    focused = reading.focus(system, Interest.of_target(target, record))
+    seen = state.of_target(target, focused, record)
+    lost = state.why_lost(find(target, focused, record), focused, record)
+    process = record.process if record else None
+    if process is not None and not focused.is_process_gone and seen.state is not State.STALE:
+        return Seen(seen, lost, process.pid, is_left=False)
+    if seen.state in (State.MERGING, State.FOREIGN):
+        return Seen(seen, lost, 0, is_left=False)
+    # What overflowed is left to a person: somebody may be looking at it.
+    is_left = seen.state in (State.PARTIAL, State.STALE) or (seen.state is State.LOST and lost != OVERFLOWED)
+    return Seen(seen, lost, 0, is_left or process is not None)
+
+
+def survivors(record: Record | None, system: Facts) -> tuple[str, ...]:
+    """Name what the command of a killed `lvmsnap run` left running, each as "pid PID (NAME)"."""
+    if record is None or record.command is None or record.boot_id != system.boot_id:
+        return ()
+    return process_table.group_of(record.command)
+
+
+def refuse_at_work(name: str, seen: Seen) -> None:
+    """Raise RefusedError where a `lvmsnap run` that lives is at work with the profile."""
+    if seen.run_pid:
+        found = f"lvmsnap run (pid {seen.run_pid}) is at work with {name}"
+        raise RefusedError((Refusal(found, f"wait for it to end; lvmsnap status {name} shows it"),))
+
+
+def warn_of_lost(name: str, lost: str) -> str:
+    """Return the warning that a profile's snapshot was lost."""
+    return f"the snapshot of {name} was lost while it was up: {lost}; do not trust what was read from it"
+
+
+def lost_at_down(name: str, lost: str, failed: LvmsnapError | None) -> SnapshotLostError:
+    """Return the error of a profile whose snapshot was lost while it was up; `failed` is what else went wrong."""
+    done = f"{name} is taken down" if failed is None else failed.message
+    hint = "do not trust what was read from it; give the profile a larger `size`, or back up when less is written"
+    residue = failed if isinstance(failed, ResidueError) else None
+    return SnapshotLostError(
+        f"the snapshot of {name} was lost while it was up: {lost}; {done}", hint=hint, residue=residue
+    )

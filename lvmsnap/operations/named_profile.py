@@ -1,0 +1,58 @@
+"""Loads the profile that a command is about: for root to act on, where there is a valid one, or out of its record."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from lvmsnap.execution.context import Progress
+from lvmsnap.model.errors import ProfileError, UsageError
+from lvmsnap.model.profile import Profile
+from lvmsnap.model.target import Record
+from lvmsnap.profile import loading
+from lvmsnap.system import reading
+
+
+def profile_of(written: Record) -> Profile | None:
+    """Return the profile as it was when it was brought up; None where this lvmsnap can read it no more."""
+    try:
+        return loading.parse(written.profile_text, name=written.target.name, file=written.profile_path)
+    except ProfileError:
+        return None
+
+
+def load_for_change(name: str, directory: str, *, accept_boot_risk: bool = False) -> tuple[Profile, str]:
+    """Load a profile that root is to act on, and its text. Raises UsageError, ProfileError.
+
+    `accept_boot_risk` does what the profile's key of that name does.
+    """
+    path = loading.find(name, directory)
+    text = loading.read_text(path, require_root_owned=reading.is_root())
+    loaded = loading.parse(text, name=path.stem, file=str(path))
+    if accept_boot_risk and loaded.backing_file is not None:
+        loaded = replace(loaded, backing_file=replace(loaded.backing_file, accept_boot_risk=True))
+    return loaded, text
+
+
+def names(directory: str, progress: Progress) -> tuple[str, ...]:
+    """Return the names of the profiles in a directory; one that cannot be read is warned of."""
+    try:
+        return loading.names(directory)
+    except UsageError as error:
+        progress.warn(f"warning: {error.message}")
+        return ()
+
+
+def load_if_valid(name: str, directory: str) -> Profile | None:
+    """Load a profile where there is a valid one; `down` does without it, whatever is wrong with it."""
+    try:
+        return load_if_there(name, directory)
+    except Exception:
+        return None
+
+
+def load_if_there(name: str, directory: str) -> Profile | None:
+    """Load a profile where there is one. Raises ProfileError where it is not valid."""
+    path = Path(directory, f"{name}.yaml")
+    return loading.load(path, require_root_owned=reading.is_root()) if os.path.lexists(path) else None

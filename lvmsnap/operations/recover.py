@@ -1,0 +1,154 @@
+"""`lvmsnap recover`: finds what a crash or a power cut left of every profile, and takes it down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lvmsnap.model.errors import LvmsnapError, RefusedError, StepError, as_ours, explained, refused_after, worst
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.plan import Plan
+from lvmsnap.model.profile import Profile
+from lvmsnap.operations import history, leftovers, other_hosts, session
+from lvmsnap.operations.history import Known
+from lvmsnap.operations.session import Session
+from lvmsnap.planning import planner, recognition
+from lvmsnap.planning.state import Status
+from lvmsnap.system import reading
+from lvmsnap.system.reading import Interest
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A profile as `recover` found it, and whether it was taken down; `run_pid` is of a run that is at work with it."""
+
+    status: Status
+    is_taken_down: bool
+    run_pid: int = 0
+
+
+# Loads a profile by its name, None where there is no valid one.
+Loader = Callable[[str], Profile | None]
+
+
+def recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[Recovered, ...]:
+    """Take down what a crash left of the named profiles, else of all; return them as they were found.
+
+    What is properly up is left alone, so is what a run is at work with, and what overflowed, with a warning: somebody
+    may be looking at it. What a run left that was killed goes. One that cannot be
+    recovered does not keep the others from it; it is tried again after them, since one group that lacks two lent
+    PVs is whole only when the snapshots on both are gone. Raises the worst error at the end.
+    """
+    with working.signals:
+        system = reading.read_system(working.runner, locking=False)
+        for note in () if names else other_hosts.notes(system):
+            working.progress.warn(note)
+        found, failed = _round(working, candidates(working, system, names, load), load)
+        if failed:
+            first = {id(known): failure for known, failure in failed}
+            again, failed = _round(working, tuple(known for known, _ in failed), load)
+            failed = [(known, _more_true(first[id(known)], failure)) for known, failure in failed]
+            found += again
+        for _, failure in failed[1:]:
+            working.progress.warn(failure.message)
+        if failed:
+            code = worst(failure.exit_code for _, failure in failed)
+            error = next(failure for _, failure in failed if failure.exit_code == code)
+            taken = ", ".join(item.status.name for item in found if item.is_taken_down)
+            if taken:
+                working.progress.warn(f"taken down: {taken}")
+            raise refused_after(f"{taken} taken down" if taken else "", error)
+        return tuple(found)
+
+
+def _round(
+    working: Session, knowns: tuple[Known, ...], load: Loader
+) -> tuple[list[Recovered], list[tuple[Known, LvmsnapError]]]:
+    found: list[Recovered] = []
+    failed: list[tuple[Known, LvmsnapError]] = []
+    for known in knowns:
+        try:
+            found += _recover(working, known, load)
+        except Exception as error:
+            failed.append((known, as_ours(error)))
+    return found, failed
+
+
+def _more_true(first: LvmsnapError, again: LvmsnapError) -> LvmsnapError:
+    """Return which failure of two tries is reported: a refusal says that nothing was changed, and the first try may."""
+    is_first_half_done = isinstance(first, StepError) and isinstance(again, RefusedError)
+    return first if is_first_half_done else again
+
+
+def _recover(working: Session, known: Known, load: Loader) -> list[Recovered]:
+    if known.target is None:
+        return []
+    name = known.target.name
+    with session.walking(working, name):
+        system = session.read_changing(working, (known.target.vg,))
+        now = history.look_back(name, load(name), system, force=True)
+        if now.target is None and known.record is not None:
+            return []  # Somebody has taken it down meanwhile.
+        # A lent PV that is nobody's is found by no name.
+        target = now.target or known.target
+        seen = leftovers.look(target, now.record, system)
+        if seen.is_left:
+            session.take_old(working, load(name), target, now.record, seen, system, keep_mounted=True)
+        elif seen.lost:
+            working.progress.warn(leftovers.warn_of_lost(name, seen.lost))
+        return [Recovered(seen.status, seen.is_left, seen.run_pid)]
+
+
+def plan_recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[tuple[str, Plan], ...]:
+    """Return what `recover` would do, a plan for each profile that needs it. Reads only."""
+    system = reading.read_system(working.runner, locking=False)
+    plans = []
+    for known in _with_more(candidates(working, system, names, load), system, load):
+        try:
+            if known.target is not None and leftovers.look(known.target, known.record, system).is_left:
+                focused = reading.focus(system, Interest.of_target(known.target))
+                plans.append((known.target.name, planner.plan_down(known.target, focused, known.record)))
+        except Exception as error:
+            working.progress.warn(f"{known.target.name if known.target else ''}: {explained(error)}")
+    return tuple(plans)
+
+
+def _with_more(knowns: tuple[Known, ...], system: Facts, load: Loader) -> Iterator[Known]:
+    """Give each of them, and after it whatever else bears its name's marks: `recover` takes one after the other."""
+    for known in knowns:
+        yield known
+        rest, target = system, known.target
+        while target is not None:
+            try:
+                more = history.more(target.name, load(target.name), rest, target)
+            except Exception:  # it has been reported where it was looked for first
+                break
+            if more is None or history.is_same(more, target):
+                break
+            rest, target = recognition.without(rest, target), more
+            yield Known(more, None)
+
+
+def candidates(working: Session, system: Facts, names: tuple[str, ...], load: Loader) -> tuple[Known, ...]:
+    """Return what is known of every profile that left a record or a mark, and of lent PVs that are nobody's.
+
+    A record that cannot be read is told of, and its profile known by its marks alone.
+    """
+    known = tuple(_look_back(working, name, load, system) for name in names or session.all_names(working, system))
+    if names:
+        return known
+    claimed = {item.target.lent_pv.pv_uuid for item in known if item.target and item.target.lent_pv}
+    unclaimed = recognition.unclaimed_targets(system, claimed, system.host) if system.host else ()
+    return known + tuple(Known(target, None) for target in unclaimed)
+
+
+def _look_back(working: Session, name: str, load: Loader, system: Facts) -> Known:
+    try:
+        return history.look_back(name, load(name), system)
+    except Exception as error:
+        working.progress.warn(f"{explained(error)}; going by the system's own marks")
+    try:
+        return history.look_back(name, load(name), system, force=True)
+    except Exception as error:
+        working.progress.warn(f"{name}: {explained(error)}")
+        return Known(None, None)

@@ -1,0 +1,235 @@
+"""`lvmsnap run`: up, the command, down, whatever happens; no good word for a command that read a dead snapshot."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from lvmsnap.execution import executor, locks, records
+from lvmsnap.execution.locks import Waiting
+from lvmsnap.model.errors import (
+    FAULTS,
+    InterruptedBySignalError,
+    LvmsnapError,
+    NotStartedError,
+    RefusedError,
+    ResidueError,
+    SnapshotLostError,
+    StepError,
+    explained,
+)
+from lvmsnap.model.lvm_names import dm_name
+from lvmsnap.model.profile import Profile
+from lvmsnap.model.target import Target
+from lvmsnap.operations import session
+from lvmsnap.operations.session import Session
+from lvmsnap.operations.user_command import supervise
+from lvmsnap.operations.watch import Guard
+from lvmsnap.planning import hook_actions
+from lvmsnap.planning.state import OVERFLOWED
+from lvmsnap.system import device_mapper, mount_table, process_table
+from lvmsnap.system.mount_users import holders
+
+STRAGGLER_SECONDS = 30.0
+TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """What the command is given, as it stood when the command began: it must stand the same way when it ends."""
+
+    dm_name: str
+    dm_uuid: str
+    mountpoint: str
+    mount_id: int
+
+
+def run(working: Session, loaded: Profile, text: str, argv: tuple[str, ...], *, replace_old: bool) -> int:
+    """Bring the profile up, run the command, take the profile down; return run's exit code.
+
+    Raises NotStartedError where the command never ran, SnapshotLostError where what it read does not count,
+    ResidueError where something is left.
+    """
+    if shutil.which(argv[0]) is None:
+        wrong = "not executable" if os.path.lexists(argv[0]) and "/" in argv[0] else "no such program"
+        raise NotStartedError(f"{argv[0]}: {wrong}", hint="nothing was changed; give a program that is on the PATH")
+    with working.signals:
+        own = process_table.own()
+        try:
+            target = session.up(working, loaded, text, replace_old=replace_old, if_down=False, process=own)
+        except (ResidueError, InterruptedBySignalError):
+            raise
+        except LvmsnapError as error:
+            raise NotStartedError.because(error) from error
+        except FAULTS as error:
+            raise NotStartedError(f"the command was not started: {explained(error)}") from error
+        outcome: int | LvmsnapError = LvmsnapError(f"{argv[0]} was stopped by an error of lvmsnap's own")
+        try:
+            outcome = _run_command(working, loaded, target, argv)
+        except FAULTS as error:
+            outcome = LvmsnapError(f"{argv[0]} was stopped: {explained(error)}")
+        finally:
+            _take_down(working, target, outcome)
+        if isinstance(outcome, LvmsnapError):
+            raise outcome
+        return outcome
+
+
+def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[str, ...]) -> int | LvmsnapError:
+    """Run the command over what stands; return its exit status, or the error that it is to end in."""
+    before, guarded = look(target), Guard(working, loaded, target)
+    unmounts = Unmounts(before.mountpoint)
+    told: list[str] = []
+
+    def watch() -> float:
+        with suppress(Exception):  # what cannot be seen now is seen when the command has ended, which it is left to do
+            if not told and guarded.is_lost() and (lost := why_lost(before, target)):
+                told.append(lost)
+                working.progress.warn(f"the snapshot is lost while {argv[0]} runs: {lost}; do not trust its result")
+        return guarded.look()
+
+    try:
+        status = supervise(
+            argv, hook_actions.variables(target), working.signals, watch, lambda pid: _keep(target.name, pid)
+        )
+    except NotStartedError as error:
+        return error
+    finally:
+        was_unmounted = unmounts.happened()
+    lost = told[0] if told else why_lost(before, target)
+    if lost := lost or (f"{before.mountpoint} was unmounted for a while" if was_unmounted else ""):
+        return SnapshotLostError(
+            f"{argv[0]} exited {status}, but its snapshot was lost: {lost}",
+            hint="do not trust its result; give the profile a larger `size`, or run it when less is written",
+        )
+    if working.signals.received and not status:
+        return 128 + working.signals.received
+    return status
+
+
+def _keep(name: str, pid: int) -> None:
+    """Write the command down, so that what it leaves running can be named where this run is killed."""
+    # Whoever holds the lock now takes the profile down.
+    with suppress(Exception), locks.profile(name, Waiting(0, lambda _: None)):
+        if written := records.read(name):
+            records.write(replace(written, command=process_table.identify(pid)))
+
+
+def _take_down(working: Session, target: Target, outcome: int | LvmsnapError) -> None:
+    # The command had the signal. One that comes from here on would only be noted: all goes down anyway.
+    working.signals.received = 0
+    with suppress(*FAULTS):  # it only waits and names
+        _wait_for_stragglers(working, target)
+    try:
+        failed = _bring_down(working, target)
+        if outcome == 0:
+            session.raise_failed_hooks(target.name, failed)
+    except StepError:
+        raise
+    except InterruptedBySignalError:
+        working.progress.note(f"{working.signals.name} came too late to stop anything: {target.name} is down")
+    except FAULTS as failure:
+        error = _as_residue(target, failure)
+        if not isinstance(outcome, SnapshotLostError):
+            raise error from failure
+        # That the result is worthless is the worse news, and has its own exit code.
+        outcome.message += f"; and {error.message}"
+        outcome.residue = error
+
+
+def _bring_down(working: Session, target: Target) -> tuple[str, ...]:
+    """Take it down, and try again where something is raised on the way there; return what went wrong with hooks."""
+    for attempt in range(TRIES):
+        try:
+            with session.walking(working, target.name):
+                written = None
+                with suppress(*FAULTS):  # an unreadable record keeps nothing up
+                    written = records.read(target.name)
+                if written is not None and written.process != process_table.own():
+                    working.progress.warn(f"left alone: {target.name} was brought up anew while the command ran")
+                    return ()
+                return executor.bring_down(written.target if written else target, written, session.work(working))
+        except (ResidueError, RefusedError, InterruptedBySignalError):
+            raise
+        except FAULTS:
+            if attempt == TRIES - 1:
+                raise
+    return ()
+
+
+def _as_residue(target: Target, error: BaseException) -> ResidueError:
+    """Return what kept it from being taken down, a lock that somebody held for instance, as what is left."""
+    if isinstance(error, ResidueError):
+        return error
+    down = f"lvmsnap down {target.name}"
+    why = f"{target.name} could not be taken down: {explained(error)}"
+    hint = error.hint if isinstance(error, LvmsnapError) else ""
+    return ResidueError(why, residue=(f"whatever there is of {target.name}",), commands=(down,), hint=hint)
+
+
+def _wait_for_stragglers(working: Session, target: Target) -> None:
+    """Wait, within bounds, for what the command left running in the snapshot; name it."""
+    mountpoint = target.mount.mountpoint if target.mount else ""
+    deadline = time.monotonic() + STRAGGLER_SECONDS
+    named: tuple[str, ...] = ()
+    while mountpoint and (busy := holders(mountpoint)) and time.monotonic() < deadline:
+        if working.signals.received:
+            break
+        if busy != named:
+            named = busy
+            working.progress.warn(f"the command ended, but {mountpoint} is still in use: {'; '.join(busy)}")
+        time.sleep(0.5)
+
+
+class Unmounts:
+    """Notices that a mountpoint is unmounted, though it be mounted again at once, maybe with the same mount id.
+
+    By inotify(7): unlike an open directory it does not keep the filesystem busy.
+    """
+
+    def __init__(self, mountpoint: str) -> None:
+        libc = ctypes.CDLL(None)
+        self._descriptor: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC) if mountpoint else -1
+        if self._descriptor >= 0:
+            # IN_UNMOUNT comes whatever the mask is; IN_DELETE_SELF never does on a read-only mount.
+            libc.inotify_add_watch(self._descriptor, os.fsencode(mountpoint), 0x400)
+
+    def happened(self) -> bool:
+        """Whether it was; to be asked once, after which it notices no more."""
+        if self._descriptor < 0:
+            return False
+        try:
+            return bool(os.read(self._descriptor, 4096))
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def look(target: Target) -> Stand:
+    """Return how the target stands now; reads the kernel alone."""
+    name = dm_name(target.vg, target.snapshot)
+    uuid = next((device.uuid for device in device_mapper.devices() if device.name == name), "")
+    mountpoint = target.mount.mountpoint if target.mount else ""
+    top = next(
+        (mount for mount in reversed(mount_table.mounts()) if mountpoint and mount.mountpoint == mountpoint), None
+    )
+    return Stand(name, uuid, mountpoint, top.mount_id if top else 0)
+
+
+def why_lost(before: Stand, target: Target) -> str:
+    """Say why what was read since `before` does not count, "" where it does."""
+    status = device_mapper.snapshot_status(before.dm_name)
+    now = look(target)
+    if status is None or now.dm_uuid != before.dm_uuid:
+        return "it was removed or replaced"
+    if status.is_lost:
+        return OVERFLOWED
+    if now.mount_id != before.mount_id:
+        return f"{before.mountpoint} was unmounted or mounted over" if before.mountpoint else ""
+    return ""

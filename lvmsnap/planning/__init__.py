@@ -1,0 +1,1 @@
+"""Pure: facts in, plan out. Imports `model` alone."""

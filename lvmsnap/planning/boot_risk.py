@@ -1,0 +1,59 @@
+"""Whether a power cut could keep this machine from booting, or have it boot on a snapshot. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.plan import Check
+from lvmsnap.model.profile import BackingFile, Profile
+
+HINT = "lvmsnap install-boot has the boot repair the group by itself"
+
+
+def check(profile: Profile, backing: BackingFile, facts: Facts) -> Iterator[Check]:
+    """Yield the check of the boot's risk, where the boot needs the profile's group at all.
+
+    Refused is only the root filesystem's group, whichever of its LVs is the origin: LVM activates none of a group that
+    lacks a PV, and the boot would end in an emergency shell, without a network.
+    """
+    needed = {place: lv for place, (vg, lv) in boot_volumes(facts).items() if vg == profile.volume.vg}
+    if not needed:
+        return
+    title = f"the boot survives a power cut while {profile.volume.vg} has the file"
+    if facts.boot_recovery:
+        yield Check(title, True, "boot recovery is installed")
+        return
+    places = ", ".join(sorted(needed))
+    if "/" in needed and not backing.accept_boot_risk:
+        hint = f"{HINT}; --accept-boot-risk, or `accept_boot_risk: true`, takes the risk"
+        yield Check(title, False, "the root filesystem is in that group, and boot recovery is not installed", hint)
+        return
+    yield Check(title, True, f"boot recovery is not installed, and {places} would not come up", HINT, warning=True)
+
+
+def check_origin(profile: Profile, facts: Facts) -> Iterator[Check]:
+    """Yield the check that no boot takes the snapshot for its origin, where the boot looks for it by UUID or LABEL.
+
+    After a power cut LVM activates both, and for a moment the links of /dev/disk/by-uuid may name the snapshot.
+    """
+    shared = [tag for tag in facts.origin_tags if tag in facts.boot_tags]
+    if not shared:
+        return
+    origin = f"{profile.volume.vg}/{profile.volume.origin}"
+    title = f"no boot takes the snapshot for {origin}"
+    if facts.boot_recovery:
+        yield Check(title, True, "boot recovery is installed")
+        return
+    found = (
+        f"the boot looks for {' and '.join(shared)}, and the snapshot has that too: after a power cut it may be taken"
+    )
+    hint = "lvmsnap install-boot has the boot remove the snapshot before LVM activates it"
+    yield Check(title, True, found, hint, warning=True)
+
+
+def boot_volumes(facts: Facts) -> dict[str, tuple[str, str]]:
+    """Return the (VG, LV) of each mountpoint that the boot needs: the root filesystem's, and those of fstab."""
+    by_number = {lv.device_number: (vg.name, lv.name) for vg in facts.vgs for lv in vg.lvs if lv.device_number}
+    mounted = {mount.mountpoint: by_number.get(mount.device_number) for mount in facts.mounts}
+    return {place: lv for place in facts.boot_mountpoints if (lv := mounted.get(place))}

@@ -1,0 +1,39 @@
+"""Whether a backing file's blocks will really be there when the snapshot writes to them, and how many may. Pure."""
+
+from __future__ import annotations
+
+from lvmsnap.model.facts import DirectoryFacts
+from lvmsnap.model.plan import Check
+from lvmsnap.model.profile import Allocation, BackingFile
+from lvmsnap.planning.sizing import LARGEST_SHARE_PERCENT
+
+ELSEWHERE = "name a `path` on another disk"
+# A deleted file, one that is covered by a mount, and one of another mount namespace look the same from here.
+UNKNOWN = "cannot be examined: deleted, moved, covered by a mount, or attached in another mount namespace"
+
+
+def largest_file_bytes(directory: DirectoryFacts) -> int:
+    """Return how large a file may become there: a share of what its filesystem and every layer beneath it have left."""
+    free = [layer.free_bytes for layer in directory.layers if layer.free_bytes is not None]
+    return min([directory.available_bytes, *free]) * LARGEST_SHARE_PERCENT // 100
+
+
+def check(backing: BackingFile, directory: DirectoryFacts) -> Check:
+    """Return the check that nothing beneath the file gives blocks only when they are written, and may run full then.
+
+    A full thin pool holds up every write to it for a minute, and with it every write to the snapshot's origin. Blocks
+    that were written are held by it, so `zero-fill` is allowed.
+    """
+    unknown = [layer.name for layer in directory.layers if layer.is_unknown]
+    never = [layer.name for layer in directory.layers if layer.free_bytes is None and not layer.is_unknown]
+    later = [layer.name for layer in directory.layers if layer.free_bytes is not None]
+    title = f"the blocks of {backing.path} are held by what lies beneath it"
+    if never:
+        return Check(title, False, f"{never[0]} may run full whatever is written first", ELSEWHERE)
+    if unknown:
+        hint = f"look with `losetup -l`, and attach the loop device to a file that is at its path; or {ELSEWHERE}"
+        return Check(title, False, f"{unknown[0]} {UNKNOWN}; it may have holes, and run full", hint)
+    if later and backing.allocation is not Allocation.ZERO_FILL:
+        found = f"{later[0]} gives blocks only when they are written, and may be full by then"
+        return Check(title, False, found, f"write `allocation: zero-fill`, or {ELSEWHERE}")
+    return Check(title, True, f"{later[0]} will hold what is written first" if later else "")

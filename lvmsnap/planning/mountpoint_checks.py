@@ -1,0 +1,50 @@
+"""What must hold of a mountpoint: nothing in the way, nobody who could swap it, no more open than the origin. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.plan import Check
+from lvmsnap.model.profile import Volume
+from lvmsnap.planning import access
+
+
+def run(volume: Volume, path: str, facts: Facts) -> Iterator[Check]:
+    """Yield the checks of the mountpoint `path` of a volume."""
+    here = facts.mountpoint
+    if here is None:
+        return
+    stalls = f"{here.stalling} is on the way, which may stall, and is not root's alone"
+    wrong = {
+        "unreachable": (stalls, "name a `mountpoint` that is on a local filesystem"),
+        "mounted": ("something is mounted there", f"see what it is: findmnt {path}"),
+        "symlink": ("it is a symlink", "name the directory itself"),
+        "no directory": ("it is a file, not a directory", "name another `mountpoint`"),
+        "not empty": ("the directory is not empty, or cannot be read", "empty it, or name another `mountpoint`"),
+        "no parent": ("its parent directory does not exist", "make it, or name another `mountpoint`"),
+    }.get(here.kind)
+    found, hint = wrong or (here.kind, "")
+    yield Check(f"mountpoint {path} is empty or absent", wrong is None, found, hint)
+    straight = here.real_path == path
+    yield Check(
+        f"no symlink leads to {path}",
+        straight,
+        "" if straight else f"it is {here.real_path}",
+        f"write {here.real_path}",
+    )
+    claimed = here.claimed_by
+    hint = "name another `mountpoint`: systemd mounts and unmounts what it knows of"
+    yield Check(f"nothing else mounts on {path}", not claimed, f"{claimed} does" if claimed else "", hint)
+    if here.stalling:
+        return
+    exposed = access.exposed(here.gates)
+    hint = "whoever may change one of them can lead the mount elsewhere: make it root's, or name another"
+    yield Check(f"{path} and all above it are root's alone", not exposed, exposed, f"{hint} `mountpoint`")
+    name = f"{volume.vg}/{volume.origin}"
+    opened = access.opened(here.gates, facts.ways_to_origin)
+    allowed = volume.allow_wider_access
+    now = f"{opened.path} keeps others from it" if opened and opened.path else f"{name} is mounted nowhere for others"
+    found = f"{now}, but nothing keeps them from {path}{', as the profile allows' * allowed}" if opened else ""
+    hint = f"leave out `mountpoint`, or chmod 0700 a directory above {path}; if you mean it: `allow_wider_access: true`"
+    yield Check(f"{path} is no more open than {name}", allowed or not opened, found, hint)

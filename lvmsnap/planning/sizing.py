@@ -1,0 +1,66 @@
+"""Arithmetic of sizes: extents of a snapshot, what its origin can use, what a backing file lends. Pure."""
+
+from __future__ import annotations
+
+from lvmsnap.model.facts import LogicalVolume, VolumeGroup
+from lvmsnap.model.profile import BackingFile, Profile, SizeUnit
+from lvmsnap.model.units import MIB
+
+# lvcreate(8): snapshots have 4 KiB chunks unless told otherwise.
+DEFAULT_CHUNK_BYTES = 4096
+# dm-snap-persistent.c: each changed chunk costs an exception of 16 bytes in a metadata chunk.
+EXCEPTION_BYTES = 16
+# The lent PV's data begins here, and nothing else is in front of it: pvcreate(8) --dataalignment, no metadata area.
+PV_HEADER_BYTES = MIB
+# lvm2's SNAPSHOT_MIN_CHUNKS: a header, a metadata chunk and one for data; lvcreate makes none that is smaller.
+SMALLEST_CHUNKS = 3
+# Of what is available where the backing file lies, the file takes at most this share.
+LARGEST_SHARE_PERCENT = 90
+
+
+def largest_useful_bytes(origin_bytes: int, chunk_bytes: int) -> int:
+    """Return the CoW space after which every chunk of the origin has been copied: more would never be used.
+
+    One header chunk, the origin's chunks, and their metadata chunks, with one more to end them where the others are
+    all full (lvm2's _cow_max_size); lvcreate cuts silently at this size.
+    """
+    origin_chunks = ceil(origin_bytes, chunk_bytes)
+    metadata_chunks = origin_chunks // (chunk_bytes // EXCEPTION_BYTES) + 1
+    return (1 + origin_chunks + metadata_chunks) * chunk_bytes
+
+
+def snapshot_extents(profile: Profile, vg: VolumeGroup, origin: LogicalVolume) -> int:
+    """Return the snapshot's size in extents: as asked, and never more than the origin can use."""
+    size, extent_bytes = profile.volume.size, vg.extent_size_bytes
+    chunk_bytes = profile.volume.chunk_size_bytes or DEFAULT_CHUNK_BYTES
+    origin_extents = origin.size_bytes // extent_bytes
+    useful = ceil(largest_useful_bytes(origin.size_bytes, chunk_bytes), extent_bytes)
+    asked = {
+        SizeUnit.BYTES: ceil(size.amount, extent_bytes),
+        # As lvcreate has it: that share of the origin's extents, and room for the metadata of all of them.
+        SizeUnit.PERCENT_ORIGIN: useful - origin_extents + ceil(origin_extents * size.amount, 100),
+        SizeUnit.PERCENT_FREE: vg.free_extents * size.amount // 100,
+        SizeUnit.PERCENT_PVS: lent_extents(profile.backing_file, extent_bytes) * size.amount // 100,
+    }[size.unit]
+    return max(1, min(asked, useful))
+
+
+def lent_extents(backing_file: BackingFile | None, extent_bytes: int) -> int:
+    """Return how many extents a backing file of a given size lends, 0 where its size is not given."""
+    size_bytes = (backing_file.size_bytes or 0) if backing_file else 0
+    return max(0, size_bytes - PV_HEADER_BYTES) // extent_bytes
+
+
+def human(size_bytes: int) -> str:
+    """Return a size as a person reads it, in IEC units."""
+    value = float(size_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.4g} {unit}"
+        value /= 1024
+    return f"{value:.4g} TiB"
+
+
+def ceil(value: int, divisor: int) -> int:
+    """Return value / divisor, rounded up."""
+    return -(-value // divisor)

@@ -1,0 +1,1 @@
+"""YAML text to a Profile, or every mistake at once."""

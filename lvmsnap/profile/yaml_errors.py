@@ -1,0 +1,100 @@
+"""What a YAML parser's complaint means to a person: the place to look at, and what to do. Knows YAML's traps."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from lvmsnap.model.errors import ProfileError, ProfileProblem
+
+MAX_TABS = 6
+_SYNTAX_HINTS = {
+    "mapping values are not allowed": 'a text with ": " in it needs quotes; otherwise look at the indentation',
+    "could not find expected ':'": "each line is KEY: VALUE; look at this line and the one before it",
+    "expected <block end>": "look at the indentation: keys of one level begin in the same column",
+    "cannot start any token": "a text that begins with this sign needs quotes",
+    "expected ',' or": "a bracket is not closed, or a comma is missing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the text; both count from 1."""
+
+    line: int
+    column: int
+
+
+def fatal(file: str, mark: Mark, message: str, hint: str = "") -> ProfileError:
+    """Return the one error of a text that cannot be read on."""
+    return ProfileError((ProfileProblem(file, mark.line, mark.column, "", message, hint),))
+
+
+def syntax_error(text: str, file: str, error: yaml.MarkedYAMLError) -> ProfileError:
+    """Return the error for what the parser could not read, with the place where a person has to look."""
+    place = error.problem_mark or error.context_mark
+    mark = Mark(place.line + 1, place.column + 1) if place else Mark(1, 1)
+    if _is_tab(error):
+        return _tab_error(text, file, mark)
+    told = f"{error.context or ''} {error.problem or ''}"
+    if opened := _opening(text, error, mark):
+        what = "bracket" if "'<stream end>'" in told else "quote"
+        return fatal(file, opened, f"the {what} that opens here is not closed where it should be", f"close the {what}")
+    hint = next((hint for part, hint in _SYNTAX_HINTS.items() if part in told), "")
+    return fatal(file, mark, f"this is not YAML: {error.problem}", hint)
+
+
+def _is_tab(error: yaml.MarkedYAMLError) -> bool:
+    return "'\\t' that cannot start any token" in (error.problem or "")
+
+
+def _tab_error(text: str, file: str, mark: Mark) -> ProfileError:
+    """Return the error for a tab where YAML allows none; the lines of further ones are told too."""
+    lines, found = text.split("\n"), [mark.line]
+    while len(found) <= MAX_TABS:
+        # Without that line: does YAML find another tab then?
+        lines[found[-1] - 1] = ""
+        error = _error_of("\n".join(lines))
+        if error is None or not _is_tab(error) or error.problem_mark.line + 1 <= found[-1]:
+            break
+        found.append(error.problem_mark.line + 1)
+    others, more = ", ".join(map(str, found[1:MAX_TABS])), ", ..." if len(found) > MAX_TABS else ""
+    also = f" (also line {others}{more})" if others else ""
+    is_indentation = not text.split("\n")[mark.line - 1][: mark.column].strip(" \t")
+    if is_indentation:
+        return fatal(file, mark, f"a tab in the indentation, which YAML does not allow{also}", "indent with spaces")
+    return fatal(file, mark, f"a tab outside of quotes{also}", "write a space, or put the text into quotes")
+
+
+def _error_of(text: str) -> Any:
+    try:
+        for _ in yaml.parse(text, Loader=yaml.SafeLoader):
+            pass
+    except yaml.MarkedYAMLError as error:
+        return error
+    except (yaml.YAMLError, ValueError, OverflowError):
+        return None
+    return None
+
+
+def _opening(text: str, error: yaml.MarkedYAMLError, mark: Mark) -> Mark | None:
+    """Return where that was opened which is not closed, or only by the next quote, where YAML then goes wrong."""
+    opened = error.context_mark
+    at_end = "'<stream end>'" in (error.problem or "") and "flow" in (error.context or "")
+    if opened and (at_end or "while scanning a quoted scalar" in (error.context or "")):
+        return Mark(opened.line + 1, opened.column + 1)
+    with suppress(yaml.YAMLError, ValueError, OverflowError):
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            start, end = token.start_mark, token.end_mark
+            if start.line + 1 > mark.line:
+                break
+            if (
+                isinstance(token, yaml.ScalarToken)
+                and token.style in ("'", '"')
+                and start.line < end.line == mark.line - 1
+            ):
+                return Mark(start.line + 1, start.column + 1)
+    return None

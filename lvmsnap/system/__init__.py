@@ -1,0 +1,1 @@
+"""Reads this machine and starts processes."""

@@ -1,0 +1,74 @@
+"""Walks to a path as the kernel does, a component at a time, and notes the directories on the way. Only reads.
+
+A filesystem is looked up in the mount table before it is touched: a dead server would hang every look.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+
+from lvmsnap.model.facts import Gate, Mount
+from lvmsnap.system import mount_table
+
+STALLING_FILESYSTEMS = re.compile(
+    r"(nfs|cifs|smb|afs|ceph|glusterfs|fuse|virtiofs|9p|ocfs2|gfs2|lustre|beegfs|orangefs|coda|gpfs)"
+)
+MOST_SYMLINKS = 40  # path_resolution(7)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How far the walk to a directory came.
+
+    `gates` are the directories passed, the last one included; `stalling` is the network or user-space filesystem at
+    which it stopped, "" where none is on the way; `exists`: the path leads to a directory. `real_path` is where it
+    leads without symlinks, as far as that is known.
+    """
+
+    real_path: str
+    gates: tuple[Gate, ...]
+    exists: bool
+    stalling: str = ""
+
+
+def walk(path: str, mounts: tuple[Mount, ...]) -> Way:
+    """Walk to an absolute path, through symlinks."""
+    here, gates, symlinks = "/", [gate("/")], 0
+    names = [name for name in path.split("/") if name]
+    while names:
+        name = names.pop(0)
+        there = os.path.normpath(os.path.join(here, name))
+        rest = "/".join((there.rstrip("/"), *names))
+        mount = mount_table.mount_of(there, mounts)
+        if there != "/" and mount and STALLING_FILESYSTEMS.match(mount.filesystem):
+            return Way(rest, tuple(gates), exists=False, stalling=mount.filesystem)
+        try:
+            mode = os.lstat(there).st_mode
+            if stat.S_ISLNK(mode) and (symlinks := symlinks + 1) <= MOST_SYMLINKS:
+                target = os.readlink(there)
+                names = [part for part in target.split("/") if part] + names
+                here = "/" if target.startswith("/") else here
+                continue
+            if not stat.S_ISDIR(mode):
+                return Way(rest, tuple(gates), exists=False)
+            here = there
+            gates.append(gate(there))
+        except OSError:
+            return Way(rest, tuple(gates), exists=False)
+    return Way(here, tuple(dict.fromkeys(gates)), exists=True)
+
+
+def gate(path: str) -> Gate:
+    """Return a directory's owner, mode and whether it has an ACL. Raises OSError."""
+    status = os.lstat(path)
+    return Gate(path, status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode), _has_acl(path))
+
+
+def _has_acl(path: str) -> bool:
+    try:
+        return "system.posix_acl_access" in os.listxattr(path, follow_symlinks=False)
+    except OSError:
+        return False  # a filesystem without extended attributes

@@ -1,0 +1,195 @@
+"""Reads block devices from /sys: loop devices, sizes, holders, and what lies beneath a path.
+
+Starts no process and changes nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from lvmsnap.model.facts import SECTOR_BYTES, Loop, Mount
+from lvmsnap.system.mount_table import mount_of
+
+SYS_BLOCK = Path("/sys/block")
+SYS_DEV_BLOCK = Path("/sys/dev/block")
+
+# linux/loop.h: LOOP_GET_STATUS64 and the head of struct loop_info64 (lo_device, lo_inode, lo_rdevice); 232 bytes in
+# all. lo_rdevice is the st_rdev of what it is bound to: 0 for a file.
+LOOP_GET_STATUS64 = 0x4C05
+LOOP_INFO64_BYTES = 232
+
+
+def boot_id() -> str:
+    """Return the kernel's id of this boot (random(4))."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def has_module(name: str) -> bool:
+    """Whether the kernel has module `name` loaded or built in, or could load it (modules.dep(5))."""
+    if Path("/sys/module", name.replace("-", "_")).is_dir():
+        return True
+    directory = Path("/lib/modules", os.uname().release)
+    pattern = re.compile(f"/{name.replace('-', '[-_]')}\\.ko")
+    return any(pattern.search(_text(directory / index)) for index in ("modules.dep", "modules.builtin"))
+
+
+def loops() -> tuple[Loop, ...]:
+    """Return the bound loop devices; only root can see them."""
+    bound = (path.parent.parent for path in SYS_BLOCK.glob("loop*/loop/backing_file"))
+    return tuple(loop for path in sorted(bound) if (loop := _loop(path)))
+
+
+def loop_numbers() -> tuple[int, ...]:
+    """Return the numbers of all loop devices there are, bound or not."""
+    return tuple(sorted(int(path.name[4:]) for path in SYS_BLOCK.glob("loop*") if path.name[4:].isdigit()))
+
+
+def _loop(sysfs: Path) -> Loop | None:
+    device = f"/dev/{sysfs.name}"
+    try:
+        file_path = _text(sysfs / "loop/backing_file").removesuffix("\n")
+        status = _loop_status(device)
+    except OSError:
+        return None  # It was detached meanwhile, or we are not root; `checks` tells the latter.
+    file_device, file_inode, block_device = struct.unpack_from("=QQQ", status)
+    beneath = device_number(block_device) if block_device else ""
+    return Loop(device, _text(sysfs / "dev").strip(), file_device, file_inode, file_path, beneath)
+
+
+def _loop_status(device: str) -> bytes:
+    descriptor = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return fcntl.ioctl(descriptor, LOOP_GET_STATUS64, bytes(LOOP_INFO64_BYTES))
+    finally:
+        os.close(descriptor)
+
+
+def is_bound_loop(device_number: str) -> bool:
+    """Whether a block device is a loop device that is bound, also where it cannot be asked to what."""
+    return (SYS_DEV_BLOCK / device_number / "loop/backing_file").exists()
+
+
+def dm_holders(device: str) -> tuple[str, ...]:
+    """Return the names of the device-mapper devices that lie directly on a device such as /dev/loop7."""
+    holders = (SYS_BLOCK / device.removeprefix("/dev/") / "holders").glob("*")
+    return tuple(sorted(filter(None, (_text(holder / "dm/name").strip() for holder in holders))))
+
+
+def holders_of(device_number: str) -> tuple[str, ...]:
+    """Return the names of the block devices that lie directly on a device, those of device-mapper as it has them."""
+    nodes = sorted((SYS_DEV_BLOCK / device_number / "holders").glob("*"))
+    return tuple(_text(node / "dm/name").strip() or node.name for node in nodes)
+
+
+def device_bytes(device_number: str) -> int:
+    """Return a block device's size, 0 where there is no such device."""
+    return int(_text(SYS_DEV_BLOCK / device_number / "size").strip() or 0) * SECTOR_BYTES
+
+
+def logical_block_bytes(device_number: str) -> int:
+    """Return a block device's logical block size; 512 where the kernel does not say."""
+    node = SYS_DEV_BLOCK / device_number
+    for queue in (node / "queue", node.resolve().parent / "queue"):
+        if text := _text(queue / "logical_block_size").strip():
+            return int(text)
+    return SECTOR_BYTES
+
+
+def device_number(device: int) -> str:
+    """Return a device number as the kernel writes it, "MAJOR:MINOR"."""
+    return f"{os.major(device)}:{os.minor(device)}"
+
+
+def devices_under(path: str, table: tuple[Mount, ...]) -> tuple[str, ...]:
+    """Return the numbers of all block devices under a directory's filesystem, through every layer.
+
+    Layers are partitions, dm (crypt, LVM), md, loop devices over files and over block devices, btrfs' member devices
+    and overlays' upper directories; and the CoW space of each snapshot, for which a write to its origin waits.
+    """
+    seen: dict[str, None] = {}
+    for number in _devices_of_filesystem(path, table):
+        _collect(number, seen, table)
+    return tuple(seen)
+
+
+def _devices_of_filesystem(path: str, table: tuple[Mount, ...]) -> Iterator[str]:
+    number = device_number(os.stat(path).st_dev)
+    if (SYS_DEV_BLOCK / number).exists():
+        yield number
+    # A btrfs subvolume or an overlay has an anonymous device number: its mount tells what is beneath.
+    mount = mount_of(os.path.realpath(path), table)
+    if mount is None:
+        return
+    if mount.filesystem == "btrfs":
+        yield from _btrfs_members(mount.source)
+    elif mount.source.startswith("/dev/") and Path(mount.source).is_block_device():
+        yield device_number(os.stat(mount.source).st_rdev)
+
+
+def _btrfs_members(source: str) -> Iterator[str]:
+    number = device_number(os.stat(source).st_rdev)
+    name = (SYS_DEV_BLOCK / number).resolve().name
+    for members in Path("/sys/fs/btrfs").glob("*/devices"):
+        if (members / name).exists():
+            yield from (_text(member / "dev").strip() for member in members.iterdir())
+            return
+    yield number
+
+
+def _collect(number: str, seen: dict[str, None], table: tuple[Mount, ...]) -> None:
+    node = SYS_DEV_BLOCK / number
+    if not number or number in seen or not node.exists():
+        return
+    seen[number] = None
+    if (node / "partition").exists():
+        _collect(_text(node.resolve().parent / "dev").strip(), seen, table)
+    for slave in (node / "slaves").glob("*"):
+        _collect(_text(slave / "dev").strip(), seen, table)
+        for copy in _copied_to(slave):
+            _collect(copy, seen, table)
+    for under in _devices_of_loop(node, table):
+        _collect(under, seen, table)
+
+
+def _copied_to(slave: Path) -> Iterator[str]:
+    """Yield what else a write to a snapshot's origin goes to: the CoW devices of all its snapshots (dm-snap.c)."""
+    # LVM puts the layer -real beneath an origin; its snapshots are upon that too, each beside its own -cow.
+    if _text(slave / "dm/uuid").strip().endswith("-real"):
+        for snapshot in (slave / "holders").glob("*"):
+            yield from (_text(device / "dev").strip() for device in (snapshot / "slaves").glob("*"))
+
+
+def _devices_of_loop(node: Path, table: tuple[Mount, ...]) -> Iterator[str]:
+    file = _text(node / "loop/backing_file").removesuffix("\n")
+    if not file:
+        return
+    loop = _loop(node.resolve())
+    if loop and loop.block_device:
+        yield loop.block_device
+        return
+    if loop is None:
+        yield _number_of(file.removesuffix(" (deleted)"))
+    if (directory := Path(file.removesuffix(" (deleted)")).parent).exists():
+        yield from _devices_of_filesystem(str(directory), table)
+    # The path leads elsewhere once something is mounted over it, or where another namespace bound the device.
+    if loop:
+        number = device_number(loop.file_device)
+        yield number
+        yield from (_number_of(mount.source) for mount in table if mount.device_number == number)
+
+
+def _number_of(source: str) -> str:
+    return device_number(os.stat(source).st_rdev) if Path(source).is_block_device() else ""
+
+
+def _text(path: Path) -> str:
+    try:
+        # As bytes: a text file would have each \r for the end of a line.
+        return path.read_bytes().decode(errors="surrogateescape")
+    except OSError:
+        return ""

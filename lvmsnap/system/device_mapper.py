@@ -1,0 +1,137 @@
+"""Lists device-mapper devices by ioctl, since sysfs hides those without a table. Starts no process, changes nothing."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import struct
+from dataclasses import dataclass, replace
+
+from lvmsnap.model.facts import SECTOR_BYTES, DmDevice, SnapshotStatus
+
+CONTROL = "/dev/mapper/control"
+
+# linux/dm-ioctl.h: struct dm_ioctl, 312 bytes (version[3], data_size, data_start, target_count, open_count, flags,
+# event_nr, padding, dev, name[128], uuid[129], data[7]), and _IOWR(0xfd, number, struct dm_ioctl).
+HEADER = struct.Struct("=3I6iIQ128s129s7s")
+LIST_DEVICES = 0xC138FD02
+DEV_STATUS = 0xC138FD07
+TABLE_STATUS = 0xC138FD0C
+SUSPEND_FLAG = 1 << 1
+STATUS_TABLE_FLAG = 1 << 4
+NOFLUSH_FLAG = 1 << 11
+BUFFER_FULL_FLAG = 1 << 8
+LIST_ENTRY = struct.Struct("=QI")
+# struct dm_target_spec: sector_start, length, status, next, target_type[16]; its status text follows.
+TARGET_SPEC = struct.Struct("=QQiI16s")
+
+
+@dataclass(frozen=True, slots=True)
+class DmTarget:
+    """A device's first target: its type, and its status or its table's parameters as the kernel writes them."""
+
+    kind: str
+    text: str
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    data_start: int
+    flags: int
+    device: int
+    uuid: str
+    raw: bytes
+
+
+def devices() -> tuple[DmDevice, ...]:
+    """Return all device-mapper devices, those without a table too; none where we are not root or dm is not loaded."""
+    try:
+        descriptor = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return ()
+    try:
+        return tuple(device for name in _names(descriptor) if (device := _device(descriptor, name)))
+    finally:
+        os.close(descriptor)
+
+
+def snapshot_status(name: str) -> SnapshotStatus | None:
+    """Return how full the CoW space of the snapshot device `name` is; None where there is no such snapshot.
+
+    The kernel writes "USED/TOTAL METADATA" in sectors, or "Invalid", "Overflow" (Documentation: dm snapshot).
+    """
+    target = first_target(name)
+    if target is None or target.kind != "snapshot":
+        return None
+    return replace(parse_snapshot_status(target.text), uuid=target.uuid)
+
+
+def first_target(name: str, flags: int = 0) -> DmTarget | None:
+    """Return the first target of the device `name` with its status, or with its table where `flags` ask for that.
+
+    None where there is no such device, or it has no table.
+    """
+    try:
+        descriptor = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # Without NOFLUSH the kernel commits a thin pool's metadata before it answers, and waits for that.
+        answer = _ask(descriptor, TABLE_STATUS, name, 1 << 12, flags | NOFLUSH_FLAG)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    if len(answer.raw) < answer.data_start + TARGET_SPEC.size:
+        return None
+    spec = TARGET_SPEC.unpack_from(answer.raw, answer.data_start)
+    start = answer.data_start + TARGET_SPEC.size
+    text = _string(answer.raw[start : answer.raw.index(b"\0", start)])
+    return DmTarget(_string(spec[4].rstrip(b"\0")), text, answer.uuid)
+
+
+def parse_snapshot_status(text: str) -> SnapshotStatus:
+    """Make a SnapshotStatus of the kernel's status text."""
+    match = re.match(r"(\d+)/(\d+) ", text + " ")
+    if not match:
+        return SnapshotStatus(is_lost=True, used_bytes=0, total_bytes=0)
+    return SnapshotStatus(False, int(match[1]) * SECTOR_BYTES, int(match[2]) * SECTOR_BYTES)
+
+
+def _names(descriptor: int, buffer_bytes: int = 1 << 16) -> list[str]:
+    answer = _ask(descriptor, LIST_DEVICES, "", buffer_bytes)
+    if answer.flags & BUFFER_FULL_FLAG:
+        return _names(descriptor, buffer_bytes * 4)
+    names, position = [], answer.data_start
+    while True:
+        device, step = LIST_ENTRY.unpack_from(answer.raw, position)
+        start = position + LIST_ENTRY.size
+        if device:
+            names.append(_string(answer.raw[start : answer.raw.index(b"\0", start)]))
+        if not step:
+            return names
+        position += step
+
+
+def _device(descriptor: int, name: str) -> DmDevice | None:
+    try:
+        answer = _ask(descriptor, DEV_STATUS, name, HEADER.size)
+    except OSError:
+        return None  # It was removed since it was listed.
+    number = f"{os.major(answer.device)}:{os.minor(answer.device)}"
+    return DmDevice(number, name, answer.uuid, bool(answer.flags & SUSPEND_FLAG))
+
+
+def _ask(descriptor: int, command: int, name: str, buffer_bytes: int, flags: int = 0) -> _Answer:
+    version = (4, 0, 0)
+    head = HEADER.pack(*version, buffer_bytes, HEADER.size, 0, 0, flags, 0, 0, 0, os.fsencode(name), b"", b"")
+    buffer = bytearray(head.ljust(buffer_bytes, b"\0"))
+    fcntl.ioctl(descriptor, command, buffer)
+    fields = HEADER.unpack_from(buffer)
+    return _Answer(fields[4], fields[7], fields[10], _string(fields[12].rstrip(b"\0")), bytes(buffer))
+
+
+def _string(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")

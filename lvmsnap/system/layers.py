@@ -1,0 +1,103 @@
+"""What lies beneath a filesystem and gives blocks only when they are written: thin pools, VDO, sparse files.
+
+Reads the kernel's tables. Starts no process and changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from lvmsnap.model.facts import SECTOR_BYTES, Layer, Loop, Mount
+from lvmsnap.system import block_devices, mount_table
+from lvmsnap.system.device_mapper import STATUS_TABLE_FLAG, first_target
+
+# dm-thin-metadata.h: the metadata has blocks of 4 KiB. A mapping takes 16 bytes in a B-tree whose nodes may be half
+# full; as much again is left for the nodes above and for what is copied before it is changed.
+METADATA_BLOCK_BYTES = 4096
+MAPPING_BYTES = 64
+# Documentation/admin-guide/device-mapper/thin-provisioning.rst: what the pool's status says between its counters.
+POOL_STATUS = re.compile(r"\d+ (\d+)/(\d+) (\d+)/(\d+) \S+ rw\b(?!.*needs_check)")
+NEVER_HOLDING = {
+    # It stores no zeros, and the same data once.
+    "vdo": "VDO volume",
+    # As a whole it is lost once its own space is used up.
+    "snapshot": "snapshot",
+}
+COPYING = re.compile(r"(btrfs|zfs|bcachefs|overlay|tmpfs|ramfs|nfs.*|cifs|smb.*|fuse.*|ceph|9p|afs|glusterfs)$")
+NETWORK = re.compile(r"nfs|cifs|smb|fuse|ceph|9p|afs|glusterfs")
+
+
+def beneath(devices: tuple[str, ...], table: tuple[Mount, ...]) -> tuple[Layer, ...]:
+    """Return such layers among all the block devices (MAJOR:MINOR) that lie under a filesystem.
+
+    What cannot be examined is one of them.
+    """
+    found = [_of_device(number) for number in devices]
+    loops = [loop for loop in block_devices.loops() if loop.device_number in devices]
+    found += [_of_loop(loop, table) for loop in loops]
+    examined = {loop.device_number for loop in loops}
+    found += [
+        Layer(f"what the loop device {number} is attached to", None, is_unknown=True)
+        for number in devices
+        if number not in examined and block_devices.is_bound_loop(number)
+    ]
+    return tuple(layer for layer in found if layer)
+
+
+def pool_free_bytes(table: str, status: str) -> int:
+    """Return how much can be written to a thin pool that was never written before; 0 where it takes no writes.
+
+    `table` begins with "METADATA_DEVICE DATA_DEVICE BLOCK_SECTORS", `status` is the kernel's too.
+    """
+    match = POOL_STATUS.match(status)
+    if not match:
+        return 0
+    used_metadata, metadata, used, blocks = map(int, match.groups())
+    mappings = (metadata - used_metadata) * METADATA_BLOCK_BYTES // MAPPING_BYTES
+    return max(0, min(blocks - used, mappings)) * int(table.split()[2]) * SECTOR_BYTES
+
+
+def _of_device(number: str) -> Layer | None:
+    node = (block_devices.SYS_DEV_BLOCK / number).resolve()
+    if node.name.startswith("zram"):
+        return Layer(f"compressed memory {node.name}", None)
+    try:
+        name = (node / "dm/name").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    target = first_target(name)
+    if target is None:
+        return None
+    if target.kind == "thin-pool":
+        table = first_target(name, STATUS_TABLE_FLAG)
+        return Layer(f"thin pool {name}", pool_free_bytes(table.text, target.text) if table else 0)
+    kind = NEVER_HOLDING.get(target.kind)
+    return Layer(f"{kind} {name}", None) if kind else None
+
+
+def _of_loop(loop: Loop, table: tuple[Mount, ...]) -> Layer | None:
+    """Return the loop device's file where it has holes, or lies where written blocks are copied or are no disk's.
+
+    What lies under a loop device over a block device is among the devices itself.
+    """
+    if loop.block_device:
+        return None
+    # The file itself may be a mountpoint: its directory's filesystem need not be its own.
+    mount = mount_table.mount_of(loop.file_path, table)
+    copying = mount and COPYING.match(mount.filesystem)
+    # A dead server would hang the look at its file.
+    if copying and NETWORK.match(copying[1]):
+        return Layer(f"{loop.file_path}, a file on {copying[1]}", None)
+    unknown = Layer(f"{loop.file_path}, the file of {loop.device},", None, is_unknown=True)
+    try:
+        status, space = os.stat(loop.file_path), os.statvfs(loop.file_path)
+    except OSError:
+        return unknown
+    # The path leads elsewhere once something is mounted over it, or where another namespace bound the device.
+    if (status.st_dev, status.st_ino) != (loop.file_device, loop.file_inode):
+        return unknown
+    if copying:
+        return Layer(f"{loop.file_path}, a file on {copying[1]}", None)
+    has_holes = status.st_blocks * SECTOR_BYTES < status.st_size
+    return Layer(f"sparse file {loop.file_path}", space.f_bavail * space.f_frsize) if has_holes else None

@@ -1,0 +1,142 @@
+"""Reads LVM's state in one process, `lvm fullreport` as JSON, and makes frozen types of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+from lvmsnap.model.errors import ToolError
+from lvmsnap.model.facts import LogicalVolume, PhysicalVolume, VolumeGroup
+from lvmsnap.system.processes import Runner
+
+Row = dict[str, str]
+
+VG_COLUMNS = "vg_name,vg_uuid,vg_extent_size,vg_free_count,vg_missing_pv_count,vg_exported,vg_lock_type"
+PV_COLUMNS = "pv_name,pv_uuid,vg_name,pv_pe_count,pv_pe_alloc_count,pv_missing"
+LV_COLUMNS = "lv_name,lv_uuid,lv_attr,lv_size,lv_tags,origin,lv_kernel_major,lv_kernel_minor,data_percent,lv_merging"
+SEG_COLUMNS = "lv_uuid,segtype,devices,chunk_size"
+
+UNKNOWN_DEVICE = "[unknown]"
+
+# What lvm.conf may set that changes a report's text, its rows or their order: each at LVM's default (lvm.conf(5),
+# sections report and log). The `_sort_full` ones drop whole groups where they name no column of LVM's; the last keeps
+# a report from leaving out a group that is locked just now.
+PINNED = (
+    *("report/compact_output=0", 'report/compact_output_cols=""', "report/buffered=1", "report/prefixes=0"),
+    *('report/separator=" "', 'report/list_item_separator=","', "report/binary_values_as_numeric=0"),
+    *("report/headings=1", "report/columns_as_rows=0", "report/quoted=1", "report/mark_hidden_devices=1"),
+    *('report/vgs_sort_full="vg_name"', 'report/pvs_sort_full="pv_name"', 'report/lvs_sort_full="vg_name,lv_name"'),
+    *('report/pvsegs_sort_full="pv_uuid,pvseg_start"', 'report/segs_sort_full="lv_uuid,seg_start"'),
+    *("log/report_command_log=0", "log/verbose=0", "log/silent=0", "log/indent=0", "log/command_names=0"),
+    *('log/prefix="  "', "global/wait_for_locks=1"),
+)
+
+
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+_LONE_BACKSLASH = re.compile(r'\\(?!")')
+
+
+def report_command(*, locking: bool) -> tuple[str, ...]:
+    """Return the one command that reports all VGs, PVs and LVs; without locking it never waits for another one.
+
+    LVs that LVM hides are among them: a merging snapshot is one, and no more debris than any other volume.
+    """
+    # A fullreport always has a pvseg part; the selection keeps it to a row a PV.
+    parts = (("vg", VG_COLUMNS), ("pv", PV_COLUMNS), ("lv", LV_COLUMNS), ("seg", SEG_COLUMNS))
+    columns = [word for part, names in parts for word in ("--configreport", part, "-o", names)]
+    pvseg = ("--configreport", "pvseg", "-o", "pvseg_start", "-S", "pvseg_start=0")
+    pinned = ("--config", " ".join(PINNED))
+    how = (*pinned, "--reportformat", "json", "--units", "b", "--nosuffix", "--shared", "--all")
+    return ("lvm", "fullreport", *(() if locking else ("--nolocking",)), *how, *columns, *pvseg)
+
+
+def read_report(runner: Runner, *, locking: bool) -> tuple[tuple[VolumeGroup, ...], tuple[PhysicalVolume, ...]]:
+    """Return all VGs with their PVs and LVs, and the PVs in no VG. Raises ToolError where LVM reports nothing."""
+    # LVM exits 5 where one group among several cannot be read; the others are reported all the same.
+    finished = runner.read(report_command(locking=locking), accept=(0, 5))
+    try:
+        return parse_report(finished.stdout)
+    except UNREADABLE as error:
+        raise ToolError(
+            f"LVM's report cannot be read: {finished.complaint}: {error}",
+            hint="run `lvm fullreport` by hand and mend what it says; nothing was changed",
+        ) from error
+
+
+def parse_report(text: str) -> tuple[tuple[VolumeGroup, ...], tuple[PhysicalVolume, ...]]:
+    """Make types of a fullreport's JSON. Raises one of UNREADABLE where it is not one.
+
+    LVM escapes quotes and nothing else: device-mapper's \\x20 for a blank in a name comes as it is, and \\x is no JSON.
+    """
+    reports = json.loads(_LONE_BACKSLASH.sub(r"\\\\", text), strict=False)["report"]
+    vgs = tuple(_vg(report) for report in reports if report.get("vg"))
+    orphans = tuple(_pv(row) for report in reports if not report.get("vg") for row in report.get("pv", ()))
+    return vgs, orphans
+
+
+def _vg(report: dict[str, Any]) -> VolumeGroup:
+    row: Row = report["vg"][0]
+    segments: list[Row] = report.get("seg", [])
+    return VolumeGroup(
+        name=row["vg_name"],
+        uuid=row["vg_uuid"],
+        extent_size_bytes=int(row["vg_extent_size"]),
+        free_extents=int(row["vg_free_count"]),
+        missing_pv_count=int(row["vg_missing_pv_count"]),
+        is_exported=bool(row["vg_exported"]),
+        is_shared=row["vg_lock_type"] not in ("", "none"),
+        pvs=tuple(_pv(pv) for pv in report.get("pv", ())),
+        lvs=tuple(_lv(lv, row["vg_name"], segments) for lv in report.get("lv", ())),
+    )
+
+
+def _pv(row: Row) -> PhysicalVolume:
+    return PhysicalVolume(
+        device=_device(row["pv_name"]),
+        uuid=row["pv_uuid"],
+        vg=row["vg_name"],
+        extents=int(row["pv_pe_count"] or 0),
+        allocated_extents=int(row["pv_pe_alloc_count"] or 0),
+        missing=bool(row["pv_missing"]),
+    )
+
+
+def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
+    own = [segment for segment in segments if segment["lv_uuid"] == row["lv_uuid"]]
+    devices = [device for segment in own for device in segment["devices"].split(",") if device]
+    return LogicalVolume(
+        vg=vg,
+        name=row["lv_name"].strip("[]"),
+        uuid=row["lv_uuid"],
+        attr=row["lv_attr"],
+        size_bytes=int(row["lv_size"]),
+        tags=tuple(filter(None, row["lv_tags"].split(","))),
+        origin=row["origin"].strip("[]"),
+        segment_types=tuple(sorted({segment["segtype"] for segment in own})),
+        chunk_size_bytes=max((int(segment["chunk_size"] or 0) for segment in own), default=0),
+        data_percent=_percent(row["data_percent"]),
+        device_number=_device_number(row),
+        devices=tuple(sorted({_device(device.rsplit("(", 1)[0]) for device in devices})),
+        is_hidden=row["lv_name"].startswith("["),
+        is_merging=row["lv_merging"] == "merging",
+    )
+
+
+def _device(name: str) -> str:
+    # LVM reads report/two_word_unknown_device before it looks at --config.
+    return UNKNOWN_DEVICE if name == "unknown device" else name
+
+
+def _percent(text: str) -> float | None:
+    if not text:
+        return None
+    if not math.isfinite(percent := float(text)):
+        raise ValueError(f"{text} is no percentage")
+    return percent
+
+
+def _device_number(row: Row) -> str:
+    major, minor = row["lv_kernel_major"], row["lv_kernel_minor"]
+    return "" if major in ("", "-1") else f"{major}:{minor}"

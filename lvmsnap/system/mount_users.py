@@ -1,0 +1,256 @@
+"""Names who keeps a snapshot busy: processes, mounts, loop devices, devices above it. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lvmsnap.model.facts import Mount
+from lvmsnap.model.lvm_names import dm_name, dm_uuid
+from lvmsnap.model.target import Target
+from lvmsnap.system import block_devices, device_mapper, mount_copies, mount_table, namespaces
+
+PROC = Path("/proc")
+# Even to open a directory there, and no more than its name, may wait for a server that is silent.
+REMOTE = ("nfs", "cifs", "smb", "fuse", "ceph", "9p", "afs", "autofs")
+
+
+@dataclass(frozen=True, slots=True)
+class _Namespace:
+    """A mount namespace's table; `keeper` is a process in it or, where none is, what keeps it all the same."""
+
+    table: tuple[Mount, ...]
+    keeper: str
+    root: str  # where its files are seen from here, "" where they are not
+    is_kept_alone: bool = False
+
+
+def holders(mountpoint: str, device_number: str = "") -> tuple[str, ...]:
+    """Return in words whatever keeps a mount or its device busy; of `device_number`, where that is given.
+
+    A process has something open or mapped below the mountpoint; what `pins` returns comes after those.
+    """
+    mount = _top(mountpoint, device_number)
+    number = device_number or (mount.device_number if mount else "")
+    found = []
+    for process in _processes():
+        path = next(_paths_below(process, mountpoint), "") if mount else ""
+        path = path or (_mapped(process, number) if number else "")
+        if path:
+            found.append(f"{_named(process)}: {path}")
+    inside = [other.mountpoint for other in mount_table.mounts() if mount and other.parent_id == mount.mount_id]
+    return (*found, *(f"mount on {path}" for path in inside), *pins(mountpoint, device_number))
+
+
+def pins(mountpoint: str, device_number: str = "") -> tuple[str, ...]:
+    """Return in words what keeps a snapshot's device busy though umount of `mountpoint` would not notice it.
+
+    Other mounts of it, here and in other mount namespaces; what processes have open in one that was detached (umount
+    --lazy); loop devices on it or on its files; processes that have the device itself open; devices above it.
+    """
+    mount = _top(mountpoint, device_number)
+    number = device_number or (mount.device_number if mount else "")
+    if not number:
+        return ()
+    own, spaces = _namespaces()
+    copies = _copies(number, mount, own, spaces)
+    return (*copies, *_in_detached(number, spaces), *_loops(number), *_openers(number), *_above(number))
+
+
+def snapshot_number(target: Target) -> str:
+    """Return the number of the target's snapshot device, "" where there is none; its group may be renamed by now."""
+    name, group = dm_name(target.vg, target.snapshot), dm_uuid(target.vg_uuid, "") if target.vg_uuid else ""
+    # One dash alone joins the two names.
+    renamed = re.compile(rf"(?:[^-]|--)+-{re.escape(target.snapshot.replace('-', '--'))}")
+    for device in device_mapper.devices():
+        of_group = group and device.uuid.startswith(group) and renamed.fullmatch(device.name)
+        if device.name == name or of_group:
+            return device.device_number
+    return ""
+
+
+def _top(mountpoint: str, device_number: str) -> Mount | None:
+    """Return what is mounted there, None where that is another device than the one that is asked for."""
+    top = next((m for m in reversed(mount_table.mounts()) if m.mountpoint == mountpoint), None)
+    return top if top and device_number in ("", top.device_number) else None
+
+
+def _processes() -> list[Path]:
+    return sorted(PROC.glob("[0-9]*"), key=lambda path: int(path.name))
+
+
+def _namespaces() -> tuple[str, dict[str, _Namespace]]:
+    """Return the id of our mount namespace, and all that are to be seen: one process stands for its namespace.
+
+    One may be kept by a mount of it or by an open descriptor, without any process: container runtimes do so.
+    """
+    own = _namespace(PROC / "self")
+    found = {own: _Namespace(mount_table.mounts(), "", "")}
+    processes = _processes()
+    for process in processes:
+        namespace = _namespace(process)
+        if namespace and namespace not in found:
+            with suppress(OSError):  # it ended
+                found[namespace] = _Namespace(mount_table.mounts_of(process), _named(process), str(process / "root"))
+    for namespace, keeper, path in (*_kept_by_mounts(found), *_kept_by_descriptors(processes)):
+        if namespace not in found:
+            with suppress(OSError, ValueError):
+                inode = int(namespace.removeprefix("mnt:[").removesuffix("]"))
+                table = mount_table.parse_mounts(namespaces.mount_table(path, inode))
+                found[namespace] = _Namespace(table, keeper, "", is_kept_alone=True)
+    return own, found
+
+
+def _kept_by_mounts(found: Mapping[str, _Namespace]) -> list[tuple[str, str, str]]:
+    """Return (id, what keeps it, a path to it) of each namespace that a mount of nsfs keeps."""
+    return [
+        (mount.root, f"mount on {mount.mountpoint}" + (f" of {space.keeper}" if space.keeper else ""), path)
+        for space in found.values()
+        for mount in space.table
+        if mount.filesystem == "nsfs" and mount.root.startswith("mnt:[")
+        for path in (f"{space.root}{mount.mountpoint}",)
+    ]
+
+
+def _kept_by_descriptors(processes: list[Path]) -> Iterator[tuple[str, str, str]]:
+    for process in processes:
+        for target, link in _links(process):
+            if target.startswith("mnt:["):
+                yield target, _named(process), link
+
+
+def _copies(number: str, top: Mount | None, own: str, spaces: Mapping[str, _Namespace]) -> Iterator[str]:
+    """Say where else the filesystem is mounted and would stay so."""
+    tables = {namespace: space.table for namespace, space in spaces.items()}
+    found = mount_copies.staying(top, tables, own) if top else mount_copies.everywhere(number, tables)
+    for namespace, mount in found:
+        space = spaces[namespace]
+        if namespace == own:
+            yield f"mount on {mount.mountpoint}"
+        elif space.is_kept_alone:
+            yield f"{space.keeper}: {mount.mountpoint} in the mount namespace that it keeps"
+        else:
+            yield f"{space.keeper}: {mount.mountpoint} in its own mount namespace"
+
+
+def _in_detached(number: str, spaces: Mapping[str, _Namespace]) -> Iterator[str]:
+    """Name the processes that use the filesystem by way of a mount which is in no table: it was unmounted lazily."""
+    known = {mount.mount_id for space in spaces.values() for mount in space.table}
+    for process in _processes():
+        space = spaces.get(_namespace(process))
+        for path, link in _links(process):
+            # What is in no filesystem has a name like socket:[1].
+            if not path.startswith("/") or (space and _waits_for_a_server(path, Path(link), space.table)):
+                continue
+            if _is_detached(process, Path(link), known, number):
+                yield f"{_named(process)}: {path} in a mount that was detached"
+                break
+
+
+def _waits_for_a_server(path: str, link: Path, table: tuple[Mount, ...]) -> bool:
+    mount = mount_table.mount_of(path, table) if link.parent.name != "fd" else None
+    return mount is not None and mount.filesystem.startswith(REMOTE)
+
+
+def _is_detached(process: Path, link: Path, known: Collection[int], number: str) -> bool:
+    """Whether a link of /proc leads into a mount that is none of the `known` ones, on the device.
+
+    Only what is in no table is asked for its device, which a network filesystem answers when its server does.
+    """
+    try:
+        if link.parent.name == "fd":
+            mount_id = _mount_id(process / "fdinfo" / link.name)
+            return mount_id not in known and block_devices.device_number(os.stat(link).st_dev) == number
+        descriptor = os.open(link, os.O_PATH | os.O_CLOEXEC)
+        try:
+            mount_id = _mount_id(Path("/proc/self/fdinfo", str(descriptor)))
+            return mount_id not in known and block_devices.device_number(os.fstat(descriptor).st_dev) == number
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError):
+        return False  # it was closed, or the process ended
+
+
+def _mount_id(table: Path) -> int:
+    """Return the id of the mount that a descriptor is in (proc(5), fdinfo). Raises OSError, ValueError."""
+    line = next((line for line in mount_table.lines(table.read_bytes()) if line.startswith("mnt_id:")), "")
+    return int(line.removeprefix("mnt_id:"))
+
+
+def _loops(number: str) -> Iterator[str]:
+    table = mount_table.mounts()
+    for loop in block_devices.loops():
+        if number in (block_devices.device_number(loop.file_device), _device_at(loop.file_path)):
+            places = [mount.mountpoint for mount in table if mount.device_number == loop.device_number]
+            yield f"{loop.device} on {loop.file_path}" + (f", mounted on {places[0]}" if places else "")
+
+
+def _openers(number: str) -> Iterator[str]:
+    for process in _processes():
+        path = next((link for link, at in _links(process) if link.startswith("/dev/") and _device_at(at) == number), "")
+        if path:
+            yield f"{_named(process)}: {path}"
+
+
+def _above(number: str) -> Iterator[str]:
+    yield from (f"device {name} above it" for name in block_devices.holders_of(number))
+
+
+def _device_at(path: str) -> str:
+    """Return the number of the block device at a path in /dev or of a descriptor in /proc, "" where it is none."""
+    if not path.startswith(("/dev/", f"{PROC}/")):
+        return ""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ""
+    return block_devices.device_number(status.st_rdev) if stat.S_ISBLK(status.st_mode) else ""
+
+
+def _paths_below(process: Path, mountpoint: str) -> Iterator[str]:
+    yield from (link for link, _ in _links(process) if link == mountpoint or link.startswith(mountpoint + "/"))
+
+
+def _links(process: Path) -> Iterator[tuple[str, str]]:
+    """Give (where it leads, the link itself) of everything a process has open."""
+    try:
+        links = [process / "cwd", process / "root", process / "exe", *(process / "fd").iterdir()]
+    except OSError:
+        return
+    for link in links:
+        try:
+            yield os.readlink(link), str(link)
+        except OSError:
+            continue
+
+
+def _mapped(process: Path, number: str) -> str:
+    """Return the path of a file of the device that the process has mapped; it may be closed by now (proc(5), maps)."""
+    try:
+        text = (process / "maps").read_bytes().decode(errors="surrogateescape")
+    except OSError:
+        return ""
+    major, minor = map(int, number.split(":"))
+    pattern = rf"^\S+ \S+ \S+ {major:02x}:{minor:02x} \d+ +(/.*)$"
+    match = re.search(pattern, text, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def _namespace(process: Path) -> str:
+    try:
+        return os.readlink(process / "ns/mnt")
+    except OSError:
+        return ""
+
+
+def _named(process: Path) -> str:
+    try:
+        name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        name = "ended"
+    return f"pid {process.name} ({name})"

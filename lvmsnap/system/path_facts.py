@@ -1,0 +1,123 @@
+"""What is at a profile's paths: the backing file and its directory, the mountpoint."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from lvmsnap.model.facts import SECTOR_BYTES, DirectoryFacts, FileFacts, Gate, Mount, MountpointFacts
+from lvmsnap.model.paths import RUN_DIR, RUN_DIR_MODE
+from lvmsnap.system import (
+    ancestors,
+    block_devices,
+    layers,
+    mount_table,
+)
+from lvmsnap.system.ancestors import Way
+from lvmsnap.system.mount_owners import claimed_by
+
+
+def _backing_place(path: str, mounts: tuple[Mount, ...]) -> dict[str, Any]:
+    if not path:
+        return {"file": None, "directory": None}
+    way = ancestors.walk(os.path.dirname(path), mounts)
+    file = None if way.stalling else file_facts(path)
+    return {"file": file, "directory": _directory(os.path.dirname(path), way, mounts)}
+
+
+def file_facts(path: str) -> FileFacts | None:
+    """Return what stands at a backing file's path, symlinks not followed; None where nothing does."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    is_regular = stat.S_ISREG(status.st_mode)
+    private = is_regular and stat.S_IMODE(status.st_mode) == 0o600 and status.st_uid == 0
+    return FileFacts(
+        device=status.st_dev,
+        inode=status.st_ino,
+        is_regular=is_regular,
+        size_bytes=status.st_size,
+        allocated_bytes=status.st_blocks * SECTOR_BYTES,
+        is_empty_private=private and status.st_size == 0,
+        pv_uuid=_pv_uuid(path) if is_regular and status.st_size else "",
+    )
+
+
+def _pv_uuid(path: str) -> str:
+    """Return the UUID in the PV label of a file, "" where it has none.
+
+    lvm2's label.h and layout.h: the label lies in one of the first four sectors, "LABELONE", and 32 bytes on
+    follows the PV header with the UUID without its dashes.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(4 * SECTOR_BYTES)
+    except OSError:
+        return ""
+    for start in range(0, len(head), SECTOR_BYTES):
+        if head[start : start + 8] == b"LABELONE":
+            raw = head[start + 32 : start + 64].decode("ascii", errors="replace")
+            return "-".join((raw[:6], raw[6:10], raw[10:14], raw[14:18], raw[18:22], raw[22:26], raw[26:]))
+    return ""
+
+
+def _directory(path: str, way: Way, mounts: tuple[Mount, ...]) -> DirectoryFacts:
+    mount = mount_table.mount_of(way.real_path, mounts)
+    filesystem, mountpoint = (mount.filesystem, mount.mountpoint) if mount else ("", "")
+    if way.stalling or not way.exists:
+        there = bool(way.stalling)  # It is refused by its type alone.
+        return DirectoryFacts(there, way.real_path, filesystem, 0, (), SECTOR_BYTES, mountpoint)
+    space, devices = os.statvfs(path), block_devices.devices_under(path, mounts)
+    return DirectoryFacts(
+        exists=True,
+        real_path=way.real_path,
+        filesystem=filesystem,
+        available_bytes=space.f_bavail * space.f_frsize,
+        block_devices=devices,
+        logical_block_bytes=max(map(block_devices.logical_block_bytes, devices), default=SECTOR_BYTES),
+        mountpoint=mountpoint,
+        layers=layers.beneath(devices, mounts),
+        gates=way.gates,
+    )
+
+
+def _mountpoint(path: str, mounts: tuple[Mount, ...]) -> MountpointFacts:
+    parent, claimed = ancestors.walk(os.path.dirname(path), mounts), claimed_by(path)
+    real_path = os.path.join(parent.real_path, os.path.basename(path))
+    gates = _as_locked(parent)
+    if any(mount.mountpoint == path for mount in mounts):
+        return MountpointFacts("mounted", real_path, claimed, gates)
+    if parent.stalling:
+        return MountpointFacts("unreachable", real_path, claimed, gates, parent.stalling)
+    kind = _kind(path)
+    own = (ancestors.gate(path),) if kind in ("empty", "not empty") else ()
+    return MountpointFacts(kind, real_path, claimed, (*gates, *own))
+
+
+def _as_locked(parent: Way) -> tuple[Gate, ...]:
+    """Return the gates as they are once the lock was taken, which makes RUN_DIR and shuts it to others."""
+    if parent.real_path != RUN_DIR:
+        return parent.gates
+    return (*(gate for gate in parent.gates if gate.path != RUN_DIR), Gate(RUN_DIR, 0, 0, RUN_DIR_MODE))
+
+
+def _kind(path: str) -> str:
+    try:
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            return "symlink"
+        if not stat.S_ISDIR(status.st_mode):
+            return "no directory"
+        with os.scandir(path) as entries:
+            return "not empty" if next(entries, None) else "empty"
+    except FileNotFoundError:
+        parent = os.path.dirname(path)
+        # After a boot RUN_DIR is absent until the first change takes its lock in it.
+        return "absent" if os.path.isdir(parent) or parent == RUN_DIR else "no parent"
+    except NotADirectoryError:
+        return "no parent"
+    except OSError:
+        return "not empty"

@@ -1,0 +1,68 @@
+"""Knows processes beyond their pid, which is given to others in time: whether that one still runs, and its group."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lvmsnap.model.target import Process
+
+PROC = Path("/proc")
+
+
+def own() -> Process:
+    """Return this process."""
+    return identify(os.getpid())
+
+
+def identify(pid: int) -> Process:
+    """Return the process that has this pid now; its start is 0 where it is gone already."""
+    return Process(pid, _start_ticks(_fields(PROC / str(pid))))
+
+
+def is_running(process: Process) -> bool:
+    """Whether that process, of this boot, has not ended; one that nobody waited for has."""
+    fields = _fields(PROC / str(process.pid))
+    return bool(fields) and fields[0] not in ("Z", "X") and _start_ticks(fields) == process.start_ticks
+
+
+def group_of(leader: Process) -> tuple[str, ...]:
+    """Return "pid PID (NAME)" for each process of the group that `leader` began, though it may be gone itself."""
+    found = []
+    for folder in sorted(PROC.glob("[0-9]*"), key=lambda path: int(path.name)):
+        fields = _fields(folder)
+        if len(fields) < 3 or fields[0] in ("Z", "X") or int(fields[2]) != leader.pid:
+            continue
+        if int(folder.name) == leader.pid and _start_ticks(fields) != leader.start_ticks:
+            return ()  # The group is over, and its number was given to another one.
+        found.append(f"pid {folder.name} ({name(int(folder.name))})")
+    return tuple(found)
+
+
+def ancestors(pid: int) -> tuple[int, ...]:
+    """Return the pids of a process's parent, its parent's parent, and so on."""
+    found: list[int] = []
+    while pid > 1 and (fields := _fields(PROC / str(pid))) and (pid := int(fields[1])) > 0 and pid not in found:
+        found.append(pid)
+    return tuple(found)
+
+
+def name(pid: int) -> str:
+    """Return the name of a process, "ended" where it is gone."""
+    try:
+        return (PROC / str(pid) / "comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return "ended"
+
+
+def _fields(folder: Path) -> list[str]:
+    """Return the fields of /proc/PID/stat from the third on, the state (proc(5)): names have brackets."""
+    try:
+        text = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return text.rpartition(")")[2].split()
+
+
+def _start_ticks(fields: list[str]) -> int:
+    return int(fields[19]) if len(fields) > 19 else 0

@@ -1,0 +1,176 @@
+"""Starts processes: the only module that does. Environment, session, signals, timing and stalls are decided here."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from lvmsnap.model.errors import ToolError
+from lvmsnap.system.signals import Signals
+
+STALL_SECONDS = 15.0
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Filling the backing file can take minutes and nothing stands on it yet, so a signal may end it. Every other
+# command is left to finish: an interrupted LVM command leaves devices suspended.
+INTERRUPTIBLE = frozenset({"fallocate", "dd"})
+NOT_FOUND, NOT_STARTED = 127, 126
+
+Process = subprocess.Popen[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A command that ended. `returncode` is negative for a signal, 127 where there is no such program, 126 where it
+    was not started."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether it exited 0."""
+        return self.returncode == 0
+
+    @property
+    def complaint(self) -> str:
+        """Say in a line or more how it failed: its exit status and what it wrote to stderr."""
+        status = f"exit {self.returncode}" if self.returncode >= 0 else signal.Signals(-self.returncode).name
+        text = self.stderr.strip() or self.stdout.strip()
+        return f"{status}: {text}" if text else status
+
+
+def shell_line(argv: tuple[str, ...]) -> str:
+    """Return the command as a person would paste it into a shell."""
+    return shlex.join(argv)
+
+
+class Runner:
+    """Runs commands one at a time, each in a session of its own, stdin closed, in a clean C-locale environment.
+
+    `observe` sees each finished command; `stalled` is told (argv, seconds) while one takes long. `lock_fds`
+    are inherited by every child: one that outlives a killed lvmsnap keeps the locks until it is done.
+    `stop_after` seconds from now no command is started any more; one in flight is left to finish.
+    """
+
+    def __init__(
+        self,
+        observe: Callable[[Finished], None] = lambda _: None,
+        stalled: Callable[[tuple[str, ...], float], None] = lambda _argv, _seconds: None,
+        signals: Signals | None = None,
+        stop_after: float | None = None,
+    ) -> None:
+        self._observe = observe
+        self._stalled = stalled
+        self._signals = signals or Signals()
+        self.lock_fds: tuple[int, ...] = ()
+        self._deadline = None if stop_after is None else time.monotonic() + stop_after
+
+    def read(self, argv: tuple[str, ...], *, accept: tuple[int, ...] = (0,)) -> Finished:
+        """Run a command that only reads. Raises ToolError where its exit status is not in `accept`."""
+        finished = self.run(argv)
+        if finished.returncode == NOT_FOUND:
+            package = "lvm2" if argv[0] == "lvm" else f"the package that has {argv[0]}"
+            raise ToolError(f"{argv[0]} is not installed", hint=f"install {package}")
+        if finished.returncode not in accept:
+            raise ToolError(
+                f"cannot read the system: {shell_line(argv)}: {finished.complaint}",
+                hint="run the command by hand and mend what it says; nothing was changed",
+            )
+        return finished
+
+    def run(self, argv: tuple[str, ...]) -> Finished:
+        """Run a command to its end and return how it went; it never raises for what the command did."""
+        start = time.monotonic()
+        if self._deadline is not None and start >= self._deadline:
+            return Finished(argv, NOT_STARTED, "", "not started: the time set by --stop-after is over", 0.0)
+        try:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment(),
+                start_new_session=True,
+                umask=0o022,
+                pass_fds=self.lock_fds,
+            )
+        except (OSError, ValueError) as error:
+            # ValueError: a word with NUL in it, or one that is no text.
+            status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED
+            finished = Finished(
+                argv, status, "", f"{argv[0]}: {getattr(error, 'strerror', '') or error}", time.monotonic() - start
+            )
+        else:
+            try:
+                stdout, stderr = self._communicate(process, argv, start)
+            except BaseException:
+                # What is undone now must not meet a command at work; with its pipes full it would not end.
+                with suppress(BaseException):
+                    process.communicate()
+                process.wait()
+                raise
+            text = (stdout.decode(errors="surrogateescape"), stderr.decode(errors="replace"))
+            finished = Finished(argv, process.returncode, *text, time.monotonic() - start)
+        with suppress(Exception):  # who only watches stops nothing
+            self._observe(finished)
+        return finished
+
+    def _communicate(
+        self, process: subprocess.Popen[bytes], argv: tuple[str, ...], start: float
+    ) -> tuple[bytes, bytes]:
+        next_stall = STALL_SECONDS
+        # The shell that opens the file for them becomes the one that fills it.
+        interruptible = argv[0] in INTERRUPTIBLE or (argv[0] == "sh" and not INTERRUPTIBLE.isdisjoint(argv))
+        while True:
+            try:
+                return process.communicate(timeout=0.2 if interruptible else next_stall)
+            except subprocess.TimeoutExpired:
+                seconds = time.monotonic() - start
+                if interruptible and self._signals.received:
+                    process.terminate()
+                if seconds >= next_stall:
+                    with suppress(Exception):
+                        self._stalled(argv, seconds)
+                    next_stall += next_stall
+
+
+def start(argv: tuple[str, ...], variables: dict[str, str]) -> int:
+    """Start the user's own command in a process group of its own, with our environment and `variables`.
+
+    Its input, output and terminal are ours. Returns its pid; raises OSError where it cannot be started.
+    """
+    process = subprocess.Popen(argv, env={**os.environ, **variables}, process_group=0)
+    # It is waited for with waitpid, which can tell a stop from an end; Popen must not reap or complain.
+    process.returncode = 0
+    return process.pid
+
+
+def start_hook(argv: tuple[str, ...], variables: dict[str, str], output: int) -> Process:
+    """Start a profile's hook in a session of its own; what it prints goes to the descriptor `output`.
+
+    Its environment is ours, with `variables` and the PATH of all children. Raises OSError where it cannot be started.
+    """
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        env={**os.environ, "PATH": environment()["PATH"], **variables},
+        start_new_session=True,
+    )
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of every child: the caller's PATH with the system's after it, C locale, no chatter."""
+    path = os.pathsep.join(filter(None, (os.environ.get("PATH", ""), SYSTEM_PATH)))
+    kept = {key: os.environ[key] for key in ("LVM_SYSTEM_DIR", "HOME") if key in os.environ}
+    return {"PATH": path, "LC_ALL": "C", "LVM_SUPPRESS_FD_WARNINGS": "1", **kept}

@@ -1,0 +1,47 @@
+"""Signals while work is going on: kept until a step is done."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+
+class Signals:
+    """Holds back INT, TERM and HUP while something is being changed; `received` is the first that came, or 0.
+
+    It may be entered again while it is entered. `pass_on`, where it is set, is told of each signal at once.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.pass_on: Callable[[int], None] | None = None
+        self._depth = 0
+        self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def __enter__(self) -> Signals:
+        self._depth += 1
+        if self._depth > 1:
+            return self
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # A command started by nohup has HUP ignored, and wants it to stay so.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth:
+            return
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def name(self) -> str:
+        """The received signal's name, "" where none came."""
+        return signal.Signals(self.received).name if self.received else ""
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.received = self.received or number
+        if self.pass_on is not None:
+            self.pass_on(number)
