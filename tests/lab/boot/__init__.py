@@ -1,0 +1,1 @@
+"""What a boot repairs."""

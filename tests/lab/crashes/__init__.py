@@ -1,0 +1,1 @@
+"""Failing commands, kills, power cuts."""

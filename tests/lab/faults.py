@@ -1,0 +1,168 @@
+"""Programs that go wrong on purpose, and the stage on which they do: one volume group, its origin, its profiles."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tests.lab.helpers import fingerprint, make_vg, wipe
+from tests.lab.machine import Machine, Result
+from tests.lab.support import lvmsnap, profile_text, write_profile
+
+BIN = "/run/faults"
+FIRED = f"{BIN}/fired"
+ORIGIN = "/mnt/system"
+SPACE = "/media/space"
+FILE = f"{SPACE}/lent.img"
+MOUNTPOINT = "/media/snapshot"
+MARKER = "/etc/lvmsnap/stage"
+FOLDERS = ("/etc/lvmsnap", "/var/lib/lvmsnap", "/media", SPACE, ORIGIN)
+SIZE = "16MiB"
+
+FAILS_BEFORE = 'echo "made to fail" >&2; exit 7'
+FAILS_AFTER = 'real "$@"; echo "made to fail after all" >&2; exit 7'
+LIES = "exit 0"
+ALL_ARE_DOWN = "nothing to recover"
+
+SCRIPT = """#!/bin/sh
+name=${{0##*/}}
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+real() {{ command "$name" "$@"; }}
+fired() {{ echo "$name $*" >> {fired}; }}
+once() {{ [ ! -e {folder}/once.$name.$1 ] && : > {folder}/once.$name.$1; }}
+case " $* " in
+{cases}
+esac
+exec "$name" "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A command that goes wrong; `match` is a word of its arguments where only some of its calls do, e.g. --detach.
+
+    `body` is shell: `real "$@"` runs the true program.
+    """
+
+    command: str
+    body: str
+    match: str = ""
+    once: bool = False
+
+    @property
+    def case(self) -> str:
+        """The fault as a branch of the wrapper's case."""
+        pattern = f'*" {self.match} "*' if self.match else "*"
+        wrong = f'fired "$@"; {self.body}'
+        return f"{pattern}) {f'if once {len(self.match)}; then {wrong}; fi' if self.once else wrong} ;;"
+
+
+def undo_fault(command: str, body: str = FAILS_BEFORE, *, once: bool = False) -> Fault:
+    """Give a fault in a command's use as an undo; losetup is also used to attach."""
+    return Fault(command, body, "--detach" if command == "losetup" else "", once)
+
+
+def break_commands(machine: Machine, *faults: Fault) -> str:
+    """Put the wrappers in place, none but these, and give the folder for PATH."""
+    lines = [f"rm -rf {BIN}; mkdir {BIN}; : > {FIRED}"]
+    for command in {fault.command for fault in faults}:
+        cases = "\n".join(fault.case for fault in faults if fault.command == command)
+        script = SCRIPT.format(cases=cases, fired=FIRED, folder=BIN)
+        lines.append(f"printf %s {shlex.quote(script)} > {BIN}/{command}; chmod +x {BIN}/{command}")
+    machine.run("\n".join(lines))
+    return BIN
+
+
+def fired(machine: Machine) -> list[str]:
+    """Give the command lines that went wrong so far."""
+    return machine.read_file(FIRED).splitlines()
+
+
+@dataclass
+class Stage:
+    """The group vg0: `system` mounted, 32 MiB free; profile `lent` with a backing file, `plain` without.
+
+    It is used by one test after the other as long as each leaves it as it was.
+    """
+
+    machine: Machine
+    before: str = ""
+    is_clean: bool = False
+
+    def prepare(self) -> None:
+        """Build the stage where it does not stand as before."""
+        marked = self.is_clean and self.machine.run(["test", "-e", MARKER], check=False).returncode == 0
+        self.is_clean = False
+        if marked:
+            return
+        wipe(self.machine)
+        build_stage(self.machine)
+        self.before = fingerprint(self.machine, FOLDERS)
+
+    def run(self, arguments: str, code: int, *faults: Fault, wait: float = 600) -> Result:
+        """Run lvmsnap with commands that go wrong; every one of them must have been met."""
+        path = break_commands(self.machine, *faults) if faults else ""
+        result = lvmsnap(self.machine, arguments, code=code, path=path, timeout=wait)
+        if faults:
+            met = {line.split()[0] for line in fired(self.machine)}
+            assert met == {fault.command for fault in faults}, f"{met} went wrong\n{result.stderr}"
+        return result
+
+    def assert_as_before(self) -> None:
+        """Fail unless everything is as it was when the stage was built, and the origin takes writes."""
+        self.machine.run(f"timeout 5 touch {ORIGIN}/alive && timeout 5 sync -f {ORIGIN}")
+        assert fingerprint(self.machine, FOLDERS) == self.before
+        self.is_clean = True
+
+
+def build_stage(machine: Machine) -> None:
+    """Make the volume group, the file system for backing files, and the profiles."""
+    make_vg(
+        machine,
+        volumes={"system": "64M"},
+        filesystems={"system": "ext4", "/dev/ubdb": "ext4"},
+        mounts={"system": ORIGIN, "/dev/ubdb": SPACE},
+    )
+    write_profiles(machine)
+    machine.run(f"echo before > {ORIGIN}/file; : > {ORIGIN}/alive; : > {MARKER}; mkdir -m 700 /var/lib/lvmsnap; sync")
+
+
+def write_profiles(machine: Machine) -> None:
+    """Put the stage's profiles into /etc/lvmsnap."""
+    common = {"size": SIZE, "snapshot": "snap", "mountpoint": MOUNTPOINT}
+    write_profile(machine, "lent", profile_text(**common, backing_file={"path": FILE}))
+    write_profile(machine, "filled", profile_text(**common, backing_file={"path": FILE, "allocation": "zero-fill"}))
+    write_profile(machine, "plain", profile_text(**common))
+
+
+def left(result: Result) -> list[str]:
+    """Give what lvmsnap says is left, sorted."""
+    return sorted(re.findall(r"^ *left: (.*)$", result.stderr, re.MULTILINE))
+
+
+STANDING = f"""
+grep -q ' {MOUNTPOINT} ' /proc/self/mountinfo && echo 'mount: {MOUNTPOINT}'
+[ -d {MOUNTPOINT} ] && echo 'mountpoint directory: {MOUNTPOINT}'
+lvs --noheadings -o vg_name,lv_name -S 'lv_name=snap' | while read -r vg lv; do echo "snapshot: $vg/$lv"; done
+for loop in /sys/block/loop*/loop; do
+    [ -e "$loop" ] && loop=${{loop%/loop}} && echo "loop device: /dev/${{loop##*/}}"
+done
+pvs --noheadings -o pv_uuid,pv_name,vg_name | while read -r uuid pv vg; do
+    case $uuid in lvmsn[2p]-*) [ ! -b "$pv" ] || echo "physical volume: $pv"
+        [ -z "$vg" ] || echo "lent PV in the volume group: $vg" ;; esac
+done
+[ -e {FILE} ] && echo 'backing file: {FILE}'
+true
+"""
+
+
+def standing(machine: Machine) -> list[str]:
+    """Give what of a profile stands, found without lvmsnap, in the words of its residue; sorted."""
+    return sorted(machine.run(STANDING).stdout.splitlines())
+
+
+def things(lines: Iterable[str]) -> list[str]:
+    """Give the kinds of things in the words of the residue."""
+    return [line.partition(":")[0] for line in lines]

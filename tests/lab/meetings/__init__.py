@@ -1,0 +1,1 @@
+"""Others at work at the same time: hosts, commands, people."""

@@ -1,0 +1,286 @@
+"""Every moment of `up` and of `down`: what lvmsnap leaves where it is killed, or the power fails, right then.
+
+A power cut is what the disks hold at that moment. While lvmsnap waits at a command, the guest's kernel is stopped and
+its disks are copied, exactly what SIGKILL would leave; a machine with these disks is then booted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lvmsnap.install import boot_recovery
+from tests.lab import boot_script
+from tests.lab.faults import BIN, ORIGIN, SPACE, write_profiles
+from tests.lab.helpers import fingerprint, make_vg
+from tests.lab.machine import Job, Machine, MiB
+from tests.lab.support import lvmsnap, start_lvmsnap
+
+# The commands of each plan, in order.
+WALKS: dict[str, tuple[str, ...]] = {
+    "up lent": ("sh", "fallocate", "losetup", "pvcreate", "vgextend", "lvcreate", "mount"),
+    "up plain": ("lvcreate", "mount"),
+    "down lent": ("umount", "rmdir", "lvremove", "vgreduce", "pvremove", "losetup", "rm"),
+    "down plain": ("umount", "rmdir", "lvremove"),
+}
+# These write to a disk at once, so that a moment within them is the one of their first write.
+WRITING = ("pvcreate", "vgextend", "lvcreate", "lvremove", "vgreduce", "pvremove")
+
+FULL = bool(os.environ.get("LVMSNAP_LAB_FULL"))
+STATE_DIR = "/var/lib/lvmsnap"
+FOLDERS = ("/etc/lvmsnap", STATE_DIR, "/media", SPACE)
+DISKS = {"ubda": 128 * MiB, "ubdb": 64 * MiB, "ubdc": 16 * MiB}
+GO = "/run/go"
+JOURNAL = f"{ORIGIN}/journal"
+DATA_FILES = 12
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment of a walk: before, within or after a command."""
+
+    walk: str
+    command: str
+    when: str
+
+    def __str__(self) -> str:
+        """Its name among the tests."""
+        return f"{self.walk}, {self.when} {self.command}"
+
+
+def _moments(whens: Iterable[str]) -> tuple[Moment, ...]:
+    return tuple(
+        Moment(walk, command, when)
+        for walk, commands in WALKS.items()
+        for command in commands
+        for when in whens
+        if when != "within" or command in WRITING
+    )
+
+
+def _is_last(moment: Moment) -> bool:
+    return moment.command == WALKS[moment.walk][-1]
+
+
+# After a command is before the next one, but for what lvmsnap writes into its record in between.
+EVERY_CUT = _moments(("before", "within", "after"))
+SOME_CUTS = tuple(moment for moment in EVERY_CUT if moment.when != "after" or _is_last(moment))
+CUTS = EVERY_CUT if FULL else SOME_CUTS
+# Killed before the command starts, or as it starts, so that it goes on alone.
+KILLS = _moments(("before", "as it starts"))
+
+
+# --- recording ------------------------------------------------------------------------------------------------------
+
+# Each command tells its moment by a file in /lab and waits to be sent on; what it wrote to the origin is on the disk.
+WRAPPER = f"""#!/bin/sh
+name=${{0##*/}}
+# The shell that opens the file for fallocate becomes fallocate itself.
+moment=$name
+case " $* " in *" fallocate "*) moment=fallocate ;; esac
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+hold() {{
+    echo "$1 $moment" >> {JOURNAL}; sync {JOURNAL}
+    : > "/lab/moments/$1 $moment"
+    read -r _ < {GO}
+}}
+hold before
+"$name" "$@"
+status=$?
+hold after
+exit $status
+"""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What the disks held at a moment: a folder of images, and what had been written to the origin and synced."""
+
+    folder: Path
+    journal: str
+
+
+@dataclass
+class Recorder:
+    """A guest with the stage, and the disks as they were at each moment of the walks it has done so far."""
+
+    machine: Machine
+    folder: Path
+    sums: str = ""
+    cuts: dict[Moment, Cut] = field(default_factory=dict)
+
+    @property
+    def template(self) -> Cut:
+        """The disks before any walk."""
+        return Cut(self.folder / "template", "")
+
+    def build(self) -> None:
+        """Boot, and build group, origin with its data, file system for backing files, state folder."""
+        self.machine.boot()
+        devices = {"system": "ext4", "/dev/ubdb": "ext4", "/dev/ubdc": "ext4"}
+        mounts = {"system": ORIGIN, "/dev/ubdb": SPACE, "/dev/ubdc": STATE_DIR}
+        make_vg(self.machine, volumes={"system": "64M"}, filesystems=devices, mounts=mounts)
+        write_profiles(self.machine)
+        programs = {command for commands in WALKS.values() for command in commands}
+        wrappers = "; ".join(f"printf %s {shlex.quote(WRAPPER)} > {BIN}/{name}" for name in programs)
+        self.machine.run(f"mkfifo {GO}; mkdir {BIN}; {wrappers}; chmod +x {BIN}/*; chmod 700 {STATE_DIR}; sync")
+        self.sums = add_data(self.machine)
+        (self.machine.work / "moments").mkdir()
+        self._copy(self.template.folder)
+
+    def cut(self, moment: Moment) -> Cut:
+        """Give the disks at a moment; record its walk first where that was not done yet."""
+        if moment not in self.cuts:
+            self._record(moment.walk)
+        return self.cuts[moment]
+
+    def _record(self, walk: str) -> None:
+        profile = walk.split()[1]
+        if walk.startswith("down"):
+            lvmsnap(self.machine, f"up {profile}")
+        self.machine.run(f": > {JOURNAL}; sync")
+        job = start_lvmsnap(self.machine, walk, path=BIN)
+        seen: list[str] = []
+        while marker := self._next_marker(job):
+            seen.append(marker)
+            self._take(walk, marker, "".join(f"{line}\n" for line in seen))
+        ended = job.wait()
+        assert ended.returncode == 0, ended.stderr
+        assert seen == [f"{when} {command}" for command in WALKS[walk] for when in ("before", "after")]
+        if walk.startswith("up"):
+            lvmsnap(self.machine, f"down {profile}")
+
+    def _next_marker(self, job: Job) -> str:
+        markers = self.machine.work / "moments"
+        _wait_until(lambda: job.poll() is not None or any(markers.iterdir()), 60)
+        return next((path.name for path in markers.iterdir()), "")
+
+    def _take(self, walk: str, marker: str, journal: str) -> None:
+        """Copy the disks at a marker, send lvmsnap on, and copy them again at the command's first write."""
+        when, command = marker.split()
+        self._keep(Moment(walk, command, when), journal)
+        (self.machine.work / "moments" / marker).unlink()
+        before = self._written()
+        self.machine.run(f"echo > {GO}")
+        within = Moment(walk, command, "within")
+        if when == "before" and within in EVERY_CUT:
+            _wait_until(lambda: self._written() != before, 30, pause=0.001)
+            self._keep(within, journal)
+
+    def _written(self) -> list[int]:
+        return [self.machine.disk_image(disk).stat().st_mtime_ns for disk in DISKS]
+
+    def _keep(self, moment: Moment, journal: str) -> None:
+        self.cuts[moment] = Cut(self.folder / str(moment), journal)
+        self._copy(self.cuts[moment].folder)
+
+    def _copy(self, target: Path) -> None:
+        target.mkdir(parents=True)
+        with stopped(self.machine):
+            copy_images([self.machine.disk_image(disk) for disk in DISKS], target)
+
+
+def copy_images(images: Iterable[Path], target: Path) -> None:
+    """Copy disk images, holes kept."""
+    subprocess.run(["cp", "--sparse=always", *map(str, images), str(target)], check=True)
+
+
+@contextmanager
+def stopped(machine: Machine) -> Iterator[None]:
+    """Stop the guest's kernel for a while; it writes nothing then."""
+    pid = int((machine.work / "uml/lab/pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.02)  # a write that was under way ends
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _wait_until(condition: Callable[[], bool], timeout: float, pause: float = 0.02) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"nothing came within {timeout} s"
+        time.sleep(pause)
+
+
+# --- booting from what was recorded ---------------------------------------------------------------------------------
+
+FSTAB = f"""/dev/vg0/system {ORIGIN} ext4 defaults,x-systemd.device-timeout=30s 0 0
+/dev/ubdb {SPACE} ext4 defaults 0 0
+/dev/ubdc {STATE_DIR} ext4 defaults 0 0
+"""
+WAIT_BOOT = "systemctl is-system-running --wait"
+TIMES = "systemctl show -p ExecMainStartTimestampMonotonic -p ExecMainExitTimestampMonotonic lvmsnap-recover.service"
+
+
+def install(machine: Machine) -> None:
+    """Put into the machine what its boot is to find: profiles, fstab, the files of install-boot, the folders."""
+    top = machine.work / "overlay"
+    files = {"/etc/fstab": FSTAB}
+    for file in boot_recovery.wanted_files((boot_recovery.System.SYSTEMD,)):
+        files[file.path] = boot_script.content(file)
+    for path, text in files.items():
+        target = top / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        target.chmod(0o755 if text.startswith("#!") else 0o644)
+    wants = top / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir()
+    for unit in ("lvmsnap-recover.service", "lvmsnap-shutdown.service"):
+        (wants / unit).symlink_to(f"../{unit}")
+    for folder in (ORIGIN, SPACE, STATE_DIR):
+        (top / folder.lstrip("/")).mkdir(parents=True)
+
+
+def boot_from(machine: Machine, cut: Cut) -> float:
+    """Boot the machine as if its power came back; give the seconds that `lvmsnap recover` took in that."""
+    machine.cut_power()
+    copy_images([cut.folder / f"{disk}.img" for disk in DISKS], machine.work)
+    machine.boot(systemd=True)
+    said = machine.run(f"{WAIT_BOOT}; {TIMES}").stdout
+    start, end = (int(number) for number in re.findall(r"TimestampMonotonic=(\d+)", said))
+    return (end - start) / 1_000_000
+
+
+def look(machine: Machine) -> str:
+    """Give all that must be as before, in an order of its own, since systemd mounts in any order."""
+    lines = fingerprint(machine, FOLDERS).splitlines()
+    return "\n".join(sorted(line for line in lines if not re.search(r" (/run/credentials|/dev|/sys|/proc)", line)))
+
+
+def add_data(machine: Machine) -> str:
+    """Write files to the origin, and an empty journal; give the files' checksums."""
+    files = f"for i in $(seq {DATA_FILES}); do head -c 1000000 /dev/urandom > $i; done"
+    return machine.run(f"set -e; mkdir {ORIGIN}/data; cd {ORIGIN}/data; {files}; : > {JOURNAL}; md5sum *; sync").stdout
+
+
+CHECK_ORIGIN = """exec 2>&1
+set -e
+echo 3 > /proc/sys/vm/drop_caches
+cd {origin}/data
+echo "$SUMS" | md5sum --quiet --check && echo data equal
+cd /
+[ "$(cat {origin}/journal)" = "$JOURNAL" ] && echo journal equal
+echo alive > {origin}/written && sync {origin}/written
+rm {origin}/written
+umount {origin}
+e2fsck -fn /dev/vg0/system > /run/e2fsck 2>&1 || {{ cat /run/e2fsck; exit 1; }}
+mount /dev/vg0/system {origin}
+echo sound
+"""
+
+
+def check_origin(machine: Machine, sums: str, journal: str) -> str:
+    """Read the origin's files from its disk, write to it, check its file system; give what is wrong, "" if nothing."""
+    script = CHECK_ORIGIN.format(origin=ORIGIN)
+    said = machine.run(script, env={"SUMS": sums.strip(), "JOURNAL": journal.strip()}, check=False, timeout=30).stdout
+    return "" if said == "data equal\njournal equal\nsound\n" else said or "nothing was said"

@@ -1,0 +1,420 @@
+"""Every check that is not about the backing file, made to fail on a real machine: refused, explained, nothing changed.
+
+Most situations share one volume group and put back themselves what they change; a full comparison at the module's
+end and a cheap one after each refusal see to it that nothing is left.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.lab.helpers import fingerprint, make_vg, wipe
+from tests.lab.machine import Machine
+from tests.lab.refusals import TRACES, Situation, refused
+from tests.lab.support import lvmsnap, profile_text, write_profile
+
+pytestmark = pytest.mark.lab
+
+
+def test_a_kernel_without_snapshots_is_refused(lab: Machine) -> None:
+    make_vg(lab, volumes={"system": "32M"})
+    modules = lab.run("echo /lib/modules/$(uname -r)").stdout.strip()
+    no_modules = Situation(
+        "no modules",
+        ("kernel has dm-snapshot: missing", "modprobe dm-snapshot, or boot a kernel that has it"),
+        before=f"! [ -e /sys/module/dm_snapshot ] || rmmod dm-snapshot; mv {modules} {modules}.off",
+        after=f"mv {modules}.off {modules}",
+    )
+    refused(lab, no_modules)
+
+
+def test_a_group_that_is_exported_foreign_or_not_whole_is_refused(lab: Machine) -> None:
+    # ubdb is split in two by device-mapper, so that one half can be taken away.
+    lab.run(
+        """set -e
+        echo '0 262144 linear /dev/ubdb 2048' | dmsetup create half1
+        echo '0 262144 linear /dev/ubdb 264192' | dmsetup create half2
+        lvm <<END
+vgcreate -q -y torn /dev/mapper/half1 /dev/mapper/half2
+lvcreate -q -y -L 16M -n data torn /dev/mapper/half1
+vgcreate -q -y other /dev/ubdc
+lvcreate -q -y -L 16M -n data other
+END
+        udevadm settle"""
+    )
+    exported = Situation(
+        "exported",
+        ("other is not exported: it is exported", "vgimport other"),
+        before="vgchange -q -an other; vgexport -q other",
+        after="vgimport -q other",
+        origin="other/data",
+        refusals=2,  # such a group has no active volumes
+    )
+    of_other_host = Situation(
+        "foreign",
+        ("volume group other exists: known are: torn", "`vgs --foreign`"),
+        before="vgchange -q -y --systemid elsewhere other",
+        origin="other/data",
+    )
+    torn = Situation(
+        "torn",
+        ("torn is whole: 1 PV missing", "bring the disk back"),
+        before="dmsetup remove half2",
+        origin="torn/data",
+    )
+
+    refused(lab, exported)
+    refused(lab, of_other_host)
+    refused(lab, torn)
+
+
+def test_raid_mirrors_thin_and_cached_volumes_can_be_snapshotted(lab: Machine) -> None:
+    kinds = ("raid", "mirror", "thin", "cached", "written")
+    lab.run(
+        f"""set -e
+        lvm <<END
+vgcreate -q -y vg0 /dev/ubda /dev/ubdb
+lvcreate -q -y --type raid1 -m 1 -L 16M -n raid vg0
+lvcreate -q -y --type mirror -m 1 --mirrorlog core -L 16M -n mirror vg0
+lvcreate -q -y -L 32M -T vg0/pool
+lvcreate -q -y -V 16M -T vg0/pool -n thin
+lvcreate -q -y -L 16M -n cached vg0
+lvcreate -q -y --type cache-pool -L 8M -n fast vg0
+lvconvert -q -y --type cache --cachepool fast vg0/cached
+lvcreate -q -y -L 16M -n written vg0
+lvcreate -q -y -an -L 8M -n faster vg0
+lvconvert -q -y --type writecache --cachevol faster vg0/written
+END
+        for kind in {" ".join(kinds)}; do
+            mkfs.ext4 -q /dev/vg0/$kind; mkdir /mnt/$kind; mount /dev/vg0/$kind /mnt/$kind; echo old > /mnt/$kind/file
+        done"""
+    )
+    volumes = lab.run("lvs -a --noheadings -o lv_name,lv_uuid,lv_attr vg0; dmsetup table").stdout
+
+    for kind in kinds:
+        write_profile(lab, kind, profile_text(f"vg0/{kind}", size="4MiB", mountpoint=f"/media/{kind}"))
+        lvmsnap(lab, f"up {kind}")
+    lab.run(f"for kind in {' '.join(kinds)}; do echo new > /mnt/$kind/file; done")
+    seen = lab.run("cat /media/*/file /mnt/*/file").stdout.split()
+    for kind in kinds:
+        lvmsnap(lab, f"down {kind}")
+
+    assert seen == ["old"] * 5 + ["new"] * 5
+    assert lab.run("lvs -a --noheadings -o lv_name,lv_uuid,lv_attr vg0; dmsetup table").stdout == volumes
+    assert lab.run("ls /media").stdout == ""
+    write_profile(lab, "hidden", profile_text("vg0/cached_corig", snapshot="hidden", size="4MiB", mountpoint=None))
+    assert "it is a part of another volume" in lvmsnap(lab, "up hidden", code=3).stderr
+
+
+def test_a_frozen_filesystem_fails_the_snapshot_and_everything_is_as_before(lab: Machine) -> None:
+    make_vg(
+        lab,
+        volumes={"system": "64M"},
+        filesystems={"system": "ext4", "/dev/ubdb": "ext4"},
+        mounts={"system": "/media/system", "/dev/ubdb": "/media/store"},
+    )
+    lab.run("touch /media/system/file; mkdir -p /var/lib/lvmsnap /run/lvmsnap")
+    backing = {"path": "/media/store/lent"}
+    write_profile(lab, "frozen", profile_text(size="8MiB", mountpoint="/mnt/snap", backing_file=backing))
+    folders = ("/media", "/mnt", "/var/lib/lvmsnap")
+    before = fingerprint(lab, folders)
+
+    lab.run("fsfreeze -f /media/system")
+    try:
+        result = lvmsnap(lab, "up frozen", code=1)
+    finally:
+        lab.run("fsfreeze -u /media/system")
+
+    assert "fsfreeze --unfreeze" in result.stderr
+    assert fingerprint(lab, folders) == before
+    lab.run(f"echo {shlex.quote('still writable')} > /media/system/file && sync -f /media/system/file")
+
+
+# From here on one group is shared. Tests that wipe the machine stand above.
+
+
+@pytest.fixture(scope="module")
+def machine(shared_machine: Machine) -> Iterator[Machine]:
+    """One group with every kind of volume; at the end it must be as it was at the start."""
+    if not shared_machine.is_running():
+        shared_machine.boot()
+    wipe(shared_machine)
+    make_vg(
+        shared_machine,
+        volumes={"system": "64M", "swap": "8M", "blank": "8M", "btrfs": "120M", "crypt": "20M"},
+        filesystems={"system": "ext4", "btrfs": "btrfs"},
+        mounts={"system": "/media/system"},
+    )
+    shared_machine.run(
+        """set -e
+        mkswap /dev/vg0/swap; echo secret | cryptsetup -q luksFormat --type luks1 --iter-time 1 /dev/vg0/crypt
+        lvm <<END
+lvcreate -q -y -Wn -Zn -an -L 8M -n cold vg0
+lvcreate -q -y -s -L 8M -n older vg0/system
+lvcreate -q -y -L 8M -n merging vg0
+lvcreate -q -y -s -L 8M -n merged vg0/merging
+lvchange -q -an vg0/merging
+lvconvert -q --merge vg0/merged
+lvcreate -q -y -L 16M -T vg0/pool
+END
+        udevadm settle; mkdir -p /media/link-to /etc/lvmsnap; ln -s link-to /media/link""",
+    )
+    before = fingerprint(shared_machine, ("/var/lib/lvmsnap", "/media", "/mnt"))
+    yield shared_machine
+    assert fingerprint(shared_machine, ("/var/lib/lvmsnap", "/media", "/mnt")) == before
+
+
+GROUPS_AND_ORIGINS = (
+    Situation(
+        "a misspelt group",
+        ("volume group vg9 exists: known are: vg0", "mend `origin` in /etc/lvmsnap/check.yaml"),
+        origin="vg9/system",
+    ),
+    Situation("a misspelt origin", ("origin vg0/sytem exists: vg0 has:", "system"), origin="vg0/sytem"),
+    Situation(
+        "an inactive origin",
+        ("vg0/cold is active: it is inactive", "lvchange --activate y vg0/cold"),
+        origin="vg0/cold",
+    ),
+    Situation(
+        "an origin that is a snapshot", ("vg0/older can be snapshotted: it is a snapshot itself",), origin="vg0/older"
+    ),
+    Situation("an origin that is a thin pool", ("vg0/pool can be snapshotted: it is a thin pool",), origin="vg0/pool"),
+    Situation(
+        "an origin that a snapshot is being merged into",
+        ("vg0/merging can be snapshotted: a snapshot is being merged into it",),
+        origin="vg0/merging",
+        refusals=2,  # LVM merges at the next activation, so it is inactive too
+    ),
+    Situation(
+        "a suspended origin",
+        ("vg0/system is not suspended: vg0-system suspended",),
+        before="dmsetup suspend vg0-system",
+        after="dmsetup resume vg0-system",
+    ),
+    Situation(
+        "more space than there is",
+        ("space for the snapshot:", "wanted", "give a smaller `size`, or a `backing_file`"),
+        origin="vg0/big",
+        before="lvcreate -q -y -Wn -Zn -L 500M -n big vg0",
+        after="lvremove -q -y vg0/big",
+        settings={"size": "450MiB"},
+    ),
+)
+
+FILESYSTEMS = (
+    Situation(
+        "swap",
+        ("vg0/swap's filesystem can be mounted beside it: swap: swap holds no files", "`mountpoint: null`"),
+        origin="vg0/swap",
+        settings={"mountpoint": "/run/lvmsnap/point"},
+    ),
+    Situation(
+        "btrfs",
+        ("filesystem can be mounted beside it: btrfs: btrfs refuses two filesystems with one fsid",),
+        origin="vg0/btrfs",
+        settings={"mountpoint": "/run/lvmsnap/point"},
+    ),
+    Situation(
+        "LUKS",
+        ("filesystem can be mounted beside it: crypto_LUKS: it is encrypted",),
+        origin="vg0/crypt",
+        settings={"mountpoint": "/run/lvmsnap/point"},
+    ),
+    Situation(
+        "no filesystem at all",
+        ("filesystem can be mounted beside it: no filesystem found",),
+        origin="vg0/blank",
+        settings={"mountpoint": "/run/lvmsnap/point"},
+    ),
+)
+
+NAMES = (
+    Situation(
+        "a volume of that name, which is no snapshot",
+        ("name vg0/swap is free: vg0/swap exists and is not of this profile", "lvs -o+tags,origin vg0/swap"),
+        settings={"snapshot": "swap"},
+    ),
+    Situation(
+        "a snapshot of the same origin, made by somebody else",
+        ("name vg0/older is free: vg0/older exists and is not of this profile",),
+        settings={"snapshot": "older"},
+    ),
+    Situation(
+        "a plain device-mapper device of that name",
+        ("device name vg0-my--snap is free: vg0-my--snap exists", "dmsetup info vg0-my--snap"),
+        before="dmsetup create vg0-my--snap --table '0 8 zero'",
+        after="dmsetup remove vg0-my--snap",
+        settings={"snapshot": "my-snap"},
+    ),
+)
+
+MOUNTPOINTS = (
+    Situation(
+        "a file",
+        ("mountpoint /mnt/point is empty or absent: it is a file, not a directory",),
+        before="echo x > /mnt/point",
+        after="rm /mnt/point",
+    ),
+    Situation(
+        "a symlink",
+        ("mountpoint /mnt/point is empty or absent: it is a symlink",),
+        before="ln -s /media/link-to /mnt/point",
+        after="rm /mnt/point",
+    ),
+    Situation(
+        "a dangling symlink",
+        ("mountpoint /mnt/point is empty or absent: it is a symlink",),
+        before="ln -s /nowhere /mnt/point",
+        after="rm /mnt/point",
+    ),
+    Situation(
+        "a symlink on the way to it",
+        ("no symlink leads to /media/link/point: it is /media/link-to/point", "write /media/link-to/point"),
+        settings={"mountpoint": "/media/link/point"},
+    ),
+    Situation(
+        "a directory with a file in it",
+        ("mountpoint /mnt/point is empty or absent: the directory is not empty",),
+        before="mkdir /mnt/point; touch /mnt/point/.hidden",
+        after="rm -r /mnt/point",
+    ),
+    Situation(
+        "a mount",
+        ("mountpoint /mnt/point is empty or absent: something is mounted there", "findmnt /mnt/point"),
+        before="mkdir /mnt/point; mount -t tmpfs t /mnt/point",
+        after="umount /mnt/point; rmdir /mnt/point",
+    ),
+    Situation(
+        "a directory whose parent is missing",
+        ("mountpoint /mnt/no/point is empty or absent: its parent directory does not exist",),
+        settings={"mountpoint": "/mnt/no/point"},
+    ),
+    Situation(
+        "a line of fstab",
+        ("nothing else mounts on /mnt/my point: /etc/fstab does",),
+        before=r"printf 'LABEL=x /mnt/my\\040point ext4 noauto 0 0\n' > /etc/fstab",
+        after=": > /etc/fstab",
+        settings={"mountpoint": "/mnt/my point"},
+    ),
+    Situation(
+        "a mount unit of systemd",
+        (r"nothing else mounts on /mnt/my-point: /etc/systemd/system/mnt-my\x2dpoint.mount does",),
+        before=r"touch '/etc/systemd/system/mnt-my\x2dpoint.mount'",
+        after=r"rm '/etc/systemd/system/mnt-my\x2dpoint.mount'",
+        settings={"mountpoint": "/mnt/my-point"},
+    ),
+)
+
+
+@pytest.mark.parametrize("situation", GROUPS_AND_ORIGINS, ids=lambda situation: situation.name)
+def test_up_refuses_a_group_or_an_origin_that_cannot_be_snapshotted(machine: Machine, situation: Situation) -> None:
+    refused(machine, situation)
+
+
+@pytest.mark.parametrize("situation", FILESYSTEMS, ids=lambda situation: situation.name)
+def test_up_refuses_a_filesystem_that_cannot_be_mounted_beside_its_origin(
+    machine: Machine, situation: Situation
+) -> None:
+    refused(machine, situation)
+
+
+@pytest.mark.parametrize("situation", NAMES, ids=lambda situation: situation.name)
+def test_up_refuses_a_name_that_is_taken(machine: Machine, situation: Situation) -> None:
+    refused(machine, situation)
+
+
+@pytest.mark.parametrize("situation", MOUNTPOINTS, ids=lambda situation: situation.name)
+def test_up_looks_at_the_mountpoint_before_it_takes_the_snapshot(machine: Machine, situation: Situation) -> None:
+    settings = {"mountpoint": "/mnt/point", **situation.settings}
+    refused(machine, Situation(**{**vars(situation), "settings": settings}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"snapshot": "snapshot1"}, 'begins with "snapshot", which LVM keeps for itself'),
+        ({"snapshot": "a_tdata"}, 'has "_tdata" in it'),
+        ({"snapshot": "s" * 121}, "is too long: device-mapper's name"),
+        ({"snapshot": "'-x'"}, "without a leading dash, found '-x'"),
+        ({"mountpoint": "mnt/point"}, "absolute"),
+        ({"mont_options": "[noexec]"}, "mount_options"),
+    ],
+    ids=["reserved prefix", "reserved substring", "too long", "leading dash", "relative mountpoint", "misspelt key"],
+)
+def test_what_is_wrong_in_the_profile_itself_is_exit_2_before_anything_is_read(
+    machine: Machine, settings: dict[str, Any], complaint: str
+) -> None:
+    write_profile(machine, "wrong", profile_text(**settings))
+    before = machine.run(TRACES).stdout
+
+    result = lvmsnap(machine, "up wrong", code=2)
+
+    assert complaint in result.stderr
+    assert "/etc/lvmsnap/wrong.yaml:" in result.stderr
+    assert machine.run(TRACES).stdout == before
+
+
+def test_a_mistyped_option_is_refused(machine: Machine) -> None:
+    write_profile(machine, "check", profile_text(size="8MiB", mountpoint=None))
+    before = machine.run(TRACES).stdout
+
+    result = lvmsnap(machine, "up check --dry-rum", code=2)
+
+    assert "--dry-rum" in result.stderr
+    assert machine.run(TRACES).stdout == before
+
+
+def test_all_failing_checks_of_one_profile_are_reported_together(machine: Machine) -> None:
+    everything = Situation(
+        "everything at once",
+        (
+            "vg0/older can be snapshotted: it is a snapshot itself",
+            "name vg0/swap is free",
+            "/media/lent does not exist",
+            "directory /media and all above it are root's alone",
+            "/media/link and all above it are root's alone",
+            "/media/link is no more open than vg0/older",
+            "mountpoint /media/link is empty or absent: it is a symlink",
+            "nothing else mounts on /media/link: /etc/fstab does",
+        ),
+        origin="vg0/older",
+        before="ln -s nowhere /media/lent; chmod o+w /media; echo 'x /media/link ext4 noauto' > /etc/fstab",
+        after="rm /media/lent; chmod o-w /media; : > /etc/fstab",
+        settings={
+            "snapshot": "swap",
+            "mountpoint": "/media/link",
+            "backing_file": {"path": "/media/lent"},
+        },
+        refusals=9,  # and the filesystem of the guest's root, which is an overlay
+    )
+    refused(machine, everything)
+
+
+def test_a_missing_program_is_named_with_its_package(machine: Machine) -> None:
+    program = machine.run("command -v dmsetup").stdout.strip()
+    missing = Situation(
+        "a missing program",
+        ("programs installed: dmsetup missing", "install dmsetup"),
+        before=f"mv {program} {program}.off",
+        after=f"mv {program}.off {program}",
+    )
+    refused(machine, missing)
+
+
+def test_a_missing_lvm_is_said_in_one_line(machine: Machine) -> None:
+    program = machine.run("command -v lvm").stdout.strip()
+    write_profile(machine, "check", profile_text(size="8MiB", mountpoint=None))
+    machine.run(f"mv {program} {program}.off")
+    try:
+        result = lvmsnap(machine, "up check", code=3)
+    finally:
+        machine.run(f"mv {program}.off {program}")
+
+    assert "error: lvm is not installed" in result.stderr
+    assert "what to do: install lvm2" in result.stderr
+    assert "fullreport" not in result.stderr

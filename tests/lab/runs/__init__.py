@@ -1,0 +1,1 @@
+"""Runs, the guard, hooks, timers, recipes."""

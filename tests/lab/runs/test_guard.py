@@ -1,0 +1,256 @@
+"""The guard on real LVM: a filling snapshot is warned of, given more room in time, and never called good when lost."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.lab import looking
+from tests.lab.helpers import MachineFactory, fingerprint, make_vg
+from tests.lab.machine import GiB, Machine, MiB
+from tests.lab.support import lvmsnap, profile_text, start_lvmsnap, write_profile
+
+pytestmark = pytest.mark.lab
+
+FOLDERS = ("/etc/lvmsnap", "/media", "/media/b", "/mnt")
+SNAP = "/media/snap"
+FILE = "/media/b/tmp"
+NAME = "vg0/system-lvmsnap-p"
+FILES_MIB = 80
+# What the writer writes a second, in MiB. While it does, more room takes 3 to 7 s of the lab's slow clock to add.
+RATE_MIB = 3
+
+# Overwrites the files in place, a MiB at a time, keeping to its rate; stops by itself after all of them.
+WRITER = """
+import os, sys, time
+rate, files = float(sys.argv[1]), int(sys.argv[2])
+start, block = time.monotonic(), os.urandom(1 << 20)
+for number in range(files):
+    with open(f"/mnt/d/{number:03}", "r+b") as file:
+        file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+    if rate:
+        time.sleep(max(0, start + (number + 1) / rate - time.monotonic()))
+"""
+SUMS = "cd {}; find . -type f | sort | xargs cat | md5sum"
+
+# As many runs of each as the promise is about take half an hour; the suite makes fewer.
+FULL = bool(os.environ.get("LVMSNAP_LAB_FULL"))
+# Overwrites all files, then fills the filesystem, as fast as it goes, with all the memory the kernel lends it.
+FILLER = """
+import os, sys, time
+from lvmsnap.system.device_mapper import snapshot_status
+start, block, written, peak = time.monotonic(), os.urandom(1 << 20), 0, 0
+def write(file):
+    global written, peak
+    file.write(block)
+    written += 1
+    if written % 32 == 0 and (seen := snapshot_status("vg0-system--lvmsnap--p")) and not seen.is_lost:
+        peak = max(peak, 100 * seen.used_bytes // seen.total_bytes)
+try:
+    for name in sorted(os.listdir("/mnt/d")):
+        with open(f"/mnt/d/{name}", "r+b", buffering=0) as file:
+            write(file)
+    with open("/mnt/fill", "wb", buffering=0) as file:
+        while True:
+            write(file)
+except OSError as error:
+    assert error.errno == 28, error
+os.sync()
+print(f"{written} MiB at {written / (time.monotonic() - start):.0f} MiB/s, at most {peak} % full", file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def server(lab: Machine) -> Machine:
+    """A group with 400 MiB of free extents, a mounted origin with many files, and another filesystem."""
+    mounts = {"system": "/mnt", "/dev/ubdb": "/media/b"}
+    make_vg(lab, volumes={"system": "400M"}, filesystems={"system": "ext4", "/dev/ubdb": "ext4"}, mounts=mounts)
+    lab.run(
+        f"mkdir /mnt/d; for i in $(seq -f %03g 0 {FILES_MIB - 1}); do head -c 1M /dev/urandom > /mnt/d/$i; done; sync",
+        timeout=120,
+    )
+    lab.write_file("/run/writer.py", WRITER)
+    lvmsnap(lab, "status")
+    return lab
+
+
+def guarded_profile(m: Machine, size: str = "48MiB", overflow: str = "", **settings: Any) -> None:
+    text = profile_text(size=size, mountpoint=SNAP, **settings)
+    write_profile(m, "p", text + (f"overflow: {overflow}\n" if overflow else ""))
+
+
+def assert_gone(m: Machine, before: str) -> None:
+    assert fingerprint(m, FOLDERS) == before
+
+
+def write(rate: float, files: int = FILES_MIB) -> str:
+    return f"python3 /run/writer.py {rate} {files}"
+
+
+def test_a_writer_at_full_speed_loses_no_backup_where_the_file_may_grow(fresh_machine: MachineFactory) -> None:
+    m = fresh_machine({"ubda": 3 * GiB + 64 * MiB, "ubdb": 5 * GiB})
+    m.boot()
+    mounts = {"system": "/mnt", "/dev/ubdb": "/media/b"}
+    make_vg(m, volumes={"system": "3G"}, filesystems={"system": "ext4", "/dev/ubdb": "ext4"}, mounts=mounts)
+    m.run("mkdir /mnt/d; for i in $(seq -f %03g 0 127); do head -c 1M /dev/urandom > /mnt/d/$i; done", timeout=120)
+    m.write_file("/run/filler.py", FILLER)
+    # Without more room 2.7 GiB do not fit. While it was added, up to 1.2 GiB were used in the worst of twenty runs.
+    guarded_profile(m, "2560MiB", "{warn_at: 6%, extend_at: 8%}", backing_file={"path": FILE, "max_size": "4GiB"})
+    script = f"python3 /run/filler.py & tar -cf /media/b/a.tar -C {SNAP} d; wait; cd {SNAP}; md5sum d/*"
+
+    for attempt in range(20 if FULL else 1):
+        old = m.run("rm -f /mnt/fill; sync; cd /mnt; md5sum d/*").stdout
+        before = fingerprint(m, FOLDERS)
+
+        done = lvmsnap(m, f"-v run p -- sh -c '{script}'", code=None, timeout=400)
+
+        print(f"run {attempt}: exit {done.returncode}\n{done.stderr}", flush=True)
+        assert done.returncode == 0, f"run {attempt}: {done.stderr}"
+        assert done.stdout == old
+        assert m.run("cd /run; tar -xf /media/b/a.tar; rm /media/b/a.tar; md5sum d/*; rm -r d").stdout == old
+        assert m.run("rm /mnt/fill; cd /mnt; md5sum d/*").stdout != old
+        assert "was given" in done.stderr
+        assert "cannot become full: it has all the room its origin can ever use" in done.stderr
+        assert_gone(m, before)
+
+
+def test_a_writer_at_full_speed_without_room_is_124_and_nothing_stays(server: Machine) -> None:
+    guarded_profile(server, "16MiB", backing_file={"path": FILE})
+    script = f"{write(0, 40)} & tar -cf - -C {SNAP} . | cat > /dev/null; wait; exit 0"
+    before = fingerprint(server, FOLDERS)
+
+    for attempt in range(20 if FULL else 3):
+        done = lvmsnap(server, f"run p -- sh -c '{script}'", code=124)
+        print(f"run {attempt}: exit {done.returncode}\n{done.stderr}", flush=True)
+        assert "do not trust its result" in done.stderr
+        assert_gone(server, before)
+
+
+AUTOEXTEND = "activation { snapshot_autoextend_threshold = 50 snapshot_autoextend_percent = 20 }"
+
+
+@pytest.fixture
+def autoextended(server: Machine) -> Iterator[Machine]:
+    """The server with another snapshot of the origin, which dmeventd watches and gives more room."""
+    server.run("mv /etc/lvm/lvm.conf /etc/lvm/lvm.conf.kept")
+    server.write_file("/etc/lvm/lvm.conf", AUTOEXTEND)
+    server.run("lvcreate -qqy -s -L 112M -n other vg0/system")
+    yield server
+    server.run("mv /etc/lvm/lvm.conf.kept /etc/lvm/lvm.conf")
+
+
+def test_the_guard_grows_its_snapshot_beside_dmeventd_which_extends_anothers(autoextended: Machine) -> None:
+    m = autoextended
+    guarded_profile(m, "48MiB", "{warn_at: 30%, extend_at: 40%}")
+    old = m.run(SUMS.format("/mnt")).stdout
+    # As after somebody's lvcreate or lvremove on the same origin: dmeventd watches both.
+    script = f"lvchange --monitor y vg0/other {NAME}; {write(RATE_MIB)} & tar -cf - -C {SNAP} . > /run/a.tar; wait;"
+    script += f"{SUMS.format(SNAP)}; for i in $(seq 20); do sleep 1; "
+    script += "[ $(lvs --noheadings -o lv_size --units m --nosuffix vg0/other | cut -d. -f1) -gt 112 ] && break; "
+    script += f"done; lvs --noheadings -o lv_size,seg_monitor --units m --nosuffix {NAME} vg0/other | sort -u"
+
+    done = lvmsnap(m, f"-v run p -- sh -c '{script}'", timeout=200)
+
+    tar, *rows = done.stdout.splitlines()
+    assert f"{tar}\n" == old
+    m.run("mkdir /run/out; tar -xf /run/a.tar -C /run/out")
+    assert m.run(SUMS.format("/run/out")).stdout == old
+    m.run("rm -r /run/out /run/a.tar")
+    sizes = {" ".join(words): float(size) for size, *words in map(str.split, rows)}
+    assert sizes["not monitored"] > FILES_MIB
+    assert sizes["monitored"] > 112, "dmeventd extends the other one"
+    assert done.stderr.count("was given") >= 1, done.stderr
+    assert m.run(f"ls -A /var/lib/lvmsnap; findmnt {SNAP}; lvs --noheadings {NAME}", check=False).stdout == ""
+
+
+def test_a_growth_that_fails_half_way_is_tried_again_and_all_is_taken_back(server: Machine) -> None:
+    backing = {"path": FILE, "max_size": "97MiB", "allocation": "zero-fill"}
+    guarded_profile(server, "40MiB", "{warn_at: 30%, extend_at: 40%, extend_by: 100%}", backing_file=backing)
+    server.write_file(
+        "/run/bad/pvresize",
+        '#!/bin/sh\n[ -e /run/failed ] && exec /usr/sbin/pvresize "$@"\ntouch /run/failed; echo no luck >&2; exit 5\n',
+        mode=0o755,
+    )
+    before = fingerprint(server, FOLDERS)
+
+    lvmsnap(server, "up p")
+    job = start_lvmsnap(server, "-v watch p", path="/run/bad")
+    server.run(write(0, 18))
+    job.wait_for_output("was given")
+
+    assert job.stderr.count("it cannot grow: pvresize") == 1
+    assert "no luck" in job.stderr
+    blocks = server.run(["stat", "-c", "%s %b", FILE]).stdout.split()
+    assert int(blocks[0]) <= 97 * MiB
+    assert int(blocks[1]) * 512 >= int(blocks[0])
+    assert looking.lv(server, NAME, "lv_size,seg_monitor") == [str(80 * MiB), "not monitored"]
+    lvmsnap(server, "down p")
+    assert job.wait().returncode == 0, job.stderr
+    assert_gone(server, before)
+
+
+def test_it_grows_to_what_the_origin_can_use_and_never_beyond(lab: Machine) -> None:
+    make_vg(lab, volumes={"system": "32M"})
+    write_profile(
+        lab, "p", profile_text(size="24MiB", mountpoint=None) + "overflow: {extend_at: 50%, extend_by: 300%}\n"
+    )
+    before = fingerprint(lab, FOLDERS)
+
+    lvmsnap(lab, "up p")
+    job = start_lvmsnap(lab, "-v watch p")
+    lab.run("dd if=/dev/urandom of=/dev/vg0/system bs=1M count=14 oflag=sync status=none")
+    job.wait_for_output("was given")
+    assert looking.lv(lab, NAME, "lv_size") == [str(36 * MiB)]
+    lab.run("dd if=/dev/urandom of=/dev/vg0/system bs=1M oflag=sync status=none", check=False)
+    job.wait_for_output("all the room its origin can ever use")
+    assert looking.lv(lab, NAME, "lv_size,lv_snapshot_invalid") == [str(36 * MiB), ""]
+    lvmsnap(lab, "down p")
+
+    assert job.wait().returncode == 0
+    assert_gone(lab, before)
+
+
+def test_watch_ends_with_124_where_the_snapshot_is_lost_or_removed_and_needs_one_that_is_up(server: Machine) -> None:
+    guarded_profile(server, "16MiB", "{extend_at: 100%}")
+    before = fingerprint(server, FOLDERS)
+    assert "p is not up" in lvmsnap(server, "watch p", code=2).stderr
+
+    lvmsnap(server, "up p")
+    job = start_lvmsnap(server, "watch p")
+    server.run("sleep 2; " + write(0, 40))
+    assert job.wait().returncode == 124
+    assert "the snapshot of p is lost" in job.stderr
+    lvmsnap(server, "up p --replace")
+    job = start_lvmsnap(server, "watch p")
+    server.run(f"sleep 2; umount {SNAP}; lvremove -qqy {NAME}")
+    assert job.wait().returncode == 124
+    assert "removed by hand" in job.stderr
+    assert "it was removed or replaced" in lvmsnap(server, "down p", code=124).stderr
+    assert_gone(server, before)
+
+
+def test_watching_a_snapshot_at_rest_costs_next_to_nothing_and_starts_no_process(server: Machine) -> None:
+    guarded_profile(server)
+    lvmsnap(server, "up p")
+    job = start_lvmsnap(server, "watch p")
+    server.run("sleep 4")
+    seen = "set -- $(pgrep -f 'lvmsnap watch p'); cat /proc/$1/stat; grep processes /proc/stat"
+
+    before, start = server.run(seen).stdout.split(), time.monotonic()
+    time.sleep(20)
+    after, seconds = server.run(seen).stdout.split(), time.monotonic() - start
+
+    # proc(5): utime, stime, and of waited-for children; in hundredths of a second.
+    used, children = (sum(int(after[n]) - int(before[n]) for n in fields) for fields in ((13, 14), (15, 16)))
+    print(f"{used / seconds:.2f} % of a processor")
+    assert used / seconds < 1
+    assert children == 0
+    assert int(after[-1]) - int(before[-1]) <= 6  # the shell that looks, and what it starts
+    lvmsnap(server, "down p")
+    assert job.wait().returncode == 0

@@ -1,0 +1,1 @@
+"""Up, down, plan and status on real LVM."""

@@ -1,0 +1,70 @@
+"""Every filesystem of the README on real LVM: snapshot beside its origin, and the origin sound afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab import looking
+from tests.lab.helpers import fingerprint, make_vg
+from tests.lab.machine import Machine
+from tests.lab.support import lvmsnap, profile_text, write_profile
+
+pytestmark = pytest.mark.lab
+
+CHECKS = {
+    "ext2": "e2fsck -fn /dev/vg0/data",
+    "ext3": "e2fsck -fn /dev/vg0/data",
+    "ext4": "e2fsck -fn /dev/vg0/data",
+    "xfs": "xfs_repair -n /dev/vg0/data",
+}
+SIZES = {"xfs": "300M"}
+NEEDED = {"ext2": {"ro"}, "ext3": {"ro"}, "ext4": {"ro"}, "xfs": {"ro", "nouuid"}}
+
+
+@pytest.mark.parametrize("kind", CHECKS)
+def test_a_filesystem_is_mounted_beside_its_origin_and_leaves_it_sound(lab: Machine, kind: str) -> None:
+    make_vg(lab, volumes={"data": SIZES.get(kind, "64M")}, filesystems={"data": kind}, mounts={"data": "/mnt"})
+    write_profile(
+        lab, "p", profile_text("vg0/data", size="16MiB", mountpoint="/run/lvmsnap/p", mount_options="[noexec, nodev]")
+    )
+    lab.run("mkdir /mnt/folder; head -c 3000000 /dev/urandom > /mnt/folder/file; cp /mnt/folder/file /tmp/old")
+
+    # Not synced before: what was written is in the snapshot all the same.
+    before = fingerprint(lab, ("/media",))
+    lvmsnap(lab, "up p")
+    lab.run("echo new > /mnt/folder/file; sync; cmp /tmp/old /run/lvmsnap/p/folder/file")
+    options = set(looking.mount_options(lab, "/run/lvmsnap/p"))
+    assert {kind, "/dev/mapper/vg0-data--lvmsnap--p", "noexec", "nodev", "nosuid"} | NEEDED[kind] <= options
+    assert lab.run("touch /run/lvmsnap/p/x", check=False).returncode != 0
+    lvmsnap(lab, "down p")
+    assert fingerprint(lab, ("/media",)) == before
+    assert lab.run("cat /mnt/folder/file").stdout == "new\n"
+
+    lab.run("umount /mnt")
+    lvmsnap(lab, "up p")
+    assert lab.run("cat /run/lvmsnap/p/folder/file").stdout == "new\n"
+    lvmsnap(lab, "down p")
+    lab.run(CHECKS[kind])
+
+
+def test_what_cannot_be_mounted_is_refused_and_works_as_a_device_alone(lab: Machine) -> None:
+    make_vg(lab, volumes={"btrfs": "120M", "swap": "16M", "empty": "16M"}, filesystems={"btrfs": "btrfs"})
+    lab.run("mkswap -q /dev/vg0/swap; udevadm settle")
+    found = {"btrfs": "btrfs", "swap": "swap", "empty": "no filesystem"}
+    before = fingerprint(lab, ("/media", "/run/lvmsnap"))
+
+    for name, words in found.items():
+        write_profile(lab, name, profile_text(f"vg0/{name}", size="8MiB"))
+        refused = lvmsnap(lab, f"up {name}", code=3).stderr
+        assert words in refused
+        assert "`mountpoint: null`" in refused
+    assert fingerprint(lab, ("/media",)) in before
+
+    for name in found:
+        write_profile(lab, name, profile_text(f"vg0/{name}", size="8MiB", mountpoint=None))
+        device = lvmsnap(lab, f"up {name}").stdout.strip()
+        lab.run(f"cmp /dev/vg0/{name} {device}; md5sum < {device} > /tmp/old")
+        lab.run(f"dd if=/dev/urandom of=/dev/vg0/{name} bs=1M count=4 seek=8 conv=notrunc,fsync status=none")
+        lab.run(f"md5sum < {device} | cmp - /tmp/old; ! cmp -s /dev/vg0/{name} {device}")
+        lvmsnap(lab, f"down {name}")
+        assert not looking.exists(lab, device)

@@ -1,0 +1,399 @@
+"""Walks the real up, down and recover over the fake machine, with commands that fail, kills and power cuts."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lvmsnap.execution import executor, locks, places, records, teardown
+from lvmsnap.execution import verification as seen
+from lvmsnap.execution.context import Sheltered
+from lvmsnap.install import boot_recovery
+from lvmsnap.model.errors import (
+    InterruptedBySignalError,
+    LvmsnapError,
+    NotStartedError,
+    RefusedError,
+    ResidueError,
+    SnapshotLostError,
+    StepError,
+)
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.plan import Check, Thing
+from lvmsnap.model.profile import Profile
+from lvmsnap.model.target import Record, Target
+from lvmsnap.operations import down, recover, run, session
+from lvmsnap.operations.session import Session
+from lvmsnap.planning.hook_actions import THINGS
+from lvmsnap.planning.identify import PV_UUID_PREFIX
+from lvmsnap.profile import loading
+from lvmsnap.system import ancestors, block_devices, device_mapper, mount_table, origin_facts, reading
+from lvmsnap.system.processes import Finished
+from lvmsnap.system.reading import Interest
+from lvmsnap.system.signals import Signals
+from tests import samples
+from tests.simulation.commands import Commands
+from tests.simulation.parts import Fault, File, Killed, Lv, PowerCut, Raising
+from tests.simulation.system import DISK_PV, FILE, FOREIGN_FILE, ORIGIN_MOUNT, SPACE, System, add_foreign_loop
+
+NAME = "nightly"
+OURS = f"lvmsnap2.{samples.HOST}.{NAME}"
+
+
+@dataclass
+class World:
+    """One machine, lvmsnap's records on it, and what is to go wrong."""
+
+    system: System
+    mountpoint: str
+    records: dict[str, Record] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+    count: int = 0
+    broken: dict[tuple[str, ...], str] = field(default_factory=dict)
+    fired: bool = False
+    wrongs: list[str] = field(default_factory=list)
+    clock: float = 0
+    log: list[str] = field(default_factory=list)
+    raising: Raising | None = None
+    calls: list[str] = field(default_factory=list)
+    ran: list[tuple[str, ...]] = field(default_factory=list)
+
+    def copy(self) -> World:
+        """Return a machine that is the same now and lives on apart."""
+        copied: World = pickle.loads(pickle.dumps(self))
+        return copied
+
+    def with_faults(self, *faults: Fault) -> World:
+        """Return a copy on which these things go wrong from now on, and nothing else."""
+        copied = self.copy()
+        copied.faults, copied.count, copied.broken, copied.fired = faults, 0, {}, False
+        copied.raising, copied.calls = None, []
+        return copied
+
+    def with_raising(self, raising: Raising) -> World:
+        """Return a copy on which a call raises an exception, and nothing else goes wrong."""
+        copied = self.with_faults()
+        copied.raising = raising
+        return copied
+
+    def call(self, name: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Call what stands in for a part of the system, or raise what is to be raised there."""
+        self.calls.append(name)
+        raising = self.raising
+        number = len(self.calls)
+        if raising is None or (number != raising.at and (number < raising.at or name != raising.name)):
+            return function(*arguments, **named)
+        if raising.for_ever:
+            self.raising = replace(raising, name=name)
+        self.log.append(f"{name} raises {raising.error!r} {'after' if raising.after else 'before'}")
+        if raising.after:
+            function(*arguments, **named)
+        raise raising.error
+
+    def run(self, argv: tuple[str, ...], signals: Signals) -> tuple[int, str]:
+        """Run a command, or what becomes of it."""
+        self.count += 1
+        key = (
+            argv[0],
+            *(word for word in argv if word.startswith(("--detach", "--remove")) or argv[0] in ("dmsetup", "hook")),
+        )
+        fault = next((fault for fault in self.faults if fault.at == self.count), None)
+        kind = fault.kind if fault else self.broken.get(key, "")
+        if fault:
+            self.fired = True
+            if fault.for_ever:
+                self.broken[key] = kind
+        self.log.append(f"{' '.join(argv)} {kind and '# ' + kind} {fault.stage if fault else ''}")
+        return self._take_effect(argv, kind, fault.stage if fault else "", signals)
+
+    def _take_effect(self, argv: tuple[str, ...], kind: str, stage: str, signals: Signals) -> tuple[int, str]:
+        if kind == "extends":
+            self.system.extend_onto_lent()
+        if kind.startswith("killed before"):
+            raise Killed
+        if kind == "cut before":
+            raise PowerCut
+        if kind in ("fails", "lies"):
+            return (7, "made to fail") if kind == "fails" else (0, "")
+        if kind == "swapped":
+            self.system.is_swapped = True
+        self.ran.append(argv)
+        commands = Commands(self.system, self.wrongs)
+        result = commands.run(argv, stage)
+        if kind == "killed after":
+            raise Killed
+        if kind == "cut after":
+            raise PowerCut
+        if kind == "interrupted":
+            signals.received = signal.SIGTERM
+        return (7, "made to fail after all") if kind == "fails after all" else result
+
+
+@dataclass
+class FakeRunner:
+    """Runs commands in a world."""
+
+    world: World
+    signals: Signals
+    lock_fds: tuple[int, ...] = ()
+
+    def run(self, argv: tuple[str, ...]) -> Finished:
+        """As lvmsnap.runner.Runner.run."""
+        returncode, complaint = self.world.call(f"run {argv[0]}", self.world.run, argv, self.signals)
+        return Finished(argv, returncode, "", complaint, 0)
+
+
+@dataclass
+class FakeHooks:
+    """Runs hooks as commands of a world."""
+
+    world: World
+    signals: Signals
+
+    def run(self, _thing: Thing, argv: tuple[str, ...], _target: Target) -> str:
+        """As lvmsnap.hook_runner.HookRunner.run."""
+        returncode, complaint = self.world.call(f"hook {argv[1]}", self.world.run, argv, self.signals)
+        return complaint if returncode else ""
+
+
+class NoSignals(Signals):
+    """Signals that come only from a fault."""
+
+    def __enter__(self) -> NoSignals:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Silence:
+    """Hears of progress and says nothing; it may raise as every other part."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def _call(self, *_: object) -> None:
+        self._world.call("progress", lambda: None)
+
+    begin = step = done = failed = note = warn = _call
+
+
+class NoLocks:
+    """Locks of groups that are always had, but where a call raises."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def hold(self, *_: object, **__: object) -> None:
+        self._world.call("hold locks", lambda: None)
+
+    def release(self) -> None: ...
+
+
+class Stage:
+    """Puts the fake machine under the real code; `world` is the one it stands on now."""
+
+    world: World
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        for module, name, fake in self._fakes():
+            counted = callable(fake) and name not in ("HookRunner", "lock")
+            patch.setattr(module, name, self._counted(f"{module.__name__}.{name}", fake) if counted else fake)
+
+    def _counted(self, name: str, fake: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            return self.world.call(name, fake, *arguments, **named)
+
+        return call
+
+    def _fakes(self) -> list[tuple[Any, str, Any]]:
+        return [
+            (records, "read", lambda name: self._records().get(name)),
+            (records, "write", lambda written: self._records().update({written.target.name: written})),
+            (records, "remove", lambda name: self._records().pop(name, None)),
+            (records, "names", lambda: tuple(sorted(self.world.records))),
+            (locks, "profile", lambda *_: contextlib.nullcontext((3,))),
+            (locks, "reading", lambda *_: contextlib.nullcontext()),
+            (locks, "loop_device", lambda numbers: contextlib.nullcontext(numbers[0])),
+            (locks, "GroupLocks", lambda *_: NoLocks(self.world)),
+            (ancestors, "walk", self._asked("walk")),
+            (block_devices, "loops", self._asked("kernel_loops")),
+            (mount_table, "mounts", self._asked("kernel_mounts")),
+            (block_devices, "device_bytes", self._asked("device_bytes")),
+            (block_devices, "dm_holders", self._asked("users")),
+            (device_mapper, "devices", self._asked("dm_devices")),
+            (device_mapper, "snapshot_status", lambda _name: None),
+            (executor, "file_facts", self._asked("file_facts")),
+            (seen, "file_facts", self._asked("file_facts")),
+            (places, "file_facts", self._asked("file_facts")),
+            (places, "ring", lambda _target: ""),
+            (records, "sync_directory", lambda _: None),
+            (executor, "time", SimpleNamespace(monotonic=lambda: self.world.clock)),
+            (teardown, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.world.clock)),
+            (teardown, "os", SimpleNamespace(path=SimpleNamespace(lexists=self._exists))),
+            (session, "HookRunner", lambda signals, _say: FakeHooks(self.world, signals)),
+            (reading, "read_system", lambda *_, **__: self.world.system.facts()),
+            (reading, "focus", self._focus),
+            (origin_facts, "filesystem", lambda *_: "ext4"),
+            (reading, "missing_tools", lambda *_: ()),
+            (session, "secrets", SimpleNamespace(token_hex=lambda _: "0123456789abcdef012345")),
+            (boot_recovery, "is_installed", lambda: True),
+            (session, "holders", lambda *_: ()),
+            (session, "pins", lambda *_: ()),
+            (loading, "names", lambda *_: (NAME,)),
+            (run, "supervise", lambda *_: 0),
+            (run, "look", lambda _: run.Stand("vg0-snap", "", "", 0)),
+            (run, "why_lost", lambda *_: ""),
+            (run, "holders", lambda *_: ()),
+            (run, "Unmounts", lambda _: SimpleNamespace(happened=lambda: False)),
+        ]
+
+    def _records(self) -> dict[str, Record]:
+        return self.world.records
+
+    def _asked(self, method: str) -> Callable[..., Any]:
+        """Return a function that asks the system of the world that is on the stage then."""
+
+        def ask(*arguments: Any) -> Any:
+            return getattr(self.world.system, method)(*arguments)
+
+        return ask
+
+    def _exists(self, path: str) -> bool:
+        return path in self.world.system.files or path in self.world.system.directories
+
+    def _sleep(self, seconds: float) -> None:
+        self.world.clock += max(seconds, 1)
+
+    def _focus(self, read: Facts, interest: Interest) -> Facts:
+        return self.world.system.focused(read, interest.backing_path, interest.mountpoint)
+
+    # --- what lvmsnap is asked for ------------------------------------------------------------------------------
+
+    def session(self) -> Session:
+        """Return a session of lvmsnap on this world."""
+        signals = NoSignals()
+        runner: Any = FakeRunner(self.world, signals)
+        return Session(runner, signals, Sheltered(Silence(self.world)), "/etc/lvmsnap", 0)
+
+    def up(self, loaded: Profile) -> str:
+        """Bring the profile up."""
+        return outcome(lambda: session.up(self.session(), loaded, "", replace_old=False, if_down=False))
+
+    def run(self, loaded: Profile) -> str:
+        """Run a command over it."""
+        return outcome(lambda: run.run(self.session(), loaded, "", ("true",), replace_old=False))
+
+    def down(self, loaded: Profile) -> str:
+        """Take it down."""
+        return outcome(lambda: down.down(self.session(), NAME, loaded, force=False))
+
+    def mend(self, loaded: Profile) -> str:
+        """Recover, then take down what is properly up."""
+
+        def both() -> None:
+            recover.recover(self.session(), (), lambda _: loaded)
+            if self.world.records:
+                down.down(self.session(), NAME, loaded, force=False)
+
+        return outcome(both)
+
+    def checks(self, loaded: Profile) -> tuple[Check, ...]:
+        """Return the checks of a plan to bring it up that do not pass."""
+        runner: Any = FakeRunner(self.world, NoSignals())
+        working = Session(runner, NoSignals(), Silence(self.world), "/etc/lvmsnap", 0)
+        return tuple(check for check in session.plan(working, loaded).checks if not check.passed)
+
+
+def make_world(mountpoint: str, *, other_snapshot: bool = False, directory: str = "") -> World:
+    """Make a machine with nothing of the profile: vg0 with `system`, mounted, `other` and a snapshot of it.
+
+    With `other_snapshot` somebody has a snapshot of `system` too; `directory` is there and empty.
+    """
+    system = System(members=[DISK_PV], pv_extents={DISK_PV: 255})
+    system.files[f"{SPACE}/foreign"] = File(11, 1 << 20, 1 << 20)
+    system.files[FOREIGN_FILE] = File(12, 1 << 20, 1 << 20)
+    names: tuple[tuple[str, str, int], ...] = (("system", "", 16), ("other", "", 4), ("backup", "other", 2))
+    for name, origin, extents in names + ((("keep", "system", 2),) if other_snapshot else ()):
+        uuid = samples.ORIGIN_UUID if name == "system" else f"{name:a<6}-aaaa-aaaa-aaaa-aaaa-aaaa-aaaaaa"
+        system.lvs[name] = Lv(name, uuid, {DISK_PV: extents}, origin, ("backup",) if origin else ())
+    for lv in system.lvs.values():
+        system.activate(lv)
+    system.directories = {"/media/foreign": 3} | ({directory: 0} if directory else {})
+    system.mounts = [(SPACE, "space"), (ORIGIN_MOUNT, "vg0-system")]
+    add_foreign_loop(system)
+    return World(system, mountpoint)
+
+
+OUTCOMES: dict[type[BaseException], str] = {
+    InterruptedBySignalError: "interrupted",
+    StepError: "undone",
+    NotStartedError: "undone",
+    SnapshotLostError: "lost",
+    PowerCut: "cut",
+    Killed: "killed",
+}
+
+
+def outcome(what: Callable[[], object]) -> str:
+    """Do it, and say in a word how it ended; a residue is named after a colon."""
+    try:
+        what()
+    except ResidueError as error:
+        return "residue: " + ", ".join(sorted(line.partition(":")[0] for line in error.residue))
+    except RefusedError as error:
+        return f"refused: {error.message}"
+    except tuple(OUTCOMES) as error:
+        return OUTCOMES[type(error)]
+    except LvmsnapError as error:
+        if " was stopped: " in error.message:
+            return "undone"  # a run whose command was ended
+        raise
+    return "done"
+
+
+def standing(world: World, *, found_directory: bool) -> str:
+    """Say what of the profile stands, by a look at the machine, in the words of a residue."""
+    system, file = world.system, world.system.files.get(FILE)
+    bound = [b for b in system.loops.values() if b.path == FILE]
+    ours = [lv for lv in system.lvs.values() if OURS in lv.tags]
+    real_left = "vg0-system-real" in system.dm and not system.snapshots("system")
+    left = not ours and (real_left or any(name.startswith("vg0-snap") for name in system.dm))
+    there = {
+        Thing.FILE: file is not None,
+        Thing.LOOP: bool(bound),
+        Thing.PV: any(b.file.label for b in bound),
+        Thing.INACTIVE_ORIGIN: "vg0-system" not in system.dm and not system.missing(),
+        Thing.VG_MEMBER: any(pv.startswith(PV_UUID_PREFIX) for pv in system.members),
+        Thing.LEFTOVER_DEVICES: left,
+        Thing.SNAPSHOT: bool(ours),
+        Thing.SUSPENDED_ORIGIN: any(dm.suspended for dm in system.dm.values()),
+        Thing.DIRECTORY: world.mountpoint in system.directories and not found_directory,
+        Thing.MOUNT: any(path == world.mountpoint for path, _ in system.mounts),
+        **{
+            thing: any(name in written.hooks_due for written in world.records.values())
+            for thing, name in THINGS.items()
+        },
+    }
+    return ", ".join(sorted(thing.value for thing, stands in there.items() if stands))
+
+
+def look(system: System) -> dict[str, object]:
+    """Return all that must be as before; the origin's own mount is the boot's business."""
+    return {
+        "files": sorted((path, file.inode, file.size, file.label) for path, file in system.files.items()),
+        "directories": sorted(system.directories.items()),
+        "locked": system.is_locked,
+        "loops": sorted((device, bound.path, bound.leaving) for device, bound in system.loops.items()),
+        "members": sorted(system.members),
+        "lvs": sorted((lv.name, lv.uuid, lv.origin, lv.tags, *lv.extents.items()) for lv in system.lvs.values()),
+        "devices": sorted((name, dm.uuid, dm.live, dm.loaded, dm.suspended) for name, dm in system.dm.items()),
+        "mounts": sorted(mount for mount in system.mounts if mount[0] != ORIGIN_MOUNT),
+    }

@@ -1,0 +1,385 @@
+"""Every step of up, down and recover goes wrong in every way, in a simulation of the machine under the real code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from lvmsnap.model.errors import FAULTS, ToolError
+from lvmsnap.model.plan import Thing
+from lvmsnap.model.profile import Profile
+from tests import samples
+from tests.simulation import actors
+from tests.simulation.lvcreate import REVERTED, STAGES
+from tests.simulation.parts import Fault, Raising
+from tests.simulation.stage import NAME, Stage, World, look, make_world, standing
+from tests.simulation.system import DISK_PV, ELSEWHERE, FILE, FOREIGN_FILE
+
+FAILURES = ("fails", "fails after all", "lies")
+KILLS = ("killed before", "killed after")
+CUTS = ("cut before", "cut after")
+# A command of `up` in the middle of things.
+KILLED_AT = 3
+# What the disk kept of the backing file, and how the boot activated the group.
+BOOTS = [("event", "kept"), ("ay", "unlabelled"), ("repaired", "kept"), ("event", "lost"), ("event", "emptied")]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A profile, and what of it is there before."""
+
+    backing: str = ""
+    mountpoint: str = "/media/snapshot"
+    found: bool = False
+    remove: bool = False
+    other_snapshot: bool = False
+    hooks: tuple[str, ...] = ()
+
+    @property
+    def profile(self) -> Profile:
+        volume = f"origin: vg0/system, snapshot: snap, size: 16MiB, mountpoint: {self.mountpoint}"
+        text = f"volumes: [{{{volume}}}]\n"
+        text += f"backing_file: {{path: {FILE}, allocation: {self.backing}}}\n" if self.backing else ""
+        hooks = ", ".join(f"{name}: [hook, {name}]" for name in self.hooks)
+        text += f"hooks: {{{hooks}}}\n" if hooks else ""
+        return samples.profile(text + f"remove_mountpoint: {str(self.remove).lower()}\n")
+
+    def clean(self) -> World:
+        there = self.mountpoint if self.found else ""
+        return make_world(self.mountpoint, other_snapshot=self.other_snapshot, directory=there)
+
+
+HOOKS = ("before_snapshot", "after_snapshot", "before_down", "after_down")
+LENT, PLAIN, HOOKED = Scene("fallocate"), Scene(), Scene(hooks=HOOKS)
+SCENES = {
+    "lent": LENT,
+    "plain": PLAIN,
+    "zero-filled, in run": Scene("zero-fill", "/run/lvmsnap/nightly"),
+    "directory found": Scene("fallocate", found=True),
+    "found, to be removed": Scene("fallocate", found=True, remove=True),
+    "plain, directory found": Scene(found=True),
+    "device only": Scene("fallocate", "null"),
+    "another's snapshot": Scene("fallocate", other_snapshot=True),
+    "hooks": HOOKED,
+    "hooks, and a file": Scene("fallocate", hooks=HOOKS),
+}
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    return Stage(monkeypatch)
+
+
+@pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
+def test_up_stands_and_down_leaves_nothing(stage: Stage, scene: Scene) -> None:
+    stage.world = scene.clean()
+    before = look(stage.world.system)
+    assert stage.up(scene.profile) == "done"
+    assert stage.up(scene.profile).startswith("refused")
+    assert stage.down(scene.profile) == "done"
+    print("\n".join(stage.world.log))
+    if not scene.remove:
+        assert look(stage.world.system) == before
+
+
+UP, DOWN, MEND, RUN = "up", "down", "mend", "run"
+
+
+class Walk:
+    """Tries paths from one world; each must keep what lvmsnap promises."""
+
+    def __init__(self, stage: Stage, scene: Scene) -> None:
+        self.stage, self.scene, self.profile = stage, scene, scene.profile
+        self.before = self.look(scene.clean())
+        self.paths = 0
+        self.problems: list[str] = []
+
+    def look(self, world: World) -> dict[str, object]:
+        seen = look(world.system)
+        if self.scene.remove:
+            del seen["directories"]
+        return seen
+
+    def act(self, what: str, world: World, *faults: Fault) -> tuple[World, str]:
+        self.stage.world = copied = world.with_faults(*faults)
+        how = getattr(self.stage, what)(self.profile)
+        copied.log.append(f"=> {what}: {how}")
+        return copied, how
+
+    def commands(self, what: str, world: World) -> list[str]:
+        """Return what it runs where nothing goes wrong."""
+        walked, _ = self.act(what, world)
+        return [line.split()[0] for line in walked.log[len(world.log) : -1]]
+
+    def complain(self, world: World, problem: str) -> None:
+        self.problems.append("\n  ".join([problem, *world.log]))
+
+    def judge(self, what: str, world: World, how: str, *faults: Fault) -> None:
+        """Check what must hold however it ended."""
+        left = standing(world, found_directory=self.scene.found and not (self.scene.remove and what != UP))
+        if world.wrongs:
+            self.complain(world, f"wrong: {world.wrongs}")
+        if world.system.is_locked and Thing.AFTER_SNAPSHOT.value not in left:
+            self.complain(world, f"{how}, the database is locked, and nobody knows")
+        if how in ("undone", "interrupted") or (how == "done" and left != self.all_of_it):
+            if self.look(world) != self.before:
+                self.complain(world, f"{how}, and not as before: {left or self.difference(world)}")
+            if world.records:
+                self.complain(world, f"{how}, and a record is left")
+        elif how.startswith("residue"):
+            if not any(fault.for_ever for fault in faults):
+                self.complain(world, f"{how}, though it failed but once")
+            if how != f"residue: {left}":
+                self.complain(world, f"{how}, and there is: {left}")
+        elif how.startswith("refused"):
+            self.complain(world, how)
+
+    def raise_everywhere(self, what: str, start: World) -> None:
+        """Let every call of a part of the system raise everything, before and after it took effect."""
+        walked, _ = self.act(what, start)
+        for at in range(1, len(walked.calls) + 1):
+            for error in ERRORS:
+                self.one_raised(what, start, Raising(at, error))
+            for error in AFTER:
+                self.one_raised(what, start, Raising(at, error, after=True))
+            for error in ERRORS[:2]:
+                self.one_raised(what, start, Raising(at, error, for_ever=True))
+
+    def one_raised(self, what: str, start: World, raising: Raising) -> None:
+        self.stage.world = world = start.with_raising(raising)
+        try:
+            how = getattr(self.stage, what)(self.profile)
+        except FAULTS as error:
+            how = f"raised {type(error).__name__}"
+        world.log.append(f"=> {what}: {how}")
+        if what == RUN and how == "done" and self.look(world) != self.before:
+            self.complain(world, "run is done, and something of it is there")
+        if how.startswith("raised"):
+            # Only what came before the first change may come through to the command line.
+            if self.look(world) != self.look(start) or world.records != start.records:
+                self.complain(world, f"{how} though something was changed")
+        elif how not in ("residue: unknown", f"residue: whatever there is of {NAME}") or not raising.for_ever:
+            self.judge(what, world, how, *([Fault(0, "raises", for_ever=True)] if raising.for_ever else []))
+        self.end(world, may_look_lost=raising.for_ever)
+
+    def difference(self, world: World) -> str:
+        now = self.look(world)
+        return "; ".join(f"{key}: {now[key]} for {self.before[key]}" for key in now if now[key] != self.before[key])
+
+    all_of_it = "?"
+
+    def end(self, world: World, *, may_look_lost: bool = False) -> None:
+        """Faults are over: one more recover must leave everything as before.
+
+        `may_look_lost`: the record could not be told that the snapshot was to be removed.
+        """
+        self.paths += 1
+        mended, how = self.act(MEND, world)
+        if how != "done" and not (may_look_lost and how == "lost"):
+            self.complain(mended, f"mend: {how}")
+        elif self.look(mended) != self.before or mended.records or mended.wrongs:
+            self.complain(mended, f"not as before: {self.difference(mended)} {mended.wrongs}")
+
+    def after(self, world: World, how: str, boots: list[tuple[str, str]]) -> Iterator[World]:
+        """Yield the worlds in which lvmsnap is started again."""
+        if how != "cut":
+            yield world
+            return
+        for activation, fate in boots:
+            booted = world.copy()
+            booted.system.reboot(activation=activation, fate=fate)
+            booted.log.append(f"=> boot: {activation}, file {fate}")
+            yield booted
+
+    def one_fault(self, what: str, start: World, *, twice: bool) -> None:
+        """Let every command go wrong in every way; with `twice`, then every command of what follows too."""
+        for fault in first_faults(self.commands(what, start)):
+            world, how = self.act(what, start, fault)
+            self.judge(what, world, how, fault)
+            for again in self.after(world, how, BOOTS):
+                self.end(again)
+                if twice and how in ("cut", "killed"):
+                    self.faults_of_mending(again)
+            if twice and how not in ("cut", "killed") and fault.kind not in ("interrupted", "lies"):
+                self.second_faults(what, start, fault)
+
+    def faults_of_mending(self, world: World) -> None:
+        for at in range(1, len(self.commands(MEND, world)) + 1):
+            for fault in later_faults(at):
+                mended, how = self.act(MEND, world, fault)
+                self.judge(MEND, mended, how, fault)
+                for again in self.after(mended, how, [("event", "kept")]):
+                    self.end(again)
+
+    def second_faults(self, what: str, start: World, first: Fault) -> None:
+        """Let every command of the rollback go wrong too."""
+        undone, _ = self.act(what, start, first)
+        for at in range(first.at + 1, undone.count + 1):
+            for fault in later_faults(at):
+                world, how = self.act(what, start, first, fault)
+                self.judge(what, world, how, first, fault)
+                for again in self.after(world, how, [("event", "kept")]):
+                    self.end(again)
+
+
+ERRORS: tuple[BaseException, ...] = (
+    *(OSError(28, "No space left on device"), ValueError("embedded null byte"), RecursionError(), MemoryError()),
+    *(BrokenPipeError(32, "Broken pipe"), KeyError("x"), ToolError("no say"), KeyboardInterrupt(), SystemExit(1)),
+)
+
+
+# One of each kind that is treated in a way of its own is enough for what had taken effect already.
+AFTER = (ERRORS[0], ERRORS[3], ERRORS[6], ERRORS[7])
+
+
+@pytest.mark.parametrize("what", [UP, DOWN, MEND, RUN])
+@pytest.mark.parametrize("scene", [PLAIN, SCENES["hooks, and a file"]], ids=["plain", "hooks, and a file"])
+def test_whatever_is_raised_wherever_it_is_undone_as_a_failed_step_is(stage: Stage, scene: Scene, what: str) -> None:
+    walk = Walk(stage, scene)
+    up, _ = walk.act(UP, scene.clean())
+    walk.all_of_it = standing(up, found_directory=scene.found)
+    start = {
+        UP: scene.clean(),
+        RUN: scene.clean(),
+        DOWN: up,
+        MEND: walk.act(UP, scene.clean(), Fault(KILLED_AT, KILLS[1]))[0],
+    }[what]
+    walk.raise_everywhere(what, start)
+    kinds = Counter(problem.splitlines()[0] for problem in walk.problems)
+    shortest = sorted(walk.problems, key=len)[:3]
+    assert walk.paths > 200
+    assert not walk.problems, f"{len(walk.problems)} of {walk.paths} paths: {kinds.most_common(20)}\n" + "\n\n".join(
+        shortest
+    )
+
+
+def first_faults(commands: list[str]) -> Iterator[Fault]:
+    for at, command in enumerate(commands, 1):
+        # vgreduce is believed: it takes the PV out of the metadata or exits 5. A hook's word is all there is.
+        for kind in FAILURES[:2] if command in ("vgreduce", "hook") else FAILURES:
+            yield Fault(at, kind)
+            yield Fault(at, kind, for_ever=True)
+        for kind in (*KILLS, *CUTS, "interrupted"):
+            yield Fault(at, kind)
+        if command == "lvcreate":
+            for reached in (*STAGES, REVERTED):
+                for kind in ("dies", "killed after", "cut after"):
+                    yield Fault(at, kind, reached)
+
+
+def later_faults(at: int) -> Iterator[Fault]:
+    yield from (Fault(at, kind) for kind in ("fails", "killed after", "cut after"))
+    yield Fault(at, "fails", for_ever=True)
+
+
+@pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
+def test_whatever_goes_wrong_nothing_foreign_is_touched_and_nothing_of_ours_stays(stage: Stage, scene: Scene) -> None:
+    walk = Walk(stage, scene)
+    up, how = walk.act(UP, scene.clean())
+    assert how == "done"
+    walk.all_of_it = standing(up, found_directory=scene.found)
+    twice = scene in (LENT, PLAIN, HOOKED) or scene.other_snapshot
+    walk.one_fault(UP, scene.clean(), twice=twice)
+    walk.one_fault(DOWN, up, twice=twice)
+    print(f"{walk.paths} paths")
+    kinds = Counter(problem.splitlines()[0] for problem in walk.problems)
+    shortest = sorted(walk.problems, key=len)[:3]
+    assert not walk.problems, f"{len(walk.problems)} of {walk.paths} paths: {kinds.most_common(20)}\n" + "\n\n".join(
+        shortest
+    )
+
+
+@pytest.mark.parametrize("scene", [LENT, SCENES["hooks, and a file"]], ids=["lent", "hooks, and a file"])
+def test_extents_that_somebody_was_given_on_the_lent_pv_are_named_and_never_lost(stage: Stage, scene: Scene) -> None:
+    walk = Walk(stage, scene)
+    up, _ = walk.act(UP, scene.clean())
+    worlds: list[World] = []
+    for what, start in ((UP, scene.clean()), (DOWN, up)):
+        count = len(walk.commands(what, start))
+        for at in range(1, count + 1):
+            extends = Fault(at, "extends")
+            worlds.append(walk.act(what, start, extends)[0])
+            for later in range(at + 1, count + 1):
+                for kind in ("fails", "killed after", "cut after"):
+                    world, how = walk.act(what, start, extends, Fault(later, kind))
+                    worlds += walk.after(world, how, BOOTS[:3])
+    hit = [world for world in worlds if "other" in world.system.lvs and world.system.lent() in _extents(world)]
+    assert len(hit) > 15
+    for world in hit:
+        mended, how = walk.act(MEND, world)
+        assert how.startswith("residue: ")
+        assert "lent PV in the volume group" in how
+        assert not mended.wrongs
+        assert world.system.lent() in _extents(mended)
+        mended.system.free_lent()
+        ended, how = walk.act(MEND, mended)
+        assert (how, ended.wrongs, ended.records) == ("done", [], {}), "\n".join(ended.log)
+        assert ended.system.members == [DISK_PV]
+        assert FILE not in ended.system.files
+
+
+def _extents(world: World) -> dict[str, int]:
+    return world.system.lvs["other"].extents
+
+
+@pytest.mark.parametrize("scene", [LENT, PLAIN], ids=["lent", "plain"])
+def test_at_every_step_a_second_host_touches_nothing_of_it(stage: Stage, scene: Scene) -> None:
+    walk = Walk(stage, scene)
+    for world in worlds_between(walk):
+        seen = actors.of_second_host(world)
+        for what in (MEND, DOWN):
+            after, how = walk.act(what, seen)
+            print(what, how)
+            assert (how, after.ran, after.records) == ("done", seen.ran, {}), "\n".join(after.log)
+            assert look(after.system) == look(seen.system)
+
+
+@pytest.mark.parametrize("scene", [LENT, PLAIN], ids=["lent", "plain"])
+def test_at_every_step_a_merge_may_begin_and_nothing_is_touched_until_it_has_ended(stage: Stage, scene: Scene) -> None:
+    walk = Walk(stage, scene)
+    begun = [merging for world in worlds_between(walk) if (merging := actors.begin_merge(world))]
+    assert len(begun) > 1
+    for world in begun:
+        for what in (MEND, DOWN):
+            after, how = walk.act(what, world)
+            assert how.startswith("refused: vg0/snap is not being merged"), "\n".join(after.log)
+            assert (after.ran, look(after.system)) == (world.ran, look(world.system))
+        mended, _ = walk.act(MEND, actors.end_merge(world))
+        assert (walk.look(mended), mended.records) == (walk.before, {}), "\n".join(mended.log)
+
+
+def worlds_between(walk: Walk) -> Iterator[World]:
+    """Yield the machine as it is where `up` and `down` were killed, before and after each of their commands."""
+    up, how = walk.act(UP, walk.scene.clean())
+    assert how == "done"
+    yield up
+    for what, start in ((UP, walk.scene.clean()), (DOWN, up)):
+        for at in range(1, len(walk.commands(what, start)) + 1):
+            for kind in KILLS:
+                yield walk.act(what, start, Fault(at, kind))[0]
+
+
+# --- a user who owns the directories and swaps them -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("allocation", ["fallocate", "zero-fill", ""])
+def test_directories_swapped_at_any_command_lead_nothing_astray_and_swapped_back_nothing_is_left(
+    stage: Stage, allocation: str
+) -> None:
+    scene = Scene(allocation)
+    before = look(scene.clean().system)
+    stage.world = scene.clean()
+    assert stage.up(scene.profile) == "done"
+    for at in range(1, stage.world.count + 1):
+        stage.world = world = scene.clean().with_faults(Fault(at, "swapped"))
+        how = stage.up(scene.profile)
+        assert how == "undone" or how.startswith("residue: backing file"), (how, world.log)
+        assert world.wrongs == [], world.log
+        assert [mount for mount in world.system.mounts if mount[0] == ELSEWHERE] == [], world.log
+        assert [bound for bound in world.system.loops.values() if bound.path == FOREIGN_FILE] == [], world.log
+        world.system.is_swapped = False
+        assert stage.mend(scene.profile) == "done", world.log
+        assert look(world.system) == before, (at, how, world.log)

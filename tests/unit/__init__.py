@@ -1,0 +1,1 @@
+"""Fast tests: what needs nothing but Python, in the folders of lvmsnap/."""

@@ -1,0 +1,143 @@
+"""The table of states: what it tells, and that it stays readable on terminals of any width."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+import pytest
+
+from lvmsnap.cli import layout, status_table
+from lvmsnap.model.facts import Enlargement
+from lvmsnap.model.units import GIB, KIB, MIB
+from lvmsnap.planning.state import State, Status
+from tests import samples
+from tests.unit.cli.test_views import ODD, golden
+
+NOW = datetime.fromisoformat("2024-05-04T05:30:00+00:00")
+GUARDED = Status(
+    name="nightly",
+    state=State.UP,
+    snapshot="lvm_server_vg/system-lvmsnap-nightly",
+    size_bytes=4 * GIB,
+    fill_percent=52.34,
+    mountpoint="/run/lvmsnap/nightly",
+    device="/dev/lvm_server_vg/system-lvmsnap-nightly",
+    time=samples.TIME,
+    rate_bytes_per_second=3.14 * MIB,
+    rate_over="guard",
+    seconds_to_full=621.8,
+    last_growth=Enlargement("2024-05-04T05:29:55+00:00", 1344 * MIB),
+)
+STATUSES = (
+    GUARDED,
+    Status(
+        "device-only",
+        State.UP,
+        "vg0/d",
+        64 * MIB,
+        12.0,
+        "",
+        "/dev/vg0/d",
+        "2024-05-04T05:29:30+00:00",
+        "",
+        262144,
+        "up",
+        225.3,
+    ),
+    Status("resting", State.UP, "vg0/r", 64 * MIB, 0.0, "/media/r", "/dev/vg0/r", samples.TIME, "", 0.0, "guard", None),
+    Status("idle", State.DOWN, "vg0/idle"),
+    Status("typo", State.DOWN, problem="there is no profile of this name in /etc/lvmsnap"),
+    Status("full", State.LOST, "vg0/full", 64 * MIB, 100.0, "", "/dev/vg0/full", "2024-05-01T05:30:00+00:00"),
+    Status("broken", State.PARTIAL, "vg0/b", problem="missing: mount"),
+)
+
+
+def table(*statuses: Status, columns: int = 10_000) -> list[str]:
+    return layout.plain(status_table.status_lines(statuses, NOW, columns)).splitlines()
+
+
+def test_states_are_a_table_with_a_line_for_each_profile_and_what_is_wrong_below() -> None:
+    golden("status.txt", "\n".join(table(*STATUSES)))
+
+
+def test_no_states_are_a_sentence() -> None:
+    assert table() == ["no profiles, and nothing of lvmsnap's on this machine"]
+
+
+@pytest.mark.parametrize(("columns", "name"), [(120, "status-120.txt"), (80, "status-80.txt"), (40, "status-40.txt")])
+def test_on_a_narrow_terminal_the_last_columns_go_below_the_others(columns: int, name: str) -> None:
+    golden(name, "\n".join(table(*STATUSES, columns=columns)))
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120])
+def test_all_that_fits_below_one_another_fits_the_terminal(columns: int) -> None:
+    lines = table(GUARDED, columns=columns)
+
+    assert max(map(len, lines)) <= columns
+
+
+def test_a_terminal_that_is_just_wide_enough_has_one_line_a_profile() -> None:
+    width = len(table(GUARDED)[1])
+
+    assert len(table(GUARDED, columns=width)) == 2
+    assert len(table(GUARDED, columns=width - 1)) == 4
+
+
+def test_no_control_character_of_a_path_reaches_the_reader() -> None:
+    told = "".join(table(Status("x", State.UP, "vg0/s", mountpoint=ODD)))
+
+    assert "red" in told
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", told)
+
+
+@pytest.mark.parametrize(
+    ("time", "age"),
+    [
+        ("", "-"),
+        ("2024-05-04T05:30:00+00:00", "0 s"),
+        ("2024-05-04T05:28:01+00:00", "119 s"),
+        ("2024-05-04T05:28:00+00:00", "2 min"),
+        ("2024-05-04T03:30:01+00:00", "119 min"),
+        ("2024-05-04T03:30:00+00:00", "2 h"),
+        ("2024-05-02T05:30:01+00:00", "47 h"),
+        ("2024-05-02T05:30:00+00:00", "2 d"),
+        ("2024-05-04T05:31:00+00:00", "0 s"),  # the clock was set back since
+    ],
+)
+def test_an_age_is_told_in_one_unit(time: str, age: str) -> None:
+    assert status_table.age(time, NOW) == age
+
+
+@pytest.mark.parametrize(
+    ("rate", "over", "told"),
+    [
+        (None, None, "-"),
+        (0.0, "up", "0 B/s"),
+        (0.4, "guard", "0.4 B/s"),
+        (900, "guard", "900 B/s"),
+        (1023.7, "guard", "1 KiB/s"),
+        (1.52 * KIB, "guard", "1.5 KiB/s"),
+        (9.96 * MIB, "guard", "10 MiB/s"),
+        (320.4 * MIB, "up", "~320 MiB/s"),
+        (1 * GIB, "guard", "1 GiB/s"),
+    ],
+)
+def test_a_rate_is_told_roughly_and_marked_where_it_is_a_mean(rate: float | None, over: str, told: str) -> None:
+    status = Status("x", State.UP, "vg0/s", MIB, 1.0, rate_bytes_per_second=rate, rate_over=over)
+
+    head, line = table(status)
+
+    assert line[head.index("RATE") : head.index("FULL IN")].strip() == told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "over", "told"),
+    [(None, "guard", "-"), (0.4, "guard", "0 s"), (600, "up", "~10 min"), (1e9, "up", "> 1 year")],
+)
+def test_the_time_to_full_is_told_as_an_age_is(seconds: float | None, over: str, told: str) -> None:
+    status = Status("x", State.UP, rate_bytes_per_second=1.0, rate_over=over, seconds_to_full=seconds)
+
+    head, line = table(status)
+
+    assert line[head.index("FULL IN") : head.index("GREW")].strip() == told

@@ -1,0 +1,265 @@
+"""What a reader sees: plain lines, colour on a terminal that wants it, exports, and nothing unprintable."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lvmsnap.cli import error_view, layout, pictures, progress, views
+from lvmsnap.cli.layout import Line
+from lvmsnap.cli.progress import Reporter
+from lvmsnap.model.errors import (
+    InterruptedBySignalError,
+    LvmsnapError,
+    ProfileError,
+    ProfileProblem,
+    Refusal,
+    RefusedError,
+    ResidueError,
+)
+from lvmsnap.operations.recover import Recovered
+from lvmsnap.planning import offline, planner
+from lvmsnap.planning.state import State, Status
+from lvmsnap.system.processes import Finished
+from tests import TOP, samples
+
+ROOT = TOP
+GOLDEN = TOP / "tests/unit/golden"
+STATUSES = (
+    Status("nightly", State.UP, "vg0/s", 4 << 30, 12.34, "/run/lvmsnap/nightly", "/dev/vg0/s", samples.TIME),
+    Status("device-only", State.UP, "vg0/d", 64 << 20, 0.0, "", "/dev/vg0/d", "2024-05-04T05:29:30+00:00"),
+    Status("idle", State.DOWN, "vg0/idle"),
+    Status("full", State.LOST, "vg0/full", 64 << 20, 100.0, "", "/dev/vg0/full", "2024-05-01T05:30:00+00:00"),
+    Status("broken", State.PARTIAL, "vg0/b", problem="missing: mount"),
+)
+
+
+def shown(lines: Iterable[Line]) -> str:
+    stream = io.StringIO()
+    layout.show(lines, stream)
+    return stream.getvalue()
+
+
+def golden(name: str, text: str) -> None:
+    path = GOLDEN / name
+    if os.environ.get("LVMSNAP_WRITE_GOLDEN"):
+        path.write_text(text)
+    assert text.splitlines() == path.read_text().splitlines()
+
+
+# --- plain lines ------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_that_is_refused_is_shown_with_what_to_do() -> None:
+    facts = samples.facts(samples.vg(free_extents=0), file=samples.FILE_FACTS, is_root=False)
+
+    plan = planner.plan_up(samples.with_file(), facts, samples.PV_UUID)
+
+    golden("refused-plan.txt", shown(views.plan_lines("nightly", plan, note="/etc/lvmsnap/nightly.yaml")))
+
+
+def test_a_plan_of_down_is_shown() -> None:
+    plan = planner.plan_down(samples.TARGET, samples.up_facts(), samples.record())
+
+    golden("down-plan.txt", shown(views.plan_lines("nightly", plan)))
+
+
+def test_a_plan_of_nothing_says_so() -> None:
+    assert "there is nothing to do" in shown(views.plan_lines("nightly", planner.nothing_to_do()))
+
+
+def test_what_recover_did_is_told_for_each_profile() -> None:
+    found = [Recovered(status, status.state is State.PARTIAL) for status in STATUSES]
+    at_work = Recovered(STATUSES[0], is_taken_down=False, run_pid=4711)
+    golden("recovered.txt", shown(views.recovered_lines((*found, at_work))))
+    assert "nothing to recover" in shown(views.recovered_lines(()))
+
+
+ERRORS = (
+    ProfileError(
+        (
+            ProfileProblem("a.yaml", 3, 5, "volumes[0].sise", "sise is not known", "did you mean size?"),
+            ProfileProblem("b.yaml", 0, 0, "", "cannot be read", ""),
+        )
+    ),
+    RefusedError((Refusal("vg0 is whole: 1 PV missing", "bring the disk back"), Refusal("run by root: you are not"))),
+    ResidueError(
+        "take the snapshot failed",
+        residue=("loop device: /dev/loop7", "held by pid 7 (tar)"),
+        commands=("losetup --detach /dev/loop7",),
+        hint="lvmsnap down nightly tries again",
+    ),
+    LvmsnapError("something is wrong: on that object", hint="mend it"),
+    InterruptedBySignalError(15, "interrupted by SIGTERM; everything begun was undone"),
+)
+
+
+def test_errors_say_what_is_wrong_where_and_what_to_do() -> None:
+    golden("errors.txt", "\n".join(shown(error_view.error_lines(error)) for error in ERRORS))
+
+
+def test_states_as_json_are_plain_data() -> None:
+    data = json.loads(views.to_json(STATUSES))
+
+    assert [entry["state"] for entry in data] == ["up", "up", "down", "lost", "partial"]
+    assert data[0]["fill_percent"] == 12.34
+
+
+# --- colour -----------------------------------------------------------------------------------------------------------
+
+SHOW = """\
+import sys
+from lvmsnap.cli import layout, views
+from lvmsnap.planning import offline
+from lvmsnap.profile import loading
+loaded = loading.parse("volumes: [{origin: vg0/system}]", name="x", file="x")
+layout.show(views.plan_lines("x", offline.plan(loaded)), sys.stdout)
+"""
+
+
+def on_terminal(*, columns: int = 80, term: str = "xterm-256color", **environment: str) -> str:
+    """What the plan looks like on a terminal of that width."""
+    leader, follower = pty.openpty()
+    given = {"PATH": os.environ["PATH"], "TERM": term, "COLUMNS": str(columns), **environment}
+    done = subprocess.Popen([sys.executable, "-c", SHOW], cwd=ROOT, env=given, stdin=follower, stdout=follower)
+    os.close(follower)
+    told = b""
+    try:
+        while part := os.read(leader, 65536):
+            told += part
+    except OSError:
+        pass  # EIO: the other end is closed.
+    os.close(leader)
+    assert done.wait() == 0
+    return told.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_colour_and_bold() -> None:
+    told = on_terminal()
+
+    assert "\x1b[1m" in told
+    assert re.search(r"\x1b\[[0-9;]*m *\$ ", told)
+
+
+def test_a_terminal_that_wants_no_colour_gets_none() -> None:
+    colour = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
+
+    assert not colour.search(on_terminal(NO_COLOR="1"))
+    assert "\x1b" not in on_terminal(term="dumb")
+
+
+def test_a_command_on_a_narrow_terminal_stays_in_one_piece() -> None:
+    told = re.sub(r"\x1b\[[0-9;]*m", "", on_terminal(columns=40))
+
+    assert any("lvcreate --yes --snapshot" in line and line.endswith("vg0/system") for line in told.splitlines())
+
+
+def test_a_pipe_gets_no_escape_codes() -> None:
+    plan = offline.plan(samples.with_file())
+
+    assert "\x1b" not in shown(views.plan_lines("nightly", plan))
+
+
+# --- exports ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["svg", "html", "txt"])
+def test_an_export_has_every_command(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"plan.{suffix}"
+
+    pictures.export(views.plan_lines("x", offline.plan(samples.with_file())), str(path), "a title")
+
+    text = re.sub(r"<[^>]*>", "", path.read_text()).replace("&#160;", " ")
+    for program in ("sh", "losetup", "pvcreate", "vgextend", "lvcreate", "mount"):
+        assert f"$ {program} " in text, program
+
+
+# --- what must not reach a terminal -----------------------------------------------------------------------------------
+
+ODD = "/media/\x1b[31mred\x07\x9b1m\nnew line\u202eright to left"
+
+
+def test_no_control_character_of_a_path_reaches_the_reader() -> None:
+    profile = samples.with_file()
+    odd = replace(profile, volume=replace(profile.volume, mountpoint=ODD))
+    error = LvmsnapError(f"wrong: {ODD}", hint=ODD)
+
+    for told in (
+        shown(views.plan_lines("x", offline.plan(odd))),
+        shown(error_view.error_lines(error)),
+    ):
+        assert "red" in told
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", told)
+
+
+# --- progress ---------------------------------------------------------------------------------------------------------
+
+
+def progress_of(verbosity: int, capsys: pytest.CaptureFixture[str]) -> str:
+    reporter = Reporter(verbosity)
+    (file, space, loop, *_) = planner.plan_up(samples.with_file(), samples.facts(), samples.PV_UUID).actions
+    reporter.begin("up", (file, space, loop))
+    for number, action in enumerate((file, space), 1):
+        reporter.step(action, number, 3)
+        reporter.observe(Finished(action.do[0], 0, "", "", 0.25))
+        reporter.done(action, 0.25)
+    reporter.stalled(loop.do[0], 15.2)
+    reporter.failed(loop, "exit 1: no such device")
+    reporter.begin("undo", (file,))
+    reporter.step(file, 1, 1)
+    reporter.done(file, 0.1)
+    told = capsys.readouterr()
+    assert told.out == ""
+    return told.err
+
+
+def test_progress_is_a_line_a_step_on_stderr_where_somebody_listens(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "is_listened_to", lambda: True)
+
+    golden("progress.txt", progress_of(0, capsys))
+
+
+@pytest.mark.parametrize("verbosity", [0, -1])
+def test_where_nobody_listens_only_what_failed_is_heard(verbosity: int, capsys: pytest.CaptureFixture[str]) -> None:
+    Reporter(verbosity).note("half of it is done")
+    assert capsys.readouterr().err == ""
+
+    Reporter(verbosity).warn("it is 80 % full")
+    assert capsys.readouterr().err == "warning: it is 80 % full\n"
+    assert progress_of(verbosity, capsys).splitlines() == [
+        "FAILED         2/3 attach it to a loop device (/dev/loop7): exit 1: no such device"
+    ]
+
+
+def test_the_journal_is_told_what_is_a_warning(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(error_view, "_goes_to_journal", lambda: True)
+
+    Reporter(0).warn("it is 80 % full")
+    Reporter(0).note("half of it is done")
+
+    assert capsys.readouterr().err == "<4>warning: it is 80 % full\nhalf of it is done\n"
+
+
+def test_verbose_progress_has_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    golden("progress-verbose.txt", progress_of(1, capsys))
+
+
+def test_quiet_progress_is_nothing_but_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    told = progress_of(-1, capsys)
+
+    assert "ok  " not in told
+    assert "undoing" not in told

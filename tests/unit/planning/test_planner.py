@@ -1,0 +1,296 @@
+"""Plans as golden files: what a profile on a system becomes, command for command.
+
+`LVMSNAP_WRITE_GOLDEN=1 pytest tests/test_planner.py` writes them anew; look at the diff before it is committed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from lvmsnap.cli import views
+from lvmsnap.model.facts import Facts, MountpointFacts
+from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.plan import Direction, Plan, Thing
+from lvmsnap.model.profile import Profile
+from lvmsnap.model.units import GIB, MIB
+from lvmsnap.planning import offline, planner
+from tests import TOP, samples
+from tests.samples import DIRECTORY, PV_UUID, TARGET
+
+GOLDEN = TOP / "tests/unit/golden"
+THERE = MountpointFacts("empty", "/media/snap", "")
+
+
+def plain(volume: str, more: str = "") -> Profile:
+    return samples.profile(f"volumes:\n  - origin: vg0/system\n    {volume}\n{more}")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A profile on a system."""
+
+    profile: Profile
+    facts: Facts
+
+
+CASES = {
+    "plain": Case(samples.profile(), samples.facts()),
+    "backing-file": Case(samples.with_file(), samples.facts(samples.vg(free_extents=0))),
+    "xfs": Case(samples.with_file(), samples.facts(origin_filesystem="xfs")),
+    "lent-and-free-space": Case(samples.with_file("size: 33MiB"), samples.facts()),
+    "zero-fill": Case(samples.with_file("allocation: zero-fill"), samples.facts()),
+    "given-loop-device": Case(samples.with_file("loop_device: /dev/loop5"), samples.facts()),
+    "chunk-size": Case(plain("chunk_size: 64KiB"), samples.facts()),
+    "no-mountpoint": Case(plain("mountpoint: null"), samples.facts()),
+    "mountpoint-there": Case(plain("mountpoint: /media/snap"), samples.facts(mountpoint=THERE)),
+    "mountpoint-there-removed": Case(
+        plain("mountpoint: /media/snap", "remove_mountpoint: true\n"), samples.facts(mountpoint=THERE)
+    ),
+    "mount-options": Case(plain("mount_options: [noexec, nodev]"), samples.facts()),
+    "hooks": Case(
+        plain(
+            "size: 64MiB",
+            "hooks: {before_snapshot: [lock, the database], after_snapshot: unlock && echo done, after_down: [tell]}\n",
+        ),
+        samples.facts(),
+    ),
+    "4k-disks": Case(samples.with_file(), samples.facts(pv_logical_block_bytes=4096)),
+    "no-direct-io": Case(samples.with_file(), samples.facts(directory=replace(DIRECTORY, logical_block_bytes=4096))),
+    "devices-file": Case(samples.with_file(), samples.facts(devices_file="/etc/lvm/devices/system.devices")),
+    "odd-names": Case(
+        samples.profile(
+            "volumes:\n  - origin: a-b+c/sys.tem_1\n    snapshot: x--y\n"
+            + '    mountpoint: "/media/it\'s $HOME; a \\"snap\\"/ä"\n    size: 64MiB\n'
+            + "backing_file:\n  path: /srv/-rf *\n",
+            name="odd_na-me",
+        ),
+        samples.facts(samples.vg(name="a-b+c", lvs=(samples.lv("sys.tem_1", vg="a-b+c", origin=""),))),
+    ),
+}
+
+
+def made(case: Case) -> Plan:
+    return planner.plan_up(case.profile, case.facts, PV_UUID)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_plan_is_as_it_is_written_down(name: str) -> None:
+    plan = made(CASES[name])
+    path = GOLDEN / f"{name}.json"
+    data = json.loads(views.to_json(plan))
+    # Checks have a test of their own, and are no part of what is done.
+    del data["checks"]
+
+    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    if os.environ.get("LVMSNAP_WRITE_GOLDEN"):
+        path.write_text(text)
+
+    assert text.splitlines() == path.read_text().splitlines()
+
+
+def test_every_golden_file_has_its_case() -> None:
+    assert sorted(path.stem for path in GOLDEN.glob("*.json")) == sorted(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_way_down_undoes_what_the_way_up_does(name: str) -> None:
+    for action in made(CASES[name]).actions:
+        assert action.undo or action.thing in (Thing.SPACE, Thing.BEFORE_SNAPSHOT, Thing.AFTER_SNAPSHOT), action.summary
+        assert action.summary
+        assert action.condition
+
+
+@pytest.mark.parametrize("more", ["", "hooks: {before_snapshot: [lock], after_snapshot: [unlock]}\n"])
+def test_nothing_comes_between_the_lending_of_space_and_the_snapshot_on_it(more: str) -> None:
+    text = f"volumes:\n  - origin: vg0/system\n    size: 64MiB\nbacking_file:\n  path: {samples.FILE}\n{more}"
+    plan = planner.plan_up(samples.profile(text), samples.facts(), PV_UUID)
+
+    things = [action.thing for action in plan.actions]
+    assert things[things.index(Thing.VG_MEMBER) + 1] is Thing.SNAPSHOT
+    assert not more or things.index(Thing.BEFORE_SNAPSHOT) == things.index(Thing.PV) + 1
+
+
+def test_lent_space_that_the_snapshot_leaves_free_is_closed_to_others() -> None:
+    for line, is_closed in (("size: 200MiB", True), ("", False)):
+        plan = planner.plan_up(samples.with_file(line), samples.facts(), PV_UUID)
+        snapshot = next(action for action in plan.actions if action.thing is Thing.SNAPSHOT)
+
+        assert ("pvchange" in [argv[0] for argv in snapshot.do]) is is_closed
+
+
+def test_a_lent_pv_with_extents_of_others_says_whose_and_how_to_free_it() -> None:
+    pool = samples.lv("[pool_tdata]", devices=("/dev/sda2", "/dev/loop7"))
+    group = samples.vg(samples.snapshot_lv(), pool, pvs=(samples.DISK, samples.lent_pv()))
+
+    member = next(
+        action
+        for action in planner.plan_down(TARGET, samples.up_facts(group), None).actions
+        if action.thing is Thing.VG_MEMBER
+    )
+
+    assert member.blocked == "extents of vg0/pool_tdata"
+    assert member.by_hand == (("pvmove", "/dev/loop7"),)
+    assert "vg0/pool_tdata" in member.undo_summary
+
+
+def test_where_its_device_is_gone_the_file_is_attached_first_to_free_it() -> None:
+    pool = samples.lv("[pool_tdata]", devices=("/dev/sda2", "[unknown]"))
+    missing = samples.lent_pv(device="[unknown]", missing=True)
+    group = samples.vg(pool, pvs=(samples.DISK, missing), missing_pv_count=1)
+
+    plan = planner.plan_down(TARGET, samples.facts(group, file=samples.FILE_FACTS), None)
+
+    member = next(action for action in plan.actions if action.thing is Thing.VG_MEMBER)
+    attach = ("losetup", "--nooverlap", "--direct-io=on", "/dev/loop7", samples.FILE)
+    assert member.by_hand == (attach, ("pvmove", "/dev/loop7"))
+
+
+# --- what `up` decides ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.profile.backing_file])
+def test_the_file_has_the_lent_extents_and_one_mebibyte_more(name: str) -> None:
+    target = made(CASES[name]).target
+
+    assert target is not None
+    assert target.lent_pv is not None
+    if name != "lent-and-free-space":
+        assert target.lent_pv.size_bytes == MIB + target.extents * target.extent_size_bytes
+
+
+def test_a_file_that_is_too_small_takes_the_groups_own_disks_to_help() -> None:
+    target = made(CASES["lent-and-free-space"]).target
+
+    assert target is not None
+    assert target.lent_pv is not None
+    assert (target.lent_pv.size_bytes, target.extents) == (33 * MIB, 16)
+    assert target.lent_pv.allocate_on == ("/dev/sda2",)
+
+
+def test_without_group_or_origin_nothing_is_decided_and_the_checks_say_why() -> None:
+    for facts in (samples.facts(samples.vg(name="other")), samples.facts(samples.vg(lvs=()))):
+        plan = planner.plan_up(samples.profile(), facts, PV_UUID)
+
+        assert (plan.target, plan.actions) == (None, ())
+        assert not all(check.passed for check in plan.checks)
+
+
+@pytest.mark.parametrize(
+    ("there", "bound", "chosen"),
+    [
+        (range(8), (), "/dev/loop7"),
+        (range(8), (7, 6), "/dev/loop5"),
+        (range(8), range(8), "/dev/loop8"),
+        ((), (), "/dev/loop0"),
+        ((0, 100), (100,), "/dev/loop0"),
+    ],
+)
+def test_the_highest_free_loop_device_is_chosen(there: range, bound: range, chosen: str) -> None:
+    loops = tuple(replace(samples.LOOP, device=f"/dev/loop{number}") for number in bound)
+    facts = samples.facts(loop_numbers=tuple(there), loops=loops)
+
+    assert planner.choose_loop_device(samples.with_file().backing_file, facts) == chosen
+
+
+def test_a_given_loop_device_is_taken_as_it_is() -> None:
+    backing = samples.with_file("loop_device: /dev/loop2").backing_file
+
+    assert planner.choose_loop_device(backing, samples.facts()) == "/dev/loop2"
+    assert planner.choose_loop_device(None, samples.facts()) == ""
+
+
+# --- down -------------------------------------------------------------------------------------------------------------
+
+
+def things(plan: Plan) -> list[Thing]:
+    return [action.thing for action in plan.actions]
+
+
+def test_down_takes_what_stands_in_the_opposite_order() -> None:
+    plan = planner.plan_down(TARGET, samples.up_facts(), samples.record())
+
+    assert plan.direction is Direction.DOWN
+    assert things(plan) == [
+        *(Thing.MOUNT, Thing.DIRECTORY, Thing.SNAPSHOT),
+        *(Thing.VG_MEMBER, Thing.PV, Thing.LOOP, Thing.FILE),
+    ]
+
+
+def test_down_leaves_alone_what_is_not_ours() -> None:
+    foreign = samples.vg(samples.snapshot_lv(tags=()), pvs=(samples.DISK,))
+    facts = samples.up_facts(foreign, file=replace(samples.FILE_FACTS, pv_uuid=samples.OTHER_UUID), loops=())
+
+    assert things(planner.plan_down(TARGET, facts, samples.record())) == []  # the mount is of the foreign snapshot
+    assert planner.plan_down(TARGET, samples.facts(), samples.record()).actions == ()
+
+
+def test_a_missing_lent_pv_is_taken_out_without_force() -> None:
+    group = samples.vg(pvs=(samples.DISK, samples.lent_pv(device="[unknown]", missing=True)))
+
+    plan = planner.plan_down(TARGET, samples.facts(group), samples.record())
+
+    assert [action.undo for action in plan.actions] == [
+        (("vgreduce", "--removemissing", "vg0"), ("vgchange", "--activate", "ay", "vg0"))
+    ]
+
+
+def test_a_suspended_origin_goes_on_by_lvm_where_it_has_a_snapshot_else_by_hand() -> None:
+    suspended = samples.dm("vg0-system", dm_uuid(samples.VG_UUID, samples.ORIGIN_UUID), suspended=True)
+
+    with_snapshot = planner.plan_down(TARGET, samples.up_facts(dm_devices=(suspended,)), None)
+    without = planner.plan_down(TARGET, samples.facts(dm_devices=(suspended,)), None)
+
+    (by_lvm,) = [a.undo for a in with_snapshot.actions if a.thing is Thing.SUSPENDED_ORIGIN]
+    assert by_lvm == (("lvchange", "--refresh", "vg0/system"),)
+    assert without.actions[0].undo == (("dmsetup", "clear", "vg0-system"), ("dmsetup", "resume", "vg0-system"))
+
+
+# --- offline ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_offline_plan_has_the_same_steps_as_one_on_a_clean_system(name: str) -> None:
+    case = CASES[name]
+
+    plan = offline.plan(case.profile)
+
+    assert plan.target is not None
+    # Only the assumed system differs: its mountpoint is absent, so it is made and removed.
+    expected = {Thing.DIRECTORY} if case.profile.volume.mountpoint else set()
+    assert set(things(plan)) == set(things(made(case))) | expected
+    assert plan.checks == ()
+    assert plan.facts[0][0] == "assumed"
+
+
+def test_an_offline_plan_assumes_an_origin_of_100_gib() -> None:
+    plan = offline.plan(plain("size: 20%ORIGIN"))
+
+    assert plan.target is not None
+    # A fifth of 100 GiB, and what lists all of its chunks of 4 KiB, as lvcreate makes it.
+    assert 20.3 * GIB < plan.target.extents * plan.target.extent_size_bytes < 20.4 * GIB
+
+
+@pytest.mark.parametrize("facts", [samples.facts, samples.up_facts])
+def test_while_lvm_merges_the_snapshot_the_way_down_has_no_command(facts: Callable[..., Facts]) -> None:
+    plan = planner.plan_down(TARGET, facts(samples.merging()), samples.record())
+
+    assert [(action.thing, action.do, action.undo) for action in plan.actions] == [(Thing.SNAPSHOT, (), ())]
+    assert [check.passed for check in plan.checks] == [False]
+    assert "LVM is merging it into vg0/system" in plan.checks[0].found
+
+
+def test_a_snapshot_goes_without_dmeventd_watching_another_profiles_one() -> None:
+    weekly = samples.snapshot_lv(name="weekly", uuid=samples.OTHER_UUID, tags=(samples.TARGET.tag[:-7] + "weekly",))
+    theirs = samples.snapshot_lv(name="theirs", uuid=samples.DISK_UUID, tags=("backup",))
+    group = samples.vg(samples.snapshot_lv(), weekly, theirs, pvs=(samples.DISK, samples.lent_pv()))
+
+    plan = planner.plan_down(TARGET, samples.up_facts(group), None)
+
+    (remove,) = [action for action in plan.actions if action.thing is Thing.SNAPSHOT]
+    assert [argv[0] for argv in remove.undo] == ["lvremove", "lvchange"]
+    assert remove.undo[1] == ("lvchange", "--monitor", "n", "vg0/weekly")
