@@ -1,4 +1,4 @@
-"""What each command for snapshots does: options in, exit code out. Heavy modules are imported by the command that needs them."""
+"""What each command for snapshots does: options in, exit code out. Heavy modules are imported where they are needed."""
 
 from __future__ import annotations
 
