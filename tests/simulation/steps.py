@@ -1,6 +1,6 @@
 """Runs steps on the machine it is started on, and prints after each what stands: the other side of the comparison.
 
-`python -m tests.simulated_steps PATH MOUNTPOINT < STEPS`; a step is {"argv": [...], "kill": ioctl or 0}.
+`python -m tests.simulation.steps PATH MOUNTPOINT < STEPS`; a step is {"argv": [...], "kill": ioctl or 0}.
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ def test_no_setting_of_lvm_conf_changes_what_the_script_does(lab: Machine) -> No
     lab.run("mkdir -p /run/conf; rm -f /var/lib/lvmsnap/a.json")
     lab.write_file("/run/shim/lvm", boot_script.SHIM, 0o755)
 
-    walk = [sys.executable, "-m", "tests.boot_script"]
+    walk = [sys.executable, "-m", "tests.lab.boot_script"]
     told = lab.run(walk, env={**ENVIRONMENT, "LVM_SYSTEM_DIR": "/run/conf"}, timeout=300).stdout
 
     by_default, _, rest = told.partition("\n\n")

@@ -86,7 +86,7 @@ class Both:
 
     def real(self, *commands: Argv, kill: int = 0) -> list[Any]:
         steps = json.dumps([{"argv": argv, "kill": kill} for argv in commands])
-        words = [COMMAND[0], "-m", "tests.simulated_steps", FILE, MOUNTPOINT]
+        words = [COMMAND[0], "-m", "tests.simulation.steps", FILE, MOUNTPOINT]
         result = self.lab.run(words, env=ENVIRONMENT, stdin=steps, timeout=120)
         return [json.loads(line) for line in result.stdout.splitlines()]
 

@@ -5,6 +5,7 @@ The tests share one group and put back what they change. A foreign thing is look
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -103,9 +104,9 @@ def test_a_volume_that_only_has_the_name_survives_every_command(machine: Machine
     machine.run("lvremove -q -y vg0/theirs")
 
 
-def test_a_snapshot_with_our_tag_but_of_another_origin_survives_every_command(machine: Machine) -> None:
+def test_a_snapshot_with_an_older_tag_of_which_this_host_has_no_record_survives_every_command(machine: Machine) -> None:
     write_profile(machine, "tagged", profile(snapshot="theirs"))
-    machine.run(f"lvcreate -q -y -s -L 8M -n theirs --addtag {TAG}tagged vg0/data")
+    machine.run("lvcreate -q -y -s -L 8M -n theirs --addtag lvmsnap.tagged vg0/system")
     look = "lvs --noheadings -o lv_name,lv_uuid,lv_attr,lv_tags,origin vg0"
     before = machine.run(look).stdout
 
@@ -118,6 +119,19 @@ def test_a_snapshot_with_our_tag_but_of_another_origin_survives_every_command(ma
         assert machine.run(look).stdout == before
     finally:
         machine.run("lvremove -q -y vg0/theirs; rm -f /var/lib/lvmsnap/*")
+
+
+def test_a_snapshot_with_this_hosts_tag_is_found_whatever_the_profile_says_of_its_origin_by_now(
+    machine: Machine,
+) -> None:
+    write_profile(machine, "tagged", profile(snapshot="ours"))
+    machine.run(f"lvcreate -q -y -s -L 8M -n ours --addtag {TAG}tagged vg0/data")
+
+    assert json.loads(lvmsnap(machine, "status tagged --json").stdout)[0]["state"] == "partial"
+    lvmsnap(machine, "up tagged", code=3)
+    lvmsnap(machine, "down tagged")
+
+    assert "ours" not in machine.run("lvs --noheadings -o lv_name vg0").stdout
 
 
 def test_a_pv_that_somebody_else_lent_survives_an_up_and_a_down_beside_it(mine: Machine) -> None:

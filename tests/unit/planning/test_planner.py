@@ -1,6 +1,6 @@
 """Plans as golden files: what a profile on a system becomes, command for command.
 
-`LVMSNAP_WRITE_GOLDEN=1 pytest tests/test_planner.py` writes them anew; look at the diff before it is committed.
+`LVMSNAP_WRITE_GOLDEN=1 pytest tests/unit/planning/test_planner.py` writes them anew; look at the diff before you commit.
 """
 
 from __future__ import annotations
