@@ -25,7 +25,7 @@ def test_no_setting_of_lvm_conf_changes_what_is_read(lab: Machine) -> None:
     make_vg(lab, disks=("ubda", "ubdb"))
     lab.run(f"set -e\n{GROUPS}")
 
-    walk = [sys.executable, "-m", "tests.lvm_settings"]
+    walk = [sys.executable, "-m", "tests.lab.lvm_settings"]
     told = lab.run(walk, env={**ENVIRONMENT, "LVM_SYSTEM_DIR": "/run/conf"}, timeout=300).stdout
 
     changed, _, tried = told.rpartition("tried ")
