@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
-from lvmsnap.model.facts import (
-    DirectoryFacts,
-    DmDevice,
-    Facts,
-    FileFacts,
-    Gate,
-    LogicalVolume,
-    Loop,
-    Mount,
-    MountpointFacts,
-    PhysicalVolume,
-    VolumeGroup,
-)
+from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume, Loop, Mount, PhysicalVolume, VolumeGroup
+from lvmsnap.model.looked import DirectoryFacts, FileFacts, Gate, GroupFacts, Looked, MountpointFacts, OriginFacts
 from lvmsnap.model.profile import Allocation, Profile
-from lvmsnap.model.target import LentPV, MountTarget, Permission, Record, Target
+from lvmsnap.model.target import CowSpace, Loan, MountTarget, Permission, Record, Snapshot, Target
 from lvmsnap.model.units import GIB, MIB
+from lvmsnap.planning.identify import Found, FoundLoan, FoundSnapshot
 from lvmsnap.profile import loading as profiles
 
 EXTENT = 4 * MIB
@@ -78,7 +69,9 @@ FILE_FACTS = FileFacts(
     pv_uuid=PV_UUID,
 )
 LOOP = Loop("/dev/loop7", "7:7", FILE_FACTS.device, FILE_FACTS.inode, FILE)
-LENT = LentPV(
+LENT = Loan(
+    vg="vg0",
+    vg_uuid=VG_UUID,
     path=FILE,
     size_bytes=65 * MIB,
     allocation=Allocation.FALLOCATE,
@@ -88,23 +81,19 @@ LENT = LentPV(
     inode=FILE_FACTS.inode,
     device=FILE_FACTS.device,
 )
-TARGET = Target(
-    name="nightly",
+TAKEN = Snapshot(
     vg="vg0",
     vg_uuid=VG_UUID,
     origin="system",
     origin_uuid=ORIGIN_UUID,
-    snapshot=SNAPSHOT,
-    extents=16,
-    extent_size_bytes=EXTENT,
-    chunk_size_bytes=None,
+    name=SNAPSHOT,
+    cow=CowSpace(extents=16, extent_size_bytes=EXTENT, chunk_size_bytes=None),
     permission=Permission.READ_WRITE,
-    lent_pv=LENT,
     mount=MountTarget(
         MOUNTPOINT, "ext4", ("ro", "errors=continue", "nosuid", "nodev"), make_directory=True, remove_directory=True
     ),
-    host=HOST,
 )
+TARGET = Target(name="nightly", loans=(LENT,), snapshots=(TAKEN,), host=HOST)
 WAY = (Gate("/", 0, 0, 0o755), Gate("/srv", 0, 0, 0o755))
 # A system on which `up nightly` has nothing in its way.
 GOOD = Facts(
@@ -120,11 +109,7 @@ GOOD = Facts(
     dm_devices=(),
     lvm_filters=(),
     devices_file="",
-    origin_filesystem="ext4",
     host=HOST,
-    directory=DIRECTORY,
-    mountpoint=MountpointFacts("absent", MOUNTPOINT, ""),
-    ways_to_origin=(WAY,),
 )
 
 
@@ -183,9 +168,53 @@ def mounted(mountpoint: str = MOUNTPOINT, device_number: str = "254:3") -> Mount
     return Mount(device_number, "/", mountpoint, "ext4", "/dev/mapper/x")
 
 
+class Everywhere(dict[Any, Any]):
+    """What was looked at, and is the same wherever one looks."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+    def __missing__(self, _key: object) -> Any:
+        return self.value
+
+    def get(self, _key: object, _default: object = None) -> Any:
+        """Return it."""
+        return self.value
+
+
+ORIGIN_LOOKED = OriginFacts("ext4", ways=(WAY,))
+LOOKED = {"missing_tools", "boot_recovery", "boot_tags", "is_process_gone"}
+
+
+def looked(**fields: Any) -> Looked:
+    """Make what was looked at for any profile: `file`, `directory`, `mountpoint`, `origin_...`; or fields of Looked."""
+    origin = {name.removeprefix("origin_"): fields.pop(name) for name in tuple(fields) if name.startswith("origin_")}
+    origin = {"mount_options" if name == "options" else name: value for name, value in origin.items()}
+    group = {"lock_holder": "vg_lock_holder", "logical_block_bytes": "pv_logical_block_bytes"}
+    return Looked(
+        files=Everywhere(fields.pop("file", None)),
+        directories=Everywhere(fields.pop("directory", DIRECTORY)),
+        mountpoints=Everywhere(fields.pop("mountpoint", MountpointFacts("absent", MOUNTPOINT, ""))),
+        groups=Everywhere(GroupFacts(**{to: fields.pop(name) for to, name in group.items() if name in fields})),
+        origins=Everywhere(replace(ORIGIN_LOOKED, **origin)),
+        **fields,
+    )
+
+
 def facts(group: VolumeGroup = GROUP, **fields: Any) -> Facts:
-    """Make a good system, but for what the arguments say."""
-    return replace(GOOD, vgs=(group,), **fields)
+    """Make a good system, but for what the arguments say: fields of Facts, or what `looked` takes."""
+    own = {name: fields.pop(name) for name in tuple(fields) if name in Facts.__slots__ and name != "looked"}
+    return replace(GOOD, vgs=(group,), looked=fields.pop("looked", None) or looked(**fields), **own)
+
+
+def changed(facts: Facts, **fields: Any) -> Facts:
+    """Return the facts with other things looked at on the origins (`origin_...`), or other fields of Looked."""
+    looked, places = facts.looked, {"file": "files", "directory": "directories", "mountpoint": "mountpoints"}
+    origin = {name.removeprefix("origin_"): fields.pop(name) for name in tuple(fields) if name.startswith("origin_")}
+    fields = {places.get(name, name): Everywhere(value) if name in places else value for name, value in fields.items()}
+    origins = Everywhere(replace(looked.origins["vg0", "system"], **origin))
+    return replace(facts, looked=replace(looked, **{"origins": origins, **fields}))
 
 
 def up_facts(group: VolumeGroup | None = None, **fields: Any) -> Facts:
@@ -196,11 +225,40 @@ def up_facts(group: VolumeGroup | None = None, **fields: Any) -> Facts:
 
 
 def target(**fields: Any) -> Target:
-    """Make profile nightly's target, with a backing file and a mount."""
-    return replace(TARGET, **fields)
+    """Make profile nightly's target, with a backing file and a mount.
+
+    Keyword arguments are fields of the target, of its snapshot (`snapshot` is its name), or of its space for changes;
+    `lent_pv` is its loan, None for none.
+    """
+    groups = {name: fields[name] for name in ("vg", "vg_uuid") if name in fields}
+    loan = fields.pop("lent_pv", LENT)
+    cow = {name: fields.pop(name) for name in CowSpace.__slots__ if name in fields}
+    if "snapshot" in fields:
+        fields["name_of_snapshot"] = fields.pop("snapshot")
+    own = {name: fields.pop(name) for name in Target.__slots__ if name in fields}
+    if "name_of_snapshot" in fields:
+        fields["name"] = fields.pop("name_of_snapshot")
+    assert TAKEN.cow is not None
+    taken = replace(TAKEN, **{"cow": replace(TAKEN.cow, **cow), **fields})
+    loans = (replace(loan, **groups),) if loan else ()
+    return replace(TARGET, **{"loans": loans, "snapshots": (taken,), **own})
 
 
-def lent(**fields: Any) -> LentPV:
+def first(found: Found | Target | None) -> Any:
+    """Return the first snapshot of a target and its loan, or what was found of them, as one flat object."""
+    assert found is not None
+    if isinstance(found, Target):
+        one = found.snapshots[0] if found.snapshots else replace(TAKEN, vg=found.loans[0].vg, name="")
+        made = {name: getattr(one.cow, name, 0) for name in CowSpace.__slots__}
+        names = {name: getattr(one, name) for name in ("vg", "vg_uuid", "origin", "origin_uuid", "mount", "dm_uuid")}
+        return SimpleNamespace(**names, **made, snapshot=one.name, lent_pv=found.loans[0] if found.loans else None)
+    lent, taken = found.loans[0] if found.loans else FoundLoan(LENT), found.snapshots[0]
+    loan = {name: getattr(lent, name) for name in (*FoundLoan.__slots__, "is_member", "is_missing") if name != "loan"}
+    own = {name: getattr(taken, name) for name in FoundSnapshot.__slots__ if name not in ("snapshot", "lv")}
+    return SimpleNamespace(**{**loan, **own}, snapshot=taken.lv, is_merging=taken.is_merging)
+
+
+def lent(**fields: Any) -> Loan:
     """Make the backing file of profile nightly as the record keeps it."""
     return replace(LENT, **fields)
 

@@ -33,7 +33,7 @@ def cmd_plan(options: argparse.Namespace) -> int:
     if options.down:
         return _show_down(options)
     from lvmsnap.cli import arguments
-    from lvmsnap.operations import session
+    from lvmsnap.operations import preparation
 
     if options.offline:
         from lvmsnap.planning import offline
@@ -43,7 +43,7 @@ def cmd_plan(options: argparse.Namespace) -> int:
         loaded = loading.load(path, require_root_owned=False)
         return _show_plan(options, loaded, offline.plan(loaded), note="offline: a clean system is assumed")
     loaded, _ = arguments.load_for_change(options)
-    return _show_plan(options, loaded, session.plan(_session(options), loaded), note=loaded.path)
+    return _show_plan(options, loaded, preparation.plan(_session(options), loaded), note=loaded.path)
 
 
 def _show_plan(options: argparse.Namespace, loaded: Profile, plan: Plan, *, note: str) -> int:
@@ -67,14 +67,14 @@ def _print_plan(options: argparse.Namespace, plan: Plan, lines: list[Line], titl
 
 def _show_down(options: argparse.Namespace) -> int:
     from lvmsnap.cli import arguments, views
-    from lvmsnap.operations import named_profile, session
+    from lvmsnap.operations import named_profile, preparation
 
     if getattr(options, "offline", False):
         raise UsageError("plan --down --offline makes no sense", hint="what stands is only known on the machine itself")
     name, directory = arguments.place(options, options.name)
     # LVM shows nothing to anybody else: "nothing stands" would be a lie.
     _require_root(f"lvmsnap plan {name} --down")
-    plan = session.plan_down(_session(options), name, named_profile.load_if_valid(name, directory))
+    plan = preparation.plan_down(_session(options), name, named_profile.load_if_valid(name, directory))
     return _print_plan(options, plan, list(views.plan_lines(name, plan)), f"lvmsnap plan {name} --down")
 
 
@@ -83,14 +83,15 @@ def cmd_up(options: argparse.Namespace) -> int:
     if options.dry_run:
         return cmd_plan(argparse.Namespace(**{**vars(options), "down": False, "offline": False}))
     from lvmsnap.cli import arguments
-    from lvmsnap.operations import session
+    from lvmsnap.operations import up_down
 
     loaded, text = arguments.load_for_change(options)
     _require_root(f"lvmsnap up {loaded.name}")
     working = _session(options)
     with working.signals:  # a signal that comes when all is up is too late to make it look undone
-        target = session.up(working, loaded, text, replace_old=options.replace, if_down=options.if_down)
-        streams.answer(target.mount.mountpoint if target.mount else f"/dev/{target.vg}/{target.snapshot}")
+        target = up_down.up(working, loaded, text, replace_old=options.replace, if_down=options.if_down)
+        for snapshot in target.snapshots:
+            streams.answer(snapshot.mount.mountpoint if snapshot.mount else f"/dev/{snapshot.path}")
     return 0
 
 
@@ -151,10 +152,10 @@ def _down_all(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace, working: Session, name: str, directory: str) -> None:
-    from lvmsnap.operations import down, named_profile
+    from lvmsnap.operations import named_profile, up_down
 
     loaded = named_profile.load_if_valid(name, directory)
-    if not down.down(working, name, loaded, force=options.force):
+    if not up_down.down(working, name, loaded, force=options.force):
         working.progress.note(f"{name} is down already: nothing of it stands")
 
 

@@ -21,6 +21,7 @@ from lvmsnap.cli.layout import (
 from lvmsnap.model.plan import Action, Check, Direction, Plan
 from lvmsnap.operations.recover import Recovered
 from lvmsnap.planning.state import MEANING, Status
+from lvmsnap.planning.wording import in_words
 from lvmsnap.system.processes import shell_line
 
 
@@ -100,10 +101,12 @@ def _plan_data(plan: Plan) -> dict[str, object]:
     def lines(commands: tuple[tuple[str, ...], ...]) -> list[str]:
         return [shell_line(argv) for argv in commands]
 
-    fields = ("do", "undo", "by_hand")
-    steps = [
-        {**asdict(action), **{field: lines(getattr(action, field)) for field in fields}} for action in plan.actions
-    ]
+    def step(action: Action) -> dict[str, object]:
+        fields = {name: value for name, value in asdict(action).items() if name != "locks"}
+        commands = {name: lines(getattr(action, name)) for name in ("do", "undo", "by_hand")}
+        return {**fields, **commands, "condition": in_words(action.condition)}
+
+    steps = [step(action) for action in plan.actions]
     return {**asdict(plan), "facts": dict(plan.facts), "actions": steps}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lvmsnap.model.facts import Facts
-from lvmsnap.model.plan import Action, Thing
+from lvmsnap.model.plan import Action
 from lvmsnap.model.profile import Argv
 from lvmsnap.model.target import Target
 from lvmsnap.system.processes import Runner, shell_line
@@ -78,8 +78,8 @@ class Sheltered:
 class Hooking(Protocol):
     """Runs a profile's hooks."""
 
-    def run(self, thing: Thing, argv: Argv, target: Target) -> str:
-        """Run the hook to its end; return what is wrong, "" where nothing is."""
+    def run(self, hook: str, argv: Argv, target: Target) -> str:
+        """Run the hook of that name to its end; return what is wrong, "" where nothing is."""
 
 
 class Locking(Protocol):
@@ -96,7 +96,7 @@ class Locking(Protocol):
 class Work:
     """What a walk works with. `read` reads the system for a target, `holders` names who keeps its snapshot busy.
 
-    `pins` names those among them that umount would not notice: nothing may be unmounted while there are any.
+    `pins` names those of the snapshot at a mountpoint that umount would not notice: it stays mounted while it has any.
     Where the walk does not own the record of the target's name, that stays: it is of another host's profile.
     """
 
@@ -107,25 +107,19 @@ class Work:
     holders: Callable[[Target], tuple[str, ...]]
     hooks: Hooking
     locks: Locking
-    pins: Callable[[Target], tuple[str, ...]] = lambda _: ()
+    pins: Callable[[Target, str], tuple[str, ...]] = lambda *_: ()
     owns_record: bool = True
 
 
-# What LVM changes of a group, and what it does to PVs: for these its lock of all PVs is needed too.
-OF_GROUP = (Thing.INACTIVE_ORIGIN, Thing.VG_MEMBER, Thing.LEFTOVER_DEVICES, Thing.SNAPSHOT, Thing.SUSPENDED_ORIGIN)
-OF_PVS = (Thing.PV, Thing.VG_MEMBER)
-
-
-def hold_for(thing: Thing, group: str, locks: Locking, *, is_up: bool = False) -> None:
+def hold_for(action: Action, locks: Locking, *, is_up: bool = False) -> None:
     """Hold what an action needs, and nothing while a hook runs or a file is filled. Raises RefusedError.
 
     From one of a group's actions to the next the locks are kept: nobody's lvcreate comes between vgextend and ours.
     """
-    if thing in OF_GROUP or thing in OF_PVS:
-        lending = is_up and thing is Thing.VG_MEMBER
-        locks.hold((group,) if thing in OF_GROUP else (), with_pvs=thing in OF_PVS, lending=lending)
-    else:
+    if action.locks is None:
         locks.release()
+    else:
+        locks.hold(action.locks.groups, with_pvs=action.locks.pvs, lending=is_up and action.locks.lends)
 
 
 def run_all(commands: tuple[Argv, ...], run_with: Runner) -> str:

@@ -16,14 +16,17 @@ from lvmsnap.model.paths import RUN_DIR
 LARGEST_BYTES = 4096
 
 
-def path(name: str) -> Path:
-    """Return where the sighting of profile `name` is kept: no profile's name has a dot, so it is no mountpoint."""
-    return Path(RUN_DIR, f"{name}.guard")
+def path(name: str, number: int = 1) -> Path:
+    """Return where the sighting of a snapshot of profile `name` is kept, the first, the second or a later one.
+
+    No profile's name has a dot, so it is no mountpoint.
+    """
+    return Path(RUN_DIR, f"{name}.guard" if number == 1 else f"{name}.{number}.guard")
 
 
-def write(name: str, seen: Sighting) -> None:
+def write(name: str, seen: Sighting, number: int = 1) -> None:
     """Keep a sighting in place of the one before. Where that fails nothing is kept: a guard has better to do."""
-    final = path(name)
+    final = path(name, number)
     temporary = final.with_name(f"{final.name}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     with suppress(OSError):
@@ -35,10 +38,10 @@ def write(name: str, seen: Sighting) -> None:
         temporary.rename(final)
 
 
-def read(name: str) -> Sighting | None:
+def read(name: str, number: int = 1) -> Sighting | None:
     """Return the last sighting, None where there is none or it makes no sense."""
     try:
-        descriptor = os.open(path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path(name, number), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             return _parse(os.read(descriptor, LARGEST_BYTES))
         finally:
@@ -48,10 +51,11 @@ def read(name: str) -> Sighting | None:
 
 
 def remove(name: str) -> None:
-    """Remove the sighting; none there is no error, and one that stays is nobody's: it knows its snapshot's UUID."""
-    for old in (path(name), path(name).with_name(f"{path(name).name}.new")):
-        with suppress(OSError):
-            old.unlink()
+    """Remove all sightings; none there is no error, and one that stays is nobody's: it knows its snapshot's UUID."""
+    with suppress(OSError):
+        for old in (*Path(RUN_DIR).glob(f"{name}.guard*"), *Path(RUN_DIR).glob(f"{name}.*.guard*")):
+            with suppress(OSError):
+                old.unlink()
 
 
 def _parse(raw: bytes) -> Sighting:

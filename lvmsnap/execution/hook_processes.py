@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from lvmsnap.model.plan import Thing
 from lvmsnap.model.profile import Argv
 from lvmsnap.model.target import Target
 from lvmsnap.planning import hook_actions
@@ -35,15 +34,15 @@ class HookRunner:
         self._began: float | None = None
         self._pipes: list[int] = []
 
-    def run(self, thing: Thing, argv: Argv, target: Target) -> str:
-        """Run one hook to its end; return what is wrong, "" where it exited 0.
+    def run(self, hook: str, argv: Argv, target: Target) -> str:
+        """Run the hook of that name to its end; return what is wrong, "" where it exited 0.
 
         INT, TERM and HUP end before_snapshot alone: the other hooks give back or tidy up, and follow in any case.
         """
-        if thing is Thing.BEFORE_SNAPSHOT:
+        if hook == hook_actions.BEFORE_SNAPSHOT:
             self._began = time.monotonic()
-        complaint = self._run(hook_actions.THINGS[thing], argv, target)
-        if thing is Thing.AFTER_SNAPSHOT and not complaint and self._began is not None:
+        complaint = self._run(hook, argv, target)
+        if hook == hook_actions.AFTER_SNAPSHOT and not complaint and self._began is not None:
             seconds = time.monotonic() - self._began
             self._say(f"from the begin of before_snapshot to the end of after_snapshot: {seconds:.1f} s")
             self._began = None

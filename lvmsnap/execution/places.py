@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import os
 
+from lvmsnap.model.condition import Condition, FileFilled, FileMade, LoopBound, PVLent, SnapshotMounted
 from lvmsnap.model.facts import Mount
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
-from lvmsnap.model.plan import Action, Thing
+from lvmsnap.model.plan import Action
 from lvmsnap.model.profile import Argv
-from lvmsnap.model.target import Target
+from lvmsnap.model.target import Loan, Target
 from lvmsnap.planning import access, file_actions
 from lvmsnap.system import ancestors, block_devices, device_mapper, mount_table
 from lvmsnap.system.path_facts import file_facts
 
 
-def exposed(thing: Thing, target: Target) -> str:
-    """Say who else than root could lead the step elsewhere now, "" where nobody could."""
-    if thing is Thing.VG_MEMBER:
-        return ring(target)
-    path = ""
-    if thing in (Thing.FILE, Thing.SPACE, Thing.LOOP) and target.lent_pv:
-        path = target.lent_pv.path
-    if thing is Thing.MOUNT and target.mount:
-        path = target.mount.mountpoint
-    if not path:
-        return ""
+def exposed(condition: Condition, target: Target) -> str:
+    """Say who else than root could lead the step that makes this elsewhere now, "" where nobody could."""
+    match condition:
+        case PVLent(_, path, _):
+            return ring(path, target)
+        case FileMade(path) | FileFilled(path) | LoopBound(_, path) | SnapshotMounted(path):
+            return _exposed(path)
+        case _:
+            return ""
+
+
+def _exposed(path: str) -> str:
     way = ancestors.walk(os.path.dirname(path), mount_table.mounts())
     if way.stalling:
         return f"{way.stalling} is on the way to {path}"
@@ -32,35 +34,47 @@ def exposed(thing: Thing, target: Target) -> str:
     return access.exposed(way.gates) or elsewhere
 
 
-def ring(target: Target) -> str:
-    """Say that the backing file lies on the origin by now, "" where it does not.
+def ring(path: str, target: Target) -> str:
+    """Say that the backing file at `path` lies on an origin of the target by now, "" where it lies on none.
 
     Another profile may have taken a snapshot of what is beneath the file, and lent its space from this origin: each
     write would wait for one to the other origin, and that for this one.
     """
-    folder = os.path.dirname(target.lent_pv.path) if target.lent_pv else ""
-    numbers = block_devices.devices_under(folder, mount_table.mounts()) if folder else ()
-    prefix = dm_uuid(target.vg_uuid, target.origin_uuid)
+    folder = os.path.dirname(path)
+    numbers = block_devices.devices_under(folder, mount_table.mounts())
+    prefixes = tuple(dm_uuid(one.vg_uuid, one.origin_uuid) for one in target.snapshots)
     beneath = (device for device in device_mapper.devices() if device.device_number in numbers)
-    name = next((device.name for device in beneath if device.uuid.startswith(prefix)), "")
+    name = next((device.name for device in beneath if device.uuid.startswith(prefixes)), "")
     return f"{folder} lies on {name} by now, through snapshots of what is beneath it" if name else ""
 
 
-def is_bound(action: Action, target: Target) -> bool:
-    """Whether the very loop device of the action is bound to the target's backing file."""
-    lent = target.lent_pv
-    bound = next((loop for loop in block_devices.loops() if loop.device == action.object), None)
-    return bound is not None and lent is not None and (bound.file_device, bound.file_inode) == (lent.device, lent.inode)
+def is_bound(condition: LoopBound, target: Target) -> bool:
+    """Whether the very loop device is bound to the backing file of the target that is meant."""
+    bound = next((loop for loop in block_devices.loops() if loop.device == condition.loop_device), None)
+    loan = next((loan for loan in target.loans if loan.path == condition.path), None)
+    if bound is None or loan is None:
+        return False
+    return (bound.file_device, bound.file_inode) == (loan.device, loan.inode)
 
 
-def moved_file(target: Target) -> str:
-    """Say that the backing file that was made is not at its path any more, "" where it is or was never made."""
-    lent = target.lent_pv
-    if lent is None or lent.inode is None:
-        return ""
-    file = file_facts(lent.path)
-    is_there = file is not None and (file.device, file.inode) == (lent.device, lent.inode)
-    return "" if is_there else f"inode {lent.inode}, which somebody moved or removed from {lent.path}"
+def is_bound_to_inode(condition: LoopBound, target: Target) -> bool:
+    """Whether the loop device is bound to a file with the inode of the one that is meant, on whichever device."""
+    inode = next((loan.inode for loan in target.loans if loan.path == condition.path), None)
+    return any(loop.device == condition.loop_device and loop.file_inode == inode for loop in block_devices.loops())
+
+
+def moved_files(target: Target) -> tuple[str, ...]:
+    """Name each backing file that was made and is not at its path any more."""
+    return tuple(
+        f"inode {loan.inode}, which somebody moved or removed from {loan.path}"
+        for loan in target.loans
+        if loan.inode is not None and not _is_there(loan)
+    )
+
+
+def _is_there(loan: Loan) -> bool:
+    file = file_facts(loan.path)
+    return file is not None and (file.device, file.inode) == (loan.device, loan.inode)
 
 
 def take_back(action: Action, target: Target, mounts_before: tuple[Mount, ...]) -> tuple[Argv, ...]:
@@ -68,12 +82,18 @@ def take_back(action: Action, target: Target, mounts_before: tuple[Mount, ...]) 
 
     `down` would not find it there: it looks for the file's own inode, and at the mountpoint.
     """
-    if action.thing is Thing.LOOP and any(loop.device == action.object for loop in block_devices.loops()):
-        return () if is_bound(action, target) else action.undo
-    if action.thing is not Thing.MOUNT or target.mount is None:
-        return ()
-    name = dm_name(target.vg, target.snapshot)
+    match action.condition:
+        case LoopBound(device) as condition if any(loop.device == device for loop in block_devices.loops()):
+            return () if is_bound(condition, target) else action.undo
+        case SnapshotMounted() as condition:
+            return _astray(condition, mounts_before)
+        case _:
+            return ()
+
+
+def _astray(condition: SnapshotMounted, mounts_before: tuple[Mount, ...]) -> tuple[Argv, ...]:
+    name = dm_name(condition.vg, condition.name)
     number = next((device.device_number for device in device_mapper.devices() if device.name == name), "")
     known = {mount.mount_id for mount in mounts_before}
     new = [mount for mount in mount_table.mounts() if mount.device_number == number and mount.mount_id not in known]
-    return tuple(file_actions.unmount_astray(m.mountpoint) for m in new if m.mountpoint != target.mount.mountpoint)
+    return tuple(file_actions.unmount_astray(m.mountpoint) for m in new if m.mountpoint != condition.mountpoint)

@@ -11,13 +11,14 @@ from datetime import datetime
 from enum import Enum
 from pathlib import Path
 
+from lvmsnap.execution import record_format_1
 from lvmsnap.model import codec
 from lvmsnap.model.errors import LvmsnapError
 from lvmsnap.model.lvm_names import is_profile_name
 from lvmsnap.model.paths import STATE_DIR
 from lvmsnap.model.target import Record
 
-FORMAT = 1
+FORMAT = 2
 LARGEST_BYTES = 1 << 20
 
 
@@ -95,7 +96,9 @@ def _content(path: Path) -> bytes:
 def _parsed(content: bytes, name: str) -> Record:
     """Make a Record of a file's content. Raises ValueError where it is none, or another profile's."""
     data = codec.parsed(content.decode(errors="surrogateescape"))
-    if (found := data.pop("format", None)) != FORMAT:
+    if (found := data.pop("format", None)) == 1:
+        data = record_format_1.converted(data)
+    elif found != FORMAT:
         raise ValueError(f"written by another version of lvmsnap: format {found!r:.80}")
     record = codec.decoded(Record, data)
     if record.target.name != name:

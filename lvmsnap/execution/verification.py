@@ -1,84 +1,180 @@
-"""Sees from the kernel alone whether a thing that was just made stands, so that a command's word is not enough."""
+"""Sees from the kernel alone whether a command took effect: conditions, looked at. A command's word is not enough.
+
+What is learned once one holds, what to say where it does not, and how its end is seen stand here too, one `match` each.
+"""
 
 from __future__ import annotations
 
+import os
+import time
+from dataclasses import replace
+
 from lvmsnap.execution import places
+from lvmsnap.model.condition import (
+    Condition,
+    DirectoryMade,
+    FileFilled,
+    FileMade,
+    LabelWritten,
+    LoopBound,
+    SnapshotMounted,
+    SnapshotTaken,
+)
 from lvmsnap.model.lvm_names import dm_name
-from lvmsnap.model.plan import Action, Thing
-from lvmsnap.model.target import LentPV, Target
+from lvmsnap.model.target import Loan, Target
 from lvmsnap.system import block_devices, device_mapper, mount_table
 from lvmsnap.system.path_facts import file_facts
 
+DETACH_SECONDS = 10.0
 
-def not_standing(action: Action, target: Target) -> str:
-    """Say why a thing that was just made is not there after all, "" where it is. Reads the kernel alone."""
-    lent, mount, thing = target.lent_pv, target.mount, action.thing
-    if thing is Thing.FILE and lent:
-        return "" if lent.inode else f"{lent.path} is no new, empty file of root's"
-    if thing in (Thing.SPACE, Thing.PV) and lent:
-        return _content_missing(thing, lent)
-    if thing is Thing.LOOP and lent:
-        return "" if places.is_bound(action, target) else f"{action.object} is not bound to {lent.path}"
-    if thing is Thing.SNAPSHOT:
-        return _snapshot_not_standing(target)
-    if thing is Thing.MOUNT and mount:
-        unseen = "" if _is_mounted(target) else f"{mount.mountpoint} does not show the snapshot"
-        return unseen or overflowed(target)
+
+def unmet(condition: Condition, target: Target) -> str:
+    """Say why what was just made is not there after all, "" where it is. Reads the kernel alone."""
+    match condition:
+        case SnapshotTaken():
+            return _snapshot_missing(condition)
+        case SnapshotMounted(mountpoint, vg, name):
+            unseen = "" if _is_mounted(condition) else f"{mountpoint} does not show the snapshot"
+            return unseen or overflowed(vg, name)
+    return _loan_unmet(condition, target)
+
+
+def _loan_unmet(condition: Condition, target: Target) -> str:
+    match condition:
+        case FileMade(path) if loan := _loan(path, target):
+            return "" if loan.inode else f"{path} is no new, empty file of root's"
+        case FileFilled(path) if loan := _loan(path, target):
+            return _blocks_missing(loan)
+        case LoopBound(device, path):
+            return "" if places.is_bound(condition, target) else f"{device} is not bound to {path}"
+        case LabelWritten(path, pv_uuid):
+            # vgextend would make a PV of any device itself, with a UUID that nobody knows for ours.
+            file = file_facts(path)
+            return "" if file and file.pv_uuid == pv_uuid else f"{path} does not bear the PV's UUID"
     return ""
 
 
-def overflowed(target: Target) -> str:
-    """Say that the snapshot ran full, "" where it has room: where much is written that may take less than a second."""
-    status = device_mapper.snapshot_status(dm_name(target.vg, target.snapshot))
+def learned(condition: Condition, target: Target) -> Target:
+    """Return the target with what is known now that a command has run: a new file's inode, a snapshot's device."""
+    match condition:
+        case FileMade(path):
+            loans = (_learn_file(loan) if loan.path == path else loan for loan in target.loans)
+            return replace(target, loans=tuple(loans))
+        case SnapshotTaken(vg, name):
+            uuid = snapshot_uuid(vg, name)
+            taken = (replace(one, dm_uuid=uuid) if one.path == f"{vg}/{name}" else one for one in target.snapshots)
+            return replace(target, snapshots=tuple(taken))
+    return target
+
+
+def unlearned(condition: Condition, target: Target) -> Target:
+    """Return the target without what holds no more once this is undone: a snapshot that goes is not lost."""
+    if not isinstance(condition, SnapshotTaken):
+        return target
+    return replace(target, snapshots=tuple(replace(one, dm_uuid="") for one in target.snapshots))
+
+
+def why_failed(condition: Condition) -> str:
+    """Say why a command failed, where the system knows better than its message, else ""."""
+    match condition:
+        case SnapshotMounted(_, vg, name):
+            # Mounting what ran full only says that no superblock can be read.
+            return overflowed(vg, name)
+    return ""
+
+
+def warning(condition: Condition, target: Target) -> str:
+    """Say what a person should know though the command took effect, "" where that is nothing."""
+    match condition:
+        case SnapshotTaken(vg) if (loan := target.loan_to(vg)) and (others := others_on_lent_pv(loan, target)):
+            down = f"before lvmsnap down {target.name}: pvmove {loop_device(loan)}"
+            return f"{', '.join(others)} was put on the lent space meanwhile; {down}"
+    return ""
+
+
+def remains(condition: Condition, target: Target, undo: str) -> str:
+    """Say why what was just undone is there all the same, "" where it is gone; `undo` is the command that was run."""
+    match condition:
+        case LoopBound() if not _is_detached(condition, target):
+            # losetup(8): a device in use is detached at its last close; its file must stay until then.
+            return f"{condition.loop_device} is still in use {DETACH_SECONDS:g} s after losetup --detach"
+        case FileMade(path) | DirectoryMade(path) if os.path.lexists(path):
+            return f"{path} is still there after {undo}"
+    return ""
+
+
+def is_gone_by_itself(condition: Condition, target: Target) -> bool:
+    """Whether it is gone though its undo failed: a device that was detached while in use goes at its last close."""
+    return isinstance(condition, LoopBound) and not places.is_bound_to_inode(condition, target)
+
+
+def overflowed(vg: str, name: str) -> str:
+    """Say that a snapshot ran full, "" where it has room: where much is written that may take less than a second."""
+    status = device_mapper.snapshot_status(dm_name(vg, name))
     return "the snapshot is full already: give it a larger size" if status and status.is_lost else ""
 
 
-def loop_device(target: Target) -> str:
-    """Return the loop device that is bound to the target's backing file, "" where none is."""
-    lent = target.lent_pv
-    identity = (lent.device, lent.inode) if lent else (None, None)
+def loop_device(loan: Loan) -> str:
+    """Return the loop device that is bound to the loan's backing file, "" where none is."""
+    identity = (loan.device, loan.inode)
     return next((loop.device for loop in block_devices.loops() if (loop.file_device, loop.file_inode) == identity), "")
 
 
-def others_on_lent_pv(target: Target) -> tuple[str, ...]:
-    """Return the device-mapper devices on the lent PV that are not our snapshot's: somebody was given extents there."""
-    device = loop_device(target)
-    ours = f"{dm_name(target.vg, target.snapshot)}-cow"
-    return tuple(name for name in block_devices.dm_holders(device) if name != ours) if device else ()
+def others_on_lent_pv(loan: Loan, target: Target) -> tuple[str, ...]:
+    """Return the devices on the lent PV that are no snapshot of ours: somebody was given extents there."""
+    device = loop_device(loan)
+    ours = {f"{dm_name(one.vg, one.name)}-cow" for one in target.snapshots}
+    return tuple(name for name in block_devices.dm_holders(device) if name not in ours) if device else ()
 
 
-def snapshot_uuid(target: Target) -> str:
-    """Return the device-mapper UUID of the snapshot, "" where it has no device."""
-    name = dm_name(target.vg, target.snapshot)
-    return next((device.uuid for device in device_mapper.devices() if device.name == name), "")
+def snapshot_uuid(vg: str, name: str) -> str:
+    """Return the device-mapper UUID of a snapshot, "" where it has no device."""
+    wanted = dm_name(vg, name)
+    return next((device.uuid for device in device_mapper.devices() if device.name == wanted), "")
 
 
-def _content_missing(thing: Thing, lent: LentPV) -> str:
-    file = file_facts(lent.path)
-    if thing is Thing.PV:
-        # vgextend would make a PV of any device itself, with a UUID that nobody knows for ours.
-        return "" if file and file.pv_uuid == lent.pv_uuid else f"{lent.path} does not bear the PV's UUID"
-    if file is None or (file.device, file.inode) != (lent.device, lent.inode):
-        return f"{lent.path} is no longer the file that was made there"
-    whole = file.size_bytes == lent.size_bytes <= file.allocated_bytes
-    return "" if whole else f"{lent.path} has not all of its {lent.size_bytes} bytes allocated"
+def _loan(path: str, target: Target) -> Loan | None:
+    return next((loan for loan in target.loans if loan.path == path), None)
 
 
-def _snapshot_not_standing(target: Target) -> str:
+def _learn_file(loan: Loan) -> Loan:
+    """Return the loan with the new file's inode: from now on it is known by that, not by its name."""
+    file = file_facts(loan.path)
+    if file is None or not file.is_empty_private:
+        return loan
+    return replace(loan, inode=file.inode, device=file.device)
+
+
+def _blocks_missing(loan: Loan) -> str:
+    file = file_facts(loan.path)
+    if file is None or (file.device, file.inode) != (loan.device, loan.inode):
+        return f"{loan.path} is no longer the file that was made there"
+    whole = file.size_bytes == loan.size_bytes <= file.allocated_bytes
+    return "" if whole else f"{loan.path} has not all of its {loan.size_bytes} bytes allocated"
+
+
+def _snapshot_missing(condition: SnapshotTaken) -> str:
     numbers = {device.name: device.device_number for device in device_mapper.devices()}
-    name = dm_name(target.vg, target.snapshot)
+    name = dm_name(condition.vg, condition.name)
     if name not in numbers:
         return f"device {name} is not there"
     cow_bytes = block_devices.device_bytes(numbers.get(f"{name}-cow", ""))
-    wanted_bytes = target.extents * target.extent_size_bytes
-    if cow_bytes != wanted_bytes:
-        return f"{name}-cow has {cow_bytes} bytes instead of {wanted_bytes}"
-    return overflowed(target)
+    if cow_bytes != condition.size_bytes:
+        return f"{name}-cow has {cow_bytes} bytes instead of {condition.size_bytes}"
+    return overflowed(condition.vg, condition.name)
 
 
-def _is_mounted(target: Target) -> bool:
-    name = dm_name(target.vg, target.snapshot)
+def _is_mounted(condition: SnapshotMounted) -> bool:
+    name = dm_name(condition.vg, condition.name)
     number = next((device.device_number for device in device_mapper.devices() if device.name == name), "")
-    mountpoint = target.mount.mountpoint if target.mount else ""
-    top = next((mount for mount in reversed(mount_table.mounts()) if mount.mountpoint == mountpoint), None)
+    top = next((m for m in reversed(mount_table.mounts()) if m.mountpoint == condition.mountpoint), None)
     return top is not None and top.device_number == number
+
+
+def _is_detached(condition: LoopBound, target: Target) -> bool:
+    deadline = time.monotonic() + DETACH_SECONDS
+    while places.is_bound_to_inode(condition, target):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.02)
+    return True

@@ -5,9 +5,9 @@ No behaviour, and nothing here reads anything: the folder system/ does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-SECTOR_BYTES = 512
+from lvmsnap.model.looked import Looked
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +104,6 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
-class Superblock:
-    """What the origin's filesystem says of its journal (XFS: log).
-
-    `journal_bytes` is its size on the origin itself. `needs_other_device`: its journal or other parts of it are on
-    another device. `is_clean`: its journal need not be replayed; without a journal: it was unmounted in order.
-    """
-
-    journal_bytes: int
-    needs_other_device: bool
-    has_journal: bool
-    is_clean: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Loop:
     """A bound loop device and the file beneath it (LOOP_GET_STATUS64): its st_dev and inode, and its path as told.
 
@@ -174,74 +160,8 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class FileFacts:
-    """What stands at the backing file's path. `is_empty_private`: nothing in it, mode 0600, root's."""
-
-    device: int
-    inode: int
-    is_regular: bool
-    size_bytes: int
-    allocated_bytes: int
-    is_empty_private: bool
-    pv_uuid: str
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """What lies somewhere beneath a filesystem and gives its blocks only when they are written.
-
-    `free_bytes` can still be written to it before it is full; None where it may run full whatever is written first.
-    `is_unknown`: it cannot be examined, so nobody knows whether it does.
-    """
-
-    name: str
-    free_bytes: int | None
-    is_unknown: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """A directory on the way to a path: its owner and its permission bits; `has_acl`: it has more than these."""
-
-    path: str
-    uid: int
-    gid: int
-    mode: int
-    has_acl: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryFacts:
-    """The directory that is to hold the backing file, its filesystem and every block device beneath it.
-
-    `gates` are the directories on the way to it, itself included.
-    """
-
-    exists: bool
-    real_path: str
-    filesystem: str
-    available_bytes: int
-    block_devices: tuple[str, ...]
-    logical_block_bytes: int
-    mountpoint: str = ""
-    layers: tuple[Layer, ...] = ()
-    gates: tuple[Gate, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MountpointFacts:
-    """What is at the mountpoint's path; `gates` are the directories on the way to it, itself included if it exists."""
-
-    kind: str  # "absent", "empty", "not empty", "mounted", "no directory", "symlink", "no parent", "unreachable"
-    real_path: str
-    claimed_by: str  # a line of fstab or a systemd mount unit that owns the path
-    gates: tuple[Gate, ...] = ()
-    stalling: str = ""  # the network or user-space filesystem on the way, which makes it "unreachable"
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
-    """One reading of the system: everything that checks, planner and identification may look at."""
+    """One reading of the system: what is the same for all profiles, and what was looked at for one."""
 
     is_root: bool
     boot_id: str
@@ -257,22 +177,8 @@ class Facts:
     devices_file: str
     listed_devices: tuple[str, ...] = ()  # by the devices file
     host: str = ""  # this machine's identity, "" where it has none
-    missing_tools: tuple[str, ...] = ()
     boot_mountpoints: tuple[str, ...] = ("/",)
-    boot_recovery: bool = False
-    boot_tags: tuple[str, ...] = ()  # "UUID=...", "LABEL=...": what the boot looks for
-    origin_tags: tuple[str, ...] = ()  # and what the origin bears
-    vg_lock_holder: str = ""
-    is_process_gone: bool = False  # the `lvmsnap run` that the record names has ended
-    origin_filesystem: str = ""
-    origin_superblock: Superblock | None = None
-    ways_to_origin: tuple[tuple[Gate, ...], ...] = ()  # the directories above each place where all of it is mounted
-    origin_is_mounted: bool = False  # on this host, in any mount namespace: LVM freezes it for the snapshot
-    origin_mount_options: tuple[str, ...] = ()  # the filesystem's own, whichever mounts it has
-    file: FileFacts | None = None
-    directory: DirectoryFacts | None = None
-    mountpoint: MountpointFacts | None = None
-    pv_logical_block_bytes: int = SECTOR_BYTES
+    looked: Looked = field(default_factory=Looked)
 
     def vg(self, name: str) -> VolumeGroup | None:
         """Return the VG of that name, if there is one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from lvmsnap.model.condition import Condition
 from lvmsnap.model.profile import Argv
 from lvmsnap.model.target import Target
 
@@ -30,12 +31,37 @@ class Thing(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """What an action is known by in its plan: what it makes, and which one of these."""
+
+    thing: Thing
+    object: str
+
+
+class Phase(Enum):
+    """The part of a plan that an action is in: all snapshots of a profile are taken in the one in the middle."""
+
+    PREPARE = "prepare"
+    CUT = "cut"
+    EXPOSE = "expose"
+
+
+@dataclass(frozen=True, slots=True)
+class Locks:
+    """Whose locks an action needs: groups', and perhaps the one of all PVs. `lends`: `up` lends space by it."""
+
+    groups: tuple[str, ...] = ()
+    pvs: bool = False
+    lends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
-    """One reversible change: its command, its undo, and whether it stands (`condition` says how that is seen).
+    """One reversible change: its command, its undo, and whether what it makes exists; `condition` is how that is seen.
 
     `do` is empty where another action's command makes the thing too; `undo` is empty where undoing another
     action takes it along. `needs_gone` must be gone before the undo may run. `blocked` names what keeps the undo from
-    working before a person has run `by_hand`, "" where nothing does.
+    working before a person has run `by_hand`, "" where nothing does. `locks` is None where LVM changes nothing.
     """
 
     thing: Thing
@@ -44,11 +70,18 @@ class Action:
     undo_summary: str
     do: tuple[Argv, ...]
     undo: tuple[Argv, ...]
-    condition: str
+    condition: Condition
     stands: bool
-    needs_gone: tuple[Thing, ...] = ()
+    needs_gone: tuple[Key, ...] = ()
     blocked: str = ""
     by_hand: tuple[Argv, ...] = ()
+    phase: Phase = Phase.PREPARE
+    locks: Locks | None = None
+
+    @property
+    def key(self) -> Key:
+        """What it is known by in its plan."""
+        return Key(self.thing, self.object)
 
 
 class Direction(Enum):
@@ -84,3 +117,7 @@ class Plan:
     actions: tuple[Action, ...]
     checks: tuple[Check, ...]
     facts: tuple[tuple[str, str], ...]
+
+    def in_phase(self, phase: Phase) -> tuple[Action, ...]:
+        """Return the actions of one phase, in order."""
+        return tuple(action for action in self.actions if action.phase is phase)

@@ -49,11 +49,12 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class BackingFile:
-    """The temporary file that lends the group space. `size_bytes` None: what the snapshot needs.
+    """The temporary file that lends the group `vg` space. `size_bytes` None: what the group's snapshots need.
 
     It may grow to `max_size_bytes` while it is up; None: it does not grow.
     """
 
+    vg: str
     path: str
     size_bytes: int | None
     loop_device: str | None
@@ -88,13 +89,29 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A named profile, with every default filled in. `path` is the file it was read from."""
+    """A named profile, with every default filled in. `path` is the file it was read from.
+
+    Each volume group has at most one backing file.
+    """
 
     name: str
     path: str
     description: str
-    volume: Volume
-    backing_file: BackingFile | None
+    volumes: tuple[Volume, ...]
+    backing_files: tuple[BackingFile, ...]
     remove_mountpoint: bool
     overflow: Overflow = Overflow()
     hooks: Hooks = Hooks()
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of its volume groups, each once."""
+        return tuple(dict.fromkeys(volume.vg for volume in self.volumes))
+
+    def backing_file(self, vg: str) -> BackingFile | None:
+        """Return the file that lends the group `vg` space, if one does."""
+        return next((file for file in self.backing_files if file.vg == vg), None)
+
+    def volumes_in(self, vg: str) -> tuple[Volume, ...]:
+        """Return the volumes of the group `vg`."""
+        return tuple(volume for volume in self.volumes if volume.vg == vg)

@@ -16,14 +16,17 @@ class Permission(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class LentPV:
-    """The backing file and the PV made of it. Its loop device is never part of it: numbers change hands.
+class Loan:
+    """A backing file and the PV made of it, lent to one volume group. Its loop device is no part of it: numbers move.
 
-    `inode` and `device` are the file's, known once it was created; `device` (st_dev) holds for one boot only.
-    `mounted_at` is where the file's filesystem is mounted: a file that is not found while nothing is mounted
-    there is out of reach, not gone.
+    `vg` and `vg_uuid` are the group's; `vg_uuid` "" where it is not known. `inode` and `device` are the file's, known
+    once it was created; `device` (st_dev) holds for one boot only. `mounted_at` is where the file's filesystem is
+    mounted: a file that is not found while nothing is mounted there is out of reach, not gone. `allocate_on` are PVs of
+    the group that its snapshots may use beside the lent one.
     """
 
+    vg: str
+    vg_uuid: str
     path: str
     size_bytes: int
     allocation: Allocation
@@ -48,6 +51,44 @@ class MountTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class CowSpace:
+    """How a snapshot's space for changes is made; a `chunk_size_bytes` of None is LVM's own choice."""
+
+    extents: int
+    extent_size_bytes: int
+    chunk_size_bytes: int | None
+
+    @property
+    def size_bytes(self) -> int:
+        """How large it is made."""
+        return self.extents * self.extent_size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One snapshot: of which origin, how it is made and where it is mounted.
+
+    UUIDs are LVM's, "" where they are not known; names may change while it is up. `cow` is None where only marks tell
+    of it. `dm_uuid` is its device's in device-mapper, from when it was taken until it is to be removed.
+    """
+
+    vg: str
+    vg_uuid: str
+    origin: str
+    origin_uuid: str
+    name: str
+    cow: CowSpace | None
+    permission: Permission
+    mount: MountTarget | None
+    dm_uuid: str = ""
+
+    @property
+    def path(self) -> str:
+        """Its LVM name, VG/LV."""
+        return f"{self.vg}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Everything a profile's stack is made of, decided: enough to make it, to recognise it and to take it back.
 
@@ -55,17 +96,8 @@ class Target:
     """
 
     name: str
-    vg: str
-    vg_uuid: str
-    origin: str
-    origin_uuid: str
-    snapshot: str
-    extents: int
-    extent_size_bytes: int
-    chunk_size_bytes: int | None
-    permission: Permission
-    lent_pv: LentPV | None
-    mount: MountTarget | None
+    loans: tuple[Loan, ...]
+    snapshots: tuple[Snapshot, ...]
     hooks: Hooks = Hooks()
     host: str = ""
 
@@ -73,6 +105,21 @@ class Target:
     def tag(self) -> str:
         """The LVM tag that says a snapshot is this profile's, on this host. An older lvmsnap does not know it."""
         return f"lvmsnap2.{self.host}.{self.name}" if self.host else f"lvmsnap.{self.name}"
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of its volume groups, each once."""
+        of_snapshots = (snapshot.vg for snapshot in self.snapshots)
+        return tuple(dict.fromkeys((*of_snapshots, *(loan.vg for loan in self.loans))))
+
+    @property
+    def mounts(self) -> tuple[MountTarget, ...]:
+        """Where its snapshots are mounted, in the order of `up`."""
+        return tuple(snapshot.mount for snapshot in self.snapshots if snapshot.mount)
+
+    def loan_to(self, vg: str) -> Loan | None:
+        """Return what is lent to the group of that name, if anything is."""
+        return next((loan for loan in self.loans if loan.vg == vg), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +136,8 @@ class Record:
 
     `hooks_due` names the hooks that are still to be run before all is down: after_snapshot once before_snapshot
     began, before_down and after_down once all was up. `process` is the `lvmsnap run` that all of it is up for, None
-    where `up` made it to stay, and `command` what that one started. `snapshot_uuid` is the device-mapper UUID of the
-    snapshot from when it was taken until it is to be removed. `lost` says how it was lost, once that was found out.
+    where `up` made it to stay, and `command` what that one started. `lost` says how a snapshot was lost, once that was
+    found out.
     """
 
     target: Target
@@ -101,5 +148,4 @@ class Record:
     hooks_due: tuple[str, ...] = ()
     process: Process | None = None
     command: Process | None = None
-    snapshot_uuid: str = ""
     lost: str = ""

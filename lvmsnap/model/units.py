@@ -12,3 +12,6 @@ GIB = 1024 * MIB
 
 
 TIB = 1024 * GIB
+
+
+SECTOR_BYTES = 512

@@ -11,9 +11,11 @@ from lvmsnap.model.facts import Facts
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Record, Target
 from lvmsnap.planning import checks, recognition
-from lvmsnap.planning.identify import as_named_now, find, find_vg, host_prefix
+from lvmsnap.planning.identify import as_named_now, find, find_lv, find_vg, unseen_groups
+from lvmsnap.planning.lent_pvs import host_prefix
 from lvmsnap.planning.state import from_host
-from lvmsnap.system import path_facts
+from lvmsnap.system import path_facts, reading
+from lvmsnap.system.reading import Interest
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,13 @@ def more(name: str, loaded: Profile | None, system: Facts, target: Target) -> Ta
 
 
 def is_same(target: Target, other: Target) -> bool:
-    """Whether both are of one snapshot and one lent PV: what was taken down is found again, and would be for ever."""
+    """Whether both are of the same snapshots and lent PVs: what was taken down is found again, and would be always."""
     return _identity(target) == _identity(other)
 
 
-def _identity(target: Target) -> tuple[str, str, str]:
-    return (target.vg_uuid, target.snapshot, target.lent_pv.pv_uuid if target.lent_pv else "")
+def _identity(target: Target) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
+    snapshots = frozenset((one.vg_uuid, one.name) for one in target.snapshots)
+    return snapshots, frozenset(loan.pv_uuid for loan in target.loans)
 
 
 def hosts_of(name: str, system: Facts) -> tuple[str, ...]:
@@ -71,10 +74,10 @@ def hosts_of(name: str, system: Facts) -> tuple[str, ...]:
 def _target_from_traces(name: str, loaded: Profile | None, system: Facts, host: str) -> Target | None:
     claimed = recorded_pvs()
     target = recognition.target_from_marks(name, loaded, system, host, claimed)
-    if target is None and loaded is not None and loaded.backing_file is not None:
-        file = path_facts.file_facts(loaded.backing_file.path)
-        if file is not None and file.pv_uuid not in claimed:
-            return recognition.target_from_file(loaded, system, file, host)
+    if target is None and loaded is not None:
+        files = {backing.path: path_facts.file_facts(backing.path) for backing in loaded.backing_files}
+        unclaimed = {path: file for path, file in files.items() if file is not None and file.pv_uuid not in claimed}
+        return recognition.target_from_files(loaded, system, unclaimed, host)
     return target
 
 
@@ -86,30 +89,30 @@ def refuse_unsafe(target: Target, system: Facts, *, hosts: tuple[str, ...] | Non
     And where a PV that is not ours is missing beside ours, `vgreduce --removemissing` would drop it too. Those lent by
     one of `hosts` are ours, by default this host's.
     """
-    vg = find_vg(target, system)
-    if vg is None:
-        held = "our PV" if target.lent_pv else "the snapshot"
+    if unseen := unseen_groups(target, system):
+        held = "our PV" if target.loan_to(unseen[0]) else "the snapshot"
         hint = f"bring its disks back first; if the group was removed for good: lvmsnap down {target.name} --force"
-        raise RefusedError((Refusal(f"volume group {target.vg} is not to be seen, and may still hold {held}", hint),))
-    if target.lent_pv is None:
-        return
-    missing = [pv.uuid for pv in vg.pvs if pv.missing]
-    ours = {target.lent_pv.pv_uuid, *recorded_pvs()}
+        raise RefusedError((Refusal(f"volume group {unseen[0]} is not to be seen, and may still hold {held}", hint),))
+    ours = {*(loan.pv_uuid for loan in target.loans), *recorded_pvs()}
     own = hosts if hosts is not None else (system.host,) if system.host else ()
     prefixes = tuple(host_prefix(host) for host in own)
-    others = [uuid for uuid in missing if not (uuid.startswith(prefixes) or uuid in ours)]
-    if others and target.lent_pv.pv_uuid in missing:
-        hint = "bring the disk back first, then try again"
-        what = f"{vg.name} lacks PVs too that lvmsnap did not lend it here: {', '.join(others)}"
-        raise RefusedError((Refusal(what, hint),))
+    for loan in target.loans:
+        vg = find_vg(loan, system)
+        missing = [pv.uuid for pv in vg.pvs if pv.missing] if vg else []
+        others = [uuid for uuid in missing if not (uuid.startswith(prefixes) or uuid in ours)]
+        if vg and others and loan.pv_uuid in missing:
+            hint = "bring the disk back first, then try again"
+            what = f"{vg.name} lacks PVs too that lvmsnap did not lend it here: {', '.join(others)}"
+            raise RefusedError((Refusal(what, hint),))
 
 
 def refuse_merging(target: Target, system: Facts) -> None:
     """Raise RefusedError while LVM merges the target's snapshot into its origin."""
-    target = as_named_now(target, system)
-    check = checks.not_merging(target, find(target, system))
-    if not check.passed:
-        raise RefusedError((Refusal(f"{check.title}: {check.found}", check.hint),))
+    focused = reading.focus(system, Interest.of_target(target))
+    found = find(target, focused)
+    failed = [check for one in found.snapshots if not (check := checks.not_merging(target, one, found)).passed]
+    if failed:
+        raise RefusedError(tuple(Refusal(f"{check.title}: {check.found}", check.hint) for check in failed))
 
 
 def refuse_inactive(target: Target, written: Record | None, system: Facts) -> None:
@@ -120,15 +123,19 @@ def refuse_inactive(target: Target, written: Record | None, system: Facts) -> No
     """
     if written is not None and written.boot_id == system.boot_id:
         return
-    target, vg = as_named_now(target, system), find_vg(target, system)
-    snapshot, origin = find(target, system, written).snapshot, vg.lv(target.origin) if vg else None
-    if vg is None or vg.missing_pv_count or snapshot is None or origin is None:
-        return
-    if not (snapshot.is_active or origin.is_active):
-        name = f"{vg.name}/{origin.name}"
-        found = f"{name} is not active on this host since it booted: another host that sees its disks may be using it"
-        hint = f"if none does: lvchange --activate y {name}, then lvmsnap recover"
-        raise RefusedError((Refusal(found, hint),))
+    target = as_named_now(target, system)
+    for wanted in target.snapshots:
+        vg = find_vg(wanted, system)
+        snapshot, origin = (find_lv(target, wanted, vg), vg.lv(wanted.origin)) if vg else (None, None)
+        if vg is None or vg.missing_pv_count or snapshot is None or origin is None:
+            continue
+        if not (snapshot.is_active or origin.is_active):
+            name = f"{vg.name}/{origin.name}"
+            found = (
+                f"{name} is not active on this host since it booted: another host that sees its disks may be using it"
+            )
+            hint = f"if none does: lvchange --activate y {name}, then lvmsnap recover"
+            raise RefusedError((Refusal(found, hint),))
 
 
 def refuse_other_host(target: Target, system: Facts) -> None:
@@ -140,7 +147,7 @@ def refuse_other_host(target: Target, system: Facts) -> None:
 def recorded_pvs() -> set[str]:
     """Return the UUIDs of all PVs that this host's records know as lent by it."""
     written = [readable_record(name) for name in records.names()]
-    return {known.target.lent_pv.pv_uuid for known in written if known and known.target.lent_pv}
+    return {loan.pv_uuid for known in written if known for loan in known.target.loans}
 
 
 def readable_record(name: str) -> Record | None:

@@ -34,7 +34,7 @@ def look(target: Target, record: Record | None, system: Facts) -> Seen:
     seen = state.of_target(target, focused, record)
     lost = state.why_lost(find(target, focused, record), focused, record)
     process = record.process if record else None
-    if process is not None and not focused.is_process_gone and seen.state is not State.STALE:
+    if process is not None and not focused.looked.is_process_gone and seen.state is not State.STALE:
         return Seen(seen, lost, process.pid, is_left=False)
     if seen.state in (State.MERGING, State.FOREIGN):
         return Seen(seen, lost, 0, is_left=False)
@@ -65,7 +65,8 @@ def warn_of_lost(name: str, lost: str) -> str:
 def lost_at_down(name: str, lost: str, failed: LvmsnapError | None) -> SnapshotLostError:
     """Return the error of a profile whose snapshot was lost while it was up; `failed` is what else went wrong."""
     done = f"{name} is taken down" if failed is None else failed.message
-    hint = "do not trust what was read from it; give the profile a larger `size`, or back up when less is written"
+    larger = "; give the profile a larger `size`, or back up when less is written" if lost == OVERFLOWED else ""
+    hint = f"do not trust what was read from it{larger}"
     residue = failed if isinstance(failed, ResidueError) else None
     return SnapshotLostError(
         f"the snapshot of {name} was lost while it was up: {lost}; {done}", hint=hint, residue=residue

@@ -30,8 +30,9 @@ def load_for_change(name: str, directory: str, *, accept_boot_risk: bool = False
     path = loading.find(name, directory)
     text = loading.read_text(path, require_root_owned=reading.is_root())
     loaded = loading.parse(text, name=path.stem, file=str(path))
-    if accept_boot_risk and loaded.backing_file is not None:
-        loaded = replace(loaded, backing_file=replace(loaded.backing_file, accept_boot_risk=True))
+    if accept_boot_risk:
+        files = tuple(replace(backing, accept_boot_risk=True) for backing in loaded.backing_files)
+        loaded = replace(loaded, backing_files=files)
     return loaded, text
 
 

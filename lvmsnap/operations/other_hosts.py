@@ -106,7 +106,7 @@ def take(working: Session, argument: str) -> tuple[str, ...]:
 def _take(working: Session, target: Target, host: str) -> tuple[str, ...]:
     """Take down one profile's things, if they are still there when nobody else changes them; return its name then."""
     with session.walking(working, target.name):
-        system = session.read_changing(working, (target.vg,))
+        system = session.read_changing(working, target.groups)
         now = next((known for known in _left_by(host, system) if known.target and known.target.tag == target.tag), None)
         if now is None or now.target is None:
             return ()
@@ -126,7 +126,7 @@ def _left_by(host: str, system: Facts) -> tuple[Known, ...]:
         if mark.host == host and mark.name and mark.name not in names:
             known.append(Known(recognition.target_from_marks(mark.name, None, system, host), None))
             names.add(mark.name)
-    claimed = {item.target.lent_pv.pv_uuid for item in known if item.target and item.target.lent_pv}
+    claimed = {loan.pv_uuid for item in known if item.target for loan in item.target.loans}
     if not host:
         claimed |= history.recorded_pvs()
     return (*known, *(Known(target, None) for target in recognition.unclaimed_targets(system, claimed, host)))

@@ -9,7 +9,7 @@ from lvmsnap.model.errors import LvmsnapError, RefusedError, StepError, as_ours,
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Plan
 from lvmsnap.model.profile import Profile
-from lvmsnap.operations import history, leftovers, other_hosts, session
+from lvmsnap.operations import history, leftovers, other_hosts, session, up_down
 from lvmsnap.operations.history import Known
 from lvmsnap.operations.session import Session
 from lvmsnap.planning import planner, recognition
@@ -85,7 +85,7 @@ def _recover(working: Session, known: Known, load: Loader) -> list[Recovered]:
         return []
     name = known.target.name
     with session.walking(working, name):
-        system = session.read_changing(working, (known.target.vg,))
+        system = session.read_changing(working, known.target.groups)
         now = history.look_back(name, load(name), system, force=True)
         if now.target is None and known.record is not None:
             return []  # Somebody has taken it down meanwhile.
@@ -93,7 +93,7 @@ def _recover(working: Session, known: Known, load: Loader) -> list[Recovered]:
         target = now.target or known.target
         seen = leftovers.look(target, now.record, system)
         if seen.is_left:
-            session.take_old(working, load(name), target, now.record, seen, system, keep_mounted=True)
+            up_down.take_old(working, load(name), target, now.record, seen, system, keep_mounted=True)
         elif seen.lost:
             working.progress.warn(leftovers.warn_of_lost(name, seen.lost))
         return [Recovered(seen.status, seen.is_left, seen.run_pid)]
@@ -137,7 +137,7 @@ def candidates(working: Session, system: Facts, names: tuple[str, ...], load: Lo
     known = tuple(_look_back(working, name, load, system) for name in names or session.all_names(working, system))
     if names:
         return known
-    claimed = {item.target.lent_pv.pv_uuid for item in known if item.target and item.target.lent_pv}
+    claimed = {loan.pv_uuid for item in known if item.target for loan in item.target.loans}
     unclaimed = recognition.unclaimed_targets(system, claimed, system.host) if system.host else ()
     return known + tuple(Known(target, None) for target in unclaimed)
 

@@ -22,13 +22,14 @@ from lvmsnap.model.errors import (
     StepError,
     explained,
 )
+from lvmsnap.model.facts import DmDevice, Mount
 from lvmsnap.model.lvm_names import dm_name
 from lvmsnap.model.profile import Profile
-from lvmsnap.model.target import Target
-from lvmsnap.operations import session
+from lvmsnap.model.target import Record, Snapshot, Target
+from lvmsnap.operations import session, up_down
 from lvmsnap.operations.session import Session
 from lvmsnap.operations.user_command import supervise
-from lvmsnap.operations.watch import Guard
+from lvmsnap.operations.watch import Guards, snapshot_status
 from lvmsnap.planning import hook_actions
 from lvmsnap.planning.state import OVERFLOWED
 from lvmsnap.system import device_mapper, mount_table, process_table
@@ -40,9 +41,9 @@ TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """What the command is given, as it stood when the command began: it must stand the same way when it ends."""
+    """What the command is given of one snapshot as it is when the command begins: it must be the same when it ends."""
 
-    dm_name: str
+    snapshot: Snapshot
     dm_uuid: str
     mountpoint: str
     mount_id: int
@@ -60,7 +61,7 @@ def run(working: Session, loaded: Profile, text: str, argv: tuple[str, ...], *, 
     with working.signals:
         own = process_table.own()
         try:
-            target = session.up(working, loaded, text, replace_old=replace_old, if_down=False, process=own)
+            target = up_down.up(working, loaded, text, replace_old=replace_old, if_down=False, process=own)
         except (ResidueError, InterruptedBySignalError):
             raise
         except LvmsnapError as error:
@@ -81,8 +82,8 @@ def run(working: Session, loaded: Profile, text: str, argv: tuple[str, ...], *, 
 
 def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[str, ...]) -> int | LvmsnapError:
     """Run the command over what stands; return its exit status, or the error that it is to end in."""
-    before, guarded = look(target), Guard(working, loaded, target)
-    unmounts = Unmounts(before.mountpoint)
+    before, guarded = look(target), Guards(working, loaded, target)
+    unmounts = [Unmounts(stand.mountpoint) for stand in before]
     told: list[str] = []
 
     def watch() -> float:
@@ -99,13 +100,12 @@ def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[
     except NotStartedError as error:
         return error
     finally:
-        was_unmounted = unmounts.happened()
+        unmounted = [watcher.mountpoint for watcher in unmounts if watcher.happened()]
     lost = told[0] if told else why_lost(before, target)
-    if lost := lost or (f"{before.mountpoint} was unmounted for a while" if was_unmounted else ""):
-        return SnapshotLostError(
-            f"{argv[0]} exited {status}, but its snapshot was lost: {lost}",
-            hint="do not trust its result; give the profile a larger `size`, or run it when less is written",
-        )
+    if lost := lost or (f"{unmounted[0]} was unmounted for a while" if unmounted else ""):
+        larger = "; give the profile a larger `size`, or run it when less is written" if lost == OVERFLOWED else ""
+        what = f"{argv[0]} exited {status}, but its snapshot was lost: {lost}"
+        return SnapshotLostError(what, hint=f"do not trust its result{larger}")
     if working.signals.received and not status:
         return 128 + working.signals.received
     return status
@@ -115,7 +115,8 @@ def _keep(name: str, pid: int) -> None:
     """Write the command down, so that what it leaves running can be named where this run is killed."""
     # Whoever holds the lock now takes the profile down.
     with suppress(Exception), locks.profile(name, Waiting(0, lambda _: None)):
-        if written := records.read(name):
+        written = records.read(name)
+        if written and written.process == process_table.own():
             records.write(replace(written, command=process_table.identify(pid)))
 
 
@@ -127,7 +128,7 @@ def _take_down(working: Session, target: Target, outcome: int | LvmsnapError) ->
     try:
         failed = _bring_down(working, target)
         if outcome == 0:
-            session.raise_failed_hooks(target.name, failed)
+            up_down.raise_failed_hooks(target.name, failed)
     except StepError:
         raise
     except InterruptedBySignalError:
@@ -149,8 +150,9 @@ def _bring_down(working: Session, target: Target) -> tuple[str, ...]:
                 written = None
                 with suppress(*FAULTS):  # an unreadable record keeps nothing up
                     written = records.read(target.name)
-                if written is not None and written.process != process_table.own():
-                    working.progress.warn(f"left alone: {target.name} was brought up anew while the command ran")
+                # A try that failed may have taken the snapshot; before the first one only somebody else can have.
+                if not _is_ours(target, written, is_begun=attempt > 0):
+                    working.progress.warn(f"left alone: {target.name} was taken down, or brought up anew, meanwhile")
                     return ()
                 return executor.bring_down(written.target if written else target, written, session.work(working))
         except (ResidueError, RefusedError, InterruptedBySignalError):
@@ -159,6 +161,17 @@ def _bring_down(working: Session, target: Target) -> tuple[str, ...]:
             if attempt == TRIES - 1:
                 raise
     return ()
+
+
+def _is_ours(target: Target, written: Record | None, *, is_begun: bool) -> bool:
+    """Whether what is there now is what this run brought up, by its record or, without one, by its devices' UUIDs.
+
+    A later `up` has the same names and tags.
+    """
+    if written is not None:
+        return written.process == process_table.own()
+    known = {snapshot.dm_uuid for snapshot in target.snapshots} - {""}
+    return is_begun or not known or any(device.uuid in known for device in device_mapper.devices())
 
 
 def _as_residue(target: Target, error: BaseException) -> ResidueError:
@@ -172,17 +185,22 @@ def _as_residue(target: Target, error: BaseException) -> ResidueError:
 
 
 def _wait_for_stragglers(working: Session, target: Target) -> None:
-    """Wait, within bounds, for what the command left running in the snapshot; name it."""
-    mountpoint = target.mount.mountpoint if target.mount else ""
+    """Wait, within bounds, for what the command left running in the snapshots; name it."""
+    mountpoints = [mount.mountpoint for mount in target.mounts]
     deadline = time.monotonic() + STRAGGLER_SECONDS
     named: tuple[str, ...] = ()
-    while mountpoint and (busy := holders(mountpoint)) and time.monotonic() < deadline:
+    while (busy := _busy(mountpoints)) and time.monotonic() < deadline:
         if working.signals.received:
             break
         if busy != named:
             named = busy
-            working.progress.warn(f"the command ended, but {mountpoint} is still in use: {'; '.join(busy)}")
+            where = ", ".join(mountpoints)
+            working.progress.warn(f"the command ended, but {where} is still in use: {'; '.join(busy)}")
         time.sleep(0.5)
+
+
+def _busy(mountpoints: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(line for mountpoint in mountpoints for line in holders(mountpoint)))
 
 
 class Unmounts:
@@ -192,6 +210,7 @@ class Unmounts:
     """
 
     def __init__(self, mountpoint: str) -> None:
+        self.mountpoint = mountpoint
         libc = ctypes.CDLL(None)
         self._descriptor: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC) if mountpoint else -1
         if self._descriptor >= 0:
@@ -211,21 +230,30 @@ class Unmounts:
             self._descriptor = -1
 
 
-def look(target: Target) -> Stand:
-    """Return how the target stands now; reads the kernel alone."""
-    name = dm_name(target.vg, target.snapshot)
-    uuid = next((device.uuid for device in device_mapper.devices() if device.name == name), "")
-    mountpoint = target.mount.mountpoint if target.mount else ""
-    top = next(
-        (mount for mount in reversed(mount_table.mounts()) if mountpoint and mount.mountpoint == mountpoint), None
-    )
-    return Stand(name, uuid, mountpoint, top.mount_id if top else 0)
+def look(target: Target) -> tuple[Stand, ...]:
+    """Return how each of the target's snapshots is now; reads the kernel alone."""
+    devices, mounts = device_mapper.devices(), mount_table.mounts()
+    return tuple(_look(snapshot, devices, mounts) for snapshot in target.snapshots)
 
 
-def why_lost(before: Stand, target: Target) -> str:
+def _look(snapshot: Snapshot, devices: tuple[DmDevice, ...], mounts: tuple[Mount, ...]) -> Stand:
+    # A device that was renamed meanwhile, with its group for example, shows what it showed.
+    name = dm_name(snapshot.vg, snapshot.name)
+    known = ((device.uuid, device.uuid if snapshot.dm_uuid else device.name) for device in devices)
+    uuid = next((uuid for uuid, key in known if key == (snapshot.dm_uuid or name)), "")
+    mountpoint = snapshot.mount.mountpoint if snapshot.mount else ""
+    top = next((mount for mount in reversed(mounts) if mountpoint and mount.mountpoint == mountpoint), None)
+    return Stand(snapshot, uuid, mountpoint, top.mount_id if top else 0)
+
+
+def why_lost(before: tuple[Stand, ...], target: Target) -> str:
     """Say why what was read since `before` does not count, "" where it does."""
-    status = device_mapper.snapshot_status(before.dm_name)
-    now = look(target)
+    lost = (_why_lost(then, now) for then, now in zip(before, look(target), strict=True))
+    return next(filter(None, lost), "")
+
+
+def _why_lost(before: Stand, now: Stand) -> str:
+    status = snapshot_status(before.snapshot)
     if status is None or now.dm_uuid != before.dm_uuid:
         return "it was removed or replaced"
     if status.is_lost:

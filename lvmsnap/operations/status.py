@@ -80,14 +80,14 @@ def _status(name: str, loaded: Profile | None, system: Facts) -> Status:
         focused = reading.focus(system, Interest.of_target(known.target, known.record))
         past = _past(name, known.record.time if known.record else "")
         return state.of_target(known.target, focused, known.record, past)
-    volume = loaded.volume if loaded else None
-    vg = system.vg(volume.vg) if volume else None
-    if volume and vg and (taken := vg.lv(volume.snapshot)):
-        return Status(name, State.FOREIGN, f"{vg.name}/{taken.name}", problem=_whose(taken, system))
-    theirs = [] if volume else [mark for mark in other_hosts.others_marks(system) if mark.name == name]
+    volumes = loaded.volumes if loaded else ()
+    groups = ((system.vg(volume.vg), volume) for volume in volumes)
+    if taken := next((lv for vg, volume in groups if vg and (lv := vg.lv(volume.snapshot))), None):
+        return Status(name, State.FOREIGN, f"{taken.vg}/{taken.name}", problem=_whose(taken, system))
+    theirs = [] if volumes else [mark for mark in other_hosts.others_marks(system) if mark.name == name]
     if theirs:
         return Status(name, State.FOREIGN, theirs[0].object, problem=state.from_host(theirs[0].host))
-    return Status(name, State.DOWN, f"{volume.vg}/{volume.snapshot}" if volume else "")
+    return Status(name, State.DOWN, ", ".join(f"{volume.vg}/{volume.snapshot}" for volume in volumes))
 
 
 def _whose(lv: LogicalVolume, system: Facts) -> str:

@@ -12,9 +12,9 @@ from lvmsnap.execution.context import run_all
 from lvmsnap.execution.locks import GroupLocks
 from lvmsnap.model.errors import SnapshotLostError, UsageError, explained
 from lvmsnap.model.facts import Enlargement, Sighting, SnapshotStatus
-from lvmsnap.model.lvm_names import dm_name
-from lvmsnap.model.profile import Allocation, Argv, Profile
-from lvmsnap.model.target import Record, Target
+from lvmsnap.model.lvm_names import dm_name, dm_uuid
+from lvmsnap.model.profile import Allocation, Argv, BackingFile, Profile
+from lvmsnap.model.target import Record, Snapshot, Target
 from lvmsnap.operations import named_profile, session
 from lvmsnap.operations.session import Session
 from lvmsnap.planning import fill_rate, growth
@@ -35,23 +35,29 @@ SIGHTING_RATE_SECONDS = 10.0
 
 
 class Guard:
-    """Watches one snapshot. `look` is called again and again, each time after as long as it said."""
+    """Watches one snapshot of a target. `look` is called again and again, each time after as long as it said."""
 
-    def __init__(self, working: Session, loaded: Profile, target: Target, clock: Callable[[], float] = time.monotonic):
-        """Guard the snapshot of `target`, by the rules of profile `loaded`."""
+    def __init__(
+        self,
+        working: Session,
+        loaded: Profile,
+        target: Target,
+        number: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """Guard the snapshot of that `number`, the first is 1, by the rules of profile `loaded`."""
         self._working, self._profile, self._target, self._clock = working, loaded, target, clock
-        self._name = dm_name(target.vg, target.snapshot)
+        self._number, self._snapshot = number, target.snapshots[number - 1]
         self._samples: tuple[Sample, ...] = ()
         self._is_warned = False
         self._growth_seconds = FIRST_GROWTH_SECONDS
         self._stuck_until = 0.0
         self._told: set[str] = set()
-        self._lookout = Lookout(target.name)
+        self._lookout = Lookout(target.name, number)
 
-    def is_lost(self) -> bool:
-        """Whether the snapshot is gone, or overflowed."""
-        status = device_mapper.snapshot_status(self._name)
-        return status is None or status.is_lost
+    def status(self) -> SnapshotStatus | None:
+        """Return how full the snapshot is, whatever its name is by now; None where it is gone."""
+        return snapshot_status(self._snapshot)
 
     def look(self) -> float:
         """Look once, do what is to be done, return after how many seconds to look again.
@@ -70,7 +76,7 @@ class Guard:
             self._working.progress.note(f"warning: {text}")
 
     def _look(self) -> float:
-        status = device_mapper.snapshot_status(self._name)
+        status = self.status()
         if status is None or status.is_lost:
             return fill_rate.LONGEST_SECONDS
         now = fill_rate.sample(status, self._clock())
@@ -87,12 +93,12 @@ class Guard:
         return fill_rate.next_look_seconds(now, rate)
 
     def _grow(self, now: Sample, rate: float) -> None:
-        backing = self._profile.backing_file
+        backing = self._profile.backing_file(self._profile.volumes[self._number - 1].vg)
         seconds = fill_rate.room_seconds(self._growth_seconds, backing.allocation if backing else Allocation.FALLOCATE)
         wanted_bytes = fill_rate.wanted_bytes(now, self._profile.overflow, rate, seconds)
         try:
             with session.walking(self._working, self._target.name):
-                reason = self._grow_locked(wanted_bytes)
+                reason = self._grow_locked(wanted_bytes, backing)
         except Exception as error:
             reason = explained(error)
         took_seconds = self._clock() - now.seconds
@@ -103,26 +109,35 @@ class Guard:
         elif fill_rate.seconds_to_full(now, rate) < took_seconds:
             self._complain(now, rate, growth.LATE)
 
-    def _grow_locked(self, wanted_bytes: int) -> str:
+    def _grow_locked(self, wanted_bytes: int, backing: BackingFile | None) -> str:
         """Give the snapshot more room; return why it has none, "" where it has."""
-        target = self._target
-        system = session.read_changing(self._working, (target.vg,))
-        system = reading.focus(system, Interest.of_target(target))
-        written = records.read(target.name)
-        found = find(written.target if written else target, system, written)
-        planned = growth.plan(target, self._profile.backing_file, found, system, wanted_bytes)
+        system = reading.read_system(self._working.runner, locking=False)
+        system = reading.focus(system, Interest.of_target(self._target))
+        # Only what is still this very snapshot grows, by its group's and its own name of now.
+        found = find(self._target, system)
+        one = found.snapshots[self._number - 1]
+        if one.lv is None or one.vg is None or dm_uuid(one.vg.uuid, one.lv.uuid) != self._uuid():
+            return "the snapshot is not there"
+        self._snapshot = replace(one.snapshot, name=one.lv.name, dm_uuid=self._snapshot.dm_uuid)
+        planned = growth.plan(self._target, one, found, backing, system, wanted_bytes)
         if not planned.commands:
             return planned.reason
-        if complaint := run_all(planned.filling, self._working.runner) or self._run_locked(planned.commands):
+        is_lent = found.loan_to(one.vg.name) is not None
+        complaint = run_all(planned.filling, self._working.runner)
+        if complaint := complaint or self._run_locked(planned.commands, one.vg.name, with_pvs=is_lent):
             return complaint
-        more = human(planned.extents * target.extent_size_bytes)
-        self._working.progress.note(f"{target.vg}/{target.snapshot} was given {more} more")
+        more = human(planned.extents * one.vg.extent_size_bytes)
+        self._working.progress.note(f"{one.name} was given {more} more")
         return ""
 
-    def _run_locked(self, commands: tuple[Argv, ...]) -> str:
+    def _uuid(self) -> str:
+        status = self.status()
+        return self._snapshot.dm_uuid or (status.uuid if status else "")
+
+    def _run_locked(self, commands: tuple[Argv, ...], vg: str, *, with_pvs: bool) -> str:
         """Run LVM's part of it, for which alone the group is locked: nobody waits while the file is filled."""
         held = GroupLocks(self._working.runner, self._working.waiting())
-        held.hold((self._target.vg,), with_pvs=self._target.lent_pv is not None)
+        held.hold((vg,), with_pvs=with_pvs)
         try:
             return run_all(commands, self._working.runner)
         finally:
@@ -133,23 +148,43 @@ class Guard:
             return
         self._told.add(reason)
         if reason == growth.ENOUGH:
-            self._working.progress.note(f"{self._target.vg}/{self._target.snapshot} cannot become full: {reason}")
+            self._working.progress.note(f"{self._snapshot.path} cannot become full: {reason}")
         else:
             self._tell(now, rate, f"; {reason}" if reason == growth.LATE else f"; it cannot grow: {reason}")
 
     def _tell(self, now: Sample, rate: float, more: str) -> None:
         left = fill_rate.seconds_to_full(now, rate)
         when = f"full in {left:.0f} s at the present rate" if left < float("inf") else "not filling at present"
-        name = f"{self._target.vg}/{self._target.snapshot}"
-        self._working.progress.warn(f"{name} is {now.fill_percent:.0f} % full, {when}{more}")
+        self._working.progress.warn(f"{self._snapshot.path} is {now.fill_percent:.0f} % full, {when}{more}")
+
+
+class Guards:
+    """Watches all snapshots of a target: they are lost together."""
+
+    def __init__(self, working: Session, loaded: Profile, target: Target):
+        """Guard every snapshot by the rules of profile `loaded`."""
+        numbers = range(1, len(target.snapshots) + 1)
+        self._guards = [Guard(working, loaded, target, number) for number in numbers]
+
+    def states(self) -> tuple[SnapshotStatus | None, ...]:
+        """Return how full each is, None for one that is gone."""
+        return tuple(guard.status() for guard in self._guards)
+
+    def is_lost(self) -> bool:
+        """Whether one of them is gone, or overflowed."""
+        return any(status is None or status.is_lost for status in self.states())
+
+    def look(self) -> float:
+        """Look at each once; return after how many seconds to look again. It raises nothing."""
+        return min((guard.look() for guard in self._guards), default=fill_rate.LONGEST_SECONDS)
 
 
 class Lookout:
     """Keeps what a guard sees for `status`: how fast the snapshot fills, and when it was last given more room."""
 
-    def __init__(self, name: str) -> None:
-        """Keep it for the profile of that name."""
-        self._name = name
+    def __init__(self, name: str, number: int = 1) -> None:
+        """Keep it for the profile of that name and the snapshot of that number."""
+        self._name, self._number = name, number
         self._samples: tuple[Sample, ...] = ()
         self._growth: Enlargement | None = None
 
@@ -157,7 +192,7 @@ class Lookout:
         """Keep what is seen now; a growth at once, whoever made it, all else not too often."""
         if not self._samples:
             # Another guard may have seen it grow before this one began.
-            before = guard_reports.read(self._name)
+            before = guard_reports.read(self._name, self._number)
             self._growth = before.last_growth if before and before.uuid == status.uuid else None
         more_bytes = now.total_bytes - self._samples[-1].total_bytes if self._samples else 0
         if more_bytes > 0:
@@ -167,7 +202,12 @@ class Lookout:
         self._samples = fill_rate.recent(self._samples, now, SIGHTING_RATE_SECONDS)
         if len(self._samples) > 1:
             rate = round(fill_rate.rate(self._samples), 1)
-            guard_reports.write(self._name, Sighting(status.uuid, now.seconds, rate, self._growth))
+            guard_reports.write(self._name, Sighting(status.uuid, now.seconds, rate, self._growth), self._number)
+
+
+def snapshot_status(snapshot: Snapshot) -> SnapshotStatus | None:
+    """Return how full a snapshot is, None where it is gone; it is known by its device's UUID, names may change."""
+    return device_mapper.snapshot_status(dm_name(snapshot.vg, snapshot.name), snapshot.dm_uuid)
 
 
 def watch(working: Session, name: str, load: Callable[[str], Profile | None]) -> None:
@@ -178,11 +218,10 @@ def watch(working: Session, name: str, load: Callable[[str], Profile | None]) ->
     loaded = named_profile.profile_of(written) or load(name)
     if loaded is None:
         raise UsageError(f"the profile {name} cannot be read", hint=f"lvmsnap validate {name}")
-    guarded = Guard(working, loaded, written.target)
-    device = dm_name(written.target.vg, written.target.snapshot)
+    guarded = Guards(working, loaded, written.target)
     with working.signals:
-        while not working.signals.received and (status := device_mapper.snapshot_status(device)):
-            if status.is_lost:
+        while not working.signals.received and all(states := guarded.states()):
+            if any(status is not None and status.is_lost for status in states):
                 raise SnapshotLostError(f"the snapshot of {name} is lost", hint="do not trust what is read from it")
             time.sleep(guarded.look())
         if not working.signals.received and not _is_down(working, written):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lvmsnap.model.facts import Gate
+from lvmsnap.model.looked import Gate
 
 # inode(7): who but the owner may write; who may search a directory.
 WRITTEN_BY_OTHERS = 0o022

@@ -6,22 +6,22 @@ from collections.abc import Iterator
 
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Check
-from lvmsnap.model.profile import BackingFile, Profile
+from lvmsnap.model.profile import BackingFile, Volume
 
 HINT = "lvmsnap install-boot has the boot repair the group by itself"
 
 
-def check(profile: Profile, backing: BackingFile, facts: Facts) -> Iterator[Check]:
-    """Yield the check of the boot's risk, where the boot needs the profile's group at all.
+def check(backing: BackingFile, facts: Facts) -> Iterator[Check]:
+    """Yield the check of the boot's risk, where the boot needs the file's group at all.
 
     Refused is only the root filesystem's group, whichever of its LVs is the origin: LVM activates none of a group that
     lacks a PV, and the boot would end in an emergency shell, without a network.
     """
-    needed = {place: lv for place, (vg, lv) in boot_volumes(facts).items() if vg == profile.volume.vg}
+    needed = {place: lv for place, (vg, lv) in boot_volumes(facts).items() if vg == backing.vg}
     if not needed:
         return
-    title = f"the boot survives a power cut while {profile.volume.vg} has the file"
-    if facts.boot_recovery:
+    title = f"the boot survives a power cut while {backing.vg} has the file"
+    if facts.looked.boot_recovery:
         yield Check(title, True, "boot recovery is installed")
         return
     places = ", ".join(sorted(needed))
@@ -32,17 +32,18 @@ def check(profile: Profile, backing: BackingFile, facts: Facts) -> Iterator[Chec
     yield Check(title, True, f"boot recovery is not installed, and {places} would not come up", HINT, warning=True)
 
 
-def check_origin(profile: Profile, facts: Facts) -> Iterator[Check]:
+def check_origin(volume: Volume, facts: Facts) -> Iterator[Check]:
     """Yield the check that no boot takes the snapshot for its origin, where the boot looks for it by UUID or LABEL.
 
     After a power cut LVM activates both, and for a moment the links of /dev/disk/by-uuid may name the snapshot.
     """
-    shared = [tag for tag in facts.origin_tags if tag in facts.boot_tags]
+    looked = facts.looked.origins.get((volume.vg, volume.origin))
+    shared = [tag for tag in looked.tags if tag in facts.looked.boot_tags] if looked else []
     if not shared:
         return
-    origin = f"{profile.volume.vg}/{profile.volume.origin}"
+    origin = f"{volume.vg}/{volume.origin}"
     title = f"no boot takes the snapshot for {origin}"
-    if facts.boot_recovery:
+    if facts.looked.boot_recovery:
         yield Check(title, True, "boot recovery is installed")
         return
     found = (

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lvmsnap.model import lvm_names
-from lvmsnap.model.facts import DirectoryFacts, Facts, LogicalVolume, VolumeGroup
+from lvmsnap.model.facts import Facts, LogicalVolume, VolumeGroup
+from lvmsnap.model.looked import DirectoryFacts
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.plan import Check
-from lvmsnap.model.profile import Allocation, BackingFile, Profile
-from lvmsnap.model.target import Target
-from lvmsnap.planning import access, boot_risk, filesystems, held_blocks, hook_actions, mountpoint_checks
+from lvmsnap.model.profile import Allocation, BackingFile, Profile, Volume
+from lvmsnap.model.target import Snapshot, Target
+from lvmsnap.planning import (
+    access,
+    boot_risk,
+    filesystems,
+    held_blocks,
+    hook_actions,
+    mountpoint_checks,
+    space_checks,
+)
 from lvmsnap.planning.device_filters import rejecting_pattern
-from lvmsnap.planning.identify import Found, host_of_pv, is_lent, own_pvs
-from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, LARGEST_SHARE_PERCENT, PV_HEADER_BYTES, SMALLEST_CHUNKS, human
+from lvmsnap.planning.identify import Found, FoundSnapshot
+from lvmsnap.planning.lent_pvs import host_of_pv, is_lent
+from lvmsnap.planning.recognition import TAG
+from lvmsnap.planning.sizing import LARGEST_SHARE_PERCENT, human
 from lvmsnap.planning.state import from_host, merging_hint
 
 PACKAGES = {"lvm": "lvm2", "dmsetup": "dmsetup", "fallocate": "util-linux", "losetup": "mount or util-linux"}
@@ -27,32 +38,45 @@ LVM_PART = re.compile(r"LVM-(\w{32})(\w{32})")
 
 def tools(profile: Profile) -> tuple[str, ...]:
     """Return the programs that `up` and `down` of this profile start."""
-    backing = profile.backing_file
-    allocate = "dd" if backing and backing.allocation is Allocation.ZERO_FILL else "fallocate"
-    file_tools = ("sh", "readlink", "stat", allocate, "losetup", "rm") if backing else ()
+    fill = {"dd" if file.allocation is Allocation.ZERO_FILL else "fallocate" for file in profile.backing_files}
+    file_tools = ("sh", "readlink", "stat", *sorted(fill), "losetup", "rm") if fill else ()
     own = (argv[0] for argv in hook_actions.commands(profile.hooks))
-    return ("lvm", "dmsetup", *file_tools, *own, *(("mount", "umount", "rmdir") if profile.volume.mountpoint else ()))
+    is_mounted = any(volume.mountpoint for volume in profile.volumes)
+    return ("lvm", "dmsetup", *file_tools, *own, *(("mount", "umount", "rmdir") if is_mounted else ()))
 
 
-def run(profile: Profile, target: Target | None, facts: Facts, loop_device: str = "") -> tuple[Check, ...]:
-    """Return every check with its outcome; the target is None where the group or the origin is not there."""
-    vg = facts.vg(profile.volume.vg)
-    found = [*_system(profile, facts), *_volume_group(profile, vg, facts)]
-    if vg is not None:
-        origin = vg.lv(profile.volume.origin)
-        found += [*_origin(profile, vg, origin, target, facts), *_snapshot_name(profile, vg, facts)]
-        if target is not None:
-            found += _space(target, vg)
-    if profile.backing_file is not None:
+def run(profile: Profile, target: Target | None, facts: Facts, loop_devices: Mapping[str, str]) -> tuple[Check, ...]:
+    """Return every check with its outcome; the target is None where a group or an origin is not there.
+
+    `loop_devices` are those that are to be bound, by volume group.
+    """
+    found = [*_system(profile, facts)]
+    for name in profile.groups:
+        found += [*_volume_group(profile, name, facts), *_volumes(profile, name, target, facts)]
+    for backing in profile.backing_files:
         found += [
-            *_backing_file(profile.backing_file, target, vg, facts),
-            *_loop(profile.backing_file, loop_device, facts),
-            *boot_risk.check(profile, profile.backing_file, facts),
+            *_backing_file(backing, target, facts),
+            *_loop(backing, loop_devices.get(backing.vg, ""), facts),
+            *boot_risk.check(backing, facts),
         ]
-    found += boot_risk.check_origin(profile, facts)
-    if profile.volume.mountpoint:
-        found += mountpoint_checks.run(profile.volume, profile.volume.mountpoint, facts)
+    for volume in profile.volumes:
+        found += boot_risk.check_origin(volume, facts)
+        if volume.mountpoint:
+            found += mountpoint_checks.run(volume, volume.mountpoint, facts)
     return tuple(found)
+
+
+def _volumes(profile: Profile, group: str, target: Target | None, facts: Facts) -> Iterator[Check]:
+    vg = facts.vg(group)
+    if vg is None:
+        return
+    for volume in profile.volumes_in(group):
+        snapshots = target.snapshots if target else ()
+        made = next((one for one in snapshots if (one.vg, one.name) == (vg.name, volume.snapshot)), None)
+        yield from _origin(profile, volume, vg, made, facts)
+        yield from _snapshot_name(volume, vg, facts)
+    if target is not None:
+        yield from space_checks.run(target, vg)
 
 
 def already(name: str, state: str, meaning: str) -> Check:
@@ -62,19 +86,18 @@ def already(name: str, state: str, meaning: str) -> Check:
     return Check(f"state of profile {name}", False, found, hint)
 
 
-def not_merging(target: Target, found: Found) -> Check:
-    """Return the check that LVM does not merge our snapshot into its origin: everything of it must stay then."""
-    name = f"{target.vg}/{found.snapshot.name if found.snapshot else target.snapshot}"
-    hint = f"{merging_hint(target, found)}; afterwards lvmsnap recover {target.name}"
-    into = f"LVM is merging it into {target.vg}/{target.origin}, so nothing of it was touched"
-    return Check(f"{name} is not being merged", not found.is_merging, into if found.is_merging else "", hint)
+def not_merging(target: Target, one: FoundSnapshot, found: Found) -> Check:
+    """Return the check that LVM does not merge a snapshot of ours into its origin: everything of it must stay then."""
+    hint = f"{merging_hint(one, found.loan_to(one.snapshot.vg))}; afterwards lvmsnap recover {target.name}"
+    into = f"LVM is merging it into {one.snapshot.vg}/{one.snapshot.origin}, so nothing of it was touched"
+    return Check(f"{one.name} is not being merged", not one.is_merging, into if one.is_merging else "", hint)
 
 
 def _system(profile: Profile, facts: Facts) -> Iterator[Check]:
     yield Check(
         "run by root", facts.is_root, "" if facts.is_root else "you are not root", "run it as root, or with sudo"
     )
-    missing = facts.missing_tools
+    missing = facts.looked.missing_tools
     packages = ", ".join(sorted({PACKAGES.get(tool, tool) for tool in missing}))
     yield Check(
         "programs installed", not missing, ", ".join(missing) + " missing" if missing else "", f"install {packages}"
@@ -87,15 +110,15 @@ def _system(profile: Profile, facts: Facts) -> Iterator[Check]:
     yield Check(
         f"kernel has {target}", facts.snapshot_target, found, f"modprobe {target}, or boot a kernel that has it"
     )
-    if profile.backing_file:
+    if profile.backing_files:
         found = "" if facts.loop_driver else "missing"
         yield Check("kernel has loop devices", facts.loop_driver, found, "modprobe loop, or boot a kernel that has it")
 
 
-def _volume_group(profile: Profile, vg: VolumeGroup | None, facts: Facts) -> Iterator[Check]:
-    name = profile.volume.vg
+def _volume_group(profile: Profile, name: str, facts: Facts) -> Iterator[Check]:
+    vg = facts.vg(name)
     there = "known are: " + ", ".join(group.name for group in facts.vgs) if facts.vgs else "there are none"
-    hint = f"mend `origin` in {profile.path}; a group of another host's system id shows only in `vgs --foreign`"
+    hint = f"correct `origin` in {profile.path}; a group of another host's system id shows only in `vgs --foreign`"
     yield Check(f"volume group {name} exists", vg is not None, "" if vg else there, hint)
     if vg is None:
         return
@@ -110,7 +133,7 @@ def _volume_group(profile: Profile, vg: VolumeGroup | None, facts: Facts) -> Ite
     )
     hint = "snapshots with lvmsnap need a group of one host: vgchange --lock-type none"
     yield Check(f"{name} is not shared", not vg.is_shared, "it is shared" if vg.is_shared else "", hint)
-    yield unlocked(name, facts.vg_lock_holder)
+    yield unlocked(name, facts.looked.groups[name].lock_holder)
 
 
 def unlocked(vg: str, holder: str) -> Check:
@@ -119,12 +142,10 @@ def unlocked(vg: str, holder: str) -> Check:
     return Check(f"{vg} is not locked", not holder, found, "wait for it to end, then try again")
 
 
-def _origin(
-    profile: Profile, vg: VolumeGroup, origin: LogicalVolume | None, target: Target | None, facts: Facts
-) -> Iterator[Check]:
-    name = f"{vg.name}/{profile.volume.origin}"
+def _origin(profile: Profile, volume: Volume, vg: VolumeGroup, made: Snapshot | None, facts: Facts) -> Iterator[Check]:
+    name, origin = f"{vg.name}/{volume.origin}", vg.lv(volume.origin)
     known = ", ".join(lv.name for lv in vg.lvs) or "none"
-    hint = f"mend `origin` in {profile.path}"
+    hint = f"correct `origin` in {profile.path}"
     yield Check(f"origin {name} exists", origin is not None, "" if origin else f"{vg.name} has: {known}", hint)
     if origin is None:
         return
@@ -137,9 +158,9 @@ def _origin(
     hint = "a killed command may have left it so: lvmsnap recover; else dmsetup resume"
     found = ", ".join(suspended) + " suspended" if suspended else ""
     yield Check(f"{name} is not suspended", not suspended, found, hint)
-    if profile.volume.mountpoint and active:
-        cow_bytes = target.extents * vg.extent_size_bytes if target else None
-        yield from filesystems.checks(name, facts, cow_bytes)
+    if volume.mountpoint and active:
+        cow_bytes = made.cow.size_bytes if made and made.cow else None
+        yield from filesystems.checks(name, facts.looked.origins[vg.name, origin.name], cow_bytes)
 
 
 def _no_snapshot_of(origin: LogicalVolume, vg: VolumeGroup) -> str:
@@ -159,8 +180,8 @@ def _no_snapshot_of(origin: LogicalVolume, vg: VolumeGroup) -> str:
     return {"s": "it is a snapshot itself", "c": "it is being converted"}.get(origin.attr[:1], "")
 
 
-def _snapshot_name(profile: Profile, vg: VolumeGroup, facts: Facts) -> Iterator[Check]:
-    name = profile.volume.snapshot
+def _snapshot_name(volume: Volume, vg: VolumeGroup, facts: Facts) -> Iterator[Check]:
+    name = volume.snapshot
     problem = lvm_names.name_problem(vg.name, name)
     yield Check(f"name {name} is legal", not problem, problem or "", "give `snapshot` another name")
     other = vg.lv(name)
@@ -173,41 +194,9 @@ def _snapshot_name(profile: Profile, vg: VolumeGroup, facts: Facts) -> Iterator[
     yield Check(f"device name {device} is free", not taken, ", ".join(taken) + " exists" if taken else "", hint)
 
 
-def _space(target: Target, vg: VolumeGroup) -> Iterator[Check]:
-    size_bytes, least_bytes = (
-        target.extents * vg.extent_size_bytes,
-        SMALLEST_CHUNKS * (target.chunk_size_bytes or DEFAULT_CHUNK_BYTES),
-    )
-    found = f"{human(size_bytes)} of at least {human(least_bytes)}"
-    hint = "give a larger `size`, or a smaller `chunk_size`"
-    yield Check("the snapshot has room for three chunks", size_bytes >= least_bytes, found, hint)
-    lent = target.lent_pv
-    lent_extents = (lent.size_bytes - PV_HEADER_BYTES) // vg.extent_size_bytes if lent else 0
-    with_group = lent is None or bool(lent.allocate_on)
-    # Extents of another profile's lent PV are not ours to use: they go when that profile goes down.
-    free = min(vg.free_extents, sum(pv.extents - pv.allocated_extents for pv in own_pvs(vg))) if with_group else 0
-    enough = target.extents <= free + lent_extents
-    wanted = human(target.extents * vg.extent_size_bytes)
-    have = human((free + lent_extents) * vg.extent_size_bytes)
-    hint = (
-        "give a smaller `size`, or a larger `backing_file.size`"
-        if lent
-        else "give a smaller `size`, or a `backing_file`"
-    )
-    found = f"{wanted} of {have}" if enough else f"{wanted} wanted, {have} there"
-    yield Check("space for the snapshot", enough, found, hint)
-    if lent is not None:
-        spare = lent_extents - target.extents
-        found = (
-            f"{human(spare * vg.extent_size_bytes)} of the lent space stay unused" if spare > 0 else "all of it used"
-        )
-        hint = "give a smaller `backing_file.size`, or leave it out: others could allocate on what is left over"
-        yield Check("nobody else can allocate on the lent space", spare <= 0, found, hint)
-
-
-def _backing_file(backing: BackingFile, target: Target | None, vg: VolumeGroup | None, facts: Facts) -> Iterator[Check]:
-    path, directory, parent = backing.path, facts.directory, backing.path.rpartition("/")[0] or "/"
-    absent = facts.file is None
+def _backing_file(backing: BackingFile, target: Target | None, facts: Facts) -> Iterator[Check]:
+    path, vg, parent = backing.path, facts.vg(backing.vg), backing.path.rpartition("/")[0] or "/"
+    directory, absent = facts.looked.directories.get(path), facts.looked.files[path] is None
     hint = f"lvmsnap overwrites no file: remove it if it is of no use, or name another `path`: ls -l {path}"
     yield Check(f"{path} does not exist", absent, "" if absent else "something is there", hint)
     if directory is None or not directory.exists:
@@ -221,8 +210,8 @@ def _backing_file(backing: BackingFile, target: Target | None, vg: VolumeGroup |
     exposed = access.exposed(directory.gates)
     yield Check(title, not exposed, exposed, f"{hint} `path`")
     yield held_blocks.check(backing, directory)
-    if target is not None and target.lent_pv is not None:
-        yield _room(target.lent_pv.size_bytes, directory)
+    if target is not None and (loan := target.loan_to(backing.vg)):
+        yield _room(loan.size_bytes, directory)
     if vg is not None:
         yield from _layers(backing, directory, vg, target, facts)
 
@@ -241,16 +230,38 @@ def _layers(
     by_number = {device.device_number: device for device in facts.dm_devices}
     below = [by_number[number] for number in directory.block_devices if number in by_number]
     parts = [(match[1], match[2], device.name) for device in below if (match := LVM_PART.match(device.uuid))]
-    origin = target.origin_uuid.replace("-", "") if target else ""
-    on_origin = [name for _, lv, name in parts if lv == origin]
+    origins = {one.origin_uuid.replace("-", "") for one in target.snapshots} if target else set()
+    on_origin = [name for _, lv, name in parts if lv in origins]
     hint = "name a path on another disk: every write to the origin would wait for itself, and the server would freeze"
     found = f"it lies on {on_origin[0]}" if on_origin else ""
+    between = _snapshots_between(parts, facts) if on_origin else []
+    if on_origin and not any(number in directory.own_devices for number in _numbers(on_origin, facts)):
+        # Not the file's own ground, but the space of a snapshot of it, to which each write goes too.
+        found = f"{found}, by way of {', '.join(between) or 'snapshots of what is beneath it'}"
+        hint = f"{hint}; or take {' and '.join(between) or 'those snapshots'} down first"
     yield Check(f"{backing.path} does not lie on the origin", not on_origin, found, hint)
-    in_group = [name for group, lv, name in parts if group == vg.uuid.replace("-", "") and lv != origin]
+    in_group = [name for group, lv, name in parts if group == vg.uuid.replace("-", "") and lv not in origins]
     hint = "after a power cut the group could not come up to give the file back; `allow_same_vg: true` takes that risk"
     allowed = not in_group or backing.allow_same_vg
     found = f"it lies on {in_group[0]}" if in_group else ""
     yield Check(f"{backing.path} does not lie in {vg.name}", allowed, found, hint)
+
+
+def _numbers(names: list[str], facts: Facts) -> list[str]:
+    return [device.device_number for device in facts.dm_devices if device.name in names]
+
+
+def _snapshots_between(parts: list[tuple[str, str, str]], facts: Facts) -> list[str]:
+    """Name the snapshots whose space is beneath a file because their origins are: VG/LV, and the profile by its tag."""
+    beneath = {(group, lv) for group, lv, _ in parts}
+    found = []
+    for vg in facts.vgs:
+        group = vg.uuid.replace("-", "")
+        origins = {lv.name for lv in vg.lvs if (group, lv.uuid.replace("-", "")) in beneath}
+        for lv in (lv for lv in vg.lvs if lv.origin in origins):
+            names = [match[2] for tag in lv.tags if (match := TAG.fullmatch(tag))]
+            found.append(f"{vg.name}/{lv.name}" + (f" (profile {names[0]})" if names else ""))
+    return found
 
 
 def _loop(backing: BackingFile, loop_device: str, facts: Facts) -> Iterator[Check]:

@@ -6,11 +6,12 @@ entered and asked where it is, and what is filled is what was opened and looked 
 
 from __future__ import annotations
 
-from lvmsnap.model.plan import Action, Thing
+from lvmsnap.model.condition import FileFilled, FileMade
+from lvmsnap.model.plan import Action, Key, Thing
 from lvmsnap.model.profile import Allocation, Argv
-from lvmsnap.model.target import LentPV
+from lvmsnap.model.target import Loan
 from lvmsnap.model.units import MIB
-from lvmsnap.planning.identify import Found
+from lvmsnap.planning.identify import FoundLoan
 
 # The redirection makes the file with O_EXCL under `set -C` (POSIX sh, "noclobber"), so never through a symlink; and
 # in a directory that is where its path says.
@@ -31,43 +32,45 @@ SAME_SCRIPT = (
 OPENED = "/proc/self/fd/3"
 
 
-def backing_file(lent: LentPV, found: Found) -> Action:
+def backing_file(found: FoundLoan, loop_device: str) -> Action:
     """Claim the backing file's path: a new, empty file that only root can read."""
-    first = f" ({lent.mounted_at} is not mounted: mount it first)" if found.is_file_out_of_reach else ""
+    loan = found.loan
+    first = f" ({loan.mounted_at} is not mounted: mount it first)" if found.is_file_out_of_reach else ""
     return Action(
         thing=Thing.FILE,
-        object=lent.path,
+        object=loan.path,
         summary="create the backing file, readable by root alone",
         undo_summary=f"remove the backing file{first}",
-        do=(("sh", "-c", CLAIM_SCRIPT, "sh", lent.path),),
-        undo=(("rm", "--", lent.path),),
-        condition=f"{lent.path} is the file with the recorded inode",
+        do=(("sh", "-c", CLAIM_SCRIPT, "sh", loan.path),),
+        undo=(("rm", "--", loan.path),),
+        condition=FileMade(loan.path),
         stands=found.file is not None or found.is_file_out_of_reach,
-        needs_gone=(Thing.LOOP, Thing.VG_MEMBER),
+        needs_gone=(Key(Thing.LOOP, loop_device), Key(Thing.VG_MEMBER, loan.vg)),
     )
 
 
-def backing_file_space(lent: LentPV, found: Found) -> Action:
+def backing_file_space(found: FoundLoan) -> Action:
     """Give the backing file all its blocks, so that no write to the snapshot can find the disk full."""
+    loan = found.loan
     return Action(
         thing=Thing.SPACE,
-        object=lent.path,
+        object=loan.path,
         summary="allocate all its blocks",
         undo_summary="",
-        do=(("sh", "-c", EMPTY_SCRIPT, "sh", lent.path, *_fill(lent, 0, lent.size_bytes)),),
+        do=(("sh", "-c", EMPTY_SCRIPT, "sh", loan.path, *_fill(loan, 0, loan.size_bytes)),),
         undo=(),
-        condition=f"{lent.path} has {lent.size_bytes} bytes and no holes",
-        stands=found.file is not None and found.file.size_bytes == lent.size_bytes,
+        condition=FileFilled(loan.path, loan.size_bytes),
+        stands=found.file is not None and found.file.size_bytes == loan.size_bytes,
     )
 
 
-def grow_file(lent: LentPV, old_bytes: int, new_bytes: int) -> Argv:
+def grow_file(loan: Loan, old_bytes: int, new_bytes: int) -> Argv:
     """Return the command that makes a backing file in use larger."""
-    return ("sh", "-c", SAME_SCRIPT, "sh", lent.path, str(lent.inode), *_fill(lent, old_bytes, new_bytes))
+    return ("sh", "-c", SAME_SCRIPT, "sh", loan.path, str(loan.inode), *_fill(loan, old_bytes, new_bytes))
 
 
-def _fill(lent: LentPV, old_bytes: int, new_bytes: int) -> Argv:
-    if lent.allocation is Allocation.FALLOCATE:
+def _fill(loan: Loan, old_bytes: int, new_bytes: int) -> Argv:
+    if loan.allocation is Allocation.FALLOCATE:
         return ("fallocate", "--length", str(new_bytes), OPENED)
     seek = (f"seek={old_bytes}",) if old_bytes else ()
     flags = ("iflag=count_bytes,fullblock", *(("oflag=seek_bytes",) if old_bytes else ()))

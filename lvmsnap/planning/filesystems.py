@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lvmsnap.model.facts import Facts, LogicalVolume
+from lvmsnap.model.facts import LogicalVolume, Mount
+from lvmsnap.model.looked import OriginFacts
 from lvmsnap.model.plan import Check
 from lvmsnap.model.target import Permission
 from lvmsnap.planning.sizing import human
@@ -40,14 +41,14 @@ DEVICE_ALONE = "write `mountpoint: null` to get the device alone"
 NO_REPLAY = {"noload", "norecovery"}
 
 
-def _is_settled(facts: Facts) -> bool:
+def _is_settled(looked: OriginFacts) -> bool:
     """Whether the origin's mount on this host and LVM's freeze leave it whole, with nothing to replay.
 
     A read-only mount repairs nothing of an ext2, and one that replays no journal leaves it as full as it was.
     """
-    superblock, options = facts.origin_superblock, facts.origin_mount_options
-    if not facts.origin_is_mounted or superblock is None:
-        return facts.origin_is_mounted
+    superblock, options = looked.superblock, looked.mount_options
+    if not looked.is_mounted or superblock is None:
+        return looked.is_mounted
     if superblock.has_journal:
         return superblock.is_clean or not NO_REPLAY.intersection(options)
     return "ro" not in options
@@ -58,25 +59,27 @@ def permission(filesystem: str) -> Permission:
     return Permission.READ_WRITE if filesystem in JOURNALED else Permission.READ_ONLY
 
 
-def mount_options(origin: LogicalVolume, facts: Facts, wanted: tuple[str, ...]) -> tuple[str, ...]:
+def mount_options(
+    origin: LogicalVolume, looked: OriginFacts, mounts: tuple[Mount, ...], wanted: tuple[str, ...]
+) -> tuple[str, ...]:
     """Return the options for the snapshot's mount: what the filesystem needs, what protects others, what is wanted."""
-    needed = MOUNT_OPTIONS.get(facts.origin_filesystem, ("ro",))
-    superblock = facts.origin_superblock
-    if superblock and superblock.needs_other_device and facts.origin_filesystem != "xfs":
+    needed = MOUNT_OPTIONS.get(looked.filesystem, ("ro",))
+    superblock = looked.superblock
+    if superblock and superblock.needs_other_device and looked.filesystem != "xfs":
         # Its journal is in use by the origin, whose freeze left nothing in it to replay.
         needed = ("ro", "noload", *needed[1:])
-    own = {option for mount in facts.mounts if mount.device_number == origin.device_number for option in mount.options}
+    own = {option for mount in mounts if mount.device_number == origin.device_number for option in mount.options}
     kept = ["nosuid", "nodev", *(["noexec"] if "noexec" in own else [])]
     protecting = [option for option in kept if OPPOSITES[option] not in wanted]
     return tuple(dict.fromkeys((*needed, *protecting, *wanted)))
 
 
-def checks(name: str, facts: Facts, cow_bytes: int | None) -> Iterator[Check]:
+def checks(name: str, looked: OriginFacts, cow_bytes: int | None) -> Iterator[Check]:
     """Yield the checks that the snapshot of origin `name` can be mounted, and shows nothing that is not whole.
 
     `cow_bytes` is the snapshot's space for changes, None where it is not known.
     """
-    filesystem, superblock = facts.origin_filesystem, facts.origin_superblock
+    filesystem, superblock = looked.filesystem, looked.superblock
     mountable = filesystem in MOUNT_OPTIONS
     why = WHY_NOT.get(filesystem, f"only {', '.join(MOUNT_OPTIONS)} are known to work")
     found = filesystem or "no filesystem found"
@@ -84,16 +87,16 @@ def checks(name: str, facts: Facts, cow_bytes: int | None) -> Iterator[Check]:
     yield Check(title, mountable, found if mountable else f"{found}: {why}", DEVICE_ALONE)
     if superblock is None or not mountable:
         return
-    elsewhere = superblock.needs_other_device and (filesystem == "xfs" or not _is_settled(facts))
+    elsewhere = superblock.needs_other_device and (filesystem == "xfs" or not _is_settled(looked))
     found = "its journal, or other data, is on another device, which has no snapshot" if elsewhere else ""
     yield Check(f"{name}'s filesystem is all on {name}", not elsewhere, found, DEVICE_ALONE)
-    broken = not superblock.has_journal and not superblock.is_clean and not _is_settled(facts)
-    where = "and is mounted read-only" if facts.origin_is_mounted else "or is mounted elsewhere"
+    broken = not superblock.has_journal and not superblock.is_clean and not _is_settled(looked)
+    where = "and is mounted read-only" if looked.is_mounted else "or is mounted elsewhere"
     found = f"it has no journal, and was not unmounted in order, {where}" if broken else ""
     hint = f"e2fsck it while nobody uses it; or {DEVICE_ALONE}"
     yield Check(f"{name}'s filesystem is whole", not broken, found, hint)
-    if cow_bytes is not None and cow_bytes < superblock.journal_bytes and not _is_settled(facts):
+    if cow_bytes is not None and cow_bytes < superblock.journal_bytes and not _is_settled(looked):
         found = f"{human(cow_bytes)}, less than its journal of {human(superblock.journal_bytes)}"
-        why = "its mount here replays none" if facts.origin_is_mounted else "it is not mounted on this host"
+        why = "its mount here replays none" if looked.is_mounted else "it is not mounted on this host"
         hint = f"the journal is replayed into that space, since {why}: give a larger `size`"
         yield Check(f"the snapshot has room for {name}'s journal", True, found, hint, warning=True)

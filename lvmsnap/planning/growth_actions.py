@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from lvmsnap.model.facts import VolumeGroup
 from lvmsnap.model.profile import Argv
-from lvmsnap.model.target import LentPV, Target
+from lvmsnap.model.target import Loan, Target
 from lvmsnap.planning import file_actions
-from lvmsnap.planning.actions import allocatable, devices_of, is_closed
+from lvmsnap.planning.identify import FoundLoan, FoundSnapshot
+from lvmsnap.planning.loan_actions import allocatable, devices_of, is_closed
 
 
-def grow(target: Target, vg: VolumeGroup, extents: int, loop_device: str = "") -> tuple[Argv, ...]:
+def grow(
+    target: Target, found: FoundSnapshot, vg: VolumeGroup, extents: int, lent: FoundLoan | None
+) -> tuple[Argv, ...]:
     """Return the commands that give a standing snapshot `extents` more; `down` takes them with all the others.
 
-    They are taken from the lent PV alone where `loop_device` names it: free ones left there could not go back.
+    They are taken from the lent PV alone where there is one: free ones left there could not go back.
     """
-    name = f"{vg.name}/{target.snapshot}"
-    lent = (loop_device,) if loop_device else ()
-    shut = bool(loop_device) and is_closed(target)
-    opened, closed = ((allocatable(verb, vg, loop_device),) if shut else () for verb in ("y", "n"))
+    loop_device = lent.loop.device if lent and lent.loop else ""
+    pvs = (loop_device,) if loop_device else ()
+    is_shut = lent is not None and bool(loop_device) and is_closed(target, lent.loan)
+    opened, closed = ((allocatable(verb, vg, loop_device),) if is_shut else () for verb in ("y", "n"))
     # Else lvextend has dmeventd watch the snapshot, which would unmount it once it is full. Others' stay watched; and
     # somebody's lvcreate or lvremove on the same origin had it watched meanwhile, so it is told off each time.
     unwatched = ("--config", "activation/monitoring=0")
-    extend = ("lvextend", *unwatched, "--extents", f"+{extents}", name, *lent)
-    return (*opened, extend, *closed, ("lvchange", "--monitor", "n", name))
+    extend = ("lvextend", *unwatched, "--extents", f"+{extents}", found.name, *pvs)
+    return (*opened, extend, *closed, ("lvchange", "--monitor", "n", found.name))
 
 
-def grow_file(lent: LentPV, old_bytes: int, new_bytes: int) -> tuple[Argv, ...]:
+def grow_file(loan: Loan, old_bytes: int, new_bytes: int) -> tuple[Argv, ...]:
     """Return the command that makes a backing file in use larger."""
-    return (file_actions.grow_file(lent, old_bytes, new_bytes),)
+    return (file_actions.grow_file(loan, old_bytes, new_bytes),)
 
 
 def grow_pv(vg: VolumeGroup, loop_device: str) -> tuple[Argv, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lvmsnap.model.facts import DirectoryFacts
+from lvmsnap.model.looked import DirectoryFacts
 from lvmsnap.model.plan import Check
 from lvmsnap.model.profile import Allocation, BackingFile
 from lvmsnap.planning.sizing import LARGEST_SHARE_PERCENT

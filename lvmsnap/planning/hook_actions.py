@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from lvmsnap.model.plan import Action, Thing
+from dataclasses import replace
+
+from lvmsnap.model.condition import HookDue, HookOver
+from lvmsnap.model.plan import Action, Key, Phase, Thing
 from lvmsnap.model.profile import Argv, Hooks
 from lvmsnap.model.target import Record, Target
 
 BEFORE_SNAPSHOT, AFTER_SNAPSHOT = "before_snapshot", "after_snapshot"
-THINGS = {
-    Thing.BEFORE_SNAPSHOT: BEFORE_SNAPSHOT,
-    Thing.AFTER_SNAPSHOT: AFTER_SNAPSHOT,
-    Thing.BEFORE_DOWN: "before_down",
-    Thing.AFTER_DOWN: "after_down",
-}
+BEFORE_DOWN, AFTER_DOWN = "before_down", "after_down"
 
 # What these two should have done is not undone by trying again and again; after_snapshot must succeed.
-ONE_TRY = (Thing.BEFORE_DOWN, Thing.AFTER_DOWN)
+ONE_TRY = (BEFORE_DOWN, AFTER_DOWN)
 
 
 def variables(target: Target) -> dict[str, str]:
     """Return what hooks and the command of `run` find in their environment; names with _1 are of the first volume."""
-    mountpoint = target.mount.mountpoint if target.mount else ""
-    device = f"/dev/{target.vg}/{target.snapshot}"
-    found = {"LVMSNAP_PROFILE": target.name, "LVMSNAP_MOUNTPOINT": mountpoint, "LVMSNAP_DEVICE": device}
-    return {**found, "LVMSNAP_MOUNTPOINT_1": mountpoint, "LVMSNAP_DEVICE_1": device}
+    found = {"LVMSNAP_PROFILE": target.name}
+    for number, snapshot in enumerate(target.snapshots, 1):
+        mountpoint = snapshot.mount.mountpoint if snapshot.mount else ""
+        own = {"LVMSNAP_MOUNTPOINT": mountpoint, "LVMSNAP_DEVICE": f"/dev/{snapshot.path}"}
+        if number == 1:
+            found |= own
+        found |= {f"{name}_{number}": value for name, value in own.items()}
+    return found
 
 
 def commands(hooks: Hooks) -> tuple[Argv, ...]:
@@ -38,10 +40,20 @@ def due_when_up(hooks: Hooks) -> tuple[str, ...]:
     return tuple(name for name, argv in given if argv)
 
 
-def due_from(thing: Thing, record: Record) -> tuple[str, ...]:
+def due_from(action: Action, record: Record) -> tuple[str, ...]:
     """Return the names of the hooks that are due from the moment on in which this is begun."""
-    begins = thing is Thing.BEFORE_SNAPSHOT and record.target.hooks.after_snapshot
+    begins = action.condition == HookOver(BEFORE_SNAPSHOT) and record.target.hooks.after_snapshot
     return (AFTER_SNAPSHOT,) if begins else record.hooks_due
+
+
+def settled_by(action: Action, record: Record) -> tuple[str, ...]:
+    """Return the names of the hooks that are still due once this has been done by `up`."""
+    return () if action.condition == HookDue(AFTER_SNAPSHOT) else record.hooks_due
+
+
+def hook_of(action: Action) -> str:
+    """Return the name of the hook that an action runs, "" where it runs none."""
+    return action.condition.hook if isinstance(action.condition, HookDue | HookOver) else ""
 
 
 def around_snapshot(target: Target, due: tuple[str, ...]) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
@@ -54,7 +66,7 @@ def around_snapshot(target: Target, due: tuple[str, ...]) -> tuple[tuple[Action,
         undo_summary="",
         do=(hooks.before_snapshot,),
         undo=(),
-        condition="it is over at once: nothing of it stands",
+        condition=HookOver(BEFORE_SNAPSHOT),
         stands=False,
     )
     after = Action(
@@ -64,23 +76,24 @@ def around_snapshot(target: Target, due: tuple[str, ...]) -> tuple[tuple[Action,
         undo_summary="run the profile's after_snapshot hook, since before_snapshot began",
         do=(hooks.after_snapshot,),
         undo=(hooks.after_snapshot,) if AFTER_SNAPSHOT in due else (),
-        condition="before_snapshot began, and this hook has not succeeded since",
+        condition=HookDue(AFTER_SNAPSHOT),
         stands=AFTER_SNAPSHOT in due,
     )
     return (before,) if hooks.before_snapshot else (), (after,) if hooks.after_snapshot else ()
 
 
-def around_down(target: Target, due: tuple[str, ...]) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
-    """Return what comes when all else is taken down, and what before that; nothing of `up` does either."""
+def around_down(
+    target: Target, due: tuple[str, ...], others: tuple[Action, ...]
+) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
+    """Return what comes when all of the `others` is taken down, and what before that; nothing of `up` does either."""
     hooks = target.hooks
-    everything = tuple(thing for thing in Thing if thing not in THINGS and thing is not Thing.SPACE)
-    last = _at_down(Thing.AFTER_DOWN, hooks.after_down, due, everything)
-    first = _at_down(Thing.BEFORE_DOWN, hooks.before_down, due, ())
+    everything = tuple(action.key for action in others if action.undo and not hook_of(action))
+    last = _at_down(Thing.AFTER_DOWN, AFTER_DOWN, hooks.after_down, due, everything)
+    first = replace(_at_down(Thing.BEFORE_DOWN, BEFORE_DOWN, hooks.before_down, due, ()), phase=Phase.EXPOSE)
     return (last,) if hooks.after_down else (), (first,) if hooks.before_down else ()
 
 
-def _at_down(thing: Thing, argv: Argv, due: tuple[str, ...], needs_gone: tuple[Thing, ...]) -> Action:
-    name = THINGS[thing]
+def _at_down(thing: Thing, name: str, argv: Argv, due: tuple[str, ...], needs_gone: tuple[Key, ...]) -> Action:
     return Action(
         thing=thing,
         object=name,
@@ -88,7 +101,7 @@ def _at_down(thing: Thing, argv: Argv, due: tuple[str, ...], needs_gone: tuple[T
         undo_summary=f"run the profile's {name} hook",
         do=(),
         undo=(argv,),
-        condition="all was up, and this hook has not been run since",
+        condition=HookDue(name),
         stands=name in due,
         needs_gone=needs_gone,
     )

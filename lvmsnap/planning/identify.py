@@ -8,49 +8,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lvmsnap.model.facts import DmDevice, Facts, FileFacts, LogicalVolume, Loop, PhysicalVolume, VolumeGroup
+from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume, Loop, PhysicalVolume, VolumeGroup
+from lvmsnap.model.looked import FileFacts
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
-from lvmsnap.model.target import MountTarget, Record, Target
+from lvmsnap.model.target import Loan, MountTarget, Record, Snapshot, Target
 
-# The UUID of a PV lent by lvmsnap begins so: it is recognised in the VG's metadata even while its device is missing.
-PV_UUID_PREFIX = "lvmsn2-"
-# As older versions wrote it, without the host: on the host that has the record it is ours.
-OLD_PV_UUID_PREFIX = "lvmsnp-"
 # What LVM reports for the device of a PV that is missing.
 UNKNOWN_DEVICE = "[unknown]"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What of one target stands and is ours; None or False where it does not.
+class FoundLoan:
+    """What of one loan exists and is ours; None or False where it does not. `loan` has its names as they are now.
 
-    `pv` is our PV, in a group or in none. `suspended` are the origin's device-mapper devices that a killed command
-    left suspended, `leftovers` those of the snapshot that LVM's metadata no longer knows. `is_left_inactive`: a boot
-    found the lent PV missing and the origin inactive, and since then the PV was taken out and no more. `hooks_due` are
-    those that the record says are still to be run. `others` are the LVs, as VG/LV, that have extents on our PV and
-    are not our snapshot.
+    `pv` is our PV, in a group or in none. `inactive_origin` is an origin of the target that a boot left inactive, since
+    it found the lent PV missing, and that is whole again. `others` are the LVs, as VG/LV, that have extents on our PV
+    and are no snapshot of the target.
     """
 
+    loan: Loan
     vg: VolumeGroup | None = None
     file: FileFacts | None = None
     loop: Loop | None = None
     pv: PhysicalVolume | None = None
-    snapshot: LogicalVolume | None = None
-    is_mounted: bool = False
-    has_directory: bool = False
     is_file_out_of_reach: bool = False
-    suspended: tuple[str, ...] = ()
-    leftovers: tuple[str, ...] = ()
-    origin_has_snapshots: bool = False
     uses_devices_file: bool = False
-    is_left_inactive: bool = False
-    hooks_due: tuple[str, ...] = ()
+    inactive_origin: str = ""
     others: tuple[str, ...] = ()
-
-    @property
-    def is_merging(self) -> bool:
-        """Whether LVM merges our snapshot into its origin, or will at the next activation: not ours to touch then."""
-        return self.snapshot is not None and self.snapshot.is_merging
 
     @property
     def is_member(self) -> bool:
@@ -63,202 +47,237 @@ class Found:
         return self.is_member and self.pv is not None and self.pv.missing
 
 
+@dataclass(frozen=True, slots=True)
+class FoundSnapshot:
+    """What of one snapshot exists and is ours; None or False where it does not. `snapshot` has its names of now.
+
+    `suspended` are the origin's device-mapper devices that a killed command left suspended, `leftovers` those of the
+    snapshot that LVM's metadata no longer knows.
+    """
+
+    snapshot: Snapshot
+    vg: VolumeGroup | None = None
+    lv: LogicalVolume | None = None
+    is_mounted: bool = False
+    has_directory: bool = False
+    suspended: tuple[str, ...] = ()
+    leftovers: tuple[str, ...] = ()
+    origin_has_snapshots: bool = False
+
+    @property
+    def is_merging(self) -> bool:
+        """Whether LVM merges it into its origin, or will at the next activation: not ours to touch then."""
+        return self.lv is not None and self.lv.is_merging
+
+    @property
+    def name(self) -> str:
+        """Its LVM name as it is now, VG/LV."""
+        return f"{self.snapshot.vg}/{self.lv.name if self.lv else self.snapshot.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What of one target exists and is ours, part by part; `hooks_due` are those that the record says are to be run."""
+
+    loans: tuple[FoundLoan, ...]
+    snapshots: tuple[FoundSnapshot, ...]
+    hooks_due: tuple[str, ...] = ()
+
+    @property
+    def is_merging(self) -> bool:
+        """Whether LVM merges one of the snapshots into its origin."""
+        return any(found.is_merging for found in self.snapshots)
+
+    def loan_to(self, vg: str) -> FoundLoan | None:
+        """Return what is lent to the group that has this name now, if anything is."""
+        return next((found for found in self.loans if found.loan.vg == vg), None)
+
+
+def nothing_found(target: Target, facts: Facts) -> Found:
+    """Return what is found of a target that is not brought up yet: its groups alone."""
+    uses_devices_file = bool(facts.devices_file)
+    loans = tuple(FoundLoan(loan, facts.vg(loan.vg), uses_devices_file=uses_devices_file) for loan in target.loans)
+    return Found(loans, tuple(FoundSnapshot(snapshot, facts.vg(snapshot.vg)) for snapshot in target.snapshots))
+
+
 def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
-    """Return what of `target` stands on the machine that `facts` describes."""
+    """Return what of `target` exists on the machine that `facts` describes; its paths must have been looked at."""
     target = as_named_now(target, facts)
-    vg = find_vg(target, facts)
-    same_boot = record is None or record.boot_id == facts.boot_id
-    file = _find_file(target, facts, same_boot)
-    loop = _find_loop(target, facts, file, same_boot)
-    snapshot = None if vg is None else _find_snapshot(target, vg)
-    pv = _find_pv(target, facts)
-    suspended = tuple(device.name for device in origin_devices(target, facts.dm_devices) if device.suspended)
-    return Found(
+    is_same_boot = record is None or record.boot_id == facts.boot_id
+    snapshots = tuple(_find_snapshot(target, snapshot, facts) for snapshot in target.snapshots)
+    lvs = tuple(found.lv for found in snapshots if found.lv)
+    loans = tuple(_find_loan(target, loan, facts, lvs, is_same_boot=is_same_boot) for loan in target.loans)
+    return Found(loans, snapshots, record.hooks_due if record else ())
+
+
+def _find_loan(
+    target: Target, loan: Loan, facts: Facts, own_lvs: tuple[LogicalVolume, ...], *, is_same_boot: bool
+) -> FoundLoan:
+    vg, file = find_vg(loan, facts), _find_file(loan, facts, is_same_boot)
+    loop, pv = _find_loop(loan, facts, file, is_same_boot), find_pv(loan, facts)
+    return FoundLoan(
+        loan=loan,
         vg=vg,
         file=file,
         loop=loop,
         pv=pv,
-        snapshot=snapshot,
-        is_mounted=target.mount is not None and _is_mounted(target.mount, snapshot, facts),
-        has_directory=target.mount is not None and _has_directory(target.mount, snapshot, facts),
-        is_file_out_of_reach=_is_out_of_reach(target, facts),
-        suspended=() if vg is not None and is_merged_into(target, vg) else suspended,
-        leftovers=() if vg is None else leftover_devices(target, vg, facts.dm_devices),
+        is_file_out_of_reach=_is_out_of_reach(loan, facts),
         uses_devices_file=loop is not None and loop.device in facts.listed_devices,
-        is_left_inactive=not same_boot and vg is not None and _is_left_inactive(target, vg),
-        origin_has_snapshots=vg is not None and any(lv.origin == target.origin for lv in vg.lvs),
-        hooks_due=record.hooks_due if record else (),
-        others=_others_on(pv, vg, snapshot) if pv and vg else (),
+        inactive_origin="" if is_same_boot or vg is None else _left_inactive(target, vg),
+        others=_others_on(pv, vg, own_lvs) if pv and vg else (),
     )
 
 
-def left_alone(target: Target, found: Found, facts: Facts) -> tuple[str, ...]:
-    """Return what stands in the target's places and is not its own, each with why: nothing of lvmsnap touches it."""
-    lent, mount, lv = target.lent_pv, target.mount, found.vg.lv(target.snapshot) if found.vg else None
-    lines = []
-    if lv is not None and lv != found.snapshot:
-        why = f"a snapshot of {target.vg}/{target.origin}" if target.tag in lv.tags else f"tagged {target.tag}"
-        lines.append(f"{lv.vg}/{lv.name}: it is not {why}")
-    if lent is not None and facts.file is not None and found.file is None:
-        lines.append(f"{lent.path}: it is not the file that lvmsnap made")
-    if lent is not None and found.file is None and found.loop is not None and facts.directory is not None:
-        told, name = found.loop.file_path, lent.path.rpartition("/")[2]
-        if not told.endswith(" (deleted)") and told != f"{facts.directory.real_path}/{name}":
-            lines.append(f"{told}: it is the file that lvmsnap made, but somebody moved it there")
-    if found.loop is not None:
-        identity = (found.loop.file_device, found.loop.file_inode)
-        others = [loop.device for loop in facts.loops if (loop.file_device, loop.file_inode) == identity]
-        others = [device for device in others if device != found.loop.device]
-        lines += [f"{device}: it is bound to the backing file too, and LVM takes both for one PV" for device in others]
-    kind = facts.mountpoint.kind if mount and facts.mountpoint else ""
-    if mount and not found.is_mounted and kind in ("mounted", "not empty"):
-        what = "something else is mounted there" if kind == "mounted" else "there are files in it"
-        lines.append(f"{mount.mountpoint}: {what}")
-    return tuple(lines)
+def _find_snapshot(target: Target, snapshot: Snapshot, facts: Facts) -> FoundSnapshot:
+    vg = find_vg(snapshot, facts)
+    lv = find_lv(target, snapshot, vg) if vg else None
+    suspended = tuple(device.name for device in origin_devices(snapshot, facts.dm_devices) if device.suspended)
+    mount = snapshot.mount
+    return FoundSnapshot(
+        snapshot=snapshot,
+        vg=vg,
+        lv=lv,
+        is_mounted=mount is not None and _is_mounted(mount, lv, facts),
+        has_directory=mount is not None and _has_directory(mount, lv, facts),
+        suspended=() if vg is not None and is_merged_into(snapshot, vg) else suspended,
+        leftovers=() if vg is None else leftover_devices(target, snapshot, vg, facts.dm_devices),
+        origin_has_snapshots=vg is not None and any(one.origin == snapshot.origin for one in vg.lvs),
+    )
 
 
-def find_vg(target: Target, facts: Facts) -> VolumeGroup | None:
-    """Return the target's VG: by UUID, so that one renamed since is found; by name where no UUID is known."""
-    if not target.vg_uuid:
-        return facts.vg(target.vg)
-    return next((vg for vg in facts.vgs if vg.uuid == target.vg_uuid), None)
+def find_vg(part: Snapshot | Loan, facts: Facts) -> VolumeGroup | None:
+    """Return a part's VG: by UUID, so that one renamed since is found; by name where no UUID is known."""
+    if not part.vg_uuid:
+        return facts.vg(part.vg)
+    return next((vg for vg in facts.vgs if vg.uuid == part.vg_uuid), None)
+
+
+def unseen_groups(target: Target, facts: Facts) -> tuple[str, ...]:
+    """Return the names of the target's groups that LVM does not report."""
+    parts: tuple[Snapshot | Loan, ...] = (*target.snapshots, *target.loans)
+    return tuple(dict.fromkeys(part.vg for part in parts if find_vg(part, facts) is None))
 
 
 def as_named_now(target: Target, facts: Facts) -> Target:
-    """Return the target with the names that its group and its origin, known by their UUIDs, bear by now."""
-    vg = find_vg(target, facts)
-    origin = next((lv for lv in vg.lvs if lv.uuid == target.origin_uuid), None) if vg else None
-    named = replace(target, vg=vg.name) if vg else target
+    """Return the target with the names that its groups and origins, known by their UUIDs, bear by now."""
+    return replace(
+        target,
+        loans=tuple(_loan_now(loan, facts) for loan in target.loans),
+        snapshots=tuple(_snapshot_now(snapshot, facts) for snapshot in target.snapshots),
+    )
+
+
+def _loan_now(loan: Loan, facts: Facts) -> Loan:
+    vg = find_vg(loan, facts)
+    return replace(loan, vg=vg.name) if vg else loan
+
+
+def _snapshot_now(snapshot: Snapshot, facts: Facts) -> Snapshot:
+    vg = find_vg(snapshot, facts)
+    origin = next((lv for lv in vg.lvs if lv.uuid == snapshot.origin_uuid), None) if vg else None
+    named = replace(snapshot, vg=vg.name) if vg else snapshot
     return replace(named, origin=origin.name) if origin else named
 
 
-def is_ours(lv: LogicalVolume, target: Target) -> bool:
-    """Whether the LV is the target's: our tag, and a snapshot of the origin or what a killed lvcreate left of one."""
+def is_ours(lv: LogicalVolume, target: Target, snapshot: Snapshot) -> bool:
+    """Whether the LV is this snapshot: our tag, and of the origin, or what a killed lvcreate left of one."""
     unfinished = not lv.origin and lv.segment_types == ("linear",)
-    return target.tag in lv.tags and (lv.origin == target.origin or (unfinished and lv.name == target.snapshot))
+    return target.tag in lv.tags and (lv.origin == snapshot.origin or (unfinished and lv.name == snapshot.name))
 
 
-def origin_devices(target: Target, devices: tuple[DmDevice, ...]) -> tuple[DmDevice, ...]:
+def origin_devices(snapshot: Snapshot, devices: tuple[DmDevice, ...]) -> tuple[DmDevice, ...]:
     """Return the origin's device-mapper devices: its own, and -real while it has snapshots."""
-    prefix = dm_uuid(target.vg_uuid, target.origin_uuid)
+    prefix = dm_uuid(snapshot.vg_uuid, snapshot.origin_uuid)
     return tuple(device for device in devices if device.uuid.startswith(prefix))
 
 
-def leftover_devices(target: Target, vg: VolumeGroup, devices: tuple[DmDevice, ...]) -> tuple[str, ...]:
+def leftover_devices(
+    target: Target, snapshot: Snapshot, vg: VolumeGroup, devices: tuple[DmDevice, ...]
+) -> tuple[str, ...]:
     """Return the devices a killed lvcreate or lvremove left: the snapshot's, its -cow, and the origin's -real.
 
     They are left only once LVM's metadata has no snapshot of ours, and -real only where it has none at all. While LVM
     knows an LV of that UUID, hidden or not, or merges a snapshot into the origin, they are LVM's.
     """
-    if _find_snapshot(target, vg) is not None or is_merged_into(target, vg):
+    if find_lv(target, snapshot, vg) is not None or is_merged_into(snapshot, vg):
         return ()
-    name = dm_name(vg.name, target.snapshot)
+    name = dm_name(vg.name, snapshot.name)
     known = tuple(dm_uuid(vg.uuid, lv.uuid) for lv in vg.lvs)
     ours = [device for device in devices if device.name in (name, f"{name}-cow")]
     left = [d.name for d in ours if d.uuid.startswith(dm_uuid(vg.uuid, "")) and not d.uuid.startswith(known)]
-    if not any(lv.origin == target.origin for lv in vg.lvs):
-        left += [device.name for device in origin_devices(target, devices) if device.uuid.endswith("-real")]
+    if not any(lv.origin == snapshot.origin for lv in vg.lvs):
+        left += [device.name for device in origin_devices(snapshot, devices) if device.uuid.endswith("-real")]
     return tuple(left)
 
 
-def is_merged_into(target: Target, vg: VolumeGroup) -> bool:
-    """Whether LVM merges a snapshot, whosever, into the target's origin, or will at the next activation."""
-    return any(lv.is_merging and target.origin in (lv.name, lv.origin) for lv in vg.lvs)
+def is_merged_into(snapshot: Snapshot, vg: VolumeGroup) -> bool:
+    """Whether LVM merges a snapshot, whosever, into the origin, or will at the next activation."""
+    return any(lv.is_merging and snapshot.origin in (lv.name, lv.origin) for lv in vg.lvs)
 
 
-def other_snapshots(target: Target, found: Found) -> tuple[str, ...]:
-    """Return the origin's snapshots that other profiles of this host have, each as VG/LV.
-
-    lvremove has dmeventd watch all that the origin has left, and dmeventd unmounts a snapshot once it is full.
-    """
-    beginning = target.tag.removesuffix(target.name)
-    lvs = found.vg.lvs if found.vg else ()
-    others = (lv for lv in lvs if lv.origin == target.origin and lv != found.snapshot)
-    return tuple(f"{lv.vg}/{lv.name}" for lv in others if any(tag.startswith(beginning) for tag in lv.tags))
+def find_lv(target: Target, snapshot: Snapshot, vg: VolumeGroup) -> LogicalVolume | None:
+    """Return the LV of the group that is this snapshot, if there is one; it may have been renamed."""
+    ours = [lv for lv in vg.lvs if is_ours(lv, target, snapshot)]
+    others = {one.name for one in target.snapshots if one.vg == snapshot.vg and one != snapshot}
+    named = next((lv for lv in ours if lv.name == snapshot.name), None)
+    return named or next((lv for lv in ours if lv.name not in others), None)
 
 
-def own_pvs(vg: VolumeGroup) -> tuple[PhysicalVolume, ...]:
-    """Return the group's PVs that are not lent to it by a profile."""
-    return tuple(pv for pv in vg.pvs if not is_lent(pv.uuid))
+def _left_inactive(target: Target, vg: VolumeGroup) -> str:
+    """Return the target's first origin in the group that is inactive though no PV is missing, "" where none is."""
+    origins = (vg.lv(snapshot.origin) for snapshot in target.snapshots if snapshot.vg == vg.name)
+    inactive = [origin.name for origin in origins if origin is not None and not origin.is_active]
+    return inactive[0] if inactive and not vg.missing_pv_count else ""
 
 
-def is_lent(pv_uuid: str) -> bool:
-    """Whether a PV's UUID says that lvmsnap lent it, on whichever host."""
-    return pv_uuid.startswith((PV_UUID_PREFIX, OLD_PV_UUID_PREFIX))
-
-
-def host_of_pv(pv_uuid: str) -> str:
-    """Return the host that lent a PV, "" where its UUID names none."""
-    return pv_uuid.split("-")[1] + pv_uuid.split("-")[2] if pv_uuid.startswith(PV_UUID_PREFIX) else ""
-
-
-def host_prefix(host: str) -> str:
-    """Return how the UUID of every PV lent by lvmsnap on `host` begins; "" is a host that is not known."""
-    return f"{PV_UUID_PREFIX}{host[:4]}-{host[4:]}-" if host else OLD_PV_UUID_PREFIX
-
-
-def _find_snapshot(target: Target, vg: VolumeGroup) -> LogicalVolume | None:
-    return next((lv for lv in vg.lvs if is_ours(lv, target)), None)
-
-
-def _is_left_inactive(target: Target, vg: VolumeGroup) -> bool:
-    origin = vg.lv(target.origin)
-    inactive = origin is not None and not origin.is_active
-    return target.lent_pv is not None and inactive and not vg.missing_pv_count
-
-
-def _find_file(target: Target, facts: Facts, same_boot: bool) -> FileFacts | None:
-    lent, file = target.lent_pv, facts.file
-    if lent is None or file is None or not file.is_regular:
+def _find_file(loan: Loan, facts: Facts, is_same_boot: bool) -> FileFacts | None:
+    file = facts.looked.files[loan.path]
+    if file is None or not file.is_regular:
         return None
     if file.pv_uuid:
-        return file if file.pv_uuid == lent.pv_uuid else None
-    if lent.inode is None:
+        return file if file.pv_uuid == loan.pv_uuid else None
+    if loan.inode is None:
         # The record was written before the file was made, so a file without an inode in it is one that a killed
         # `up` had just claimed: nothing in it yet, nothing lost.
         return file if file.is_empty_private else None
-    same = file.inode == lent.inode and (not same_boot or file.device == lent.device)
+    same = file.inode == loan.inode and (not is_same_boot or file.device == loan.device)
     return file if same else None
 
 
-def _is_out_of_reach(target: Target, facts: Facts) -> bool:
+def _is_out_of_reach(loan: Loan, facts: Facts) -> bool:
     """Whether the file was made, is not found, and its filesystem is not mounted where it was."""
-    lent, directory = target.lent_pv, facts.directory
-    if lent is None or not lent.inode or not lent.mounted_at or facts.file is not None:
+    if not loan.inode or not loan.mounted_at or facts.looked.files[loan.path] is not None:
         return False
-    return directory is None or directory.mountpoint != lent.mounted_at
+    directory = facts.looked.directories.get(loan.path)
+    return directory is None or directory.mountpoint != loan.mounted_at
 
 
-def _find_loop(target: Target, facts: Facts, file: FileFacts | None, same_boot: bool) -> Loop | None:
-    lent = target.lent_pv
-    if lent is None:
-        return None
-    identity = (file.device, file.inode) if file else (lent.device, lent.inode) if same_boot else None
+def _find_loop(loan: Loan, facts: Facts, file: FileFacts | None, is_same_boot: bool) -> Loop | None:
+    identity = (file.device, file.inode) if file else (loan.device, loan.inode) if is_same_boot else None
     loops = [loop for loop in facts.loops if (loop.file_device, loop.file_inode) == identity]
     # Somebody may have bound a second one to the same file: ours is the one that LVM uses.
-    pv = _find_pv(target, facts)
+    pv = find_pv(loan, facts)
     return next((loop for loop in loops if pv and loop.device == pv.device), loops[0] if loops else None)
 
 
-def _find_pv(target: Target, facts: Facts) -> PhysicalVolume | None:
-    if target.lent_pv is None:
-        return None
+def find_pv(loan: Loan, facts: Facts) -> PhysicalVolume | None:
+    """Return the lent PV, in a group or in none; None where LVM reports none of that UUID."""
     pvs = [pv for vg in facts.vgs for pv in vg.pvs] + list(facts.orphan_pvs)
-    return next((pv for pv in pvs if pv.uuid == target.lent_pv.pv_uuid), None)
+    return next((pv for pv in pvs if pv.uuid == loan.pv_uuid), None)
 
 
-def _others_on(pv: PhysicalVolume, vg: VolumeGroup, snapshot: LogicalVolume | None) -> tuple[str, ...]:
+def _others_on(pv: PhysicalVolume, vg: VolumeGroup, own_lvs: tuple[LogicalVolume, ...]) -> tuple[str, ...]:
     """Return the LVs with extents on the PV, hidden ones too; on one that is missing, those that lack some device."""
     device = UNKNOWN_DEVICE if pv.missing else pv.device
-    return tuple(f"{vg.name}/{lv.name.strip('[]')}" for lv in vg.lvs if lv != snapshot and device in lv.devices)
+    return tuple(f"{vg.name}/{lv.name.strip('[]')}" for lv in vg.lvs if lv not in own_lvs and device in lv.devices)
 
 
-def _is_mounted(mount: MountTarget, snapshot: LogicalVolume | None, facts: Facts) -> bool:
+def _is_mounted(mount: MountTarget, lv: LogicalVolume | None, facts: Facts) -> bool:
     top = next((m for m in reversed(facts.mounts) if m.mountpoint == mount.mountpoint), None)
-    return snapshot is not None and top is not None and top.device_number == snapshot.device_number
+    return lv is not None and top is not None and top.device_number == lv.device_number
 
 
-def _has_directory(mount: MountTarget, snapshot: LogicalVolume | None, facts: Facts) -> bool:
+def _has_directory(mount: MountTarget, lv: LogicalVolume | None, facts: Facts) -> bool:
     # What somebody else mounted there needs the directory too.
-    kind = facts.mountpoint.kind if facts.mountpoint else ""
-    return mount.remove_directory and (kind == "empty" or (kind == "mounted" and _is_mounted(mount, snapshot, facts)))
+    kind = facts.looked.mountpoints[mount.mountpoint].kind
+    return mount.remove_directory and (kind == "empty" or (kind == "mounted" and _is_mounted(mount, lv, facts)))

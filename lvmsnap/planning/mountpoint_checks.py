@@ -12,9 +12,7 @@ from lvmsnap.planning import access
 
 def run(volume: Volume, path: str, facts: Facts) -> Iterator[Check]:
     """Yield the checks of the mountpoint `path` of a volume."""
-    here = facts.mountpoint
-    if here is None:
-        return
+    here = facts.looked.mountpoints[path]
     stalls = f"{here.stalling} is on the way, which may stall, and is not root's alone"
     wrong = {
         "unreachable": (stalls, "name a `mountpoint` that is on a local filesystem"),
@@ -41,8 +39,8 @@ def run(volume: Volume, path: str, facts: Facts) -> Iterator[Check]:
     exposed = access.exposed(here.gates)
     hint = "whoever may change one of them can lead the mount elsewhere: make it root's, or name another"
     yield Check(f"{path} and all above it are root's alone", not exposed, exposed, f"{hint} `mountpoint`")
-    name = f"{volume.vg}/{volume.origin}"
-    opened = access.opened(here.gates, facts.ways_to_origin)
+    name, looked = f"{volume.vg}/{volume.origin}", facts.looked.origins.get((volume.vg, volume.origin))
+    opened = access.opened(here.gates, looked.ways if looked else ())
     allowed = volume.allow_wider_access
     now = f"{opened.path} keeps others from it" if opened and opened.path else f"{name} is mounted nowhere for others"
     found = f"{now}, but nothing keeps them from {path}{', as the profile allows' * allowed}" if opened else ""

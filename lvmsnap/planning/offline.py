@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lvmsnap.model.facts import SECTOR_BYTES, DirectoryFacts, Facts, LogicalVolume, MountpointFacts, VolumeGroup
+from lvmsnap.model.facts import Facts, LogicalVolume, VolumeGroup
+from lvmsnap.model.looked import DirectoryFacts, GroupFacts, Looked, MountpointFacts, OriginFacts
 from lvmsnap.model.plan import Plan
-from lvmsnap.model.profile import Profile
-from lvmsnap.model.units import GIB, MIB
+from lvmsnap.model.profile import Profile, Volume
+from lvmsnap.model.units import GIB, MIB, SECTOR_BYTES
 from lvmsnap.planning import planner
 
 EXTENT_BYTES = 4 * MIB
@@ -20,22 +21,23 @@ PV_UUID = "lvmsn2-HOST-HOST-NAME-NAME-RAND-RANDOM"
 
 def plan(profile: Profile) -> Plan:
     """Return the plan of `up` on a system where nothing is in the way. Checks are left out: nothing was looked at."""
-    made = planner.plan_up(profile, _facts(profile), PV_UUID)
+    made = planner.plan_up(profile, _facts(profile), _pv_uuids(len(profile.backing_files)))
     assumed = (("assumed", f"the origin is {ASSUMED}"),)
     sure = tuple(fact for fact in made.facts if fact[0] in ("snapshot", "before_down", "after_down"))
     return replace(made, checks=(), facts=assumed + sure)
 
 
+def _pv_uuids(count: int) -> tuple[str, ...]:
+    return tuple(PV_UUID if number == 0 else f"{PV_UUID[:-1]}{number}" for number in range(count))
+
+
 def _facts(profile: Profile) -> Facts:
-    path = profile.backing_file.path if profile.backing_file else ""
-    directory = path.rpartition("/")[0] or "/"
-    mountpoint = profile.volume.mountpoint
     return Facts(
         is_root=True,
         boot_id="",
         snapshot_target=True,
         loop_driver=True,
-        vgs=(_group(profile),),
+        vgs=tuple(_group(profile, name) for name in profile.groups),
         orphan_pvs=(),
         mounts=(),
         loops=(),
@@ -44,15 +46,31 @@ def _facts(profile: Profile) -> Facts:
         lvm_filters=(),
         devices_file="",
         host=HOST,
-        origin_filesystem="ext4",
-        directory=DirectoryFacts(True, directory, "ext4", FREE_BYTES, (), SECTOR_BYTES) if path else None,
-        mountpoint=MountpointFacts("absent", mountpoint, "") if mountpoint else None,
+        looked=_looked(profile),
     )
 
 
-def _group(profile: Profile) -> VolumeGroup:
-    volume = profile.volume
-    origin = LogicalVolume(
+def _looked(profile: Profile) -> Looked:
+    folders = {file.path: file.path.rpartition("/")[0] or "/" for file in profile.backing_files}
+    mountpoints = [volume.mountpoint for volume in profile.volumes if volume.mountpoint]
+    return Looked(
+        files=dict.fromkeys(folders),
+        directories={
+            path: DirectoryFacts(True, folder, "ext4", FREE_BYTES, (), SECTOR_BYTES) for path, folder in folders.items()
+        },
+        mountpoints={path: MountpointFacts("absent", path, "") for path in mountpoints},
+        groups={name: GroupFacts() for name in profile.groups},
+        origins={(volume.vg, volume.origin): OriginFacts("ext4") for volume in profile.volumes},
+    )
+
+
+def _group(profile: Profile, name: str) -> VolumeGroup:
+    origins = tuple(_origin(volume) for volume in profile.volumes_in(name))
+    return VolumeGroup(name, "group", EXTENT_BYTES, FREE_BYTES // EXTENT_BYTES, 0, False, False, (), origins)
+
+
+def _origin(volume: Volume) -> LogicalVolume:
+    return LogicalVolume(
         vg=volume.vg,
         name=volume.origin,
         uuid="origin",
@@ -66,4 +84,3 @@ def _group(profile: Profile) -> VolumeGroup:
         device_number="253:0",
         devices=(),
     )
-    return VolumeGroup(volume.vg, "group", EXTENT_BYTES, FREE_BYTES // EXTENT_BYTES, 0, False, False, (), (origin,))

@@ -5,51 +5,54 @@ from __future__ import annotations
 import shlex
 
 from lvmsnap.model.facts import Facts, LogicalVolume, VolumeGroup
-from lvmsnap.model.plan import Action, Direction, Plan, Thing
-from lvmsnap.model.profile import BackingFile, Profile
-from lvmsnap.model.target import LentPV, MountTarget, Record, Target
-from lvmsnap.planning import actions, checks, filesystems
-from lvmsnap.planning.identify import Found, as_named_now, find, own_pvs
-from lvmsnap.planning.sizing import PV_HEADER_BYTES, human, snapshot_extents
+from lvmsnap.model.plan import Direction, Plan, Thing
+from lvmsnap.model.profile import BackingFile, Profile, Volume
+from lvmsnap.model.target import CowSpace, Loan, MountTarget, Record, Snapshot, Target
+from lvmsnap.planning import actions, checks, filesystems, snapshot_actions
+from lvmsnap.planning.identify import as_named_now, find, nothing_found
+from lvmsnap.planning.lent_pvs import own_pvs
+from lvmsnap.planning.sizing import PV_HEADER_BYTES, human, lendable_extents, snapshot_extents
 
 DIRECT_IO_FILESYSTEMS = ("ext2", "ext3", "ext4", "xfs")
 
 
-def plan_up(profile: Profile, facts: Facts, pv_uuid: str) -> Plan:
-    """Return what `up` will do: all checks, and no actions where the group or the origin is not even there."""
-    vg = facts.vg(profile.volume.vg)
-    origin = vg.lv(profile.volume.origin) if vg else None
-    if vg is None or origin is None:
-        return Plan(Direction.UP, None, (), checks.run(profile, None, facts), ())
-    target = decide(profile, vg, origin, facts, pv_uuid)
-    loop_device = choose_loop_device(profile.backing_file, facts)
-    stack = actions.stack(target, Found(vg=vg, uses_devices_file=bool(facts.devices_file)), loop_device)
+def plan_up(profile: Profile, facts: Facts, pv_uuids: tuple[str, ...]) -> Plan:
+    """Return what `up` will do: all checks, and no actions where a group or an origin is not even there.
+
+    `pv_uuids` are those of the PVs to be lent, one for each backing file.
+    """
+    if any(_origin(volume, facts) is None for volume in profile.volumes):
+        return Plan(Direction.UP, None, (), checks.run(profile, None, facts, {}), ())
+    target, loop_devices = decide(profile, facts, pv_uuids), choose_loop_devices(profile, facts)
+    devices = {loan.pv_uuid: loop_devices[loan.vg] for loan in target.loans}
+    stack = actions.stack(target, nothing_found(target, facts), devices)
+    removed = {mount.mountpoint for mount in target.mounts if mount.remove_directory}
     return Plan(
         direction=Direction.UP,
         target=target,
-        actions=tuple(action for action in stack if action.do or _is_removed(action, target)),
-        checks=checks.run(profile, target, facts, loop_device),
-        facts=describe(profile, target, vg, origin, facts),
+        actions=tuple(one for one in stack if one.do or (one.thing is Thing.DIRECTORY and one.object in removed)),
+        checks=checks.run(profile, target, facts, loop_devices),
+        facts=describe(profile, target, facts),
     )
 
 
 def plan_down(target: Target, facts: Facts, record: Record | None) -> Plan:
-    """Return what takes down everything of the target that stands, last made first.
+    """Return what takes down everything of the target that exists, last made first.
 
-    While LVM merges its snapshot into the origin nothing is to be done: a check fails, the one action has no command.
+    While LVM merges a snapshot of it into its origin nothing is to be done: a check fails, no action has a command.
     """
     target = as_named_now(target, facts)
     found = find(target, facts, record)
     if found.is_merging:
-        merging = actions.merging_snapshot(target, found)
-        return Plan(Direction.DOWN, target, (merging,), (checks.not_merging(target, found),), ())
-    stack = actions.stack(target, found, found.loop.device if found.loop else free_loop_device(facts))
-    standing = tuple(action for action in reversed(stack) if action.stands and action.undo)
-    return Plan(Direction.DOWN, target, standing, (), ())
-
-
-def _is_removed(action: Action, target: Target) -> bool:
-    return action.thing is Thing.DIRECTORY and target.mount is not None and target.mount.remove_directory
+        merging = [one for one in found.snapshots if one.is_merging]
+        left = tuple(snapshot_actions.merging_snapshot(one) for one in merging)
+        failed = tuple(checks.not_merging(target, one, found) for one in merging)
+        return Plan(Direction.DOWN, target, left, failed, ())
+    free = free_loop_numbers(facts, len(found.loans))
+    devices = {one.loan.pv_uuid: f"/dev/loop{number}" for one, number in zip(found.loans, free, strict=False)}
+    devices |= {one.loan.pv_uuid: one.loop.device for one in found.loans if one.loop}
+    stack = actions.stack(target, found, devices)
+    return Plan(Direction.DOWN, target, tuple(one for one in reversed(stack) if one.stands and one.undo), (), ())
 
 
 def nothing_to_do() -> Plan:
@@ -57,97 +60,124 @@ def nothing_to_do() -> Plan:
     return Plan(Direction.DOWN, None, (), (), ())
 
 
-def decide(profile: Profile, vg: VolumeGroup, origin: LogicalVolume, facts: Facts, pv_uuid: str) -> Target:
-    """Return everything about the profile's stack that follows from the facts."""
-    volume, extent_size_bytes = profile.volume, vg.extent_size_bytes
-    extents = snapshot_extents(profile, vg, origin)
-    return Target(
-        name=profile.name,
+def _origin(volume: Volume, facts: Facts) -> LogicalVolume | None:
+    vg = facts.vg(volume.vg)
+    return vg.lv(volume.origin) if vg else None
+
+
+def decide(profile: Profile, facts: Facts, pv_uuids: tuple[str, ...]) -> Target:
+    """Return everything about the profile's stack that follows from the facts; all origins must be there."""
+    snapshots = tuple(_snapshot(profile, volume, facts) for volume in profile.volumes)
+    loans = [
+        _loan(backing, snapshots, vg, facts, pv_uuid)
+        for backing, pv_uuid in zip(profile.backing_files, pv_uuids, strict=True)
+        if (vg := facts.vg(backing.vg))
+    ]
+    return Target(profile.name, tuple(loans), snapshots, profile.hooks, facts.host)
+
+
+def _snapshot(profile: Profile, volume: Volume, facts: Facts) -> Snapshot:
+    vg, origin = facts.vg(volume.vg), _origin(volume, facts)
+    assert vg is not None
+    assert origin is not None
+    extents = snapshot_extents(volume, profile.backing_file(vg.name), vg, origin)
+    looked = facts.looked.origins[vg.name, origin.name]
+    return Snapshot(
         vg=vg.name,
         vg_uuid=vg.uuid,
         origin=origin.name,
         origin_uuid=origin.uuid,
-        snapshot=volume.snapshot,
-        extents=extents,
-        extent_size_bytes=extent_size_bytes,
-        chunk_size_bytes=volume.chunk_size_bytes,
-        permission=filesystems.permission(facts.origin_filesystem),
-        lent_pv=_lent_pv(profile.backing_file, vg, extents, facts, pv_uuid) if profile.backing_file else None,
-        mount=_mount(profile, origin, facts) if volume.mountpoint else None,
-        hooks=profile.hooks,
-        host=facts.host,
+        name=volume.snapshot,
+        cow=CowSpace(extents, vg.extent_size_bytes, volume.chunk_size_bytes),
+        permission=filesystems.permission(looked.filesystem),
+        mount=_mount(profile, volume, volume.mountpoint, origin, facts) if volume.mountpoint else None,
     )
 
 
-def _lent_pv(backing: BackingFile, vg: VolumeGroup, extents: int, facts: Facts, pv_uuid: str) -> LentPV:
+def _loan(backing: BackingFile, snapshots: tuple[Snapshot, ...], vg: VolumeGroup, facts: Facts, pv_uuid: str) -> Loan:
+    extents = sum(one.cow.extents for one in snapshots if one.vg == vg.name and one.cow)
     size_bytes = backing.size_bytes or PV_HEADER_BYTES + extents * vg.extent_size_bytes
-    too_small = (size_bytes - PV_HEADER_BYTES) // vg.extent_size_bytes < extents
-    directory = facts.directory
-    return LentPV(
+    is_too_small = lendable_extents(size_bytes, vg.extent_size_bytes) < extents
+    directory, sector_bytes = (
+        facts.looked.directories.get(backing.path),
+        facts.looked.groups[vg.name].logical_block_bytes,
+    )
+    return Loan(
+        vg=vg.name,
+        vg_uuid=vg.uuid,
         path=f"{directory.real_path.rstrip('/')}/{backing.path.rpartition('/')[2]}" if directory else backing.path,
         size_bytes=size_bytes,
         allocation=backing.allocation,
         pv_uuid=pv_uuid,
-        sector_size_bytes=facts.pv_logical_block_bytes,
+        sector_size_bytes=sector_bytes,
         direct_io=directory is not None
         and directory.filesystem in DIRECT_IO_FILESYSTEMS
-        and directory.logical_block_bytes <= facts.pv_logical_block_bytes,
+        and directory.logical_block_bytes <= sector_bytes,
         mounted_at=directory.mountpoint if directory else "",
-        allocate_on=tuple(pv.device for pv in own_pvs(vg) if not pv.missing) if too_small else (),
+        allocate_on=tuple(pv.device for pv in own_pvs(vg) if not pv.missing) if is_too_small else (),
     )
 
 
-def _mount(profile: Profile, origin: LogicalVolume, facts: Facts) -> MountTarget:
-    absent = facts.mountpoint is not None and facts.mountpoint.kind == "absent"
+def _mount(profile: Profile, volume: Volume, mountpoint: str, origin: LogicalVolume, facts: Facts) -> MountTarget:
+    is_absent = facts.looked.mountpoints[mountpoint].kind == "absent"
+    looked = facts.looked.origins[volume.vg, volume.origin]
     return MountTarget(
-        mountpoint=profile.volume.mountpoint or "",
-        filesystem=facts.origin_filesystem,
-        options=filesystems.mount_options(origin, facts, profile.volume.mount_options),
-        make_directory=absent,
-        remove_directory=absent or profile.remove_mountpoint,
+        mountpoint=mountpoint,
+        filesystem=looked.filesystem,
+        options=filesystems.mount_options(origin, looked, facts.mounts, volume.mount_options),
+        make_directory=is_absent,
+        remove_directory=is_absent or profile.remove_mountpoint,
     )
 
 
-def choose_loop_device(backing: BackingFile | None, facts: Facts) -> str:
-    """Return the loop device to bind: the profile's own, else a free one that nobody else is about to take.
+def choose_loop_devices(profile: Profile, facts: Facts) -> dict[str, str]:
+    """Return the loop devices to bind, by volume group: the profile's own, else free ones nobody is about to take.
 
-    The kernel hands out the lowest free number (loop(4), LOOP_CTL_GET_FREE), so the highest one is the safest.
+    The kernel hands out the lowest free number (loop(4), LOOP_CTL_GET_FREE), so the highest ones are the safest.
     """
-    if backing is None:
-        return ""
-    return backing.loop_device or free_loop_device(facts)
+    chosen: dict[str, str] = {file.vg: file.loop_device for file in profile.backing_files if file.loop_device}
+    free = [f"/dev/loop{number}" for number in free_loop_numbers(facts, len(profile.backing_files))]
+    for file in profile.backing_files:
+        if file.vg not in chosen:
+            chosen[file.vg] = next(device for device in free if device not in chosen.values())
+    return chosen
 
 
-def free_loop_device(facts: Facts) -> str:
-    """Return the free loop device with the highest number."""
-    return f"/dev/loop{free_loop_numbers(facts)[0]}"
-
-
-def free_loop_numbers(facts: Facts) -> tuple[int, ...]:
-    """Return the numbers of the free loop devices, the highest first; that of a new one where there is none."""
+def free_loop_numbers(facts: Facts, at_least: int = 1) -> tuple[int, ...]:
+    """Return the numbers of the free loop devices, the highest first; then those of new ones, where there are less."""
     bound = {int(loop.device.removeprefix("/dev/loop")) for loop in facts.loops}
     free = sorted((number for number in facts.loop_numbers if number not in bound), reverse=True)
-    return tuple(free) or (max((*facts.loop_numbers, *bound), default=-1) + 1,)
+    first_new = max((*facts.loop_numbers, *bound), default=-1) + 1
+    return (*free, *range(first_new, first_new + max(0, at_least - len(free))))
 
 
-def describe(
-    profile: Profile, target: Target, vg: VolumeGroup, origin: LogicalVolume, facts: Facts
-) -> tuple[tuple[str, str], ...]:
+def describe(profile: Profile, target: Target, facts: Facts) -> tuple[tuple[str, str], ...]:
     """Return the facts that the plan rests on, as (what, value) lines for a reader."""
-    mountpoints = [m.mountpoint for m in facts.mounts if m.device_number == origin.device_number]
-    mounted = f"mounted at {mountpoints[0]}" if mountpoints else "not mounted"
-    filesystem = facts.origin_filesystem or "no filesystem"
-    lines = [
-        ("volume group", f"{vg.name}: {human(vg.free_extents * vg.extent_size_bytes)} free"),
-        (
-            "origin",
-            f"{vg.name}/{origin.name}: {human(origin.size_bytes)}, {filesystem}, {mounted}",
-        ),
-        ("snapshot", f"{human(target.extents * vg.extent_size_bytes)} for changes ({target.extents} extents)"),
-    ]
-    if profile.backing_file and target.lent_pv and facts.directory:
-        free = f"{human(facts.directory.available_bytes)} available on {facts.directory.filesystem}"
-        lines.append(("backing file", f"{human(target.lent_pv.size_bytes)}; {free}"))
+    lines = []
+    for name in target.groups:
+        if vg := facts.vg(name):
+            lines.append(("volume group", f"{vg.name}: {human(vg.free_extents * vg.extent_size_bytes)} free"))
+    for volume, snapshot in zip(profile.volumes, target.snapshots, strict=True):
+        lines += _describe_volume(volume, snapshot, facts)
+    for loan in target.loans:
+        backing = profile.backing_file(loan.vg)
+        directory = facts.looked.directories.get(backing.path) if backing else None
+        if directory:
+            free = f"{human(directory.available_bytes)} available on {directory.filesystem}"
+            lines.append(("backing file", f"{human(loan.size_bytes)}; {free}"))
     # The steps of `up` do not show them.
     at_down = (("before_down", profile.hooks.before_down), ("after_down", profile.hooks.after_down))
     return (*lines, *((name, f"at down: {shlex.join(argv)}") for name, argv in at_down if argv))
+
+
+def _describe_volume(volume: Volume, snapshot: Snapshot, facts: Facts) -> list[tuple[str, str]]:
+    origin, cow = _origin(volume, facts), snapshot.cow
+    if origin is None or cow is None:
+        return []
+    mountpoints = [m.mountpoint for m in facts.mounts if m.device_number == origin.device_number]
+    mounted = f"mounted at {mountpoints[0]}" if mountpoints else "not mounted"
+    filesystem = facts.looked.origins[volume.vg, volume.origin].filesystem or "no filesystem"
+    return [
+        ("origin", f"{volume.vg}/{origin.name}: {human(origin.size_bytes)}, {filesystem}, {mounted}"),
+        ("snapshot", f"{human(cow.size_bytes)} for changes ({cow.extents} extents)"),
+    ]

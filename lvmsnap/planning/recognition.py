@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lvmsnap.model.facts import SECTOR_BYTES, Facts, FileFacts, LogicalVolume, PhysicalVolume, VolumeGroup
+from lvmsnap.model.facts import Facts, LogicalVolume, PhysicalVolume, VolumeGroup
+from lvmsnap.model.looked import FileFacts
 from lvmsnap.model.lvm_names import is_profile_name
-from lvmsnap.model.profile import Allocation, Profile
-from lvmsnap.model.target import LentPV, MountTarget, Permission, Target
-from lvmsnap.planning.identify import find, host_of_pv, host_prefix, is_lent
+from lvmsnap.model.profile import Allocation, Profile, Volume
+from lvmsnap.model.target import Loan, MountTarget, Permission, Snapshot, Target
+from lvmsnap.model.units import SECTOR_BYTES
+from lvmsnap.planning.identify import as_named_now, find_lv, find_vg
+from lvmsnap.planning.lent_pvs import host_of_pv, host_prefix, is_lent
 
 # The host and the name in a snapshot's tag; older versions wrote no host.
 TAG = re.compile(r"lvmsnap(?:2\.([0-9a-f]{8}))?\.(.*)")
@@ -71,7 +74,7 @@ def unclaimed_targets(facts: Facts, claimed: set[str], host: str) -> tuple[Targe
     """Return targets for the lent PVs that no known profile claims by their UUID, so that they can be given back."""
     pvs = [(vg, pv) for vg in facts.vgs for pv in vg.pvs]
     ours = [(vg, pv) for vg, pv in pvs if pv.uuid.startswith(host_prefix(host)) and pv.uuid not in claimed]
-    return tuple(_marked_target(f"pv-{pv.uuid}", host, None, facts, vg, None, pv) for vg, pv in ours)
+    return tuple(Target(f"pv-{pv.uuid}", (_marked_loan(None, facts, vg, pv),), (), host=host) for vg, pv in ours)
 
 
 def target_from_marks(
@@ -79,68 +82,65 @@ def target_from_marks(
 ) -> Target | None:
     """Return what the system's own marks tell of profile `name` where its record is lost; None where there are none.
 
-    The marks: a snapshot with our tag, of whichever origin, since that may have been renamed, or the profile edited;
-    where several have it, one that is as the profile says comes first. And a PV with our UUID that is none of the
-    `claimed` ones, which records of other profiles name. The profile, where there is one, adds its paths.
+    The marks: snapshots with our tag, of whichever origins, since those may have been renamed, or the profile edited.
+    And PVs with our UUID that are none of the `claimed` ones, which records of other profiles name. The profile, where
+    there is one, adds its paths, and what of it bears no mark.
     """
     tagged = [(vg, lv) for vg in facts.vgs for lv in vg.lvs if snapshot_tag(name, host) in lv.tags]
     # What cannot be a snapshot of ours, whoever tagged it, hides none that is.
-    tagged.sort(key=lambda found: (not _may_be_ours(found[1]), not _is_as_written(profile, *found)))
-    pvs = [pv for vg in facts.vgs for pv in vg.pvs if pv.uuid not in claimed]
-    pvs += [pv for pv in facts.orphan_pvs if pv.uuid not in claimed]
-    # One lent to another group than the snapshot's own is another stack's: it has its turn after this one.
-    groups = {tagged[0][0].name, ""} if tagged else {pv.vg for pv in pvs}
-    prefix = pv_uuid_prefix(name, host)
-    ours = next((pv for pv in pvs if pv.uuid.startswith(prefix) and pv.vg in groups), None)
-    vg = tagged[0][0] if tagged else facts.vg(ours.vg) if ours else None
-    if vg is None and profile is not None:
-        vg = facts.vg(profile.volume.vg)
-    if vg is None or not (tagged or ours):
+    tagged = [found for found in tagged if _may_be_ours(found[1])] or tagged
+    tagged.sort(key=lambda found: _place(profile, *found))
+    loans = _marked_loans(name, profile, facts, host, claimed, tagged)
+    if not (tagged or loans):
         return None
-    return _marked_target(name, host, profile, facts, vg, tagged[0][1] if tagged else None, ours)
+    snapshots = [_marked_snapshot(name, profile, facts, vg, lv) for vg, lv in tagged]
+    volumes = profile.volumes if profile else ()
+    if len(snapshots) < len(volumes):
+        known = {(one.vg, one.origin) for one in snapshots}
+        left = [volume for volume in volumes if (volume.vg, volume.origin) not in known]
+        snapshots += [_unmarked_snapshot(name, profile, volume, facts) for volume in left]
+    return Target(name, loans, tuple(snapshots), host=host)
 
 
 def without(facts: Facts, target: Target) -> Facts:
-    """Return the facts as if the target's snapshot and its lent PV were gone, so that what else is marked is found."""
-    snapshot = find(target, facts).snapshot
-    lent = target.lent_pv.pv_uuid if target.lent_pv else ""
+    """Return the facts as if the target's snapshots and lent PVs were gone, so that what else is marked is found."""
+    named = as_named_now(target, facts)
+    gone = {
+        (vg.uuid, lv.uuid)
+        for snapshot in named.snapshots
+        if (vg := find_vg(snapshot, facts)) and (lv := find_lv(named, snapshot, vg))
+    }
+    lent = {loan.pv_uuid for loan in target.loans}
     vgs = tuple(
         replace(
             vg,
-            lvs=tuple(lv for lv in vg.lvs if snapshot is None or (lv.vg, lv.uuid) != (snapshot.vg, snapshot.uuid)),
-            pvs=tuple(pv for pv in vg.pvs if pv.uuid != lent),
+            lvs=tuple(lv for lv in vg.lvs if (vg.uuid, lv.uuid) not in gone),
+            pvs=tuple(pv for pv in vg.pvs if pv.uuid not in lent),
         )
         for vg in facts.vgs
     )
-    return replace(facts, vgs=vgs, orphan_pvs=tuple(pv for pv in facts.orphan_pvs if pv.uuid != lent))
+    return replace(facts, vgs=vgs, orphan_pvs=tuple(pv for pv in facts.orphan_pvs if pv.uuid not in lent))
 
 
-def target_from_file(profile: Profile, facts: Facts, file: FileFacts | None, host: str) -> Target | None:
-    """Return what the PV label in the profile's backing file tells, where all else of the profile is gone.
+def target_from_files(
+    profile: Profile, facts: Facts, files: Mapping[str, FileFacts | None], host: str
+) -> Target | None:
+    """Return what the PV labels in the profile's backing files tell, where all else of the profile is gone.
 
-    So it is after a power cut whose repair at boot gave the group back, if the record was lost too.
+    So it is after a power cut whose repair at boot gave the group back, if the record was lost too. `files` are what is
+    at the files' paths.
     """
-    volume, backing = profile.volume, profile.backing_file
-    if backing is None or file is None or not file.pv_uuid.startswith(pv_uuid_prefix(profile.name, host)):
+    prefix, loans = pv_uuid_prefix(profile.name, host), []
+    for backing in profile.backing_files:
+        file, vg = files.get(backing.path), facts.vg(backing.vg)
+        if file is not None and file.pv_uuid.startswith(prefix):
+            label = (file.pv_uuid, SECTOR_BYTES, False)
+            where = (backing.vg, vg.uuid if vg else "", backing.path)
+            loans.append(Loan(*where, 0, backing.allocation, *label, inode=file.inode, device=file.device))
+    if not loans:
         return None
-    vg = facts.vg(volume.vg)
-    origin = vg.lv(volume.origin) if vg else None
-    label = (file.pv_uuid, SECTOR_BYTES, False)
-    return Target(
-        name=profile.name,
-        vg=volume.vg,
-        vg_uuid=vg.uuid if vg else "",
-        origin=volume.origin,
-        origin_uuid=origin.uuid if origin else "",
-        snapshot=volume.snapshot,
-        extents=0,
-        extent_size_bytes=vg.extent_size_bytes if vg else 0,
-        chunk_size_bytes=None,
-        permission=Permission.READ_ONLY,
-        lent_pv=LentPV(backing.path, 0, backing.allocation, *label, inode=file.inode, device=file.device),
-        mount=None,
-        host=host,
-    )
+    snapshots = (_unmarked_snapshot(profile.name, profile, volume, facts) for volume in profile.volumes)
+    return Target(profile.name, tuple(loans), tuple(replace(one, mount=None) for one in snapshots), host=host)
 
 
 def _tag_prefix(host: str) -> str:
@@ -151,49 +151,84 @@ def _may_be_ours(lv: LogicalVolume) -> bool:
     return bool(lv.origin) or lv.segment_types == ("linear",)
 
 
-def _is_as_written(profile: Profile | None, vg: VolumeGroup, lv: LogicalVolume) -> bool:
-    """Whether the profile, where there is one, says that the LV is a snapshot in this group and of this origin."""
-    return profile is None or (vg.name == profile.volume.vg and lv.origin in ("", profile.volume.origin))
+def _place(profile: Profile | None, vg: VolumeGroup, lv: LogicalVolume) -> int:
+    """Return the number of the profile's volume that the LV is a snapshot of; what is of none comes last."""
+    volumes = profile.volumes if profile else ()
+    fits = (at for at, one in enumerate(volumes) if vg.name == one.vg and lv.origin in ("", one.origin))
+    return next(fits, len(volumes))
 
 
-def _marked_target(
-    name: str,
-    host: str,
-    profile: Profile | None,
-    facts: Facts,
-    vg: VolumeGroup,
-    lv: LogicalVolume | None,
-    pv: PhysicalVolume | None,
-) -> Target:
-    origin_name = lv.origin if lv and lv.origin else profile.volume.origin if profile else ""
-    origin = vg.lv(origin_name)
-    snapshot = lv.name if lv else profile.volume.snapshot if profile else ""
-    mounted = next((m.mountpoint for m in facts.mounts if lv and m.device_number == lv.device_number), "")
-    mountpoint = mounted or (profile.volume.mountpoint if profile else None)
-    removable = bool(mountpoint) and (
-        mountpoint == f"/run/lvmsnap/{name}" or bool(profile and profile.remove_mountpoint)
-    )
-    return Target(
-        name=name,
+def _marked_snapshot(name: str, profile: Profile | None, facts: Facts, vg: VolumeGroup, lv: LogicalVolume) -> Snapshot:
+    at = _place(profile, vg, lv)
+    volumes = profile.volumes if profile else ()
+    # Where the origin was renamed, or the profile edited, its one volume still says where to look.
+    volume = volumes[at] if at < len(volumes) else volumes[0] if len(volumes) == 1 else None
+    origin = vg.lv(lv.origin or (volume.origin if volume else ""))
+    mounted = next((m.mountpoint for m in facts.mounts if m.device_number == lv.device_number), "")
+    mountpoint = mounted or (volume.mountpoint if volume else None)
+    return Snapshot(
         vg=vg.name,
         vg_uuid=vg.uuid,
-        origin=origin_name,
+        origin=lv.origin or (volume.origin if volume else ""),
         origin_uuid=origin.uuid if origin else "",
-        snapshot=snapshot,
-        extents=0,
-        extent_size_bytes=vg.extent_size_bytes,
-        chunk_size_bytes=None,
+        name=lv.name,
+        cow=None,
         permission=Permission.READ_ONLY,
-        lent_pv=_marked_pv(profile, facts, pv) if pv else None,
-        mount=MountTarget(mountpoint, "", (), removable, removable) if mountpoint else None,
-        host=host,
+        mount=_marked_mount(name, profile, mountpoint),
     )
 
 
-def _marked_pv(profile: Profile | None, facts: Facts, pv: PhysicalVolume) -> LentPV:
+def _unmarked_snapshot(name: str, profile: Profile | None, volume: Volume, facts: Facts) -> Snapshot:
+    """Return what a profile says of a volume of which LVM knows no snapshot; a killed command may have left devices."""
+    vg = facts.vg(volume.vg)
+    origin = vg.lv(volume.origin) if vg else None
+    return Snapshot(
+        vg=volume.vg,
+        vg_uuid=vg.uuid if vg else "",
+        origin=volume.origin,
+        origin_uuid=origin.uuid if origin else "",
+        name=volume.snapshot,
+        cow=None,
+        permission=Permission.READ_ONLY,
+        mount=_marked_mount(name, profile, volume.mountpoint),
+    )
+
+
+def _marked_mount(name: str, profile: Profile | None, mountpoint: str | None) -> MountTarget | None:
+    if not mountpoint:
+        return None
+    own = f"/run/lvmsnap/{name}"
+    is_removed = mountpoint == own or mountpoint.startswith(f"{own}/") or bool(profile and profile.remove_mountpoint)
+    return MountTarget(mountpoint, "", (), is_removed, is_removed)
+
+
+def _marked_loans(
+    name: str,
+    profile: Profile | None,
+    facts: Facts,
+    host: str,
+    claimed: Collection[str],
+    tagged: Sequence[tuple[VolumeGroup, LogicalVolume]],
+) -> tuple[Loan, ...]:
+    """Return a loan for each group that has a PV with our UUID; of one in no group, for where it was to go."""
+    prefix, loans = pv_uuid_prefix(name, host), dict[str, Loan]()
+    pvs = [pv for vg in facts.vgs for pv in vg.pvs] + list(facts.orphan_pvs)
+    meant = [one.vg for one in profile.backing_files] if profile else []
+    for pv in pvs:
+        if pv.uuid in claimed or not pv.uuid.startswith(prefix):
+            continue
+        wanted = [pv.vg] if pv.vg else [one for one in (*(vg.name for vg, _ in tagged), *meant) if one not in loans]
+        vg = facts.vg(wanted[0]) if wanted else None
+        if vg is not None:
+            loans.setdefault(vg.name, _marked_loan(profile, facts, vg, pv))
+    return tuple(loans.values())
+
+
+def _marked_loan(profile: Profile | None, facts: Facts, vg: VolumeGroup, pv: PhysicalVolume) -> Loan:
     loop = next((loop for loop in facts.loops if loop.device == pv.device), None)
-    backing = profile.backing_file if profile else None
+    backing = profile.backing_file(vg.name) if profile else None
     path = loop.file_path.removesuffix(" (deleted)") if loop else backing.path if backing else ""
     # Without a loop device the file is known by its PV label alone; no file has inode 0.
     inode, device = (loop.file_inode, loop.file_device) if loop else (0, 0)
-    return LentPV(path, 0, Allocation.FALLOCATE, pv.uuid, 512, False, inode=inode, device=device)
+    where = (vg.name, vg.uuid, path)
+    return Loan(*where, 0, Allocation.FALLOCATE, pv.uuid, 512, False, inode=inode, device=device)

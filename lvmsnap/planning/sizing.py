@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lvmsnap.model.facts import LogicalVolume, VolumeGroup
-from lvmsnap.model.profile import BackingFile, Profile, SizeUnit
+from lvmsnap.model.profile import BackingFile, SizeUnit, Volume
 from lvmsnap.model.units import MIB
 
 # lvcreate(8): snapshots have 4 KiB chunks unless told otherwise.
@@ -29,10 +29,10 @@ def largest_useful_bytes(origin_bytes: int, chunk_bytes: int) -> int:
     return (1 + origin_chunks + metadata_chunks) * chunk_bytes
 
 
-def snapshot_extents(profile: Profile, vg: VolumeGroup, origin: LogicalVolume) -> int:
+def snapshot_extents(volume: Volume, backing: BackingFile | None, vg: VolumeGroup, origin: LogicalVolume) -> int:
     """Return the snapshot's size in extents: as asked, and never more than the origin can use."""
-    size, extent_bytes = profile.volume.size, vg.extent_size_bytes
-    chunk_bytes = profile.volume.chunk_size_bytes or DEFAULT_CHUNK_BYTES
+    size, extent_bytes = volume.size, vg.extent_size_bytes
+    chunk_bytes = volume.chunk_size_bytes or DEFAULT_CHUNK_BYTES
     origin_extents = origin.size_bytes // extent_bytes
     useful = ceil(largest_useful_bytes(origin.size_bytes, chunk_bytes), extent_bytes)
     asked = {
@@ -40,14 +40,18 @@ def snapshot_extents(profile: Profile, vg: VolumeGroup, origin: LogicalVolume) -
         # As lvcreate has it: that share of the origin's extents, and room for the metadata of all of them.
         SizeUnit.PERCENT_ORIGIN: useful - origin_extents + ceil(origin_extents * size.amount, 100),
         SizeUnit.PERCENT_FREE: vg.free_extents * size.amount // 100,
-        SizeUnit.PERCENT_PVS: lent_extents(profile.backing_file, extent_bytes) * size.amount // 100,
+        SizeUnit.PERCENT_PVS: lent_extents(backing, extent_bytes) * size.amount // 100,
     }[size.unit]
     return max(1, min(asked, useful))
 
 
 def lent_extents(backing_file: BackingFile | None, extent_bytes: int) -> int:
     """Return how many extents a backing file of a given size lends, 0 where its size is not given."""
-    size_bytes = (backing_file.size_bytes or 0) if backing_file else 0
+    return lendable_extents((backing_file.size_bytes or 0) if backing_file else 0, extent_bytes)
+
+
+def lendable_extents(size_bytes: int, extent_bytes: int) -> int:
+    """Return how many extents a PV on a file of that size has."""
     return max(0, size_bytes - PV_HEADER_BYTES) // extent_bytes
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import zip_longest
 
 from lvmsnap.model.facts import Enlargement, Facts, LogicalVolume, Sighting
 from lvmsnap.model.lvm_names import dm_uuid
-from lvmsnap.model.target import Record, Target
+from lvmsnap.model.target import Record, Snapshot, Target
 from lvmsnap.planning.hook_actions import AFTER_SNAPSHOT
-from lvmsnap.planning.identify import Found, find
+from lvmsnap.planning.identify import Found, FoundLoan, FoundSnapshot, find
 
 # A guard looks once a second, but not while it gives the snapshot more room. What it saw longer ago is no rate of now.
 FRESH_SECONDS = 10.0
@@ -81,45 +82,51 @@ class Past:
 
 
 def of_target(target: Target, facts: Facts, record: Record | None, past: Past | None = None) -> Status:
-    """Return the state of a target, by what of it stands; with the `past`, how fast its snapshot fills too."""
+    """Return the state of a target, by what of it exists; with the `past`, how fast its snapshot fills too."""
     found = find(target, facts, record)
+    names = ", ".join(snapshot.path for snapshot in target.snapshots)
     if target.host and target.host != facts.host:
-        return Status(target.name, State.FOREIGN, f"{target.vg}/{target.snapshot}", problem=from_host(target.host))
-    merging = (State.MERGING, merging_hint(target, found)) if found.is_merging else None
-    state, problem = merging or _state(target, found, facts, record)
-    snapshot = found.snapshot
-    told = Status(
-        name=target.name,
-        state=state,
-        snapshot=f"{target.vg}/{target.snapshot}",
-        size_bytes=snapshot.size_bytes if snapshot else 0,
-        fill_percent=snapshot.data_percent if snapshot else None,
-        mountpoint=target.mount.mountpoint if target.mount and found.is_mounted else "",
-        device=f"/dev/{snapshot.vg}/{snapshot.name}" if snapshot else "",
-        time=record.time if record else "",
-        problem=problem,
-    )
-    return _with_filling(told, found, past) if past else told
-
-
-def _with_filling(told: Status, found: Found, past: Past) -> Status:
-    snapshot, vg, seen = found.snapshot, found.vg, past.sighting
-    if snapshot is None or vg is None:
+        return Status(target.name, State.FOREIGN, names, problem=from_host(target.host))
+    merging = next((one for one in found.snapshots if one.is_merging), None)
+    hint = merging_hint(merging, found.loan_to(merging.snapshot.vg)) if merging else ""
+    state, problem = (State.MERGING, hint) if merging else _state(found, facts, record)
+    told = Status(name=target.name, state=state, snapshot=names, time=record.time if record else "", problem=problem)
+    fullest = max(found.snapshots, key=_fill, default=None)
+    if fullest is None or fullest.lv is None:
         return told
-    if seen is not None and seen.uuid != dm_uuid(vg.uuid, snapshot.uuid):
+    told = replace(
+        told,
+        size_bytes=fullest.lv.size_bytes,
+        fill_percent=fullest.lv.data_percent,
+        mountpoint=fullest.snapshot.mount.mountpoint if fullest.snapshot.mount and fullest.is_mounted else "",
+        device=f"/dev/{fullest.lv.vg}/{fullest.lv.name}",
+    )
+    return _with_filling(told, fullest, past) if past else told
+
+
+def _fill(found: FoundSnapshot) -> float:
+    """Return how full it is; what is not there comes after all that is."""
+    return -1.0 if found.lv is None else found.lv.data_percent or 0.0
+
+
+def _with_filling(told: Status, found: FoundSnapshot, past: Past) -> Status:
+    lv, vg, seen = found.lv, found.vg, past.sighting
+    if lv is None or vg is None:
+        return told
+    if seen is not None and seen.uuid != dm_uuid(vg.uuid, lv.uuid):
         seen = None
     told = replace(told, last_growth=seen.last_growth if seen else None)
-    if snapshot.is_invalid or snapshot.data_percent is None:
+    if lv.is_invalid or lv.data_percent is None:
         return told
-    used_bytes = snapshot.size_bytes * snapshot.data_percent / 100
+    used_bytes = lv.size_bytes * lv.data_percent / 100
     if seen is not None and 0 <= past.sighting_seconds < FRESH_SECONDS:
         rate, over = seen.rate_bytes_per_second, "guard"
     elif past.up_seconds is not None and past.up_seconds >= 1:
-        rate, over = _changed_bytes(snapshot, used_bytes) / past.up_seconds, "up"
+        rate, over = _changed_bytes(lv, used_bytes) / past.up_seconds, "up"
     else:
         return told
     rate = round(rate, 1)
-    left = round(max(0.0, snapshot.size_bytes - used_bytes) / rate, 1) if rate else None
+    left = round(max(0.0, lv.size_bytes - used_bytes) / rate, 1) if rate else None
     return replace(told, rate_bytes_per_second=rate, rate_over=over, seconds_to_full=left)
 
 
@@ -132,28 +139,28 @@ def _changed_bytes(snapshot: LogicalVolume, used_bytes: float) -> float:
     return changed if changed >= snapshot.size_bytes / 10_000 else 0.0
 
 
-def _state(target: Target, found: Found, facts: Facts, record: Record | None) -> tuple[State, str]:
+def _state(found: Found, facts: Facts, record: Record | None) -> tuple[State, str]:
     if record is not None and record.boot_id != facts.boot_id:
         return State.STALE, ""
     if lost := why_lost(found, facts, record):
         return State.LOST, lost
-    if record is not None and record.process is not None and facts.is_process_gone:
+    if record is not None and record.process is not None and facts.looked.is_process_gone:
         return State.PARTIAL, f"left by lvmsnap run (pid {record.process.pid}), which was killed"
-    return _state_now(target, found, record)
+    return _state_now(found, record)
 
 
-def _state_now(target: Target, found: Found, record: Record | None) -> tuple[State, str]:
-    missing = missing_things(target, found)
-    if not missing and record is None and not found.is_mounted:
+def _state_now(found: Found, record: Record | None) -> tuple[State, str]:
+    missing = missing_things(found)
+    if not missing and record is None and not any(one.is_mounted for one in found.snapshots):
         # Nothing says of which boot it is: a mount is of this one.
         missing = ("record",)
     if not missing:
         return State.UP, ""
-    if record is not None or any_stands(found):
+    if record is not None or anything_exists(found):
         return State.PARTIAL, "missing: " + ", ".join(missing)
-    vg = found.vg
-    if vg is not None and vg.lv(target.snapshot) is not None:
-        return State.FOREIGN, f"{vg.name}/{target.snapshot} is of somebody else"
+    taken = [one.snapshot for one in found.snapshots if one.vg and one.vg.lv(one.snapshot.name)]
+    if taken:
+        return State.FOREIGN, f"{taken[0].path} is of somebody else"
     return State.DOWN, ""
 
 
@@ -163,50 +170,65 @@ def from_host(host: str) -> str:
     return f"{made}; if that is gone for good: lvmsnap recover --from-host {host or UNKNOWN_HOST}"
 
 
-def merging_hint(target: Target, found: Found) -> str:
+def merging_hint(one: FoundSnapshot, lent: FoundLoan | None) -> str:
     """Return how a merge comes to its end, and what it needs until then."""
-    lent, mountpoint = target.lent_pv, target.mount.mountpoint if target.mount else ""
-    if lent is not None and found.is_missing:
-        attach = f"losetup --find --nooverlap {lent.path}"
-        return f"the merge needs the backing file: {attach}; vgchange --activate y {target.vg}"
-    held = f" (umount {mountpoint} lets go of the snapshot)" if found.is_mounted else ""
-    keep = f"; {lent.path} must stay attached until then" if lent is not None else ""
+    mountpoint = one.snapshot.mount.mountpoint if one.snapshot.mount else ""
+    if lent is not None and lent.is_missing:
+        attach = f"losetup --find --nooverlap {lent.loan.path}"
+        return f"the merge needs the backing file: {attach}; vgchange --activate y {one.snapshot.vg}"
+    held = f" (umount {mountpoint} lets go of the snapshot)" if one.is_mounted else ""
+    keep = f"; {lent.loan.path} must stay attached until then" if lent is not None else ""
     return f"the merge begins when neither is open, at the latest at the next boot{held}{keep}"
 
 
 def why_lost(found: Found, facts: Facts, record: Record | None) -> str:
-    """Say how the snapshot was lost while it was up, "" where it was not; what a reboot ended is not lost but stale."""
-    lv, vg = found.snapshot, found.vg
+    """Say how a snapshot was lost while it was up, "" where none was; what a reboot ended is not lost but stale.
+
+    Where several are up, all are lost with the first: they are one moment in time together.
+    """
     if record is not None and record.boot_id != facts.boot_id:
         return ""
+    # What `find` gives is in the order of the target.
+    known = record.target.snapshots if record else ()
+    for one, recorded in zip_longest(found.snapshots, known):
+        if one and (lost := _why_one_lost(one, recorded, is_recorded=record is not None)):
+            return lost
+    is_seen = all(one.vg for one in found.snapshots)
+    return record.lost if record is not None and is_seen else ""
+
+
+def _why_one_lost(found: FoundSnapshot, known: Snapshot | None, *, is_recorded: bool) -> str:
+    lv, vg = found.lv, found.vg
     if lv is not None and lv.is_invalid:
         return OVERFLOWED
-    if record is None or vg is None:
+    if not is_recorded or vg is None:
         return ""
     if lv is not None and lv.is_partial:
         return "a disk that it lies on is gone"
     # One that is there under another name, or without its tag, shows what it showed before.
-    taken = record.snapshot_uuid
+    taken = known.dm_uuid if known else ""
     if taken and not any(dm_uuid(vg.uuid, one.uuid) == taken for one in vg.lvs):
         return "it was removed or replaced"
-    return record.lost
+    return ""
 
 
-def missing_things(target: Target, found: Found) -> tuple[str, ...]:
-    """Return what the target should have and has not."""
-    lent, mount = target.lent_pv is not None, target.mount is not None
+def missing_things(found: Found) -> tuple[str, ...]:
+    """Return what the target should have and has not, each kind once."""
+    loans, snapshots = found.loans, found.snapshots
+    mounts = [one for one in snapshots if one.snapshot.mount]
     things = (
-        ("backing file", not lent or found.file is not None),
-        ("loop device", not lent or found.loop is not None),
-        ("lent PV", not lent or (found.is_member and found.pv is not None and not found.pv.missing)),
-        ("snapshot", found.snapshot is not None and bool(found.snapshot.origin)),
-        ("mount", not mount or found.is_mounted),
-        ("running origin", not found.suspended),
+        ("backing file", all(one.file is not None for one in loans)),
+        ("loop device", all(one.loop is not None for one in loans)),
+        ("lent PV", all(one.is_member and not one.is_missing for one in loans)),
+        ("snapshot", all(one.lv is not None and bool(one.lv.origin) for one in snapshots)),
+        ("mount", all(one.is_mounted for one in mounts)),
+        ("running origin", not any(one.suspended for one in snapshots)),
         ("run of the after_snapshot hook", AFTER_SNAPSHOT not in found.hooks_due),
     )
-    return tuple(name for name, stands in things if not stands)
+    return tuple(name for name, is_there in things if not is_there)
 
 
-def any_stands(found: Found) -> bool:
+def anything_exists(found: Found) -> bool:
     """Whether anything that lvmsnap made for the target is there."""
-    return bool(found.snapshot or found.pv or found.file or found.loop or found.leftovers or found.suspended)
+    lent = any(one.pv or one.file or one.loop for one in found.loans)
+    return lent or any(one.lv or one.leftovers or one.suspended for one in found.snapshots)

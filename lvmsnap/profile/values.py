@@ -26,13 +26,15 @@ def built(data: Mapping[str, Any], schema: Mapping[str, Any], name: str, file: s
     """Return profile `name` of checked data, with the schema's defaults filled in; `file` is where it was read."""
     properties = schema["properties"]
     top = _with_defaults(properties, data)
+    of_volume, of_file = properties["volumes"]["items"]["properties"], properties["backing_file"]["properties"]
+    volumes = tuple(_volume(_with_defaults(of_volume, volume), name) for volume in top["volumes"])
     given = top.get("backing_file")
     return Profile(
         name=name,
         path=file,
         description=" ".join(top["description"].split()),
-        volume=_volume(_with_defaults(properties["volumes"]["items"]["properties"], top["volumes"][0]), name),
-        backing_file=_backing_file(_with_defaults(properties["backing_file"]["properties"], given)) if given else None,
+        volumes=volumes,
+        backing_files=(_backing_file(_with_defaults(of_file, given), volumes[0].vg),) if given else (),
         remove_mountpoint=top["remove_mountpoint"],
         overflow=_overflow(_with_defaults(properties["overflow"]["properties"], top.get("overflow", {}))),
         hooks=_hooks(_with_defaults(properties["hooks"]["properties"], top.get("hooks", {}))),
@@ -58,8 +60,9 @@ def _volume(data: Mapping[str, Any], name: str) -> Volume:
     )
 
 
-def _backing_file(data: Mapping[str, Any]) -> BackingFile:
+def _backing_file(data: Mapping[str, Any], vg: str) -> BackingFile:
     return BackingFile(
+        vg=vg,
         path=tidy_path(data["path"]),
         size_bytes=size_bytes(data["size"]) if "size" in data else None,
         loop_device=None if data["loop_device"] == "auto" else data["loop_device"],

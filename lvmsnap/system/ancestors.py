@@ -10,7 +10,8 @@ import re
 import stat
 from dataclasses import dataclass
 
-from lvmsnap.model.facts import Gate, Mount
+from lvmsnap.model.facts import Mount
+from lvmsnap.model.looked import Gate
 from lvmsnap.system import mount_table
 
 STALLING_FILESYSTEMS = re.compile(

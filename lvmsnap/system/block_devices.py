@@ -12,7 +12,8 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from lvmsnap.model.facts import SECTOR_BYTES, Loop, Mount
+from lvmsnap.model.facts import Loop, Mount
+from lvmsnap.model.units import SECTOR_BYTES
 from lvmsnap.system.mount_table import mount_of
 
 SYS_BLOCK = Path("/sys/block")
@@ -105,15 +106,16 @@ def device_number(device: int) -> str:
     return f"{os.major(device)}:{os.minor(device)}"
 
 
-def devices_under(path: str, table: tuple[Mount, ...]) -> tuple[str, ...]:
+def devices_under(path: str, table: tuple[Mount, ...], *, with_copies: bool = True) -> tuple[str, ...]:
     """Return the numbers of all block devices under a directory's filesystem, through every layer.
 
     Layers are partitions, dm (crypt, LVM), md, loop devices over files and over block devices, btrfs' member devices
-    and overlays' upper directories; and the CoW space of each snapshot, for which a write to its origin waits.
+    and overlays' upper directories; and the CoW space of each snapshot, for which a write to its origin waits, unless
+    they are asked for without these copies.
     """
     seen: dict[str, None] = {}
     for number in _devices_of_filesystem(path, table):
-        _collect(number, seen, table)
+        _collect(number, seen, table, with_copies=with_copies)
     return tuple(seen)
 
 
@@ -141,19 +143,19 @@ def _btrfs_members(source: str) -> Iterator[str]:
     yield number
 
 
-def _collect(number: str, seen: dict[str, None], table: tuple[Mount, ...]) -> None:
+def _collect(number: str, seen: dict[str, None], table: tuple[Mount, ...], *, with_copies: bool) -> None:
     node = SYS_DEV_BLOCK / number
     if not number or number in seen or not node.exists():
         return
     seen[number] = None
     if (node / "partition").exists():
-        _collect(_text(node.resolve().parent / "dev").strip(), seen, table)
+        _collect(_text(node.resolve().parent / "dev").strip(), seen, table, with_copies=with_copies)
     for slave in (node / "slaves").glob("*"):
-        _collect(_text(slave / "dev").strip(), seen, table)
-        for copy in _copied_to(slave):
-            _collect(copy, seen, table)
+        _collect(_text(slave / "dev").strip(), seen, table, with_copies=with_copies)
+        for copy in _copied_to(slave) if with_copies else ():
+            _collect(copy, seen, table, with_copies=with_copies)
     for under in _devices_of_loop(node, table):
-        _collect(under, seen, table)
+        _collect(under, seen, table, with_copies=with_copies)
 
 
 def _copied_to(slave: Path) -> Iterator[str]:

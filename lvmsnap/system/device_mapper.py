@@ -8,7 +8,8 @@ import re
 import struct
 from dataclasses import dataclass, replace
 
-from lvmsnap.model.facts import SECTOR_BYTES, DmDevice, SnapshotStatus
+from lvmsnap.model.facts import DmDevice, SnapshotStatus
+from lvmsnap.model.units import SECTOR_BYTES
 
 CONTROL = "/dev/mapper/control"
 
@@ -57,19 +58,22 @@ def devices() -> tuple[DmDevice, ...]:
         os.close(descriptor)
 
 
-def snapshot_status(name: str) -> SnapshotStatus | None:
+def snapshot_status(name: str, uuid: str = "") -> SnapshotStatus | None:
     """Return how full the CoW space of the snapshot device `name` is; None where there is no such snapshot.
 
-    The kernel writes "USED/TOTAL METADATA" in sectors, or "Invalid", "Overflow" (Documentation: dm snapshot).
+    With a `uuid` the device is known by that, whatever its name is by now. The kernel writes "USED/TOTAL METADATA" in
+    sectors, or "Invalid", "Overflow" (Documentation: dm snapshot).
     """
-    target = first_target(name)
+    target = first_target(name, uuid=uuid)
     if target is None or target.kind != "snapshot":
         return None
     return replace(parse_snapshot_status(target.text), uuid=target.uuid)
 
 
-def first_target(name: str, flags: int = 0) -> DmTarget | None:
-    """Return the first target of the device `name` with its status, or with its table where `flags` ask for that.
+def first_target(name: str, flags: int = 0, uuid: str = "") -> DmTarget | None:
+    """Return the first target of the device `name`, or of the one with the `uuid`, with its status.
+
+    Its table comes instead where `flags` ask for that.
 
     None where there is no such device, or it has no table.
     """
@@ -79,7 +83,7 @@ def first_target(name: str, flags: int = 0) -> DmTarget | None:
         return None
     try:
         # Without NOFLUSH the kernel commits a thin pool's metadata before it answers, and waits for that.
-        answer = _ask(descriptor, TABLE_STATUS, name, 1 << 12, flags | NOFLUSH_FLAG)
+        answer = _ask(descriptor, TABLE_STATUS, "" if uuid else name, 1 << 12, flags | NOFLUSH_FLAG, uuid)
     except OSError:
         return None
     finally:
@@ -124,9 +128,11 @@ def _device(descriptor: int, name: str) -> DmDevice | None:
     return DmDevice(number, name, answer.uuid, bool(answer.flags & SUSPEND_FLAG))
 
 
-def _ask(descriptor: int, command: int, name: str, buffer_bytes: int, flags: int = 0) -> _Answer:
+def _ask(descriptor: int, command: int, name: str, buffer_bytes: int, flags: int = 0, uuid: str = "") -> _Answer:
     version = (4, 0, 0)
-    head = HEADER.pack(*version, buffer_bytes, HEADER.size, 0, 0, flags, 0, 0, 0, os.fsencode(name), b"", b"")
+    head = HEADER.pack(
+        *version, buffer_bytes, HEADER.size, 0, 0, flags, 0, 0, 0, os.fsencode(name), os.fsencode(uuid), b""
+    )
     buffer = bytearray(head.ljust(buffer_bytes, b"\0"))
     fcntl.ioctl(descriptor, command, buffer)
     fields = HEADER.unpack_from(buffer)

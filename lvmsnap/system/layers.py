@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import re
 
-from lvmsnap.model.facts import SECTOR_BYTES, Layer, Loop, Mount
+from lvmsnap.model.facts import Loop, Mount
+from lvmsnap.model.looked import Layer
+from lvmsnap.model.units import SECTOR_BYTES
 from lvmsnap.system import block_devices, mount_table
 from lvmsnap.system.device_mapper import STATUS_TABLE_FLAG, first_target
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lvmsnap.model.facts import Mount
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
-from lvmsnap.model.target import Target
+from lvmsnap.model.target import Snapshot
 from lvmsnap.system import block_devices, device_mapper, mount_copies, mount_table, namespaces
 
 PROC = Path("/proc")
@@ -62,11 +62,11 @@ def pins(mountpoint: str, device_number: str = "") -> tuple[str, ...]:
     return (*copies, *_in_detached(number, spaces), *_loops(number), *_openers(number), *_above(number))
 
 
-def snapshot_number(target: Target) -> str:
-    """Return the number of the target's snapshot device, "" where there is none; its group may be renamed by now."""
-    name, group = dm_name(target.vg, target.snapshot), dm_uuid(target.vg_uuid, "") if target.vg_uuid else ""
+def snapshot_number(snapshot: Snapshot) -> str:
+    """Return the number of a snapshot's device, "" where there is none; its group may be renamed by now."""
+    name, group = dm_name(snapshot.vg, snapshot.name), dm_uuid(snapshot.vg_uuid, "") if snapshot.vg_uuid else ""
     # One dash alone joins the two names.
-    renamed = re.compile(rf"(?:[^-]|--)+-{re.escape(target.snapshot.replace('-', '--'))}")
+    renamed = re.compile(rf"(?:[^-]|--)+-{re.escape(snapshot.name.replace('-', '--'))}")
     for device in device_mapper.devices():
         of_group = group and device.uuid.startswith(group) and renamed.fullmatch(device.name)
         if device.name == name or of_group:

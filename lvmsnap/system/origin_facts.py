@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from lvmsnap.model.facts import Facts, Gate, LogicalVolume, Superblock
+from lvmsnap.model.facts import Facts, LogicalVolume
+from lvmsnap.model.looked import Gate, OriginFacts
 from lvmsnap.system import ancestors, block_devices, mount_table, superblock
 from lvmsnap.system.processes import Runner
 from lvmsnap.system.reading import Interest
@@ -15,52 +17,49 @@ from lvmsnap.system.reading import Interest
 PROC_EXT4 = Path("/proc/fs/ext4")
 
 
-def add(runner: Runner, facts: Facts, interest: Interest) -> Facts:
-    """Return the facts with what is on the origin; blkid is started only where nothing else knows its filesystem."""
-    return replace(
-        facts,
-        origin_filesystem=filesystem(runner, facts, interest),
-        origin_superblock=_superblock(facts, interest),
-        origin_is_mounted=_is_mounted(facts, interest),
-        origin_mount_options=_mount_options(facts, interest),
-        ways_to_origin=_ways(facts, interest),
+def add(runner: Runner, facts: Facts, interest: Interest, tags: Callable[[str], tuple[str, ...]]) -> Facts:
+    """Return the facts with what is on each origin; blkid is started only where nothing else knows a filesystem.
+
+    `tags` gives those of a device by its number, "UUID=..." and "LABEL=...".
+    """
+    origins = {place: _look(runner, facts, *place, tags) for place in interest.origins}
+    return replace(facts, looked=replace(facts.looked, origins=origins))
+
+
+def _look(runner: Runner, facts: Facts, vg: str, name: str, tags: Callable[[str], tuple[str, ...]]) -> OriginFacts:
+    group = facts.vg(vg)
+    lv = group.lv(name) if group else None
+    if lv is None or not lv.is_active:
+        return OriginFacts()
+    return OriginFacts(
+        filesystem=filesystem(runner, facts, lv),
+        superblock=superblock.read(f"/dev/{lv.vg}/{lv.name}"),
+        ways=_ways(facts, lv),
+        is_mounted=_is_mounted(facts, lv),
+        mount_options=_mount_options(facts, lv),
+        tags=tags(lv.device_number),
     )
 
 
-def filesystem(runner: Runner, facts: Facts, interest: Interest) -> str:
-    """Return the type of the filesystem on the origin, "" where none is known.
+def filesystem(runner: Runner, facts: Facts, lv: LogicalVolume) -> str:
+    """Return the type of the filesystem on an active origin, "" where none is known.
 
     The mount table knows it, else udev's database, which udev filled with blkid and keeps true; else blkid itself.
     """
-    lv = _active_origin(facts, interest)
-    if lv is None:
-        return ""
     if mounted := next((m for m in facts.mounts if m.device_number == lv.device_number), None):
         return mounted.filesystem
     return _from_udev(lv) or _from_blkid(runner, lv)
 
 
-def _superblock(facts: Facts, interest: Interest) -> Superblock | None:
-    """Return what the superblock on the origin says, None where it is inactive or has none that is known."""
-    lv = _active_origin(facts, interest)
-    return superblock.read(f"/dev/{lv.vg}/{lv.name}") if lv else None
-
-
-def _is_mounted(facts: Facts, interest: Interest) -> bool:
+def _is_mounted(facts: Facts, lv: LogicalVolume) -> bool:
     """Whether the origin is mounted on this host; the kernel lists ext4's and XFS's mounts of other namespaces too."""
-    lv = _active_origin(facts, interest)
-    if lv is None:
-        return False
     name = _kernel_name(lv)
     listed = any(Path("/sys/fs", kind, name).is_dir() for kind in ("ext4", "xfs"))
     return listed or any(mount.device_number == lv.device_number for mount in facts.mounts)
 
 
-def _mount_options(facts: Facts, interest: Interest) -> tuple[str, ...]:
+def _mount_options(facts: Facts, lv: LogicalVolume) -> tuple[str, ...]:
     """Return the options of the origin's filesystem; of one that only other namespaces have, ext4 alone tells."""
-    lv = _active_origin(facts, interest)
-    if lv is None:
-        return ()
     own = next((mount for mount in facts.mounts if mount.device_number == lv.device_number), None)
     if own is not None:
         return own.filesystem_options
@@ -72,17 +71,10 @@ def _kernel_name(lv: LogicalVolume) -> str:
     return (block_devices.SYS_DEV_BLOCK / lv.device_number).resolve().name
 
 
-def _ways(facts: Facts, interest: Interest) -> tuple[tuple[Gate, ...], ...]:
-    lv = _active_origin(facts, interest)
-    whole = [mount for mount in facts.mounts if lv and mount.device_number == lv.device_number and mount.root == "/"]
+def _ways(facts: Facts, lv: LogicalVolume) -> tuple[tuple[Gate, ...], ...]:
+    whole = [mount for mount in facts.mounts if mount.device_number == lv.device_number and mount.root == "/"]
     # Who may pass the mountpoint itself is up to a directory of the origin, which its snapshot has too.
     return tuple(ancestors.walk(os.path.dirname(mount.mountpoint), facts.mounts).gates for mount in whole)
-
-
-def _active_origin(facts: Facts, interest: Interest) -> LogicalVolume | None:
-    vg = facts.vg(interest.vg)
-    lv = vg.lv(interest.origin) if vg else None
-    return lv if lv and lv.is_active else None
 
 
 def _from_udev(lv: LogicalVolume) -> str:

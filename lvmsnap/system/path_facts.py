@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
-from lvmsnap.model.facts import SECTOR_BYTES, DirectoryFacts, FileFacts, Gate, Mount, MountpointFacts
+from lvmsnap.model.facts import Mount
+from lvmsnap.model.looked import DirectoryFacts, FileFacts, Gate, MountpointFacts
 from lvmsnap.model.paths import RUN_DIR, RUN_DIR_MODE
+from lvmsnap.model.units import SECTOR_BYTES
 from lvmsnap.system import (
     ancestors,
     block_devices,
@@ -17,14 +18,6 @@ from lvmsnap.system import (
 )
 from lvmsnap.system.ancestors import Way
 from lvmsnap.system.mount_owners import claimed_by
-
-
-def _backing_place(path: str, mounts: tuple[Mount, ...]) -> dict[str, Any]:
-    if not path:
-        return {"file": None, "directory": None}
-    way = ancestors.walk(os.path.dirname(path), mounts)
-    file = None if way.stalling else file_facts(path)
-    return {"file": file, "directory": _directory(os.path.dirname(path), way, mounts)}
 
 
 def file_facts(path: str) -> FileFacts | None:
@@ -64,7 +57,8 @@ def _pv_uuid(path: str) -> str:
     return ""
 
 
-def _directory(path: str, way: Way, mounts: tuple[Mount, ...]) -> DirectoryFacts:
+def directory_facts(path: str, way: Way, mounts: tuple[Mount, ...]) -> DirectoryFacts:
+    """Return what is known of the directory that is to hold a backing file; `way` leads to it."""
     mount = mount_table.mount_of(way.real_path, mounts)
     filesystem, mountpoint = (mount.filesystem, mount.mountpoint) if mount else ("", "")
     if way.stalling or not way.exists:
@@ -81,10 +75,12 @@ def _directory(path: str, way: Way, mounts: tuple[Mount, ...]) -> DirectoryFacts
         mountpoint=mountpoint,
         layers=layers.beneath(devices, mounts),
         gates=way.gates,
+        own_devices=block_devices.devices_under(path, mounts, with_copies=False),
     )
 
 
-def _mountpoint(path: str, mounts: tuple[Mount, ...]) -> MountpointFacts:
+def mountpoint_facts(path: str, mounts: tuple[Mount, ...]) -> MountpointFacts:
+    """Return what is at a mountpoint's path, and who else has it."""
     parent, claimed = ancestors.walk(os.path.dirname(path), mounts), claimed_by(path)
     real_path = os.path.join(parent.real_path, os.path.basename(path))
     gates = _as_locked(parent)

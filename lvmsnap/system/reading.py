@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lvmsnap.model.facts import SECTOR_BYTES, Facts
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.looked import FileFacts, GroupFacts, Looked
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Process, Record, Target
+from lvmsnap.model.units import SECTOR_BYTES
 from lvmsnap.system import (
+    ancestors,
     block_devices,
     device_mapper,
     lvm_config,
@@ -20,34 +23,43 @@ from lvmsnap.system import (
     mount_table,
     process_table,
 )
+from lvmsnap.system.ancestors import Way
 from lvmsnap.system.host import host_id
 from lvmsnap.system.mount_owners import boot_mountpoints
-from lvmsnap.system.path_facts import _backing_place, _mountpoint
+from lvmsnap.system.path_facts import directory_facts, file_facts, mountpoint_facts
 from lvmsnap.system.processes import Runner, environment
 
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """What a reading is to look at besides LVM: one profile's names and paths."""
+    """What a reading is to look at besides LVM: the names and paths of one profile. `origins` are (VG, LV)."""
 
-    vg: str
-    origin: str
-    backing_path: str = ""
-    mountpoint: str = ""
+    groups: tuple[str, ...]
+    origins: tuple[tuple[str, str], ...]
+    files: tuple[str, ...] = ()
+    mountpoints: tuple[str, ...] = ()
     process: Process | None = None
 
     @classmethod
     def of_profile(cls, profile: Profile) -> Interest:
         """Return what a profile names."""
-        path = profile.backing_file.path if profile.backing_file else ""
-        return cls(profile.volume.vg, profile.volume.origin, path, profile.volume.mountpoint or "")
+        return cls(
+            groups=profile.groups,
+            origins=tuple((volume.vg, volume.origin) for volume in profile.volumes),
+            files=tuple(file.path for file in profile.backing_files),
+            mountpoints=tuple(volume.mountpoint for volume in profile.volumes if volume.mountpoint),
+        )
 
     @classmethod
     def of_target(cls, target: Target, record: Record | None = None) -> Interest:
         """Return what a target names, and the process that its record does."""
-        path = target.lent_pv.path if target.lent_pv else ""
-        mountpoint = target.mount.mountpoint if target.mount else ""
-        return cls(target.vg, target.origin, path, mountpoint, record.process if record else None)
+        return cls(
+            groups=target.groups,
+            origins=tuple((snapshot.vg, snapshot.origin) for snapshot in target.snapshots),
+            files=tuple(loan.path for loan in target.loans),
+            mountpoints=tuple(mount.mountpoint for mount in target.mounts),
+            process=record.process if record else None,
+        )
 
 
 def read_system(runner: Runner, *, locking: bool = True) -> Facts:
@@ -79,28 +91,29 @@ def read_system(runner: Runner, *, locking: bool = True) -> Facts:
 
 
 def focus(facts: Facts, interest: Interest) -> Facts:
-    """Add what stands at one profile's paths; starts no process."""
-    vg = facts.vg(interest.vg)
-    devices = vg.pvs if vg else ()
-    present = [pv.device for pv in devices if Path(pv.device).is_block_device()]
-    sizes = [
-        block_devices.logical_block_bytes(block_devices.device_number(os.stat(device).st_rdev)) for device in present
-    ]
-    return replace(
-        facts,
-        vg_lock_holder=lvm_lock.holder(f"V_{interest.vg}"),
+    """Add what is at one profile's paths, and who has its groups' locks; starts no process."""
+    ways = {path: ancestors.walk(os.path.dirname(path), facts.mounts) for path in interest.files if path}
+    looked = Looked(
+        files={path: _file(path, ways) for path in interest.files},
+        directories={path: directory_facts(os.path.dirname(path), way, facts.mounts) for path, way in ways.items()},
+        mountpoints={path: mountpoint_facts(path, facts.mounts) for path in interest.mountpoints},
+        groups={name: _group(name, facts) for name in interest.groups},
         is_process_gone=interest.process is not None and not process_table.is_running(interest.process),
-        **_backing_place(interest.backing_path, facts.mounts),
-        mountpoint=_mountpoint(interest.mountpoint, facts.mounts) if interest.mountpoint else None,
-        pv_logical_block_bytes=max(sizes, default=SECTOR_BYTES),
     )
+    return replace(facts, looked=looked)
 
 
-def origin_device_number(facts: Facts, interest: Interest) -> str:
-    """Return "MAJOR:MINOR" of the origin's device, "" where it is not there or not active."""
-    vg = facts.vg(interest.vg)
-    lv = vg.lv(interest.origin) if vg else None
-    return lv.device_number if lv else ""
+def _file(path: str, ways: Mapping[str, Way]) -> FileFacts | None:
+    """Return what is at a backing file's path; nothing is looked at where a silent server would have to answer."""
+    return file_facts(path) if path and not ways[path].stalling else None
+
+
+def _group(name: str, facts: Facts) -> GroupFacts:
+    vg = facts.vg(name)
+    present = [pv.device for pv in vg.pvs if Path(pv.device).is_block_device()] if vg else []
+    numbers = [block_devices.device_number(os.stat(device).st_rdev) for device in present]
+    sizes = map(block_devices.logical_block_bytes, numbers)
+    return GroupFacts(lvm_lock.holder(f"V_{name}"), max(sizes, default=SECTOR_BYTES))
 
 
 def missing_tools(tools: Iterable[str]) -> tuple[str, ...]:

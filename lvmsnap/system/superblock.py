@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from lvmsnap.model.facts import Superblock
+from lvmsnap.model.looked import Superblock
 
 EXT_OFFSET, EXT_MAGIC = 1024, b"\x53\xef"
 # ext4.h, struct ext4_super_block: offsets of its fields, all little-endian.

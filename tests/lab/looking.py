@@ -6,7 +6,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from lvmsnap.planning.identify import PV_UUID_PREFIX
+from lvmsnap.planning.lent_pvs import PV_UUID_PREFIX
 from tests.lab.machine import Machine
 from tests.lab.support import COMMAND, ENVIRONMENT
 

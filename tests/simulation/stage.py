@@ -29,10 +29,9 @@ from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Check, Thing
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Record, Target
-from lvmsnap.operations import down, recover, run, session
+from lvmsnap.operations import preparation, recover, run, session, up_down
 from lvmsnap.operations.session import Session
-from lvmsnap.planning.hook_actions import THINGS
-from lvmsnap.planning.identify import PV_UUID_PREFIX
+from lvmsnap.planning.lent_pvs import PV_UUID_PREFIX
 from lvmsnap.profile import loading
 from lvmsnap.system import ancestors, block_devices, device_mapper, mount_table, origin_facts, reading
 from lvmsnap.system.processes import Finished
@@ -44,15 +43,21 @@ from tests.simulation.parts import Fault, File, Killed, Lv, PowerCut, Raising
 from tests.simulation.system import DISK_PV, FILE, FOREIGN_FILE, ORIGIN_MOUNT, SPACE, System, add_foreign_loop
 
 NAME = "nightly"
+HOOKS = {
+    Thing.BEFORE_SNAPSHOT: "before_snapshot",
+    Thing.AFTER_SNAPSHOT: "after_snapshot",
+    Thing.BEFORE_DOWN: "before_down",
+    Thing.AFTER_DOWN: "after_down",
+}
 OURS = f"lvmsnap2.{samples.HOST}.{NAME}"
 
 
 @dataclass
 class World:
-    """One machine, lvmsnap's records on it, and what is to go wrong."""
+    """One machine, lvmsnap's records on it, and what is to go wrong; `mountpoints` are of the profile's volumes."""
 
     system: System
-    mountpoint: str
+    mountpoints: tuple[str, ...]
     records: dict[str, Record] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     count: int = 0
@@ -157,7 +162,7 @@ class FakeHooks:
     world: World
     signals: Signals
 
-    def run(self, _thing: Thing, argv: tuple[str, ...], _target: Target) -> str:
+    def run(self, _hook: str, argv: tuple[str, ...], _target: Target) -> str:
         """As lvmsnap.hook_runner.HookRunner.run."""
         returncode, complaint = self.world.call(f"hook {argv[1]}", self.world.run, argv, self.signals)
         return complaint if returncode else ""
@@ -229,27 +234,28 @@ class Stage:
             (block_devices, "device_bytes", self._asked("device_bytes")),
             (block_devices, "dm_holders", self._asked("users")),
             (device_mapper, "devices", self._asked("dm_devices")),
-            (device_mapper, "snapshot_status", lambda _name: None),
-            (executor, "file_facts", self._asked("file_facts")),
+            (device_mapper, "snapshot_status", lambda *_: None),
             (seen, "file_facts", self._asked("file_facts")),
             (places, "file_facts", self._asked("file_facts")),
-            (places, "ring", lambda _target: ""),
+            (places, "ring", lambda *_: ""),
             (records, "sync_directory", lambda _: None),
             (executor, "time", SimpleNamespace(monotonic=lambda: self.world.clock)),
             (teardown, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.world.clock)),
-            (teardown, "os", SimpleNamespace(path=SimpleNamespace(lexists=self._exists))),
+            (seen, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.world.clock)),
+            (seen, "os", SimpleNamespace(path=SimpleNamespace(lexists=self._exists))),
             (session, "HookRunner", lambda signals, _say: FakeHooks(self.world, signals)),
             (reading, "read_system", lambda *_, **__: self.world.system.facts()),
             (reading, "focus", self._focus),
             (origin_facts, "filesystem", lambda *_: "ext4"),
+            (origin_facts, "superblock", SimpleNamespace(read=lambda _: None)),
             (reading, "missing_tools", lambda *_: ()),
-            (session, "secrets", SimpleNamespace(token_hex=lambda _: "0123456789abcdef012345")),
+            (preparation, "secrets", SimpleNamespace(token_hex=lambda _: "0123456789abcdef012345")),
             (boot_recovery, "is_installed", lambda: True),
             (session, "holders", lambda *_: ()),
             (session, "pins", lambda *_: ()),
             (loading, "names", lambda *_: (NAME,)),
             (run, "supervise", lambda *_: 0),
-            (run, "look", lambda _: run.Stand("vg0-snap", "", "", 0)),
+            (run, "look", lambda _: (run.Stand(samples.TAKEN, "", "", 0),)),
             (run, "why_lost", lambda *_: ""),
             (run, "holders", lambda *_: ()),
             (run, "Unmounts", lambda _: SimpleNamespace(happened=lambda: False)),
@@ -273,7 +279,7 @@ class Stage:
         self.world.clock += max(seconds, 1)
 
     def _focus(self, read: Facts, interest: Interest) -> Facts:
-        return self.world.system.focused(read, interest.backing_path, interest.mountpoint)
+        return self.world.system.focused(read, interest)
 
     # --- what lvmsnap is asked for ------------------------------------------------------------------------------
 
@@ -285,7 +291,7 @@ class Stage:
 
     def up(self, loaded: Profile) -> str:
         """Bring the profile up."""
-        return outcome(lambda: session.up(self.session(), loaded, "", replace_old=False, if_down=False))
+        return outcome(lambda: up_down.up(self.session(), loaded, "", replace_old=False, if_down=False))
 
     def run(self, loaded: Profile) -> str:
         """Run a command over it."""
@@ -293,7 +299,7 @@ class Stage:
 
     def down(self, loaded: Profile) -> str:
         """Take it down."""
-        return outcome(lambda: down.down(self.session(), NAME, loaded, force=False))
+        return outcome(lambda: up_down.down(self.session(), NAME, loaded, force=False))
 
     def mend(self, loaded: Profile) -> str:
         """Recover, then take down what is properly up."""
@@ -301,7 +307,7 @@ class Stage:
         def both() -> None:
             recover.recover(self.session(), (), lambda _: loaded)
             if self.world.records:
-                down.down(self.session(), NAME, loaded, force=False)
+                up_down.down(self.session(), NAME, loaded, force=False)
 
         return outcome(both)
 
@@ -309,18 +315,21 @@ class Stage:
         """Return the checks of a plan to bring it up that do not pass."""
         runner: Any = FakeRunner(self.world, NoSignals())
         working = Session(runner, NoSignals(), Silence(self.world), "/etc/lvmsnap", 0)
-        return tuple(check for check in session.plan(working, loaded).checks if not check.passed)
+        return tuple(check for check in preparation.plan(working, loaded).checks if not check.passed)
 
 
-def make_world(mountpoint: str, *, other_snapshot: bool = False, directory: str = "") -> World:
-    """Make a machine with nothing of the profile: vg0 with `system`, mounted, `other` and a snapshot of it.
+def make_world(*mountpoints: str, other_snapshot: bool = False, directory: str = "") -> World:
+    """Make a machine with nothing of the profile: vg0 with `system`, mounted, `home`, `other` and a snapshot of it.
 
     With `other_snapshot` somebody has a snapshot of `system` too; `directory` is there and empty.
     """
     system = System(members=[DISK_PV], pv_extents={DISK_PV: 255})
     system.files[f"{SPACE}/foreign"] = File(11, 1 << 20, 1 << 20)
     system.files[FOREIGN_FILE] = File(12, 1 << 20, 1 << 20)
-    names: tuple[tuple[str, str, int], ...] = (("system", "", 16), ("other", "", 4), ("backup", "other", 2))
+    names: tuple[tuple[str, str, int], ...] = (
+        *(("system", "", 16), ("home", "", 4)),
+        *(("other", "", 4), ("backup", "other", 2)),
+    )
     for name, origin, extents in names + ((("keep", "system", 2),) if other_snapshot else ()):
         uuid = samples.ORIGIN_UUID if name == "system" else f"{name:a<6}-aaaa-aaaa-aaaa-aaaa-aaaa-aaaaaa"
         system.lvs[name] = Lv(name, uuid, {DISK_PV: extents}, origin, ("backup",) if origin else ())
@@ -329,7 +338,7 @@ def make_world(mountpoint: str, *, other_snapshot: bool = False, directory: str 
     system.directories = {"/media/foreign": 3} | ({directory: 0} if directory else {})
     system.mounts = [(SPACE, "space"), (ORIGIN_MOUNT, "vg0-system")]
     add_foreign_loop(system)
-    return World(system, mountpoint)
+    return World(system, mountpoints)
 
 
 OUTCOMES: dict[type[BaseException], str] = {
@@ -359,30 +368,48 @@ def outcome(what: Callable[[], object]) -> str:
     return "done"
 
 
+# The origins and the snapshots' names of a profile's volumes.
+VOLUMES = (("system", "snap"), ("home", "snap2"))
+
+
 def standing(world: World, *, found_directory: bool) -> str:
     """Say what of the profile stands, by a look at the machine, in the words of a residue."""
     system, file = world.system, world.system.files.get(FILE)
     bound = [b for b in system.loops.values() if b.path == FILE]
-    ours = [lv for lv in system.lvs.values() if OURS in lv.tags]
-    real_left = "vg0-system-real" in system.dm and not system.snapshots("system")
-    left = not ours and (real_left or any(name.startswith("vg0-snap") for name in system.dm))
+    volumes = tuple(zip(VOLUMES, world.mountpoints, strict=False))
     there = {
         Thing.FILE: file is not None,
         Thing.LOOP: bool(bound),
         Thing.PV: any(b.file.label for b in bound),
-        Thing.INACTIVE_ORIGIN: "vg0-system" not in system.dm and not system.missing(),
+        Thing.INACTIVE_ORIGIN: any(f"vg0-{origin}" not in system.dm for (origin, _), _ in volumes)
+        and not system.missing(),
         Thing.VG_MEMBER: any(pv.startswith(PV_UUID_PREFIX) for pv in system.members),
-        Thing.LEFTOVER_DEVICES: left,
-        Thing.SNAPSHOT: bool(ours),
-        Thing.SUSPENDED_ORIGIN: any(dm.suspended for dm in system.dm.values()),
-        Thing.DIRECTORY: world.mountpoint in system.directories and not found_directory,
-        Thing.MOUNT: any(path == world.mountpoint for path, _ in system.mounts),
         **{
-            thing: any(name in written.hooks_due for written in world.records.values())
-            for thing, name in THINGS.items()
+            thing: any(name in written.hooks_due for written in world.records.values()) for thing, name in HOOKS.items()
         },
     }
-    return ", ".join(sorted(thing.value for thing, stands in there.items() if stands))
+    of_volumes = [
+        thing.value
+        for (origin, snapshot), mountpoint in volumes
+        for thing, stands in _of_volume(world, origin, snapshot, mountpoint, found_directory).items()
+        if stands
+    ]
+    return ", ".join(sorted([*of_volumes, *(thing.value for thing, stands in there.items() if stands)]))
+
+
+def _of_volume(world: World, origin: str, name: str, mountpoint: str, found_directory: bool) -> dict[Thing, bool]:
+    system = world.system
+    ours = [lv for lv in system.lvs.values() if OURS in lv.tags and lv.name == name]
+    real_left = f"vg0-{origin}-real" in system.dm and not system.snapshots(origin)
+    left = not ours and (real_left or bool({f"vg0-{name}", f"vg0-{name}-cow"} & set(system.dm)))
+    suspended = (f"vg0-{origin}", f"vg0-{origin}-real")
+    return {
+        Thing.LEFTOVER_DEVICES: left,
+        Thing.SNAPSHOT: bool(ours),
+        Thing.SUSPENDED_ORIGIN: any(dm.suspended for device, dm in system.dm.items() if device in suspended),
+        Thing.DIRECTORY: mountpoint in system.directories and not found_directory,
+        Thing.MOUNT: any(path == mountpoint for path, _ in system.mounts),
+    }
 
 
 def look(system: System) -> dict[str, object]:

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from lvmsnap.model.facts import Facts, PhysicalVolume
-from lvmsnap.planning.identify import PV_UUID_PREFIX
+from lvmsnap.planning.lent_pvs import PV_UUID_PREFIX
 from lvmsnap.system import reading
 from lvmsnap.system.processes import Runner, environment
 from lvmsnap.system.reading import Interest
@@ -20,7 +20,7 @@ from lvmsnap.system.reading import Interest
 
 def normalised(read: Facts) -> dict[str, Any]:
     """Return what must be alike on both sides: no UUIDs, no device numbers, nothing of the disks besides."""
-    group, path = read.vgs[0], read.file
+    group, path = read.vgs[0], next(iter(read.looked.files.values()))
     names = {device.device_number: device.name for device in read.dm_devices}
     mounted = [mount for mount in read.mounts if mount.mountpoint.startswith("/media/snapshot")]
     return {
@@ -34,7 +34,7 @@ def normalised(read: Facts) -> dict[str, Any]:
         "devices": sorted([device.name, device.suspended] for device in read.dm_devices),
         "mounts": [names.get(mount.device_number, "?") for mount in mounted],
         "file": path and [path.size_bytes, path.is_empty_private, path.pv_uuid[:7]],
-        "mountpoint": read.mountpoint and read.mountpoint.kind,
+        "mountpoint": next((here.kind for here in read.looked.mountpoints.values()), None),
     }
 
 
@@ -51,7 +51,9 @@ def main() -> None:
         argv = [*kill, *step["argv"]] if step["kill"] else step["argv"]
         done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False)
         subprocess.run(["udevadm", "settle"], check=False)
-        read = reading.focus(reading.read_system(Runner()), Interest("vg0", "system", path, mountpoint))
+        read = reading.focus(
+            reading.read_system(Runner()), Interest(("vg0",), (("vg0", "system"),), (path,), (mountpoint,))
+        )
         print(json.dumps([done.returncode, normalised(read), done.stderr]))
         sys.stdout.flush()
 

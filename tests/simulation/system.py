@@ -8,23 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from lvmsnap.model.facts import (
-    DirectoryFacts,
-    DmDevice,
-    Facts,
-    FileFacts,
-    Gate,
-    LogicalVolume,
-    Loop,
-    Mount,
-    MountpointFacts,
-    PhysicalVolume,
-    VolumeGroup,
-)
+from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume, Loop, Mount, PhysicalVolume, VolumeGroup
+from lvmsnap.model.looked import DirectoryFacts, FileFacts, Gate, GroupFacts, Looked, MountpointFacts
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.model.units import MIB
-from lvmsnap.planning.identify import PV_UUID_PREFIX
+from lvmsnap.planning.lent_pvs import PV_UUID_PREFIX
 from lvmsnap.system.ancestors import Way
+from lvmsnap.system.reading import Interest
 from tests import samples
 from tests.simulation.parts import TABLE, Bound, Dm, File, Lv
 
@@ -173,17 +163,20 @@ class System:
             dm_devices=self.dm_devices(),
         )
 
-    def focused(self, read: Facts, backing_path: str, mountpoint: str) -> Facts:
-        """As lvmsnap.facts.focus."""
+    def focused(self, read: Facts, interest: Interest) -> Facts:
+        """As lvmsnap.system.reading.focus."""
+        looked = Looked(
+            files={path: self.file_facts(path) if path else None for path in interest.files},
+            directories={path: DIRECTORY for path in interest.files if path},
+            mountpoints={path: self._mountpoint(path) for path in interest.mountpoints},
+            groups={name: GroupFacts() for name in interest.groups},
+        )
+        return replace(read, looked=looked)
+
+    def _mountpoint(self, mountpoint: str) -> MountpointFacts:
         mounted = any(path == mountpoint for path, _ in self.mounts)
         there = {None: "absent", 0: "empty"}.get(self.directories.get(mountpoint), "not empty")
-        here = MountpointFacts("mounted" if mounted else there, mountpoint, "")
-        return replace(
-            read,
-            file=self.file_facts(backing_path) if backing_path else None,
-            directory=DIRECTORY if backing_path else None,
-            mountpoint=here if mountpoint else None,
-        )
+        return MountpointFacts("mounted" if mounted else there, mountpoint, "")
 
     def _group(self) -> VolumeGroup:
         pvs = tuple(self._pv(pv) for pv in self.members)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -21,6 +21,7 @@ from tests.simulation.system import DISK_PV, ELSEWHERE, FILE, FOREIGN_FILE
 FAILURES = ("fails", "fails after all", "lies")
 KILLS = ("killed before", "killed after")
 CUTS = ("cut before", "cut after")
+SECOND = "/media/snapshot2"
 # A command of `up` in the middle of things.
 KILLED_AT = 3
 # What the disk kept of the backing file, and how the boot activated the group.
@@ -37,19 +38,24 @@ class Scene:
     remove: bool = False
     other_snapshot: bool = False
     hooks: tuple[str, ...] = ()
+    two: bool = False
 
     @property
     def profile(self) -> Profile:
-        volume = f"origin: vg0/system, snapshot: snap, size: 16MiB, mountpoint: {self.mountpoint}"
-        text = f"volumes: [{{{volume}}}]\n"
+        first = f"origin: vg0/system, snapshot: snap, size: 16MiB, mountpoint: {self.mountpoint}"
+        text = f"volumes: [{{{first}}}]\n"
         text += f"backing_file: {{path: {FILE}, allocation: {self.backing}}}\n" if self.backing else ""
         hooks = ", ".join(f"{name}: [hook, {name}]" for name in self.hooks)
         text += f"hooks: {{{hooks}}}\n" if hooks else ""
-        return samples.profile(text + f"remove_mountpoint: {str(self.remove).lower()}\n")
+        one = samples.profile(text + f"remove_mountpoint: {str(self.remove).lower()}\n")
+        (volume,) = one.volumes
+        second = replace(volume, origin="home", snapshot="snap2", mountpoint=SECOND, allow_wider_access=True)
+        return replace(one, volumes=(volume, second)) if self.two else one
 
     def clean(self) -> World:
         there = self.mountpoint if self.found else ""
-        return make_world(self.mountpoint, other_snapshot=self.other_snapshot, directory=there)
+        second = (SECOND,) if self.two else ()
+        return make_world(self.mountpoint, *second, other_snapshot=self.other_snapshot, directory=there)
 
 
 HOOKS = ("before_snapshot", "after_snapshot", "before_down", "after_down")
@@ -65,6 +71,8 @@ SCENES = {
     "another's snapshot": Scene("fallocate", other_snapshot=True),
     "hooks": HOOKED,
     "hooks, and a file": Scene("fallocate", hooks=HOOKS),
+    "two volumes": Scene(two=True),
+    "two volumes, hooks and a file": Scene("fallocate", hooks=HOOKS, two=True),
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lvmsnap.system.reading import Interest
 from tests import samples
 from tests.lab.helpers import make_vg
 from tests.lab.machine import Machine
@@ -30,6 +31,8 @@ PROFILE = samples.profile(
     f"volumes: [{{origin: vg0/system, snapshot: snap, size: 16MiB, mountpoint: {MOUNTPOINT}}}]\n"
     f"backing_file: {{path: {FILE}}}\n"
 )
+
+INTEREST = Interest(("vg0",), (("vg0", "system"),), (FILE,), (MOUNTPOINT,))
 
 
 def snapshot_removal(origin: str) -> Argv:
@@ -95,7 +98,7 @@ class Both:
         return returncode, self.state(self.world.system)
 
     def state(self, system: System) -> Any:
-        return json.loads(json.dumps(normalised(system.focused(system.facts(), FILE, MOUNTPOINT))))
+        return json.loads(json.dumps(normalised(system.focused(system.facts(), INTEREST))))
 
     def find_stage(self, argv: Argv, state: Any) -> tuple[int, Any]:
         """Take lvcreate to the stage in which it was really killed: which one, its state tells."""

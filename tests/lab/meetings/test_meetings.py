@@ -36,6 +36,53 @@ def test_two_profiles_with_files_on_each_others_origin_are_never_up_together(lab
     lab.run("timeout 20 sh -c 'echo x > /srv/a/x; echo x > /srv/b/x; sync'; umount /srv/a /srv/b")
 
 
+def test_three_profiles_in_a_ring_are_never_up_together_and_no_writer_waits_for_itself(lab: Machine) -> None:
+    places = (("vg0", "ubda"), ("vg1", "ubdb"), ("vg2", "ubdc"))
+    for vg, disk in places:
+        make_vg(lab, vg, (disk,), volumes={"data": "64M"})
+        lab.run(f"mkfs.ext4 -q /dev/{vg}/data; mkdir -p /srv/{vg}; mount /dev/{vg}/data /srv/{vg}")
+    for name, vg, place in (("a", "vg0", "vg1"), ("b", "vg1", "vg2"), ("c", "vg2", "vg0")):
+        backing = {"path": f"/srv/{place}/lent", "allow_same_vg": True}
+        write_profile(lab, name, profile_text(f"{vg}/data", size="8MiB", mountpoint=None, backing_file=backing))
+
+    lvmsnap(lab, "up a")
+    lvmsnap(lab, "up b")
+    refused = lvmsnap(lab, "up c", code=3)
+
+    assert "/srv/vg0/lent does not lie on the origin: it lies on vg2-data, by way of " in refused.stderr
+    assert "vg0/data-lvmsnap-a (profile a)" in refused.stderr
+    assert sorted(snapshots(lab)) == ["vg0/data-lvmsnap-a", "vg1/data-lvmsnap-b"]
+    writes = "; ".join(f"echo x > /srv/{vg}/x" for vg, _ in places)
+    lab.run(f"timeout 30 sh -c '{writes}; sync'")
+    lvmsnap(lab, "down a")
+    lvmsnap(lab, "up c")
+    lab.run(f"timeout 30 sh -c '{writes}; sync'")
+    for name in ("b", "c"):
+        lvmsnap(lab, f"down {name}")
+    lab.run("umount /srv/vg0 /srv/vg1 /srv/vg2")
+
+
+@pytest.mark.parametrize("command", ["up p --replace", "run p --replace -- true"])
+def test_a_profile_that_cannot_go_up_keeps_its_old_snapshot(lab: Machine, command: str) -> None:
+    make_vg(lab, volumes={"system": "64M"}, filesystems={"system": "ext4"})
+    write_profile(lab, "p", profile_text(size="8MiB", mountpoint="/run/lvmsnap/p"))
+    lvmsnap(lab, "up p")
+    look = (
+        "lvs --noheadings -o lv_name,lv_uuid vg0; grep /run/lvmsnap/p /proc/self/mountinfo; cat /var/lib/lvmsnap/p.json"
+    )
+    before = lab.run(look).stdout
+    write_profile(lab, "p", profile_text(size="8MiB", mountpoint="/run/lvmsnap/p", backing_file={"path": "/dev/shm/x"}))
+
+    refused = lvmsnap(lab, command, code=3 if command.startswith("up") else 125)
+
+    assert "can hold a backing file" in refused.stderr
+    assert lab.run(look).stdout == before
+    write_profile(lab, "p", profile_text(size="12MiB", mountpoint="/run/lvmsnap/p"))
+    lvmsnap(lab, "up p --replace")
+    assert lab.run("lvs --noheadings --units m -o lv_size vg0/system-lvmsnap-p").stdout.split() == ["12.00m"]
+    lvmsnap(lab, "down p")
+
+
 def test_a_run_that_ends_leaves_alone_what_was_brought_up_anew_meanwhile(lab: Machine) -> None:
     make_vg(lab, volumes={"system": "32M"}, filesystems={"/dev/ubdb": "ext4"}, mounts={"/dev/ubdb": "/media/space"})
     write_profile(lab, "nb", profile_text(size="8MiB", mountpoint=None, backing_file={"path": "/media/space/lent"}))
@@ -43,7 +90,7 @@ def test_a_run_that_ends_leaves_alone_what_was_brought_up_anew_meanwhile(lab: Ma
 
     ended = lvmsnap(lab, "run nb -- sh /run/anew", code=124)
 
-    assert "left alone: nb was brought up anew while the command ran" in ended.stderr
+    assert "left alone: nb was taken down, or brought up anew, meanwhile" in ended.stderr
     assert snapshots(lab) == ["vg0/system-lvmsnap-nb"]
     assert exists(lab, "/var/lib/lvmsnap/nb.json")
     lvmsnap(lab, "down nb")

@@ -92,3 +92,16 @@ def test_a_second_host_leaves_the_first_ones_snapshots_alone_until_it_is_told_to
     ]
     b.run("e2fsck -fn /dev/vg0/system && e2fsck -fn /dev/vg1/system")
     assert {state["state"] for state in json.loads(lvmsnap(b, "status --json").stdout)} == {"down"}
+
+
+def test_all_that_another_host_left_of_one_profile_goes_at_once(lab: Machine) -> None:
+    tag = "lvmsnap2.4e5f6071.nightly"
+    for vg, disk in (("vg0", "ubda"), ("vg1", "ubdb")):
+        make_vg(lab, vg, (disk,), volumes={"system": "32M"})
+        lab.run(f"lvcreate -q -y -s -L 8M -n snap --addtag {tag} {vg}/system")
+
+    shown = lvmsnap(lab, "recover --from-host 4e5f6071 --dry-run").stdout
+    lvmsnap(lab, "recover --from-host 4e5f6071 --yes")
+
+    assert shown.count("lvremove --yes") == 2
+    assert lab.run("lvs --noheadings -o vg_name,lv_name").stdout.split() == ["vg0", "system", "vg1", "system"]

@@ -45,7 +45,7 @@ def ours(geometry: Geometry) -> int:
     text = f"size: {geometry.percent}%ORIGIN\n    chunk_size: {geometry.chunk_kib}KiB"
     profile = samples.profile(f"volumes:\n  - origin: vg0/system\n    {text}\n")
     group = replace(samples.GROUP, extent_size_bytes=EXTENT[geometry.vg])
-    return snapshot_extents(profile, group, samples.lv("system", size_bytes=geometry.origin_bytes))
+    return snapshot_extents(profile.volumes[0], None, group, samples.lv("system", size_bytes=geometry.origin_bytes))
 
 
 def make_groups(lab: Machine) -> None:

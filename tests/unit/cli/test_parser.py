@@ -439,3 +439,18 @@ def test_validate_takes_less_than_twice_the_time_of_its_imports() -> None:
     of_imports, of_validate = (min(times) for times in zip(*rounds, strict=True))
 
     assert of_validate < 2 * of_imports
+
+
+def test_a_parent_that_ignores_the_end_of_its_children_hides_no_failed_command(tmp_path: Path) -> None:
+    # It is inherited, and the kernel then keeps no exit status: wait(2).
+    (tmp_path / "lvm").write_text("#!/bin/sh\necho broken >&2\nexit 5\n")
+    (tmp_path / "lvm").chmod(0o755)
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", ignoring, sys.executable, "-m", "lvmsnap", "status"]
+
+    done = subprocess.run(command, cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+
+    assert "exit 5" in done.stderr
+    assert done.returncode != 0

@@ -63,7 +63,7 @@ def golden(name: str, text: str) -> None:
 def test_a_plan_that_is_refused_is_shown_with_what_to_do() -> None:
     facts = samples.facts(samples.vg(free_extents=0), file=samples.FILE_FACTS, is_root=False)
 
-    plan = planner.plan_up(samples.with_file(), facts, samples.PV_UUID)
+    plan = planner.plan_up(samples.with_file(), facts, (samples.PV_UUID,))
 
     golden("refused-plan.txt", shown(views.plan_lines("nightly", plan, note="/etc/lvmsnap/nightly.yaml")))
 
@@ -191,7 +191,7 @@ ODD = "/media/\x1b[31mred\x07\x9b1m\nnew line\u202eright to left"
 
 def test_no_control_character_of_a_path_reaches_the_reader() -> None:
     profile = samples.with_file()
-    odd = replace(profile, volume=replace(profile.volume, mountpoint=ODD))
+    odd = replace(profile, volumes=(replace(profile.volumes[0], mountpoint=ODD),))
     error = LvmsnapError(f"wrong: {ODD}", hint=ODD)
 
     for told in (
@@ -207,7 +207,7 @@ def test_no_control_character_of_a_path_reaches_the_reader() -> None:
 
 def progress_of(verbosity: int, capsys: pytest.CaptureFixture[str]) -> str:
     reporter = Reporter(verbosity)
-    (file, space, loop, *_) = planner.plan_up(samples.with_file(), samples.facts(), samples.PV_UUID).actions
+    (file, space, loop, *_) = planner.plan_up(samples.with_file(), samples.facts(), (samples.PV_UUID,)).actions
     reporter.begin("up", (file, space, loop))
     for number, action in enumerate((file, space), 1):
         reporter.step(action, number, 3)

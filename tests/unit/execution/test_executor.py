@@ -11,6 +11,7 @@ from lvmsnap.execution import executor, records, teardown, verification
 from lvmsnap.execution.context import Work
 from lvmsnap.execution.hook_processes import HookRunner
 from lvmsnap.execution.records import RecordError
+from lvmsnap.model.condition import Condition, DirectoryMade, PVLent
 from lvmsnap.model.errors import InterruptedBySignalError, LvmsnapError, ResidueError, StepError, ToolError
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Action, Thing
@@ -148,7 +149,7 @@ def test_a_signal_does_not_stop_down_half_way(notes: Notes) -> None:
 
 
 def test_a_step_that_fails_is_undone_by_what_is_there(notes: Notes, tmp_path: Path) -> None:
-    plan = planner.plan_up(samples.profile(), samples.facts(), samples.PV_UUID)
+    plan = planner.plan_up(samples.profile(), samples.facts(), ())
     assert plan.target is not None
     written = replace(samples.record(), target=plan.target)
     standing = samples.facts(samples.vg(samples.snapshot_lv()))
@@ -163,7 +164,7 @@ def test_a_step_that_fails_is_undone_by_what_is_there(notes: Notes, tmp_path: Pa
 
 
 def test_nothing_is_begun_where_the_record_cannot_be_written(notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = planner.plan_up(samples.profile(), samples.facts(), samples.PV_UUID)
+    plan = planner.plan_up(samples.profile(), samples.facts(), ())
     assert plan.target is not None
     monkeypatch.setattr(records.write, "__defaults__", ("/dev/null/state",))
     runner = FakeRunner()
@@ -177,11 +178,11 @@ def test_nothing_is_begun_where_the_record_cannot_be_written(notes: Notes, monke
 def test_a_record_that_cannot_be_written_any_more_half_way_undoes_everything(
     notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = planner.plan_up(samples.with_file(), samples.facts(), samples.PV_UUID)
+    plan = planner.plan_up(samples.with_file(), samples.facts(), (samples.PV_UUID,))
     assert plan.target is not None
     written = replace(samples.record(), target=plan.target)
     claimed = replace(samples.FILE_FACTS, is_empty_private=True, size_bytes=0, pv_uuid="")
-    monkeypatch.setattr(executor, "file_facts", lambda _path: claimed)
+    monkeypatch.setattr(verification, "file_facts", lambda _path: claimed)
     calls: list[str] = []
 
     def write_once(_record: object) -> None:
@@ -198,9 +199,9 @@ def test_a_record_that_cannot_be_written_any_more_half_way_undoes_everything(
     assert runner.ran == ["sh", "rm"]
 
 
-@pytest.mark.parametrize("thing", [Thing.VG_MEMBER, Thing.DIRECTORY])
-def test_what_the_next_step_proves_is_not_looked_for(thing: Thing) -> None:
-    assert verification.not_standing(Action(thing, "", "", "", (), (), "", stands=False), samples.TARGET) == ""
+@pytest.mark.parametrize("condition", [PVLent(samples.PV_UUID, samples.FILE, "vg0"), DirectoryMade("/x")])
+def test_what_the_next_step_proves_is_not_looked_for(condition: Condition) -> None:
+    assert verification.unmet(condition, samples.TARGET) == ""
 
 
 # --- hooks ------------------------------------------------------------------------------------------------------------

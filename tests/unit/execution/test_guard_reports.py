@@ -139,7 +139,7 @@ def test_one_look_is_no_rate_and_is_not_kept() -> None:
 
 def test_many_looks_in_a_second_are_kept_once(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Sighting] = []
-    monkeypatch.setattr(guard_reports, "write", lambda _, seen: written.append(seen))
+    monkeypatch.setattr(guard_reports, "write", lambda _, seen, *__: written.append(seen))
     lookout = Lookout("p")
 
     for step in range(200):

@@ -14,9 +14,7 @@ import pytest
 
 from lvmsnap.execution import hook_processes
 from lvmsnap.execution.hook_processes import HookRunner
-from lvmsnap.model.plan import Thing
 from lvmsnap.model.profile import Hooks
-from lvmsnap.planning.hook_actions import THINGS
 from lvmsnap.system.signals import Signals
 from tests import samples
 
@@ -29,8 +27,8 @@ class Hooked:
         self.runner = HookRunner(self.signals, self.said.append)
         self.target = replace(samples.TARGET, hooks=Hooks(timeout_seconds=timeout_seconds))
 
-    def sh(self, script: str, thing: Thing = Thing.BEFORE_DOWN) -> str:
-        return self.runner.run(thing, ("/bin/sh", "-c", script), self.target)
+    def sh(self, script: str, hook: str = "before_down") -> str:
+        return self.runner.run(hook, ("/bin/sh", "-c", script), self.target)
 
 
 def test_each_line_is_shown_under_the_hooks_name() -> None:
@@ -43,7 +41,7 @@ def test_each_line_is_shown_under_the_hooks_name() -> None:
 def test_a_word_that_no_command_can_have_is_a_failed_hook() -> None:
     hooked = Hooked()
 
-    assert "embedded null byte" in hooked.runner.run(Thing.BEFORE_DOWN, ("echo", "a\0b"), hooked.target)
+    assert "embedded null byte" in hooked.runner.run("before_down", ("echo", "a\0b"), hooked.target)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), ValueError("a bug")])
@@ -97,7 +95,7 @@ def test_a_hook_that_fails_says_how_and_its_last_word(script: str, complaint: st
 def test_a_program_that_cannot_be_started_has_failed(tmp_path: Path) -> None:
     hooked = Hooked()
 
-    wrong = hooked.runner.run(Thing.BEFORE_DOWN, (f"{tmp_path}/none", "x"), hooked.target)
+    wrong = hooked.runner.run("before_down", (f"{tmp_path}/none", "x"), hooked.target)
     assert wrong == f"{tmp_path}/none: No such file or directory"
     assert hooked.said == []
 
@@ -125,23 +123,23 @@ def test_a_signal_ends_before_snapshot(tmp_path: Path, number: int) -> None:
     with hooked.signals:
         sender = signal_once_there(tmp_path / "ready", number)
         start = time.monotonic()
-        wrong = hooked.sh(f"touch {tmp_path}/ready; exec sleep 20", Thing.BEFORE_SNAPSHOT)
+        wrong = hooked.sh(f"touch {tmp_path}/ready; exec sleep 20", "before_snapshot")
     sender.join()
 
     assert wrong == f"stopped by {signal.Signals(number).name}"
     assert time.monotonic() - start < 5
 
 
-@pytest.mark.parametrize("thing", [Thing.AFTER_SNAPSHOT, Thing.BEFORE_DOWN, Thing.AFTER_DOWN])
-def test_a_signal_ends_no_hook_that_gives_something_back(tmp_path: Path, thing: Thing) -> None:
+@pytest.mark.parametrize("hook", ["after_snapshot", "before_down", "after_down"])
+def test_a_signal_ends_no_hook_that_gives_something_back(tmp_path: Path, hook: str) -> None:
     hooked = Hooked()
     with hooked.signals:
         sender = signal_once_there(tmp_path / "ready", signal.SIGTERM)
-        wrong = hooked.sh(f"touch {tmp_path}/ready; sleep 0.5; echo given back", thing)
+        wrong = hooked.sh(f"touch {tmp_path}/ready; sleep 0.5; echo given back", hook)
     sender.join()
 
     assert wrong == ""
-    assert hooked.said == [f"{THINGS[thing]}: given back"]
+    assert hooked.said == [f"{hook}: given back"]
 
 
 def test_what_a_hook_leaves_running_is_neither_waited_for_nor_ended_nor_cut_off(tmp_path: Path) -> None:
@@ -149,7 +147,7 @@ def test_what_a_hook_leaves_running_is_neither_waited_for_nor_ended_nor_cut_off(
     script = f"(sleep 3; echo later; echo $? > {tmp_path}/status) & echo $! > {tmp_path}/pid; echo held"
     start = time.monotonic()
 
-    assert hooked.sh(script, Thing.BEFORE_SNAPSHOT) == ""
+    assert hooked.sh(script, "before_snapshot") == ""
     assert time.monotonic() - start < 2.5
     assert hooked.said == ["before_snapshot: held"]
     wait_until_gone(int((tmp_path / "pid").read_text()))
@@ -169,12 +167,12 @@ def test_a_hook_has_no_descriptor_of_lvmsnaps_own(tmp_path: Path) -> None:
 def test_the_time_from_before_to_after_the_snapshot_is_told() -> None:
     hooked = Hooked()
 
-    hooked.sh("sleep 0.3", Thing.BEFORE_SNAPSHOT)
+    hooked.sh("sleep 0.3", "before_snapshot")
     time.sleep(0.3)
     assert hooked.said == []
-    hooked.sh("exit 1", Thing.AFTER_SNAPSHOT)
+    hooked.sh("exit 1", "after_snapshot")
     assert hooked.said == []
-    hooked.sh("sleep 0.3", Thing.AFTER_SNAPSHOT)
+    hooked.sh("sleep 0.3", "after_snapshot")
     (said,) = hooked.said
     told = re.fullmatch(r"from the begin of before_snapshot to the end of after_snapshot: (\d+\.\d) s", said)
     assert told is not None, said

@@ -16,10 +16,13 @@ import pytest
 from lvmsnap.execution import context, locks
 from lvmsnap.execution.locks import GroupLocks, Waiting
 from lvmsnap.model.errors import LvmsnapError, RefusedError
-from lvmsnap.model.plan import Thing
+from lvmsnap.model.plan import Action, Thing
+from lvmsnap.model.profile import Hooks
+from lvmsnap.planning import actions
+from lvmsnap.planning.identify import find
 from lvmsnap.system import lvm_config, lvm_lock
 from lvmsnap.system.processes import Runner
-from tests import TOP
+from tests import TOP, samples
 
 ROOT = TOP
 # A process of its own that holds a lock until its stdin ends; it says "held" once it has it. `older` is an older
@@ -303,13 +306,22 @@ class Noted:
         self.held.append(None)
 
 
+def every_action() -> tuple[Action, ...]:
+    """Make one action of each kind."""
+    hooks = Hooks(("before",), ("after",), ("before_down",), ("after_down",))
+    target = samples.target(hooks=hooks)
+    made = actions.stack(target, find(target, samples.up_facts()), {samples.PV_UUID: "/dev/loop7"})
+    assert {action.thing for action in made} == set(Thing)
+    return made
+
+
 def test_nothing_is_locked_while_a_hook_runs_or_a_file_is_filled() -> None:
     noted = Noted()
 
-    for thing in Thing:
-        context.hold_for(thing, "vg0", noted)
+    for action in every_action():
+        context.hold_for(action, noted)
 
-    needs = dict(zip(Thing, noted.held, strict=True))
+    needs = dict(zip([action.thing for action in every_action()], noted.held, strict=True))
     free = {thing for thing, held in needs.items() if held is None}
     assert free >= {Thing.FILE, Thing.SPACE, Thing.LOOP, Thing.BEFORE_SNAPSHOT, Thing.AFTER_SNAPSHOT, Thing.MOUNT}
     assert free >= {Thing.BEFORE_DOWN, Thing.AFTER_DOWN, Thing.DIRECTORY}
@@ -321,10 +333,11 @@ def test_nothing_is_locked_while_a_hook_runs_or_a_file_is_filled() -> None:
 def test_only_lending_space_keeps_out_others_that_lend() -> None:
     noted = Noted()
 
-    for thing in Thing:
-        context.hold_for(thing, "vg0", noted, is_up=True)
+    for action in every_action():
+        context.hold_for(action, noted, is_up=True)
 
-    lending = [thing for thing, held in zip(Thing, noted.held, strict=True) if isinstance(held, tuple) and held[2]]
+    things = [action.thing for action in every_action()]
+    lending = [thing for thing, held in zip(things, noted.held, strict=True) if isinstance(held, tuple) and held[2]]
     assert lending == [Thing.VG_MEMBER]
 
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from lvmsnap.execution import places
+from lvmsnap.model.condition import LabelWritten, PVLent
 from lvmsnap.model.lvm_names import dm_uuid
-from lvmsnap.model.plan import Thing
 from lvmsnap.system import block_devices, device_mapper, mount_table
 from tests import samples
 from tests.samples import ORIGIN_UUID, OTHER_UUID, VG_UUID
 
+LENT = PVLent(samples.PV_UUID, samples.FILE, "vg0")
 ORIGIN = replace(samples.dm("vg0-system", dm_uuid(VG_UUID, ORIGIN_UUID)), device_number="254:0")
 OTHER = replace(samples.dm("vg0-other", dm_uuid(VG_UUID, OTHER_UUID)), device_number="254:5")
 
@@ -36,8 +37,8 @@ def test_before_space_is_lent_it_is_seen_whether_it_has_come_to_lie_on_the_origi
 ) -> None:
     monkeypatch.setattr(block_devices, "devices_under", lambda path, _table: {"/srv/space": beneath}[path])
 
-    assert places.exposed(Thing.VG_MEMBER, samples.TARGET) == found
+    assert places.exposed(LENT, samples.TARGET) == found
 
 
-def test_a_profile_without_a_file_lends_nothing() -> None:
-    assert places.exposed(Thing.VG_MEMBER, samples.target(lent_pv=None)) == ""
+def test_of_what_lies_nowhere_no_place_is_looked_at() -> None:
+    assert places.exposed(LabelWritten(samples.FILE, samples.PV_UUID), samples.TARGET) == ""

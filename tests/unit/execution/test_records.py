@@ -116,7 +116,7 @@ def _text() -> str:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{", "[]", "null", "3", _text()[:200], _changed(format=2), _changed(target={}), _changed(target=None)),
+        *("", "{", "[]", "null", "3", _text()[:200], _changed(format=3), _changed(target={}), _changed(target=None)),
         *(_changed(more=1), _changed(time="today"), '{"format": 1}', "\x00" * 100),
     ],
 )
@@ -136,7 +136,7 @@ def _with(path: str, value: Any) -> str:
     *parents, last = path.split(".")
     inner = data
     for key in parents:
-        inner = inner[key]
+        inner = inner[int(key) if key.isdigit() else key]
     inner[last] = value
     return json.dumps(data)
 
@@ -154,20 +154,32 @@ def _with(path: str, value: Any) -> str:
         ("target", [], "target must be an object, and is a list"),
         ("target.name", "weekly", "it is the record of 'weekly'"),
         ("target.name", "../evil", "it is the record of '../evil'"),
-        ("target.vg", None, "target.vg must be text, and is null"),
-        ("target.extents", "16", "target.extents must be a number, and is text '16'"),
-        ("target.extents", True, "target.extents must be a number, and is true or false"),
-        ("target.extents", 1.5, "target.extents must be a number, and is a number 1.5"),
-        ("target.extents", -1, "target.extents is out of range"),
-        ("target.extents", 10**30, "target.extents is out of range"),
-        ("target.permission", "x", "target.permission must be r or rw, and is text 'x'"),
-        ("target.permission", {}, "target.permission must be r or rw, and is an object"),
-        ("target.lent_pv", 3, "target.lent_pv must be an object, and is a number 3"),
-        ("target.lent_pv.inode", "7", "target.lent_pv.inode must be a number, and is text '7'"),
-        ("target.lent_pv.allocation", None, "target.lent_pv.allocation must be fallocate or zero-fill, and is null"),
-        ("target.lent_pv.direct_io", 1, "target.lent_pv.direct_io must be true or false, and is a number 1"),
-        ("target.mount.options", "ro", "target.mount.options must be a list, and is text 'ro'"),
-        ("target.mount.more", 1, "target.mount.'more' is not known"),
+        ("target.snapshots.0.vg", None, "target.snapshots[0].vg must be text, and is null"),
+        ("target.snapshots.0.cow.extents", "16", "target.snapshots[0].cow.extents must be a number, and is text '16'"),
+        (
+            "target.snapshots.0.cow.extents",
+            True,
+            "target.snapshots[0].cow.extents must be a number, and is true or false",
+        ),
+        (
+            "target.snapshots.0.cow.extents",
+            1.5,
+            "target.snapshots[0].cow.extents must be a number, and is a number 1.5",
+        ),
+        ("target.snapshots.0.cow.extents", -1, "target.snapshots[0].cow.extents is out of range"),
+        ("target.snapshots.0.cow.extents", 10**30, "target.snapshots[0].cow.extents is out of range"),
+        ("target.snapshots.0.permission", "x", "target.snapshots[0].permission must be r or rw, and is text 'x'"),
+        ("target.snapshots.0.permission", {}, "target.snapshots[0].permission must be r or rw, and is an object"),
+        ("target.loans", [3], "target.loans[0] must be an object, and is a number 3"),
+        ("target.loans.0.inode", "7", "target.loans[0].inode must be a number, and is text '7'"),
+        ("target.loans.0.allocation", None, "target.loans[0].allocation must be fallocate or zero-fill, and is null"),
+        ("target.loans.0.direct_io", 1, "target.loans[0].direct_io must be true or false, and is a number 1"),
+        (
+            "target.snapshots.0.mount.options",
+            "ro",
+            "target.snapshots[0].mount.options must be a list, and is text 'ro'",
+        ),
+        ("target.snapshots.0.mount.more", 1, "target.snapshots[0].mount.'more' is not known"),
         ("target.hooks.before_down", [None], "target.hooks.before_down[0] must be text, and is null"),
     ],
 )
@@ -234,7 +246,7 @@ def test_a_record_from_before_there_were_hooks_has_none(tmp_path: Path) -> None:
 
 
 def test_a_record_of_another_version_is_told_as_such(tmp_path: Path) -> None:
-    (tmp_path / "nightly.json").write_text(_changed(format=2))
+    (tmp_path / "nightly.json").write_text(_changed(format=3))
 
     with pytest.raises(LvmsnapError, match="written by another version of lvmsnap"):
         records.read("nightly", str(tmp_path))

@@ -36,7 +36,7 @@ GONE = replace(LIVING, start_ticks=LIVING.start_ticks - 1)
 
 
 def up_record(**fields: object) -> Record:
-    return replace(samples.record(), snapshot_uuid=TAKEN, **fields)  # type: ignore[arg-type]
+    return replace(samples.record(dm_uuid=TAKEN), **fields)  # type: ignore[arg-type]
 
 
 # --- processes --------------------------------------------------------------------------------------------------------
@@ -88,9 +88,10 @@ def test_a_record_of_format_1_is_read_and_is_nobodys_run(tmp_path: Path) -> None
     written = records.read("nightly", str(tmp_path))
 
     assert written is not None
-    assert (written.process, written.command, written.snapshot_uuid, written.lost) == (None, None, "", "")
+    assert (written.process, written.command, written.lost) == (None, None, "")
+    assert samples.first(written.target).dm_uuid == ""
     assert written.hooks_due == ("before_down", "after_down")
-    assert written.target.lent_pv is not None
+    assert samples.first(written.target).lent_pv is not None
 
 
 def test_the_process_and_what_it_started_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ def look(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def focus(system: Facts, interest: reading.Interest) -> Facts:
         gone = interest.process is not None and not process_table.is_running(interest.process)
-        return replace(system, is_process_gone=gone)
+        return samples.changed(system, is_process_gone=gone)
 
     monkeypatch.setattr(reading, "focus", focus)
 

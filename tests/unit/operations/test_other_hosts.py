@@ -126,7 +126,7 @@ def test_marks_without_a_host_are_ours_where_the_record_cannot_be_read(monkeypat
     target = history.look_back("nightly", None, system, force=True).target
 
     assert target is not None
-    assert (target.tag, target.lent_pv and target.lent_pv.pv_uuid) == (OLD_TAG, samples.OLD_PV_UUID)
+    assert (target.tag, samples.first(target).lent_pv.pv_uuid) == (OLD_TAG, samples.OLD_PV_UUID)
 
 
 def test_another_hosts_missing_pv_keeps_ours_from_being_taken_out_of_the_same_group() -> None:
@@ -161,8 +161,7 @@ def test_what_another_host_left_is_taken_on_request_and_no_record_of_ours_goes_w
     assert [action.undo[0][0] for action in plan.actions] == ["lvremove", "vgreduce"]
     ((target, written, owns_record),) = world.taken
     assert (name, target.name, target.tag, written, owns_record) == ("nightly", "nightly", tag, None, False)
-    assert target.lent_pv is not None
-    assert target.lent_pv.pv_uuid == pv_uuid
+    assert samples.first(target).lent_pv.pv_uuid == pv_uuid
 
 
 def test_what_one_host_left_is_not_what_another_left(monkeypatch: pytest.MonkeyPatch) -> None:

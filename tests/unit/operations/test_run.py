@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from lvmsnap.execution import executor, records
+from lvmsnap.execution import executor, locks, records
 from lvmsnap.model.errors import (
     InterruptedBySignalError,
     LvmsnapError,
@@ -25,11 +25,15 @@ from lvmsnap.model.errors import (
     StepError,
     ToolError,
 )
+from lvmsnap.model.facts import SnapshotStatus
+from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.target import Process, Record
 from lvmsnap.model.units import MIB
-from lvmsnap.operations import run, session
+from lvmsnap.operations import run, session, up_down
 from lvmsnap.operations.session import Session
 from lvmsnap.planning import growth
 from lvmsnap.planning.identify import find
+from lvmsnap.system import device_mapper, mount_table, process_table
 from lvmsnap.system.processes import Runner
 from lvmsnap.system.signals import Signals
 from tests import samples
@@ -97,7 +101,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     def walking(_: Session, _name: str) -> Iterator[None]:
         yield
 
-    monkeypatch.setattr(session, "up", up)
+    monkeypatch.setattr(up_down, "up", up)
     monkeypatch.setattr(session, "walking", walking)
     monkeypatch.setattr(executor, "bring_down", down)
     monkeypatch.setattr(records, "read", lambda _: None)
@@ -257,11 +261,12 @@ def test_a_file_that_grew_without_its_pv_gives_its_extents_first() -> None:
     group = samples.vg(samples.snapshot_lv(chunk_size_bytes=4096), pvs=(samples.DISK, samples.lent_pv()))
     facts = samples.up_facts(group)
     found = find(samples.TARGET, facts)
-    assert found.file is not None
-    found = replace(found, file=replace(found.file, size_bytes=81 * MIB))
-    backing = samples.with_file("max_size: 81MiB").backing_file
+    (lent,) = found.loans
+    assert lent.file is not None
+    found = replace(found, loans=(replace(lent, file=replace(lent.file, size_bytes=81 * MIB)),))
+    backing = samples.with_file("max_size: 81MiB").backing_file("vg0")
 
-    made = growth.plan(samples.TARGET, backing, found, facts, 100 * MIB)
+    made = growth.plan(samples.TARGET, found.snapshots[0], found, backing, facts, 100 * MIB)
 
     assert made.extents == 4
     assert made.filling == ()
@@ -282,3 +287,58 @@ raise SystemExit(fail(StepError("three")) + 40)
     os.close(reading)
 
     assert subprocess.run([sys.executable, "-c", code], stderr=writing, check=False).returncode == 41
+
+
+# --- the end of a run beside a later `up` -----------------------------------------------------------------------------
+
+OWN = dm_uuid(samples.VG_UUID, samples.SNAPSHOT_UUID)
+LATER = dm_uuid(samples.VG_UUID, samples.OTHER_UUID)
+
+
+@pytest.mark.parametrize(
+    ("record", "device", "is_taken_down"),
+    [
+        (replace(samples.record(), process=process_table.own()), OWN, True),
+        (replace(samples.record(), process=Process(1, 1)), LATER, False),
+        (samples.record(), LATER, False),
+        (None, OWN, True),
+        (None, LATER, False),
+        (None, "", False),
+    ],
+    ids=["its own record", "another run's", "an up's", "lost", "lost, of a later up", "lost, and nothing there"],
+)
+def test_a_run_takes_down_what_is_its_own_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, record: Record | None, device: str, is_taken_down: bool
+) -> None:
+    monkeypatch.setattr(records, "read", lambda _: record)
+    monkeypatch.setattr(device_mapper, "devices", lambda: (samples.dm("x", device),) if device else ())
+    monkeypatch.setattr(up_down, "up", lambda *_, **__: samples.target(dm_uuid=OWN))
+
+    going()
+
+    assert ("down" in world.done) is is_taken_down
+
+
+def test_a_later_record_is_not_told_of_this_runs_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Record] = []
+    monkeypatch.setattr(locks, "profile", lambda *_: nullcontext((3,)))
+    monkeypatch.setattr(records, "write", written.append)
+    for process in (Process(1, 1), None, process_table.own()):
+        monkeypatch.setattr(records, "read", lambda _, process=process: replace(samples.record(), process=process))
+        run._keep("nightly", os.getpid())
+
+    assert [record.process for record in written] == [process_table.own()]
+
+
+def test_a_snapshot_whose_group_was_renamed_shows_what_it_showed(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = samples.target(dm_uuid=OWN)
+    fine = SnapshotStatus(False, 1, 100, OWN)
+    monkeypatch.setattr(mount_table, "mounts", lambda: (samples.mounted(),))
+    monkeypatch.setattr(device_mapper, "snapshot_status", lambda _name, uuid: fine if uuid == OWN else None)
+    monkeypatch.setattr(device_mapper, "devices", lambda: (samples.dm("vg0-system--lvmsnap--nightly", OWN),))
+    before = run.look(target)
+
+    monkeypatch.setattr(device_mapper, "devices", lambda: (samples.dm("new-system--lvmsnap--nightly", OWN),))
+    assert run.why_lost(before, target) == ""
+    monkeypatch.setattr(device_mapper, "devices", lambda: (samples.dm("vg0-system--lvmsnap--nightly", LATER),))
+    assert run.why_lost(before, target) == "it was removed or replaced"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap.model.facts import Gate
+from lvmsnap.model.looked import Gate
 from lvmsnap.planning import access
 from lvmsnap.system import ancestors
 

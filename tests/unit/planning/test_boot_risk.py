@@ -20,8 +20,7 @@ RISKED = samples.with_file("accept_boot_risk: true")
 
 def checked(facts: Facts, profile: Profile | None = None) -> list[Check]:
     asked = profile or samples.with_file()
-    assert asked.backing_file is not None
-    return list(boot_risk.check(asked, asked.backing_file, facts))
+    return list(boot_risk.check(asked.backing_files[0], facts))
 
 
 @pytest.mark.parametrize("root", ["254:0", "254:7"], ids=["the origin", "another volume of its group"])
@@ -69,15 +68,16 @@ def test_a_boot_that_looks_for_the_origin_by_uuid_is_a_warning_without_boot_reco
     None
 ):
     tags = ("UUID=ab-cd", "LABEL=data")
-    facts = replace(samples.facts(GROUP), origin_tags=tags, boot_tags=("UUID=12-34", "UUID=ab-cd"))
-    (check,) = boot_risk.check_origin(samples.profile(), facts)
-    (installed,) = boot_risk.check_origin(samples.profile(), replace(facts, boot_recovery=True))
+    facts = samples.facts(GROUP, origin_tags=tags, boot_tags=("UUID=12-34", "UUID=ab-cd"))
+    (volume,) = samples.profile().volumes
+    (check,) = boot_risk.check_origin(volume, facts)
+    (installed,) = boot_risk.check_origin(volume, samples.changed(facts, boot_recovery=True))
 
     assert (check.passed, check.warning) == (True, True)
     assert "the boot looks for UUID=ab-cd" in check.found
     assert "install-boot" in check.hint
     assert (installed.passed, installed.warning) == (True, False)
-    assert list(boot_risk.check_origin(samples.profile(), replace(facts, boot_tags=("LABEL=other",)))) == []
+    assert list(boot_risk.check_origin(volume, samples.changed(facts, boot_tags=("LABEL=other",)))) == []
 
 
 def test_another_group_of_the_boot_is_none_of_the_profiles_business() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lvmsnap.model.facts import Facts, Gate, Layer, Mount, MountpointFacts, Superblock
+from lvmsnap.model.facts import Facts, Mount
+from lvmsnap.model.looked import Gate, Layer, MountpointFacts, Superblock
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.plan import Check
 from lvmsnap.model.profile import Profile
@@ -19,7 +20,7 @@ from tests.samples import DIRECTORY, FILE_FACTS, LOOP, ORIGIN_UUID, OTHER_UUID, 
 
 
 def run(profile: Profile, facts: Facts) -> tuple[Check, ...]:
-    return planner.plan_up(profile, facts, PV_UUID).checks
+    return planner.plan_up(profile, facts, (PV_UUID,) * len(profile.backing_files)).checks
 
 
 def failed(profile: Profile, facts: Facts) -> list[str]:
@@ -58,10 +59,26 @@ def mountpoint(kind: str, real_path: str = samples.MOUNTPOINT, claimed_by: str =
 def beneath(uuid: str) -> Facts:
     """The backing file's directory lies on a device-mapper device with this UUID."""
     return samples.facts(
-        directory=replace(DIRECTORY, block_devices=("254:9",)), dm_devices=(samples.dm("vg0-below", uuid),)
+        directory=replace(DIRECTORY, block_devices=("254:9",), own_devices=("254:9",)),
+        dm_devices=(samples.dm("vg0-below", uuid),),
     )
 
 
+def ring() -> Facts:
+    """The file lies on vg1/store, and another profile's snapshot of that lends its space from the origin."""
+    store = samples.lv("store", vg="vg1", uuid=OTHER_UUID, device_number="254:20")
+    tag = (f"lvmsnap2.{samples.HOST}.weekly",)
+    taken = samples.snapshot_lv(vg="vg1", name="taken", uuid="t", origin="store", tags=tag, device_number="254:21")
+    far = replace(samples.GROUP, name="vg1", uuid=FAR_UUID, pvs=(), lvs=(store, taken))
+    below = (
+        replace(samples.dm("vg1-store", dm_uuid(FAR_UUID, OTHER_UUID)), device_number="254:20"),
+        replace(samples.dm("vg0-system", dm_uuid(VG_UUID, ORIGIN_UUID)), device_number="254:0"),
+    )
+    directory = replace(DIRECTORY, block_devices=("254:20", "254:0"), own_devices=("254:20",))
+    return replace(samples.facts(directory=directory, dm_devices=below), vgs=(samples.GROUP, far))
+
+
+FAR_UUID = "ffffff-ffff-ffff-ffff-ffff-ffff-ffffff"
 AT = samples.MOUNTPOINT
 SNAP = "system-lvmsnap-nightly"
 DM_SNAP = "vg0-system--lvmsnap--nightly"
@@ -117,7 +134,7 @@ BAD = {
     "no dm-snapshot": Bad(samples.facts(snapshot_target=False), "kernel has dm-snapshot: missing", "modprobe"),
     "no loop driver": Bad(samples.facts(loop_driver=False), "kernel has loop devices: missing", "modprobe loop"),
     "no such group": Bad(group(name="vg1"), "volume group vg0 exists: known are: vg1", "/etc/lvmsnap/nightly.yaml"),
-    "no group": Bad(replace(samples.GOOD, vgs=()), "volume group vg0 exists: there are none", "vgs --foreign"),
+    "no group": Bad(replace(samples.facts(), vgs=()), "volume group vg0 exists: there are none", "vgs --foreign"),
     "group incomplete": Bad(group(missing_pv_count=1), "vg0 is whole: 1 PV missing", "lvmsnap recover"),
     "group exported": Bad(group(is_exported=True), "vg0 is not exported: it is exported", "vgimport vg0"),
     "group shared": Bad(group(is_shared=True), "vg0 is not shared: it is shared", "--lock-type none"),
@@ -196,12 +213,12 @@ BAD = {
         "make it root's",
     ),
     "mountpoint more open than the origin": Bad(
-        samples.facts(ways_to_origin=((*samples.WAY, Gate("/srv/secret", 0, 0, 0o700)),)),
+        samples.facts(origin_ways=((*samples.WAY, Gate("/srv/secret", 0, 0, 0o700)),)),
         f"{AT} is no more open than vg0/system: /srv/secret keeps others from it, but nothing keeps them from {AT}",
         "`allow_wider_access: true`",
     ),
     "origin mounted nowhere": Bad(
-        samples.facts(ways_to_origin=()),
+        samples.facts(origin_ways=()),
         f"{AT} is no more open than vg0/system: vg0/system is mounted nowhere for others, but nothing keeps them from "
         f"{AT}",
         "chmod 0700 a directory above",
@@ -281,6 +298,12 @@ BAD = {
         beneath(f"{dm_uuid(VG_UUID, ORIGIN_UUID)}-real"),
         "/srv/space/lent does not lie on the origin: it lies on vg0-below",
         "another disk",
+        ALLOWED,
+    ),
+    "file whose own disk's snapshot lies on the origin": Bad(
+        ring(),
+        "/srv/space/lent does not lie on the origin: it lies on vg0-system, by way of vg1/taken (profile weekly)",
+        "take vg1/taken (profile weekly) down first",
         ALLOWED,
     ),
     "file in the same group": Bad(
@@ -384,7 +407,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
 def test_an_illegal_snapshot_name_is_refused_before_lvm_could_leave_it_half_made() -> None:
     profile = samples.profile()
-    long = replace(profile, volume=replace(profile.volume, snapshot="x" * 121))
+    long = replace(profile, volumes=(replace(profile.volumes[0], snapshot="x" * 121),))
 
     (line,) = failed(long, samples.facts())
 

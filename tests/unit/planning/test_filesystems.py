@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from lvmsnap.model.facts import Facts, Mount, Superblock
+from lvmsnap.model.facts import Facts, Mount
+from lvmsnap.model.looked import OriginFacts, Superblock
 from lvmsnap.model.plan import Check
 from lvmsnap.model.target import Permission
 from lvmsnap.model.units import MIB
@@ -18,12 +19,16 @@ ELSEWHERE = Superblock(0, needs_other_device=True, has_journal=True, is_clean=Tr
 DIRTY = Superblock(0, needs_other_device=False, has_journal=False, is_clean=False)
 
 
+def origin(facts: Facts) -> OriginFacts:
+    return facts.looked.origins["vg0", "system"]
+
+
 def options(facts: Facts, *wanted: str) -> list[str]:
-    return list(filesystems.mount_options(samples.ORIGIN, facts, wanted))
+    return list(filesystems.mount_options(samples.ORIGIN, origin(facts), facts.mounts, wanted))
 
 
 def checks(facts: Facts, cow_bytes: int = 1024 * MIB) -> dict[str, Check]:
-    return {check.title: check for check in filesystems.checks("vg0/system", facts, cow_bytes)}
+    return {check.title: check for check in filesystems.checks("vg0/system", origin(facts), cow_bytes)}
 
 
 def failed(facts: Facts) -> list[str]:
@@ -63,29 +68,29 @@ def test_a_journal_on_another_device_is_left_alone_where_the_origin_was_frozen_a
 
     assert options(frozen)[:3] == ["ro", "noload", "errors=continue"]
     assert failed(frozen) == []
-    assert failed(replace(frozen, origin_is_mounted=False)) == ["vg0/system's filesystem is all on vg0/system"]
-    assert failed(replace(frozen, origin_filesystem="xfs")) == ["vg0/system's filesystem is all on vg0/system"]
+    assert failed(samples.changed(frozen, origin_is_mounted=False)) == ["vg0/system's filesystem is all on vg0/system"]
+    assert failed(samples.changed(frozen, origin_filesystem="xfs")) == ["vg0/system's filesystem is all on vg0/system"]
 
 
 def test_without_a_journal_an_origin_of_another_machine_must_be_clean() -> None:
     dirty = samples.facts(origin_filesystem="ext2", origin_superblock=DIRTY)
 
     assert failed(dirty) == ["vg0/system's filesystem is whole"]
-    assert failed(replace(dirty, origin_is_mounted=True)) == []
-    assert failed(replace(dirty, origin_superblock=replace(DIRTY, is_clean=True))) == []
+    assert failed(samples.changed(dirty, origin_is_mounted=True)) == []
+    assert failed(samples.changed(dirty, origin_superblock=replace(DIRTY, is_clean=True))) == []
 
 
 def test_a_read_only_mount_here_makes_no_ext2_whole() -> None:
     facts = samples.facts(origin_filesystem="ext2", origin_superblock=DIRTY, origin_is_mounted=True)
-    read_only = replace(facts, origin_mount_options=("ro", "errors=continue"))
+    read_only = samples.changed(facts, origin_mount_options=("ro", "errors=continue"))
     title = "vg0/system's filesystem is whole"
 
-    assert failed(replace(facts, origin_mount_options=("rw",))) == []
+    assert failed(samples.changed(facts, origin_mount_options=("rw",))) == []
     assert (
         checks(read_only)[title].found == "it has no journal, and was not unmounted in order, and is mounted read-only"
     )
     assert failed(read_only) == [title]
-    assert failed(replace(read_only, origin_superblock=replace(DIRTY, is_clean=True))) == []
+    assert failed(samples.changed(read_only, origin_superblock=replace(DIRTY, is_clean=True))) == []
 
 
 @pytest.mark.parametrize("option", ["noload", "norecovery"])
@@ -95,11 +100,11 @@ def test_a_journal_that_a_mount_here_does_not_replay_needs_its_room_and_its_devi
     title = "the snapshot has room for vg0/system's journal"
 
     assert checks(facts, 32 * MIB)[title].hint.startswith("the journal is replayed into that space, since its mount")
-    assert title not in checks(replace(facts, origin_mount_options=("ro",)), 32 * MIB)
-    assert title not in checks(replace(facts, origin_superblock=JOURNAL), 32 * MIB)
-    elsewhere = replace(facts, origin_superblock=replace(ELSEWHERE, is_clean=False))
+    assert title not in checks(samples.changed(facts, origin_mount_options=("ro",)), 32 * MIB)
+    assert title not in checks(samples.changed(facts, origin_superblock=JOURNAL), 32 * MIB)
+    elsewhere = samples.changed(facts, origin_superblock=replace(ELSEWHERE, is_clean=False))
     assert failed(elsewhere) == ["vg0/system's filesystem is all on vg0/system"]
-    assert failed(replace(elsewhere, origin_mount_options=("ro",))) == []
+    assert failed(samples.changed(elsewhere, origin_mount_options=("ro",))) == []
 
 
 def test_a_snapshot_smaller_than_the_journal_is_a_warning_where_the_origin_is_not_mounted_here() -> None:
@@ -110,4 +115,4 @@ def test_a_snapshot_smaller_than_the_journal_is_a_warning_where_the_origin_is_no
 
     assert (check.passed, check.warning, check.found) == (True, True, "32 MiB, less than its journal of 64 MiB")
     assert title not in checks(facts, 64 * MIB)
-    assert title not in checks(replace(facts, origin_is_mounted=True), 32 * MIB)
+    assert title not in checks(samples.changed(facts, origin_is_mounted=True), 32 * MIB)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from lvmsnap.model.facts import SnapshotStatus
-from lvmsnap.model.profile import Allocation, Overflow
+from lvmsnap.model.facts import Facts, LogicalVolume, PhysicalVolume, SnapshotStatus
+from lvmsnap.model.profile import Allocation, Overflow, Profile
+from lvmsnap.model.target import Target
 from lvmsnap.model.units import GIB, MIB
 from lvmsnap.planning import fill_rate, growth
 from lvmsnap.planning.fill_rate import Sample
@@ -92,17 +94,22 @@ def test_added_room_lasts_for_a_while_and_at_least_two_growths_but_zeros_take_no
 # --- from where -------------------------------------------------------------------------------------------------------
 
 
-def standing(**fields: object) -> Found:
-    snapshot = samples.snapshot_lv(chunk_size_bytes=4096)
-    group = samples.vg(snapshot, pvs=(samples.DISK, samples.lent_pv()))
+def standing(*, snapshot: LogicalVolume | None = None, pv: PhysicalVolume | None = None, **lent: Any) -> Found:
+    lv = snapshot or samples.snapshot_lv(chunk_size_bytes=4096)
+    group = samples.vg(samples.snapshot_lv(chunk_size_bytes=4096), pvs=(samples.DISK, samples.lent_pv()))
     found = find(samples.TARGET, samples.up_facts(group))
-    return replace(found, **fields)  # type: ignore[arg-type]
+    loan = replace(found.loans[0], pv=pv or found.loans[0].pv, **lent)
+    return replace(found, loans=(loan,), snapshots=(replace(found.snapshots[0], lv=lv),))
+
+
+def plan(target: Target, profile: Profile, found: Found, facts: Facts, wanted_bytes: int) -> growth.Growth:
+    return growth.plan(target, found.snapshots[0], found, profile.backing_file("vg0"), facts, wanted_bytes)
 
 
 def planned(wanted_bytes: int, backing_line: str = "max_size: 1GiB", found: Found | None = None) -> growth.Growth:
     found = found or standing()
-    backing = samples.with_file(backing_line).backing_file
-    return growth.plan(samples.TARGET, backing, found, samples.up_facts(found.vg), wanted_bytes)
+    facts = samples.up_facts(found.snapshots[0].vg)
+    return plan(samples.TARGET, samples.with_file(backing_line), found, facts, wanted_bytes)
 
 
 def test_a_backing_file_grows_then_its_loop_its_pv_and_the_snapshot_on_it() -> None:
@@ -134,10 +141,10 @@ def test_a_backing_file_grows_no_further_than_max_size() -> None:
 
 def test_a_backing_file_leaves_a_tenth_of_what_is_available() -> None:
     found = standing()
-    facts = samples.up_facts(found.vg, directory=replace(samples.DIRECTORY, available_bytes=100 * MIB))
-    backing = samples.with_file("max_size: 100GiB").backing_file
+    facts = samples.up_facts(found.snapshots[0].vg, directory=replace(samples.DIRECTORY, available_bytes=100 * MIB))
+    profile = samples.with_file("max_size: 100GiB")
 
-    assert growth.plan(samples.TARGET, backing, found, facts, GIB).extents == 90 // 4
+    assert plan(samples.TARGET, profile, found, facts, GIB).extents == 90 // 4
 
 
 def test_space_left_over_from_a_growth_that_failed_half_way_is_used_first() -> None:
@@ -151,9 +158,10 @@ def test_space_left_over_from_a_growth_that_failed_half_way_is_used_first() -> N
 def test_lent_space_that_may_lie_free_is_open_to_others_only_while_the_snapshot_grows() -> None:
     larger = samples.target(lent_pv=samples.lent(size_bytes=129 * MIB))
     found = standing(pv=samples.lent_pv(extents=32, allocated_extents=16))
-    backing = samples.with_file("max_size: 1GiB").backing_file
+    found = replace(found, loans=(replace(found.loans[0], loan=larger.loans[0]),))
+    profile = samples.with_file("max_size: 1GiB")
 
-    commands = growth.plan(larger, backing, found, samples.up_facts(found.vg), MIB).commands
+    commands = plan(larger, profile, found, samples.up_facts(found.snapshots[0].vg), MIB).commands
 
     allocatable = ("pvchange", "--devices", "/dev/sda2,/dev/loop7", "--allocatable")
     assert [command[0] for command in commands] == ["pvchange", "lvextend", "pvchange", "lvchange"]
@@ -161,21 +169,21 @@ def test_lent_space_that_may_lie_free_is_open_to_others_only_while_the_snapshot_
 
 
 def test_without_a_backing_file_the_groups_own_free_extents_are_used() -> None:
-    target = replace(samples.TARGET, lent_pv=None)
+    target = samples.target(lent_pv=None)
     group = samples.vg(samples.snapshot_lv(chunk_size_bytes=4096))
     facts = samples.up_facts(group)
 
-    made = growth.plan(target, None, find(target, facts), facts, 10 * MIB)
+    made = plan(target, samples.profile(), find(target, facts), facts, 10 * MIB)
 
     assert made.commands[0] == ("lvextend", *UNWATCHED, "--extents", "+3", f"vg0/{samples.SNAPSHOT}")
 
 
 def test_a_full_group_is_the_reason_that_is_given() -> None:
-    target = replace(samples.TARGET, lent_pv=None)
+    target = samples.target(lent_pv=None)
     full = replace(samples.DISK, allocated_extents=samples.DISK.extents)
     facts = samples.up_facts(samples.vg(samples.snapshot_lv(), pvs=(full,)))
 
-    assert growth.plan(target, None, find(target, facts), facts, MIB).reason == "vg0 has no free extents"
+    assert plan(target, samples.profile(), find(target, facts), facts, MIB).reason == "vg0 has no free extents"
 
 
 def test_it_never_grows_beyond_what_the_origin_can_use() -> None:

@@ -7,16 +7,24 @@ from typing import Any
 
 import pytest
 
-from lvmsnap.model.facts import Facts, MountpointFacts
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.looked import MountpointFacts
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.plan import Thing
-from lvmsnap.planning import planner
-from lvmsnap.planning.identify import Found, find, left_alone, own_pvs
+from lvmsnap.model.target import Record, Target
+from lvmsnap.planning import identify, planner
+from lvmsnap.planning.left_alone import left_alone
+from lvmsnap.planning.lent_pvs import own_pvs
 from tests import samples
 from tests.samples import DISK, EARLIER_BOOT, FILE_FACTS, LOOP, ORIGIN_UUID, PV_UUID, SNAPSHOT_UUID, TARGET, VG_UUID
 
 ORIGIN_DM = dm_uuid(VG_UUID, ORIGIN_UUID)
 SNAPSHOT_DM = dm_uuid(VG_UUID, SNAPSHOT_UUID)
+
+
+def find(target: Target, facts: Facts, record: Record | None = None) -> Any:
+    """Find the target's one snapshot and its loan."""
+    return samples.first(identify.find(target, facts, record))
 
 
 def test_everything_of_a_profile_that_is_up_is_found() -> None:
@@ -166,7 +174,7 @@ def test_only_the_top_mount_of_the_snapshots_own_device_is_ours() -> None:
     ours, foreign = samples.mounted(), samples.mounted(device_number="8:1")
 
     def is_mounted(*mounts: Any) -> bool:
-        return find(TARGET, samples.up_facts(mounts=mounts)).is_mounted
+        return bool(find(TARGET, samples.up_facts(mounts=mounts)).is_mounted)
 
     assert is_mounted(ours)
     assert is_mounted(foreign, ours)
@@ -193,7 +201,7 @@ def test_of_two_loop_devices_on_the_file_ours_is_the_one_that_lvm_uses() -> None
     found = find(TARGET, facts)
 
     assert found.loop == LOOP
-    assert left_alone(TARGET, found, facts) == (
+    assert left_alone(TARGET, identify.find(TARGET, facts), facts) == (
         "/dev/loop1: it is bound to the backing file too, and LVM takes both for one PV",
     )
 
@@ -204,13 +212,13 @@ def test_what_stands_in_our_places_and_is_not_ours_is_named() -> None:
     replaced = replace(FILE_FACTS, pv_uuid="", inode=FILE_FACTS.inode + 1)
     facts = samples.up_facts(untagged, file=replaced, loops=(moved,), mountpoint=_at("not empty"), mounts=())
 
-    lines = left_alone(TARGET, find(TARGET, facts, samples.record()), facts)
+    lines = left_alone(TARGET, identify.find(TARGET, facts, samples.record()), facts)
 
     assert [line.partition(": ")[0] for line in lines] == [
-        *(f"vg0/{samples.SNAPSHOT}", samples.FILE, "/elsewhere/lent", samples.MOUNTPOINT),
+        *(f"vg0/{samples.SNAPSHOT}", samples.MOUNTPOINT, samples.FILE, "/elsewhere/lent"),
     ]
-    assert left_alone(TARGET, find(TARGET, samples.up_facts()), samples.up_facts()) == ()
-    assert left_alone(TARGET, find(TARGET, samples.facts()), samples.facts()) == ()
+    assert left_alone(TARGET, identify.find(TARGET, samples.up_facts()), samples.up_facts()) == ()
+    assert left_alone(TARGET, identify.find(TARGET, samples.facts()), samples.facts()) == ()
 
 
 def _at(kind: str) -> MountpointFacts:
@@ -218,8 +226,8 @@ def _at(kind: str) -> MountpointFacts:
 
 
 def test_a_directory_that_the_profile_keeps_is_not_taken_back() -> None:
-    assert TARGET.mount is not None
-    kept = samples.target(mount=replace(TARGET.mount, make_directory=False, remove_directory=False))
+    mount = TARGET.mounts[0]
+    kept = samples.target(mount=replace(mount, make_directory=False, remove_directory=False))
 
     assert not find(kept, samples.up_facts()).has_directory
 
@@ -296,11 +304,11 @@ def test_facts_are_not_changed_by_looking_at_them() -> None:
 # --- a file whose filesystem is not mounted ---------------------------------------------------------------------------
 
 
-def out_of_reach(**fields: Any) -> Found:
+def out_of_reach(**fields: Any) -> Any:
     lent = replace(samples.LENT, mounted_at="/srv/space")
     unmounted = replace(samples.DIRECTORY, mountpoint="/")
     found = samples.facts(file=None, directory=unmounted)
-    return find(replace(samples.TARGET, lent_pv=lent), replace(found, **fields))
+    return find(samples.target(lent_pv=lent), samples.changed(found, **fields))
 
 
 def test_a_file_whose_filesystem_is_not_mounted_is_out_of_reach_not_gone() -> None:
@@ -316,7 +324,7 @@ def test_a_file_that_is_missing_on_its_mounted_filesystem_is_gone() -> None:
 
 def test_down_does_not_end_before_a_file_out_of_reach_is_removed() -> None:
     lent = replace(samples.LENT, mounted_at="/srv/space")
-    target = replace(samples.TARGET, lent_pv=lent)
+    target = samples.target(lent_pv=lent)
     unmounted = replace(samples.DIRECTORY, mountpoint="/")
 
     plan = planner.plan_down(target, samples.facts(file=None, directory=unmounted), samples.record(lent_pv=lent))

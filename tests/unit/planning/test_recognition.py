@@ -55,14 +55,20 @@ def test_everything_that_is_up_is_known_again_without_record_and_profile() -> No
     target = recognition.target_from_marks("nightly", None, samples.up_facts(), HOST)
 
     assert target is not None
-    assert (target.vg, target.vg_uuid, target.origin, target.snapshot) == (
-        *("vg0", samples.VG_UUID, "system", samples.SNAPSHOT),
-    )
-    assert target.lent_pv is not None
-    assert (target.lent_pv.path, target.lent_pv.pv_uuid, target.lent_pv.inode) == (FILE, PV_UUID, FILE_FACTS.inode)
-    assert target.mount is not None
-    assert target.mount.mountpoint == samples.MOUNTPOINT
-    assert target.mount.remove_directory
+    first = samples.first(target)
+    assert (
+        first.vg,
+        first.vg_uuid,
+        first.origin,
+        first.snapshot,
+    ) == (*("vg0", samples.VG_UUID, "system", samples.SNAPSHOT),)
+    assert (
+        first.lent_pv.path,
+        first.lent_pv.pv_uuid,
+        first.lent_pv.inode,
+    ) == (FILE, PV_UUID, FILE_FACTS.inode)
+    assert first.mount.mountpoint == samples.MOUNTPOINT
+    assert first.mount.remove_directory
     assert state.of_target(target, samples.up_facts(), None).state is State.UP
 
 
@@ -73,41 +79,44 @@ def test_a_snapshot_with_our_tag_is_ours_though_its_origin_was_renamed_or_the_pr
     target = recognition.target_from_marks("nightly", samples.with_file(), samples.facts(group), HOST)
 
     assert target is not None
-    assert (target.origin, target.origin_uuid, target.snapshot) == ("sysnew", samples.ORIGIN_UUID, samples.SNAPSHOT)
+    first = samples.first(target)
+    assert (first.origin, first.origin_uuid, first.snapshot) == (
+        "sysnew",
+        samples.ORIGIN_UUID,
+        samples.SNAPSHOT,
+    )
     assert state.of_target(target, samples.facts(group), None).state is State.PARTIAL
     assert recognition.target_from_marks("nightly", samples.with_file(), samples.facts(group), OTHER_HOST) is None
 
 
-def test_of_several_tagged_snapshots_the_one_of_the_profile_comes_first_and_the_others_after_it() -> None:
+def test_all_snapshots_with_the_profiles_tag_are_found_its_own_first() -> None:
     tags = (recognition.snapshot_tag("nightly", HOST),)
     odd = samples.lv("odd", tags=tags, segment_types=("raid1",))
     old = samples.lv("data-lvmsnap-nightly", tags=tags, origin="data", uuid="one")
     here = samples.snapshot_lv()
     far = replace(samples.vg(uuid="far"), name="vg1", lvs=(replace(old, vg="vg1"),))
     facts = replace(samples.facts(samples.vg(odd, old, here)), vgs=(far, samples.vg(odd, old, here)))
-    found = []
 
-    while target := recognition.target_from_marks("nightly", samples.with_file(), facts, HOST):
-        found.append(f"{target.vg}/{target.snapshot}")
-        if target.snapshot == "odd":
-            break
-        facts = recognition.without(facts, target)
+    target = recognition.target_from_marks("nightly", samples.with_file(), facts, HOST)
 
-    assert found == [f"vg0/{samples.SNAPSHOT}", "vg1/data-lvmsnap-nightly", "vg0/data-lvmsnap-nightly", "vg0/odd"]
+    assert target is not None
+    assert [one.path for one in target.snapshots] == [
+        *(f"vg0/{samples.SNAPSHOT}", "vg1/data-lvmsnap-nightly", "vg0/data-lvmsnap-nightly"),
+    ]
+    rest = recognition.target_from_marks("nightly", samples.with_file(), recognition.without(facts, target), HOST)
+    assert [one.path for one in rest.snapshots] == ["vg0/odd"] if rest else False
 
 
-def test_a_pv_that_was_lent_to_another_group_than_the_snapshots_is_not_taken_for_part_of_it() -> None:
+def test_a_pv_that_was_lent_to_another_group_than_the_snapshots_is_found_with_it() -> None:
     other = replace(samples.vg(uuid="far"), name="vg1", lvs=(), pvs=(samples.lent_pv(vg="vg1"),))
     facts = replace(samples.facts(), vgs=(samples.vg(samples.snapshot_lv()), other))
 
     target = recognition.target_from_marks("nightly", samples.with_file(), facts, HOST)
-    assert target is not None
-    assert (target.vg, target.lent_pv) == ("vg0", None)
 
-    rest = recognition.target_from_marks("nightly", samples.with_file(), recognition.without(facts, target), HOST)
-    assert rest is not None
-    assert rest.lent_pv is not None
-    assert (rest.vg, rest.lent_pv.pv_uuid) == ("vg1", PV_UUID)
+    assert target is not None
+    assert [one.path for one in target.snapshots] == [f"vg0/{samples.SNAPSHOT}"]
+    assert [(loan.vg, loan.pv_uuid) for loan in target.loans] == [("vg1", PV_UUID)]
+    assert recognition.without(facts, target).vg("vg1") == replace(other, pvs=())
 
 
 def test_a_loop_over_a_deleted_file_still_tells_its_path() -> None:
@@ -116,8 +125,8 @@ def test_a_loop_over_a_deleted_file_still_tells_its_path() -> None:
     target = recognition.target_from_marks("nightly", None, facts, HOST)
 
     assert target is not None
-    assert target.lent_pv is not None
-    assert target.lent_pv.path == FILE
+    first = samples.first(target)
+    assert first.lent_pv.path == FILE
 
 
 def test_where_the_lent_pv_is_missing_the_profile_tells_the_path_of_its_file() -> None:
@@ -126,9 +135,9 @@ def test_where_the_lent_pv_is_missing_the_profile_tells_the_path_of_its_file() -
     target = recognition.target_from_marks("nightly", samples.with_file(), samples.facts(group), HOST)
 
     assert target is not None
-    assert target.lent_pv is not None
-    assert (target.lent_pv.path, target.lent_pv.inode) == (FILE, 0)
-    assert target.snapshot == samples.SNAPSHOT
+    first = samples.first(target)
+    assert (first.lent_pv.path, first.lent_pv.inode) == (FILE, 0)
+    assert first.snapshot == samples.SNAPSHOT
 
 
 def test_a_mountpoint_that_lvmsnap_cannot_have_made_is_left_there() -> None:
@@ -137,9 +146,9 @@ def test_a_mountpoint_that_lvmsnap_cannot_have_made_is_left_there() -> None:
     target = recognition.target_from_marks("nightly", None, facts, HOST)
 
     assert target is not None
-    assert target.mount is not None
-    assert target.mount.mountpoint == "/media/snapshot"
-    assert not target.mount.remove_directory
+    first = samples.first(target)
+    assert first.mount.mountpoint == "/media/snapshot"
+    assert not first.mount.remove_directory
 
 
 def test_another_profiles_pv_and_snapshot_are_not_taken_for_ours() -> None:
@@ -154,19 +163,22 @@ def test_a_lent_pv_that_no_profile_claims_gets_a_target_of_its_own() -> None:
 
     assert recognition.unclaimed_targets(facts, {PV_UUID}, HOST) == ()
     (target,) = recognition.unclaimed_targets(facts, set(), HOST)
-    assert target.lent_pv is not None
-    assert target.lent_pv.pv_uuid == PV_UUID
-    assert target.vg == "vg0"
+    first = samples.first(target)
+    assert first.lent_pv.pv_uuid == PV_UUID
+    assert first.vg == "vg0"
 
 
 def test_a_file_that_bears_our_label_is_known_when_all_else_is_gone() -> None:
     profile = samples.with_file()
 
-    target = recognition.target_from_file(profile, samples.facts(), samples.FILE_FACTS, HOST)
+    target = recognition.target_from_files(profile, samples.facts(), {FILE: samples.FILE_FACTS}, HOST)
 
     assert target is not None
-    assert target.lent_pv is not None
-    assert (target.lent_pv.path, target.lent_pv.pv_uuid) == (samples.FILE, samples.PV_UUID)
+    first = samples.first(target)
+    assert (first.lent_pv.path, first.lent_pv.pv_uuid) == (
+        samples.FILE,
+        samples.PV_UUID,
+    )
     plan = planner.plan_down(target, samples.facts(file=samples.FILE_FACTS), None)
     assert [action.undo for action in plan.actions] == [(("rm", "--", samples.FILE),)]
 
@@ -184,4 +196,4 @@ def test_a_file_that_bears_our_label_is_known_when_all_else_is_gone() -> None:
 def test_a_file_without_our_label_is_nobodys_mark(pv_uuid: str) -> None:
     file = replace(samples.FILE_FACTS, pv_uuid=pv_uuid)
 
-    assert recognition.target_from_file(samples.with_file(), samples.facts(), file, HOST) is None
+    assert recognition.target_from_files(samples.with_file(), samples.facts(), {FILE: file}, HOST) is None

@@ -15,7 +15,9 @@ def extents(
 ) -> int:
     profile = samples.with_file(file, volume) if file else samples.profile(_text(volume))
     group = samples.vg(free_extents=free, extent_size_bytes=extent)
-    return snapshot_extents(profile, group, samples.lv("system", size_bytes=origin_bytes))
+    return snapshot_extents(
+        profile.volumes[0], profile.backing_file("vg0"), group, samples.lv("system", size_bytes=origin_bytes)
+    )
 
 
 def _text(volume: str) -> str:
@@ -89,9 +91,9 @@ def test_the_largest_useful_size_is_header_chunks_and_their_metadata(
 
 def test_a_backing_file_lends_what_is_behind_its_first_mebibyte() -> None:
     assert lent_extents(None, EXTENT) == 0
-    assert lent_extents(samples.with_file().backing_file, EXTENT) == 0
-    assert lent_extents(samples.with_file("size: 1MiB").backing_file, EXTENT) == 0
-    assert lent_extents(samples.with_file("size: 5MiB").backing_file, EXTENT) == 1
+    assert lent_extents(samples.with_file().backing_file("vg0"), EXTENT) == 0
+    assert lent_extents(samples.with_file("size: 1MiB").backing_file("vg0"), EXTENT) == 0
+    assert lent_extents(samples.with_file("size: 5MiB").backing_file("vg0"), EXTENT) == 1
 
 
 @pytest.mark.parametrize(

@@ -89,21 +89,26 @@ def test_every_key_of_a_profile_is_read() -> None:
         name="nightly",
         path="nightly.yaml",
         description="Root filesystem of the server",
-        volume=Volume(
-            vg="lvm_server_vg",
-            origin="system",
-            snapshot="snap1",
-            size=Size(20, SizeUnit.PERCENT_ORIGIN),
-            chunk_size_bytes=64 * KIB,
-            mountpoint="/media/system_snapshot",
-            mount_options=("noexec", "nodev"),
+        volumes=(
+            Volume(
+                vg="lvm_server_vg",
+                origin="system",
+                snapshot="snap1",
+                size=Size(20, SizeUnit.PERCENT_ORIGIN),
+                chunk_size_bytes=64 * KIB,
+                mountpoint="/media/system_snapshot",
+                mount_options=("noexec", "nodev"),
+            ),
         ),
-        backing_file=BackingFile(
-            path="/media/other_partition/tmp_space.tmp",
-            size_bytes=512 * MIB,
-            loop_device="/dev/loop5",
-            allocation=Allocation.ZERO_FILL,
-            allow_same_vg=True,
+        backing_files=(
+            BackingFile(
+                vg="lvm_server_vg",
+                path="/media/other_partition/tmp_space.tmp",
+                size_bytes=512 * MIB,
+                loop_device="/dev/loop5",
+                allocation=Allocation.ZERO_FILL,
+                allow_same_vg=True,
+            ),
         ),
         remove_mountpoint=True,
         hooks=Hooks(
@@ -121,20 +126,20 @@ def test_a_profile_of_one_line_gets_every_default() -> None:
         name="nightly",
         path="nightly.yaml",
         description="",
-        volume=Volume("vg0", "root", "root-lvmsnap-nightly", Size(4 * GIB), None, "/run/lvmsnap/nightly", ()),
-        backing_file=None,
+        volumes=(Volume("vg0", "root", "root-lvmsnap-nightly", Size(4 * GIB), None, "/run/lvmsnap/nightly", ()),),
+        backing_files=(),
         remove_mountpoint=False,
     )
 
 
 def test_a_backing_file_with_only_a_path_gets_every_default() -> None:
-    expected = BackingFile("/a/b", None, None, Allocation.FALLOCATE, allow_same_vg=False)
-    assert parse(backing("path: /a/b")).backing_file == expected
+    expected = BackingFile("vg0", "/a/b", None, None, Allocation.FALLOCATE, allow_same_vg=False)
+    assert parse(backing("path: /a/b")).backing_files == (expected,)
 
 
 @pytest.mark.parametrize("null", ["null", "~", "Null", "NULL"])
 def test_a_null_mountpoint_means_that_nothing_is_mounted(null: str) -> None:
-    assert parse(volume(f"mountpoint: {null}")).volume.mountpoint is None
+    assert parse(volume(f"mountpoint: {null}")).volumes[0].mountpoint is None
 
 
 @pytest.mark.parametrize(
@@ -154,18 +159,18 @@ def test_a_null_mountpoint_means_that_nothing_is_mounted(null: str) -> None:
     ],
 )
 def test_a_size_is_read(text: str, size: Size) -> None:
-    assert parse(volume(f"size: {text}")).volume.size == size
+    assert parse(volume(f"size: {text}")).volumes[0].size == size
 
 
 def test_a_percentage_of_the_lent_space_is_read_where_a_file_of_known_size_lends_it() -> None:
     text = volume("size: 100%PVS") + "backing_file: {path: /a/b, size: 1G}"
-    assert parse(text).volume.size == Size(100, SizeUnit.PERCENT_PVS)
+    assert parse(text).volumes[0].size == Size(100, SizeUnit.PERCENT_PVS)
 
 
 @pytest.mark.parametrize("kib", [4, 8, 16, 32, 64, 128, 256, 512])
 def test_a_chunk_size_that_lvm_takes_is_read(kib: int) -> None:
-    assert parse(volume(f"chunk_size: {kib}KiB")).volume.chunk_size_bytes == kib * KIB
-    assert parse(volume(f"chunk_size: {kib}K")).volume.chunk_size_bytes == kib * KIB
+    assert parse(volume(f"chunk_size: {kib}KiB")).volumes[0].chunk_size_bytes == kib * KIB
+    assert parse(volume(f"chunk_size: {kib}K")).volumes[0].chunk_size_bytes == kib * KIB
 
 
 @pytest.mark.parametrize("kib", [1, 2, 3, 12, 96, 1024])
@@ -179,7 +184,7 @@ def test_a_file_with_a_byte_order_mark_and_windows_line_ends_is_read() -> None:
 
 def test_quotes_make_any_word_a_name() -> None:
     for word in ("on", "2024", "1e3", "null", "0x1F", "4.5"):
-        assert parse(volume(f'snapshot: "{word}"')).volume.snapshot == word
+        assert parse(volume(f'snapshot: "{word}"')).volumes[0].snapshot == word
 
 
 # --- bad profiles -------------------------------------------------------------------------------------------------

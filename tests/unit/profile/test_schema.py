@@ -128,16 +128,16 @@ def test_there_are_sample_profiles() -> None:
 def test_a_profile_with_only_the_required_keys_gets_the_schemas_defaults() -> None:
     loaded = loading.parse("volumes: [{origin: vg0/root}]\nbacking_file: {path: /b}", name="n", file="f")
     defaults = {path: schema["default"] for path, schema, _ in keys() if "default" in schema}
-    assert loaded.backing_file
+    (volume,), (backing,) = loaded.volumes, loaded.backing_files
     assert {
         "description": loaded.description,
-        "volumes[0].size": f"{loaded.volume.size.amount // 1024**3}GiB",
-        "volumes[0].mount_options": list(loaded.volume.mount_options),
-        "volumes[0].allow_wider_access": loaded.volume.allow_wider_access,
-        "backing_file.loop_device": loaded.backing_file.loop_device or "auto",
-        "backing_file.allocation": loaded.backing_file.allocation.value,
-        "backing_file.allow_same_vg": loaded.backing_file.allow_same_vg,
-        "backing_file.accept_boot_risk": loaded.backing_file.accept_boot_risk,
+        "volumes[0].size": f"{volume.size.amount // 1024**3}GiB",
+        "volumes[0].mount_options": list(volume.mount_options),
+        "volumes[0].allow_wider_access": volume.allow_wider_access,
+        "backing_file.loop_device": backing.loop_device or "auto",
+        "backing_file.allocation": backing.allocation.value,
+        "backing_file.allow_same_vg": backing.allow_same_vg,
+        "backing_file.accept_boot_risk": backing.accept_boot_risk,
         "overflow.warn_at": f"{loaded.overflow.warn_percent}%",
         "overflow.extend_at": f"{loaded.overflow.extend_percent}%",
         "overflow.extend_by": f"{loaded.overflow.by_percent}%",

@@ -191,7 +191,7 @@ def test_a_loop_device_leads_on_to_the_filesystem_of_its_file(sys: Sys, tmp_path
     sys.device(own, slaves=("8:0",))
 
     seen: dict[str, None] = {}
-    block_devices._collect("254:1", seen, ())
+    block_devices._collect("254:1", seen, (), with_copies=True)
 
     assert set(seen) == {"254:1", "7:0", own, "8:0"}
 
@@ -211,7 +211,7 @@ def test_a_loop_device_over_a_block_device_leads_on_to_it_also_from_a_partition(
     sys.device("254:2", slaves=("259:1",))  # crypt
 
     seen: dict[str, None] = {}
-    block_devices._collect("254:2", seen, ())
+    block_devices._collect("254:2", seen, (), with_copies=True)
 
     assert set(seen) == {"254:2", "259:1", "7:9", "254:300", "8:0"}
     assert block_devices.is_bound_loop("7:9")
@@ -226,7 +226,7 @@ def test_a_loop_device_that_cannot_be_asked_leads_on_to_the_block_device_at_its_
     sys.device("7:9", loop_file="/dev/vg0/system")
 
     seen: dict[str, None] = {}
-    block_devices._collect("7:9", seen, ())
+    block_devices._collect("7:9", seen, (), with_copies=True)
 
     assert "254:0" in seen
 

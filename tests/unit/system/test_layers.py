@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lvmsnap.model.facts import Layer, Loop, Mount
+from lvmsnap.model.facts import Loop, Mount
+from lvmsnap.model.looked import Layer
 from lvmsnap.model.units import MIB
 from lvmsnap.system import block_devices, layers
 

@@ -167,7 +167,7 @@ def test_the_snapshots_device_is_found_though_its_group_was_renamed(monkeypatch:
     ours = samples.dm(dm_name("new-vg", samples.SNAPSHOT), f"{group}own")
     monkeypatch.setattr(device_mapper, "devices", lambda: (*others, foreign, ours))
 
-    assert mount_users.snapshot_number(samples.target()) == "254:9"
+    assert mount_users.snapshot_number(samples.TAKEN) == "254:9"
 
 
 def test_the_mount_table_of_another_file_than_the_namespaces_is_not_read(tmp_path: Path) -> None:

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from lvmsnap.model.looked import OriginFacts
 from lvmsnap.system import block_devices, mount_table, origin_facts
+from lvmsnap.system.processes import Runner
 from lvmsnap.system.reading import Interest
 from tests import samples
-
-INTEREST = Interest.of_profile(samples.profile())
 
 
 def test_the_options_of_the_filesystem_count_not_those_of_one_of_its_mounts() -> None:
     line = b"36 25 254:0 / /srv/system ro,nosuid shared:1 - ext4 /dev/mapper/vg0-system rw,errors=continue\n"
     facts = samples.facts(mounts=mount_table.parse_mounts(line))
 
-    assert origin_facts._mount_options(facts, INTEREST) == ("rw", "errors=continue")
+    assert origin_facts._mount_options(facts, samples.ORIGIN) == ("rw", "errors=continue")
     assert facts.mounts[0].options == ("ro", "nosuid")
 
 
@@ -33,6 +33,8 @@ def test_of_an_ext4_that_is_mounted_in_another_namespace_alone_its_driver_says_t
     monkeypatch.setattr(origin_facts, "PROC_EXT4", tmp_path / "proc")
     facts = samples.facts(mounts=())
 
-    assert origin_facts._mount_options(facts, INTEREST) == ("ro", "norecovery", "errors=continue")
+    assert origin_facts._mount_options(facts, samples.ORIGIN) == ("ro", "norecovery", "errors=continue")
     inactive = replace(samples.ORIGIN, attr="-wi-------")
-    assert origin_facts._mount_options(replace(facts, vgs=(replace(samples.GROUP, lvs=(inactive,)),)), INTEREST) == ()
+    without = replace(facts, vgs=(replace(samples.GROUP, lvs=(inactive,)),))
+    looked = origin_facts.add(Runner(), without, Interest.of_profile(samples.profile()), lambda _: ()).looked
+    assert looked.origins == {("vg0", "system"): OriginFacts()}

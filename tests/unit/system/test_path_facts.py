@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from lvmsnap.model.facts import FileFacts, Mount
+from lvmsnap.model.facts import Mount
+from lvmsnap.model.looked import FileFacts
 from lvmsnap.planning import access
 from lvmsnap.system import ancestors, block_devices, mount_owners, path_facts, reading
 from lvmsnap.system.reading import Interest
@@ -105,17 +106,17 @@ def places(tmp_path: Path) -> Path:
     ],
 )
 def test_what_stands_at_a_mountpoint_is_told_by_its_kind(places: Path, name: str, kind: str) -> None:
-    assert path_facts._mountpoint(str(places / name), ()).kind == kind
+    assert path_facts.mountpoint_facts(str(places / name), ()).kind == kind
 
 
 def test_something_mounted_at_a_mountpoint_is_seen_in_the_mount_table(places: Path) -> None:
     mount = Mount("8:1", "/", str(places / "empty"), "ext4", "/dev/sda1")
 
-    assert path_facts._mountpoint(str(places / "empty"), (mount,)).kind == "mounted"
+    assert path_facts.mountpoint_facts(str(places / "empty"), (mount,)).kind == "mounted"
 
 
 def test_a_mountpoint_behind_a_symlink_is_told_by_its_real_path(places: Path) -> None:
-    found = path_facts._mountpoint(str(places / "link/snapshot"), ())
+    found = path_facts.mountpoint_facts(str(places / "link/snapshot"), ())
 
     assert found.real_path == str(places / "empty/snapshot")
 
@@ -138,12 +139,14 @@ def test_a_mountpoints_unit_has_the_name_that_systemd_escape_gives(path: str, un
 
 
 def test_a_directory_is_private_where_only_root_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(block_devices, "devices_under", lambda _path, _table: ())
+    monkeypatch.setattr(block_devices, "devices_under", lambda *_, **__: ())
 
     def is_private(mode: int) -> bool:
         tmp_path.chmod(mode)
         way = ancestors.walk(str(tmp_path), ())
-        return not access.exposed(path_facts._directory(str(tmp_path), replace(way, gates=way.gates[-1:]), ()).gates)
+        return not access.exposed(
+            path_facts.directory_facts(str(tmp_path), replace(way, gates=way.gates[-1:]), ()).gates
+        )
 
     assert is_private(0o755) is (os.geteuid() == 0)
     assert not is_private(0o775)
@@ -153,7 +156,7 @@ def test_a_directory_is_private_where_only_root_may_write(tmp_path: Path, monkey
 def test_a_directory_that_is_not_there_is_said_not_to_be() -> None:
     path = "/nonexistent/deep"
 
-    assert not path_facts._directory(path, ancestors.walk(path, ()), ()).exists
+    assert not path_facts.directory_facts(path, ancestors.walk(path, ()), ()).exists
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "virtiofs"])
@@ -176,11 +179,12 @@ def test_nothing_below_a_network_filesystem_is_touched(
     for name in ("lstat", "stat", "statvfs", "readlink", "scandir", "listxattr"):
         monkeypatch.setattr(os, name, watched(getattr(os, name)))
     for path in (f"{tmp_path}/dead/deep/x", f"{tmp_path}/dead/x", f"{tmp_path}/link/x"):
-        place = path_facts._backing_place(path, table)
-        assert place["file"] is None
-        assert (place["directory"].exists, place["directory"].filesystem) == (True, kind)
-        assert path_facts._mountpoint(path, table).kind == "unreachable"
-        assert path_facts._mountpoint(path, table).stalling == kind
+        facts = replace(samples.facts(), mounts=table)
+        looked = reading.focus(facts, Interest((), (), files=(path,))).looked
+        assert looked.files[path] is None
+        assert (looked.directories[path].exists, looked.directories[path].filesystem) == (True, kind)
+        assert path_facts.mountpoint_facts(path, table).kind == "unreachable"
+        assert path_facts.mountpoint_facts(path, table).stalling == kind
 
     assert [path for path in touched if path.startswith(f"{tmp_path}/dead")] == []
     assert any(path == str(tmp_path) for path in touched)
@@ -198,9 +202,12 @@ def test_missing_programs_are_looked_for_on_the_childrens_path(tmp_path: Path, m
 
 
 def test_what_a_profile_and_its_target_name_is_what_is_looked_at() -> None:
-    assert Interest.of_profile(samples.with_file()) == Interest("vg0", "system", samples.FILE, samples.MOUNTPOINT)
-    assert Interest.of_target(samples.TARGET) == Interest.of_profile(samples.with_file())
-    assert Interest.of_target(samples.target(lent_pv=None, mount=None)) == Interest("vg0", "system")
+    origin = (("vg0",), (("vg0", "system"),))
+    whole = Interest(*origin, (samples.FILE,), (samples.MOUNTPOINT,))
+
+    assert Interest.of_profile(samples.with_file()) == whole
+    assert Interest.of_target(samples.TARGET) == whole
+    assert Interest.of_target(samples.target(lent_pv=None, mount=None)) == Interest(*origin)
 
 
 def test_fstab_has_blanks_and_tabs_between_its_fields_and_nothing_else() -> None:

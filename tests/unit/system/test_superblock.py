@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap.model.facts import Superblock
+from lvmsnap.model.looked import Superblock
 from lvmsnap.model.units import MIB
 from lvmsnap.system import superblock
 

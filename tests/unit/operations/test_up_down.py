@@ -12,8 +12,8 @@ import pytest
 from lvmsnap.execution import executor, records
 from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError, StepError
 from lvmsnap.model.facts import Facts
-from lvmsnap.model.target import Target
-from lvmsnap.operations import down, named_profile, recover, session, status
+from lvmsnap.model.target import Record, Target
+from lvmsnap.operations import named_profile, preparation, recover, session, status, up_down
 from lvmsnap.planning import recognition
 from lvmsnap.planning.state import State
 from lvmsnap.system import reading
@@ -38,13 +38,14 @@ class World:
         self.system, self.refused = machine(*snapshots), refused
         self.taken: list[str] = []
         progress = SimpleNamespace(note=lambda _: None, warn=lambda _: None)
+        self.record: Record | None = None
         self.working: Any = SimpleNamespace(
             runner=None, signals=nullcontext(), profile_dir="/nowhere", progress=progress
         )
         for module, name, fake in (
             (records, "names", tuple),
             (records, "exists", lambda _: False),
-            (records, "read", lambda _: None),
+            (records, "read", lambda _: self.record),
             (records, "is_unreadable", lambda _: False),
             (records, "remove", lambda _: None),
             (reading, "read_system", lambda *_, **__: self.system),
@@ -57,10 +58,10 @@ class World:
             patch.setattr(module, name, fake)
 
     def _bring_down(self, target: Target, *_: object) -> tuple[str, ...]:
-        if target.snapshot == self.refused:
+        if self.refused in [one.name for one in target.snapshots]:
             raise RefusedError((Refusal("it is locked", "wait"),))
-        self.taken.append(target.snapshot)
-        self.system = recognition.without(self.system, target)
+        self.taken += [one.name for one in target.snapshots]
+        self.system, self.record = recognition.without(self.system, target), None
         return ()
 
     def recover(self) -> tuple[recover.Recovered, ...]:
@@ -76,36 +77,39 @@ def test_a_tagged_snapshot_is_taken_down_though_its_origin_was_renamed(
     if command == "recover":
         assert [item.is_taken_down for item in world.recover()] == [True]
     else:
-        assert down.down(world.working, "nightly", PROFILE, force=False)
+        assert up_down.down(world.working, "nightly", PROFILE, force=False)
 
     assert world.taken == [samples.SNAPSHOT]
 
 
 @pytest.mark.parametrize("command", ["recover", "down", "up --replace"])
-def test_all_snapshots_with_a_profiles_tag_are_taken_down_one_after_the_other(
-    monkeypatch: pytest.MonkeyPatch, command: str
-) -> None:
+def test_all_snapshots_with_a_profiles_tag_are_taken_down(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     world = World(monkeypatch, OF_DATA, OF_RENAMED)
-    monkeypatch.setattr(session, "_plan_up", lambda *_, **__: (_ for _ in ()).throw(LvmsnapError("planned")))
+    monkeypatch.setattr(preparation, "refuse_hopeless", lambda *_: None)
+    monkeypatch.setattr(preparation, "plan_up", lambda *_, **__: (_ for _ in ()).throw(LvmsnapError("planned")))
 
     if command == "recover":
-        assert len(recover.plan_recover(world.working, ("nightly",), lambda _: PROFILE)) == 2
+        ((_, plan),) = recover.plan_recover(world.working, ("nightly",), lambda _: PROFILE)
+        assert [action.object for action in plan.actions] == [f"vg0/{samples.SNAPSHOT}", f"vg0/{OF_DATA.name}"]
         world.recover()
     elif command == "down":
-        down.down(world.working, "nightly", PROFILE, force=False)
+        up_down.down(world.working, "nightly", PROFILE, force=False)
     else:
         with pytest.raises(LvmsnapError, match="planned"):
-            session.up(world.working, PROFILE, "", replace_old=True, if_down=False)
+            up_down.up(world.working, PROFILE, "", replace_old=True, if_down=False)
 
     assert sorted(world.taken) == [OF_DATA.name, samples.SNAPSHOT]
 
 
 def test_a_refusal_of_the_second_does_not_say_that_nothing_was_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = samples.record(origin="data", origin_uuid="data", snapshot=OF_DATA.name, lent_pv=None, mount=None)
     world = World(monkeypatch, OF_DATA, OF_RENAMED, refused=samples.SNAPSHOT)
+    world.record = recorded
     with pytest.raises(StepError, match="one snapshot of nightly was taken down, but not all"):
-        down.down(world.working, "nightly", PROFILE, force=False)
+        up_down.down(world.working, "nightly", PROFILE, force=False)
 
     world = World(monkeypatch, OF_DATA, OF_RENAMED, refused=samples.SNAPSHOT)
+    world.record = replace(recorded, boot_id=samples.EARLIER_BOOT)
     with pytest.raises(StepError, match="the old snapshot of nightly was taken down, but not all"):
         world.recover()
 
@@ -113,7 +117,7 @@ def test_a_refusal_of_the_second_does_not_say_that_nothing_was_changed(monkeypat
 def test_what_is_there_after_it_was_taken_down_is_not_taken_down_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, OF_DATA, samples.lv("odd", uuid="odd", tags=TAGS, segment_types=("raid1",)))
 
-    down.down(world.working, "nightly", PROFILE, force=False)
+    up_down.down(world.working, "nightly", PROFILE, force=False)
 
     assert world.taken == [OF_DATA.name, "odd"]
 

@@ -1,0 +1,138 @@
+"""How the presence of what an action makes is seen: data. No behaviour.
+
+`execution/verification.py` looks, `planning/wording.py` puts it into words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FileMade:
+    """The backing file of a loan is at its path: the file that was made there, by its inode."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileFilled:
+    """The backing file has all its blocks."""
+
+    path: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBound:
+    """The loop device is bound to the backing file, by device and inode."""
+
+    loop_device: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelWritten:
+    """The backing file bears a PV label with this UUID."""
+
+    path: str
+    pv_uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class PVLent:
+    """The PV is in the volume group."""
+
+    pv_uuid: str
+    path: str
+    vg: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotTaken:
+    """The group has a snapshot of the origin with our tag; `size_bytes` is its space for changes, None if unknown."""
+
+    vg: str
+    name: str
+    origin: str
+    tag: str
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotMerging:
+    """LVM is merging the snapshot into its origin: it is LVM's until that is done."""
+
+    vg: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotMounted:
+    """The top mount at the mountpoint is of the snapshot's device."""
+
+    mountpoint: str
+    vg: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryMade:
+    """The directory was made by this profile, and is empty."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class HookDue:
+    """The hook is still to be run before all is down."""
+
+    hook: str
+
+
+@dataclass(frozen=True, slots=True)
+class HookOver:
+    """The hook leaves nothing that could be seen."""
+
+    hook: str
+
+
+@dataclass(frozen=True, slots=True)
+class OriginInactive:
+    """The origin is inactive since a boot that found the lent PV missing."""
+
+    vg: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class OriginSuspended:
+    """A device of the origin is suspended."""
+
+    vg: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesLeft:
+    """Device-mapper has devices of the snapshot, and LVM's metadata has no snapshot."""
+
+    names: tuple[str, ...]
+
+
+Condition = (
+    FileMade
+    | FileFilled
+    | LoopBound
+    | LabelWritten
+    | PVLent
+    | SnapshotTaken
+    | SnapshotMerging
+    | SnapshotMounted
+    | DirectoryMade
+    | HookDue
+    | HookOver
+    | OriginInactive
+    | OriginSuspended
+    | DevicesLeft
+)

@@ -1,0 +1,133 @@
+"""The frozen types of what was looked at for one profile: its paths, its origins, its groups. No behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lvmsnap.model.units import SECTOR_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Superblock:
+    """What the origin's filesystem says of its journal (XFS: log).
+
+    `journal_bytes` is its size on the origin itself. `needs_other_device`: its journal or other parts of it are on
+    another device. `is_clean`: its journal need not be replayed; without a journal: it was unmounted in order.
+    """
+
+    journal_bytes: int
+    needs_other_device: bool
+    has_journal: bool
+    is_clean: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What is at the backing file's path. `is_empty_private`: nothing in it, mode 0600, root's."""
+
+    device: int
+    inode: int
+    is_regular: bool
+    size_bytes: int
+    allocated_bytes: int
+    is_empty_private: bool
+    pv_uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What lies somewhere beneath a filesystem and gives its blocks only when they are written.
+
+    `free_bytes` can still be written to it before it is full; None where it may run full whatever is written first.
+    `is_unknown`: it cannot be examined, so nobody knows whether it does.
+    """
+
+    name: str
+    free_bytes: int | None
+    is_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A directory on the way to a path: its owner and its permission bits; `has_acl`: it has more than these."""
+
+    path: str
+    uid: int
+    gid: int
+    mode: int
+    has_acl: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryFacts:
+    """The directory that is to hold the backing file, its filesystem and every block device beneath it.
+
+    `own_devices` are those without the spaces of snapshots of what is beneath it, to which each write goes too.
+    `gates` are the directories on the way to it, itself included.
+    """
+
+    exists: bool
+    real_path: str
+    filesystem: str
+    available_bytes: int
+    block_devices: tuple[str, ...]
+    logical_block_bytes: int
+    mountpoint: str = ""
+    layers: tuple[Layer, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    own_devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MountpointFacts:
+    """What is at the mountpoint's path; `gates` are the directories on the way to it, itself included if it exists."""
+
+    kind: str  # "absent", "empty", "not empty", "mounted", "no directory", "symlink", "no parent", "unreachable"
+    real_path: str
+    claimed_by: str  # a line of fstab or a systemd mount unit that owns the path
+    gates: tuple[Gate, ...] = ()
+    stalling: str = ""  # the network or user-space filesystem on the way, which makes it "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class OriginFacts:
+    """What is on an origin. `tags` are "UUID=..." and "LABEL=...", as a boot may look for them.
+
+    `ways` are the directories above each place where all of it is mounted. `is_mounted`: on this host, in any mount
+    namespace, so that LVM freezes it for the snapshot. `mount_options` are the filesystem's own, whichever mounts it
+    has.
+    """
+
+    filesystem: str = ""
+    superblock: Superblock | None = None
+    ways: tuple[tuple[Gate, ...], ...] = ()
+    is_mounted: bool = False
+    mount_options: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """What was looked at for a volume group: who holds LVM's lock of it, and its PVs' largest logical block."""
+
+    lock_holder: str = ""
+    logical_block_bytes: int = SECTOR_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was looked at for one profile, each by what it is of: a path, a group's name, VG and LV.
+
+    A key that is not here was not looked at, which says nothing of what is there: to ask for it is a mistake.
+    """
+
+    files: Mapping[str, FileFacts | None] = field(default_factory=dict)
+    directories: Mapping[str, DirectoryFacts] = field(default_factory=dict)
+    mountpoints: Mapping[str, MountpointFacts] = field(default_factory=dict)
+    groups: Mapping[str, GroupFacts] = field(default_factory=dict)
+    origins: Mapping[tuple[str, str], OriginFacts] = field(default_factory=dict)
+    is_process_gone: bool = False  # the `lvmsnap run` that the record names has ended
+    missing_tools: tuple[str, ...] = ()
+    boot_recovery: bool = False
+    boot_tags: tuple[str, ...] = ()  # "UUID=...", "LABEL=...": what the boot looks for

@@ -1,0 +1,212 @@
+"""`lvmsnap up` and `lvmsnap down`: brings a profile up, and takes down all that bears its marks on this host."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from lvmsnap.execution import executor, locks, records
+from lvmsnap.model.errors import LvmsnapError, StepError, as_ours, refused_after
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.profile import Profile
+from lvmsnap.model.target import Process, Record, Target
+from lvmsnap.operations import history, leftovers, preparation, session
+from lvmsnap.operations.leftovers import Seen
+from lvmsnap.operations.session import Session
+from lvmsnap.planning import planner
+from lvmsnap.planning.hook_actions import AFTER_SNAPSHOT
+from lvmsnap.planning.identify import find
+from lvmsnap.planning.left_alone import left_alone
+from lvmsnap.planning.state import State
+from lvmsnap.system import reading
+from lvmsnap.system.processes import shell_line
+from lvmsnap.system.reading import Interest
+
+
+def up(
+    working: Session, loaded: Profile, text: str, *, replace_old: bool, if_down: bool, process: Process | None = None
+) -> Target:
+    """Bring the profile up and return what stands then. Raises RefusedError, StepError, ResidueError.
+
+    `process` is the run that it is for: what one that was killed left is taken down first.
+    """
+    with session.walking(working, loaded.name), ExitStack() as stack:
+        system = session.read_changing(working, loaded.groups)
+        known, done = history.look_back(loaded.name, loaded, system), ""
+        if known.target is not None:
+            seen = leftovers.look(known.target, known.record, system)
+            leftovers.refuse_at_work(loaded.name, seen)
+            if if_down and seen.status.state is State.UP:
+                working.progress.note(f"{loaded.name} is up already")
+                return known.target
+            if replace_old or (process and known.record and known.record.process):
+                _refuse_to_take(known.target, known.record, system)
+                preparation.refuse_hopeless(working, loaded, known.target, known.record, system)
+                done = take_old(working, loaded, known.target, known.record, seen, system)
+                system = session.read_changing(working, loaded.groups)
+                known = history.look_back(loaded.name, loaded, system)
+        system = replace(system, loop_numbers=_keep_loop_devices(loaded, system, stack))
+        # Who has LVM's lock now is waited for when it is needed.
+        made = preparation.plan_up(working, loaded, system, known, is_locked_later=True)
+        preparation.refuse_failed(made.checks, done)
+        for check in made.checks:
+            if check.warning:
+                working.progress.warn(f"{check.title}: {check.found}; {check.hint}")
+        if made.target is None:
+            raise LvmsnapError("the plan has no target though every check passed")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        written = Record(made.target, text, os.path.abspath(loaded.path), system.boot_id, now, process=process)
+        return executor.bring_up(made, written, session.work(working))
+
+
+def _keep_loop_devices(loaded: Profile, system: Facts, stack: ExitStack) -> tuple[int, ...]:
+    """Keep as many free loop devices from other lvmsnaps as the profile wants; return the numbers to choose from."""
+    wanted = sum(backing.loop_device is None for backing in loaded.backing_files)
+    if not wanted:
+        return system.loop_numbers
+    kept: list[int] = []
+    while len(kept) < wanted:
+        free = planner.free_loop_numbers(system, wanted)
+        kept.append(stack.enter_context(locks.loop_device(tuple(number for number in free if number not in kept))))
+    return tuple(kept)
+
+
+def take_old(
+    working: Session,
+    loaded: Profile | None,
+    target: Target,
+    written: Record | None,
+    seen: Seen,
+    system: Facts,
+    *,
+    keep_mounted: bool = False,
+) -> str:
+    """Take down what is left of an earlier time, and say so; name its loss, and what its run left running.
+
+    Whatever else bears the profile's marks goes after it, one after the other; with `keep_mounted` but for what looks
+    properly up. Raises StepError where a refusal stops it after something was taken down.
+    """
+    # Whether there is more is asked before anything is changed: nothing that fails there can follow a change.
+    more = history.more(target.name, loaded, system, target)
+    _take_one(working, target, written, seen, system)
+    done = f"the old snapshot of {target.name} was taken down"
+    while more:
+        try:
+            system = session.read_changing(working, more.groups)
+            known = history.look_back(target.name, loaded, system, force=True)
+            if known.target is None or history.is_same(known.target, target):
+                break
+            target, seen = known.target, leftovers.look(known.target, known.record, system)
+            if keep_mounted and not seen.is_left:
+                break
+            more = history.more(target.name, loaded, system, target)
+            _take_one(working, target, known.record, seen, system)
+        except Exception as error:
+            raise refused_after(done, as_ours(error)) from error
+    return done
+
+
+def _refuse_to_take(target: Target, written: Record | None, system: Facts) -> None:
+    """Raise RefusedError where the target must not be taken down."""
+    history.refuse_other_host(target, system)
+    history.refuse_unsafe(target, system)
+    history.refuse_inactive(target, written, system)
+    history.refuse_merging(target, system)
+
+
+def _take_one(working: Session, target: Target, written: Record | None, seen: Seen, system: Facts) -> None:
+    _refuse_to_take(target, written, system)
+    if seen.lost:
+        working.progress.warn(leftovers.warn_of_lost(target.name, seen.lost))
+    name_survivors(working, written, system)
+    # What went wrong with a hook is reported, and is no reason to do it all again.
+    executor.bring_down(target, written, session.work(working), seen.lost)
+
+
+def name_survivors(working: Session, written: Record | None, system: Facts) -> None:
+    """Warn of each process that a killed `lvmsnap run` left running."""
+    for process in leftovers.survivors(written, system):
+        working.progress.warn(f"{process} still runs: lvmsnap run had started it")
+
+
+def raise_failed_hooks(name: str, failed: tuple[str, ...]) -> None:
+    """Raise StepError where hooks went wrong while the profile was taken down."""
+    if failed:
+        raise StepError(f"{name} is down, but {'; '.join(failed)}", hint="do by hand what it should have done")
+
+
+def forget_reach(target: Target) -> Target:
+    """Return the target with backing files that, where they are not found, are taken for gone."""
+    return replace(target, loans=tuple(replace(loan, mounted_at="") for loan in target.loans))
+
+
+def down(working: Session, name: str, loaded: Profile | None, *, force: bool) -> bool:
+    """Take the profile down; return whether anything stood. Raises RefusedError, StepError, ResidueError.
+
+    Whatever bears its marks goes, one after the other, where several snapshots do. With `force` an unreadable record
+    is ignored, and a volume group that is not to be seen, or a backing file on a filesystem that is not mounted, is
+    taken for removed.
+    """
+    with session.walking(working, name):
+        system = session.read_changing(working, session.groups_of(name, loaded))
+        known = history.look_back(name, loaded, system, force=force)
+        if force and records.is_unreadable(name):
+            working.progress.warn(f"the record of {name} cannot be read, and is put aside: going by LVM's own marks")
+        if known.target is None:
+            records.remove(name)
+            return False
+        # Whether there is more is asked before anything is changed: nothing that fails there can follow a change.
+        more = history.more(name, loaded, system, known.target)
+        _down_one(working, known.target, known.record, system, force=force)
+        while more:
+            try:
+                system, gone = session.read_changing(working, more.groups), known.target
+                known = history.look_back(name, loaded, system, force=force)
+                if known.target is None or history.is_same(known.target, gone):
+                    break
+                more = history.more(name, loaded, system, known.target)
+                _down_one(working, known.target, known.record, system, force=force)
+            except Exception as error:
+                raise refused_after(f"one snapshot of {name} was taken down", as_ours(error)) from error
+        return True
+
+
+def _down_one(working: Session, target: Target, written: Record | None, system: Facts, *, force: bool) -> None:
+    history.refuse_other_host(target, system)
+    if not force:
+        history.refuse_unsafe(target, system)
+        history.refuse_inactive(target, written, system)
+    history.refuse_merging(target, system)
+    seen = leftovers.look(target, written, system)
+    target = forget_reach(target) if force else target
+    focused = reading.focus(system, Interest.of_target(target))
+    for line in left_alone(target, find(target, focused, written), focused):
+        working.progress.warn(f"left alone: {line}")
+    written = _without_unlock(working, written) if force and written else written
+    if not seen.run_pid:
+        name_survivors(working, written, system)
+    _bring_down(working, target, written, system, seen.lost)
+
+
+def _bring_down(working: Session, target: Target, written: Record | None, system: Facts, lost: str) -> None:
+    """Take it down; that its snapshot was lost is the worst of what may be wrong then."""
+    failed: LvmsnapError | None = None
+    try:
+        done = executor.bring_down(target, written, session.work(working, first=system), lost)
+        raise_failed_hooks(target.name, done)
+    except LvmsnapError as error:
+        if not lost:
+            raise
+        failed = error
+    if lost:
+        raise leftovers.lost_at_down(target.name, lost, failed)
+
+
+def _without_unlock(working: Session, written: Record) -> Record:
+    """Return the record without an after_snapshot hook that is due: it may never succeed."""
+    if AFTER_SNAPSHOT not in written.hooks_due:
+        return written
+    working.progress.warn(f"not run: the after_snapshot hook: {shell_line(written.target.hooks.after_snapshot)}")
+    return replace(written, hooks_due=())

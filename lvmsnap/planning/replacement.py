@@ -1,0 +1,78 @@
+"""The machine as it will be once an old stack is taken down: what can be checked before that is done. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lvmsnap.model.facts import Facts, LogicalVolume, PhysicalVolume, VolumeGroup
+from lvmsnap.model.looked import FileFacts, Looked, MountpointFacts
+from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.planning.identify import Found, FoundSnapshot
+
+
+def is_foreseeable(found: Found) -> bool:
+    """Whether it is known how the machine will look: not where a group lacks the lent PV, or an origin is suspended.
+
+    Taking the old stack down activates and resumes what is inactive or suspended now.
+    """
+    is_cut_off = any(one.is_missing or one.inactive_origin for one in found.loans)
+    return not (is_cut_off or found.is_merging or any(one.suspended for one in found.snapshots))
+
+
+def without_old(facts: Facts, found: Found) -> Facts:
+    """Return the facts as if everything that was found of a target were taken down."""
+    loops = {one.loop.device for one in found.loans if one.loop}
+    numbers = {one.lv.device_number for one in found.snapshots if one.lv}
+    uuids = tuple(dm_uuid(one.vg.uuid, one.lv.uuid) for one in found.snapshots if one.vg and one.lv)
+    leftovers = {name for one in found.snapshots for name in one.leftovers}
+    return replace(
+        facts,
+        vgs=tuple(_group(vg, found) for vg in facts.vgs),
+        mounts=tuple(mount for mount in facts.mounts if mount.device_number not in numbers),
+        loops=tuple(loop for loop in facts.loops if loop.device not in loops),
+        dm_devices=tuple(
+            device
+            for device in facts.dm_devices
+            if not (uuids and device.uuid.startswith(uuids)) and device.name not in leftovers
+        ),
+        looked=_looked(facts.looked, found),
+    )
+
+
+def _group(vg: VolumeGroup, found: Found) -> VolumeGroup:
+    gone = [one.lv for one in found.snapshots if one.lv and one.vg and one.vg.uuid == vg.uuid]
+    lent = {one.pv.uuid for one in found.loans if one.pv and one.pv.vg == vg.name}
+    pvs = tuple(_freed(pv, vg, gone) for pv in vg.pvs if pv.uuid not in lent)
+    return replace(
+        vg,
+        lvs=tuple(lv for lv in vg.lvs if lv not in gone),
+        pvs=pvs,
+        free_extents=sum(pv.extents - pv.allocated_extents for pv in pvs if not pv.missing)
+        if gone
+        else vg.free_extents,
+    )
+
+
+def _freed(pv: PhysicalVolume, vg: VolumeGroup, gone: list[LogicalVolume]) -> PhysicalVolume:
+    """Return the PV with the extents free of what lies on it alone; of an LV on several PVs the first gets all."""
+    freed = sum(lv.size_bytes // vg.extent_size_bytes for lv in gone if lv.devices[:1] == (pv.device,))
+    return replace(pv, allocated_extents=max(0, pv.allocated_extents - freed))
+
+
+def _looked(looked: Looked, found: Found) -> Looked:
+    ours = [one.file for one in found.loans if one.file]
+    files = {path: _file(file, ours) for path, file in looked.files.items()}
+    mountpoints = {path: _mountpoint(path, here, found) for path, here in looked.mountpoints.items()}
+    return replace(looked, files=files, mountpoints=mountpoints)
+
+
+def _file(file: FileFacts | None, ours: list[FileFacts]) -> FileFacts | None:
+    return None if file in ours else file
+
+
+def _mountpoint(path: str, here: MountpointFacts, found: Found) -> MountpointFacts:
+    ours = (one for one in found.snapshots if one.snapshot.mount and one.snapshot.mount.mountpoint == path)
+    one: FoundSnapshot | None = next(ours, None)
+    if one is None or here.kind not in ("mounted", "empty") or (here.kind == "mounted" and not one.is_mounted):
+        return here
+    return replace(here, kind="absent" if one.has_directory else "empty")

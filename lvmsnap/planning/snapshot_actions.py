@@ -1,0 +1,165 @@
+"""Every command that takes a snapshot and mounts it, with its undo and how to see whether it took effect. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lvmsnap.model.condition import (
+    DevicesLeft,
+    DirectoryMade,
+    OriginSuspended,
+    SnapshotMerging,
+    SnapshotMounted,
+    SnapshotTaken,
+)
+from lvmsnap.model.lvm_names import dm_name
+from lvmsnap.model.plan import Action, Key, Locks, Phase, Thing
+from lvmsnap.model.profile import Argv
+from lvmsnap.model.target import MountTarget, Target
+from lvmsnap.planning.identify import Found, FoundSnapshot
+from lvmsnap.planning.left_alone import other_snapshots
+from lvmsnap.planning.loan_actions import allocatable, is_closed
+
+
+def _key(found: FoundSnapshot) -> Key:
+    return Key(Thing.SNAPSHOT, found.name)
+
+
+def snapshot(target: Target, found: FoundSnapshot, all_found: Found, loop_devices: Mapping[str, str]) -> Action:
+    """Take the snapshot, tagged as ours. dmeventd must not watch it, and goes on watching what else the origin has."""
+    wanted, vg, lent = found.snapshot, found.snapshot.vg, all_found.loan_to(found.snapshot.vg)
+    # lvremove resumes a suspended origin with the tables that a killed lvcreate had loaded, and calls it done.
+    needs_gone = [Key(Thing.SUSPENDED_ORIGIN, _origin(found))]
+    if wanted.mount:
+        needs_gone.insert(0, Key(Thing.MOUNT, wanted.mount.mountpoint))
+    unwatched = tuple(("lvchange", "--monitor", "n", other) for other in other_snapshots(target, found))
+    # An active snapshot whose PV is gone can only be taken from its origin so; lvremove(8) has no option for it.
+    partial = ("--config", 'activation/activation_mode="partial"') if lent and lent.is_missing else ()
+    closed: tuple[Argv, ...] = ()
+    if lent and _is_last_in(found, all_found) and is_closed(target, lent.loan):
+        closed = (allocatable("n", found.vg, loop_devices[lent.loan.pv_uuid]),)
+    pvs = (loop_devices[lent.loan.pv_uuid], *lent.loan.allocate_on) if lent else ()
+    return Action(
+        thing=Thing.SNAPSHOT,
+        object=found.name,
+        summary=f"take the snapshot of {_origin(found)}",
+        undo_summary="remove the snapshot",
+        do=(_create(target, found, pvs), *closed),
+        undo=(("lvremove", "--yes", *partial, "--select", _lv_selection(target, found), vg), *unwatched),
+        condition=SnapshotTaken(
+            vg, wanted.name, wanted.origin, target.tag, wanted.cow.size_bytes if wanted.cow else None
+        ),
+        stands=found.lv is not None,
+        needs_gone=tuple(needs_gone),
+        locks=Locks((vg,)),
+    )
+
+
+def _create(target: Target, found: FoundSnapshot, pvs: tuple[str, ...]) -> Argv:
+    wanted, cow = found.snapshot, found.snapshot.cow
+    chunk = ("--chunksize", f"{cow.chunk_size_bytes}b") if cow and cow.chunk_size_bytes else ()
+    kind = ("--permission", wanted.permission.value, "--ignoremonitoring", "--addtag", target.tag, *chunk)
+    size = ("--extents", str(cow.extents if cow else 0), "--name", wanted.name)
+    return ("lvcreate", "--yes", "--snapshot", *size, *kind, _origin(found), *pvs)
+
+
+def _is_last_in(found: FoundSnapshot, all_found: Found) -> bool:
+    """Whether it is the last that is taken in its group: the lent PV must take allocations until then."""
+    return found == [one for one in all_found.snapshots if one.snapshot.vg == found.snapshot.vg][-1]
+
+
+def _origin(found: FoundSnapshot) -> str:
+    return f"{found.snapshot.vg}/{found.snapshot.origin}"
+
+
+def merging_snapshot(found: FoundSnapshot) -> Action:
+    """Leave the snapshot, and all it needs, to LVM, which is merging it; nothing of `up` makes this."""
+    left = f"leave it to LVM, which is merging it into {_origin(found)}"
+    return Action(
+        thing=Thing.SNAPSHOT,
+        object=found.name,
+        summary=left,
+        undo_summary=left,
+        do=(),
+        undo=(),
+        condition=SnapshotMerging(found.snapshot.vg, found.name.partition("/")[2]),
+        stands=True,
+        phase=Phase.CUT,
+    )
+
+
+def _lv_selection(target: Target, found: FoundSnapshot) -> str:
+    """Return what lvremove tests under its own lock, so that nothing goes by its name alone (lvmreport(7))."""
+    lv = found.lv
+    identity = f"lv_uuid={lv.uuid}" if lv else f"lv_name={found.snapshot.name}"
+    origin = found.snapshot.origin if lv is None or lv.origin else '""'
+    return f"{identity} && lv_tags={target.tag} && origin={origin}"
+
+
+def resumed_origin(found: FoundSnapshot) -> Action:
+    """Set the origin going again where a killed lvcreate left it suspended; nothing of `up` makes this."""
+    # With a snapshot in the metadata LVM knows the way itself; without one it would load the wrong table.
+    by_lvm: tuple[Argv, ...] = (("lvchange", "--refresh", _origin(found)),)
+    by_hand = tuple(("dmsetup", verb, name) for name in found.suspended for verb in ("clear", "resume"))
+    return Action(
+        thing=Thing.SUSPENDED_ORIGIN,
+        object=_origin(found),
+        summary="resume the origin that a killed command left suspended",
+        undo_summary="resume the origin that a killed command left suspended",
+        do=(),
+        undo=by_lvm if found.origin_has_snapshots else by_hand,
+        condition=OriginSuspended(found.snapshot.vg, found.snapshot.origin),
+        stands=bool(found.suspended),
+        locks=Locks((found.snapshot.vg,)),
+    )
+
+
+def leftover_devices(found: FoundSnapshot) -> Action:
+    """Remove the devices that a killed lvcreate left beside LVM's metadata; nothing of `up` makes this."""
+    # The origin may still hold a table that was loaded and never used, which keeps -real busy.
+    origin = dm_name(found.snapshot.vg, found.snapshot.origin)
+    clear = (("dmsetup", "clear", origin),) if f"{origin}-real" in found.leftovers else ()
+    return Action(
+        thing=Thing.LEFTOVER_DEVICES,
+        object=" ".join(found.leftovers),
+        summary="remove the devices that a killed command left",
+        undo_summary="remove the devices that a killed command left",
+        do=(),
+        undo=(*clear, *(("dmsetup", "remove", name) for name in found.leftovers)),
+        condition=DevicesLeft(found.leftovers),
+        stands=bool(found.leftovers),
+        needs_gone=(_key(found),),
+        locks=Locks((found.snapshot.vg,)),
+    )
+
+
+def mountpoint_directory(where: MountTarget, found: FoundSnapshot) -> Action:
+    """Remove the directory that the mount made; its making is part of the mount's command."""
+    return Action(
+        thing=Thing.DIRECTORY,
+        object=where.mountpoint,
+        summary="make the mountpoint directory" if where.make_directory else "use the mountpoint directory",
+        undo_summary="remove the mountpoint directory",
+        do=(),
+        undo=(("rmdir", "--", where.mountpoint),),
+        condition=DirectoryMade(where.mountpoint),
+        stands=found.has_directory,
+        needs_gone=(Key(Thing.MOUNT, where.mountpoint),),
+    )
+
+
+def mount(where: MountTarget, found: FoundSnapshot) -> Action:
+    """Mount the snapshot read-only, with what its filesystem needs beside its origin."""
+    device = f"/dev/{found.snapshot.path}"
+    make = ("X-mount.mkdir=0755",) if where.make_directory else ()
+    options = ",".join((*where.options, *make))
+    return Action(
+        thing=Thing.MOUNT,
+        object=where.mountpoint,
+        summary="mount it read-only",
+        undo_summary="unmount the snapshot",
+        do=(("mount", "--types", where.filesystem, "--options", options, device, where.mountpoint),),
+        undo=(("umount", "--", where.mountpoint),),
+        condition=SnapshotMounted(where.mountpoint, found.snapshot.vg, found.snapshot.name),
+        stands=found.is_mounted,
+    )

@@ -1,0 +1,46 @@
+"""Whether a volume group has room for all snapshots that are to be taken in it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lvmsnap.model.facts import VolumeGroup
+from lvmsnap.model.plan import Check
+from lvmsnap.model.target import CowSpace, Loan, Target
+from lvmsnap.planning.lent_pvs import own_pvs
+from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, SMALLEST_CHUNKS, human, lendable_extents
+
+
+def run(target: Target, vg: VolumeGroup) -> Iterator[Check]:
+    """Yield the checks of the group's space, for all of the target's snapshots in it together."""
+    cows = [one.cow for one in target.snapshots if one.vg == vg.name and one.cow]
+    for cow in cows:
+        yield _smallest(cow)
+    loan, wanted_extents = target.loan_to(vg.name), sum(cow.extents for cow in cows)
+    lent_extents = lendable_extents(loan.size_bytes, vg.extent_size_bytes) if loan else 0
+    yield _enough(loan, vg, wanted_extents, lent_extents)
+    if loan is not None:
+        spare = lent_extents - wanted_extents
+        left = f"{human(spare * vg.extent_size_bytes)} of the lent space stay unused"
+        hint = "give a smaller `backing_file.size`, or leave it out: others could allocate on what is left over"
+        title = "nobody else can allocate on the lent space"
+        yield Check(title, spare <= 0, left if spare > 0 else "all of it used", hint)
+
+
+def _smallest(cow: CowSpace) -> Check:
+    least_bytes = SMALLEST_CHUNKS * (cow.chunk_size_bytes or DEFAULT_CHUNK_BYTES)
+    found = f"{human(cow.size_bytes)} of at least {human(least_bytes)}"
+    hint = "give a larger `size`, or a smaller `chunk_size`"
+    return Check("the snapshot has room for three chunks", cow.size_bytes >= least_bytes, found, hint)
+
+
+def _enough(loan: Loan | None, vg: VolumeGroup, wanted_extents: int, lent_extents: int) -> Check:
+    with_group = loan is None or bool(loan.allocate_on)
+    # Extents of another profile's lent PV are not ours to use: they go when that profile goes down.
+    free = min(vg.free_extents, sum(pv.extents - pv.allocated_extents for pv in own_pvs(vg))) if with_group else 0
+    is_enough = wanted_extents <= free + lent_extents
+    wanted = human(wanted_extents * vg.extent_size_bytes)
+    have = human((free + lent_extents) * vg.extent_size_bytes)
+    instead = "a larger `backing_file.size`" if loan else "a `backing_file`"
+    found = f"{wanted} of {have}" if is_enough else f"{wanted} wanted, {have} there"
+    return Check("space for the snapshot", is_enough, found, f"give a smaller `size`, or {instead}")

@@ -1,0 +1,58 @@
+"""A group or a volume is renamed while a snapshot of it is up: names change, the snapshot is the same one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.lab.helpers import make_vg
+from tests.lab.machine import Machine
+from tests.lab.support import lvmsnap, profile_text, write_profile
+
+pytestmark = pytest.mark.lab
+
+LEFT = """lvs --noheadings -o vg_name,lv_name; pvs --noheadings -o pv_name; losetup -nO BACK-FILE
+ls -A /var/lib/lvmsnap; ls -A /media/store; grep ' /run/lvmsnap/' /proc/self/mountinfo"""
+
+
+def prepare(lab: Machine, **settings: Any) -> None:
+    make_vg(
+        lab,
+        volumes={"system": "64M"},
+        filesystems={"system": "ext4", "/dev/ubdb": "ext4"},
+        mounts={"system": "/mnt/system", "/dev/ubdb": "/media/store"},
+    )
+    lab.run("rmdir /media/store/lost+found; mkdir -p /var/lib/lvmsnap")
+    write_profile(lab, "p", profile_text(size="16MiB", **settings))
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("vgrename -q vg0 vg1", ["vg1", "system"]),
+        ("lvrename -q vg0 system-lvmsnap-p other", ["vg0", "system"]),
+        ("lvrename -q vg0 system sysnew", ["vg0", "sysnew"]),
+    ],
+    ids=["the group", "the snapshot", "the origin"],
+)
+def test_a_rename_while_a_run_is_at_work_spoils_neither_its_result_nor_its_end(
+    lab: Machine, command: str, names: list[str]
+) -> None:
+    prepare(lab)
+
+    lvmsnap(lab, f"run p -- sh -c '{command} && sleep 2 && ls \"$LVMSNAP_MOUNTPOINT\"'")
+
+    assert lab.run(LEFT, check=False).stdout.split() == [*names, "/dev/ubda"]
+
+
+def test_a_snapshot_in_a_renamed_group_is_given_more_room_in_time(lab: Machine) -> None:
+    prepare(lab, backing_file={"path": "/media/store/lent", "max_size": "64MiB"})
+    pieces = "head -c 2300000 /dev/urandom > /mnt/system/$n; sync; sleep 1"
+    write = f"vgrename -q vg0 vg1; for n in 1 2 3 4 5 6; do {pieces}; done; sleep 2"
+
+    ended = lvmsnap(lab, f"run p -- sh -c '{write}; lvs --noheadings --units m -o lv_size vg1/system-lvmsnap-p >&2'")
+
+    size = float(ended.stderr.split()[-1].rstrip("m"))
+    assert size > 16
+    assert lab.run(LEFT, check=False).stdout.split() == ["vg1", "system", "/dev/ubda"]
