@@ -1,7 +1,10 @@
-"""Fixtures of all tests: the lab's machines."""
+"""Fixtures of all tests: the lab's machines. And the markers by which `tests/run` selects the lab's tests."""
 
 import signal
 
+import pytest
+
+from tests.lab import sampled
 from tests.lab.fixtures import fresh_machine, lab, shared_machine
 
 __all__ = ["fresh_machine", "lab", "shared_machine"]
@@ -9,3 +12,12 @@ __all__ = ["fresh_machine", "lab", "shared_machine"]
 # Whoever starts the tests by nohup, or in the background of a script, has these ignored, and so would all children.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects by them
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what only a full run tries, and what the quick one tries of the lab."""
+    for item in items:
+        _, in_lab, name = item.nodeid.partition("tests/lab/")
+        for marker in sampled.markers(name) if in_lab else ():
+            item.add_marker(marker)

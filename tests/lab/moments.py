@@ -34,7 +34,6 @@ WALKS: dict[str, tuple[str, ...]] = {
 # These write to a disk at once, so that a moment within them is the one of their first write.
 WRITING = ("pvcreate", "vgextend", "lvcreate", "lvremove", "vgreduce", "pvremove")
 
-FULL = bool(os.environ.get("LVMSNAP_LAB_FULL"))
 STATE_DIR = "/var/lib/lvmsnap"
 FOLDERS = ("/etc/lvmsnap", STATE_DIR, "/media", SPACE)
 DISKS = {"ubda": 128 * MiB, "ubdb": 64 * MiB, "ubdc": 16 * MiB}
@@ -73,7 +72,6 @@ def _is_last(moment: Moment) -> bool:
 # After a command is before the next one, but for what lvmsnap writes into its record in between.
 EVERY_CUT = _moments(("before", "within", "after"))
 SOME_CUTS = tuple(moment for moment in EVERY_CUT if moment.when != "after" or _is_last(moment))
-CUTS = EVERY_CUT if FULL else SOME_CUTS
 # Killed before the command starts, or as it starts, so that it goes on alone.
 KILLS = _moments(("before", "as it starts"))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from tests.lab.faults import FAILS_AFTER, FAILS_BEFORE, LIES, MOUNTPOINT, Fault, Stage, left, standing, undo_fault
@@ -15,8 +13,6 @@ BODIES = {"before": FAILS_BEFORE, "after": FAILS_AFTER}
 UP = ("sh", "fallocate", "losetup", "pvcreate", "vgextend", "lvcreate", "mount")
 DOWN = ("umount", "rmdir", "lvremove", "vgreduce", "pvremove", "losetup", "rm")
 EVERYTHING = ("mount", "mountpoint directory", "snapshot", "lent PV in the volume group", "physical volume")
-# The whole matrix takes half an hour of a guest; the suite runs those of it that differ in kind.
-FULL = bool(os.environ.get("LVMSNAP_LAB_FULL"))
 
 # What stands after the undo fails for ever: the thing, and all that needs it gone.
 BELOW = ("loop device", "backing file")
@@ -70,7 +66,7 @@ def test_a_directory_that_a_failing_mount_made_is_removed(stage: Stage) -> None:
     stage.assert_as_before()
 
 
-@pytest.mark.parametrize("undo", DOWN if FULL else ("rmdir", "lvremove", "pvremove"))
+@pytest.mark.parametrize("undo", DOWN)
 def test_up_whose_undo_fails_for_ever_names_what_is_left_and_down_finishes(stage: Stage, undo: str) -> None:
     expected = RESIDUE[undo]
     failed = stage.run("up lent", 4 if expected else 1, Fault("mount", FAILS_AFTER), undo_fault(undo))
@@ -83,7 +79,7 @@ def test_up_whose_undo_fails_for_ever_names_what_is_left_and_down_finishes(stage
     stage.assert_as_before()
 
 
-@pytest.mark.parametrize("command", UP if FULL else ("losetup", "vgextend"))
+@pytest.mark.parametrize("command", UP)
 def test_a_step_that_took_effect_and_cannot_be_undone_is_what_is_left(stage: Stage, command: str) -> None:
     undo = dict(zip(UP, ("rm", "rm", "losetup", "pvremove", "vgreduce", "lvremove", "umount"), strict=True))[command]
     faults = [undo_fault(undo), Fault(command, FAILS_AFTER, "--nooverlap" if command == "losetup" else "")]
@@ -95,7 +91,7 @@ def test_a_step_that_took_effect_and_cannot_be_undone_is_what_is_left(stage: Sta
     stage.assert_as_before()
 
 
-@pytest.mark.parametrize("undo", DOWN if FULL else ("vgreduce",))
+@pytest.mark.parametrize("undo", DOWN)
 def test_up_whose_undo_fails_once_is_clean_all_the_same(stage: Stage, undo: str) -> None:
     result = stage.run("up lent", 1, Fault("mount", FAILS_AFTER), undo_fault(undo, once=True))
     assert "made to fail" in result.stderr

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab import moments, moments_table
 from tests.lab.machine import Machine
-from tests.lab.moments import CUTS, DISKS, Moment, Recorder
+from tests.lab.moments import DISKS, EVERY_CUT, Moment, Recorder
 from tests.lab.support import lvmsnap
 
 pytestmark = pytest.mark.lab
@@ -39,7 +39,7 @@ def booted(recorder: Recorder) -> Iterator[Booted]:
         yield Booted(machine, moments.look(machine))
 
 
-@pytest.mark.parametrize("moment", CUTS, ids=str)
+@pytest.mark.parametrize("moment", EVERY_CUT, ids=str)
 def test_a_power_cut_leaves_nothing_behind_once_the_machine_has_booted(
     recorder: Recorder, booted: Booted, moment: Moment
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +24,6 @@ from tests.simulation.system import FILE, System
 pytestmark = pytest.mark.lab
 
 Argv = tuple[str, ...]
-FULL = bool(os.environ.get("LVMSNAP_LAB_FULL"))
 MOUNTPOINT = "/media/snapshot"
 PROFILE = samples.profile(
     f"volumes: [{{origin: vg0/system, snapshot: snap, size: 16MiB, mountpoint: {MOUNTPOINT}}}]\n"
@@ -133,7 +131,7 @@ def test_a_loop_and_its_file_taken_from_under_the_snapshot_leave_the_same_in_bot
 
 
 # 63: LVM's metadata has a plain LV, devices are half made; 79: the snapshot is in it, the origin suspended.
-@pytest.mark.parametrize("ioctl", [63, 79] if FULL else [79])
+@pytest.mark.parametrize("ioctl", [63, 79])
 def test_a_killed_lvcreate_leaves_a_known_stage_and_recovery_does_the_same_to_both(both: Both, ioctl: int) -> None:
     *up, lvcreate, _ = both.commands(lambda: both.stage.up(PROFILE), "done")
     both.commands(lambda: both.stage.up(PROFILE), "killed", Fault(len(up) + 1, "killed before"))

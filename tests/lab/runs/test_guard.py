@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -39,8 +38,6 @@ for number in range(files):
 """
 SUMS = "cd {}; find . -type f | sort | xargs cat | md5sum"
 
-# As many runs of each as the promise is about take half an hour; the suite makes fewer.
-FULL = bool(os.environ.get("LVMSNAP_LAB_FULL"))
 # Overwrites all files, then fills the filesystem, as fast as it goes, with all the memory the kernel lends it.
 FILLER = """
 import os, sys, time
@@ -93,7 +90,10 @@ def write(rate: float, files: int = FILES_MIB) -> str:
     return f"python3 /run/writer.py {rate} {files}"
 
 
-def test_a_writer_at_full_speed_loses_no_backup_where_the_file_may_grow(fresh_machine: MachineFactory) -> None:
+@pytest.mark.parametrize("runs", [1, 20])
+def test_a_writer_at_full_speed_loses_no_backup_where_the_file_may_grow(
+    fresh_machine: MachineFactory, runs: int
+) -> None:
     m = fresh_machine({"ubda": 3 * GiB + 64 * MiB, "ubdb": 5 * GiB})
     m.boot()
     mounts = {"system": "/mnt", "/dev/ubdb": "/media/b"}
@@ -104,7 +104,7 @@ def test_a_writer_at_full_speed_loses_no_backup_where_the_file_may_grow(fresh_ma
     guarded_profile(m, "2560MiB", "{warn_at: 6%, extend_at: 8%}", backing_file={"path": FILE, "max_size": "4GiB"})
     script = f"python3 /run/filler.py & tar -cf /media/b/a.tar -C {SNAP} d; wait; cd {SNAP}; md5sum d/*"
 
-    for attempt in range(20 if FULL else 1):
+    for attempt in range(runs):
         old = m.run("rm -f /mnt/fill; sync; cd /mnt; md5sum d/*").stdout
         before = fingerprint(m, FOLDERS)
 
@@ -120,12 +120,13 @@ def test_a_writer_at_full_speed_loses_no_backup_where_the_file_may_grow(fresh_ma
         assert_gone(m, before)
 
 
-def test_a_writer_at_full_speed_without_room_is_124_and_nothing_stays(server: Machine) -> None:
+@pytest.mark.parametrize("runs", [3, 20])
+def test_a_writer_at_full_speed_without_room_is_124_and_nothing_stays(server: Machine, runs: int) -> None:
     guarded_profile(server, "16MiB", backing_file={"path": FILE})
     script = f"{write(0, 40)} & tar -cf - -C {SNAP} . | cat > /dev/null; wait; exit 0"
     before = fingerprint(server, FOLDERS)
 
-    for attempt in range(20 if FULL else 3):
+    for attempt in range(runs):
         done = lvmsnap(server, f"run p -- sh -c '{script}'", code=124)
         print(f"run {attempt}: exit {done.returncode}\n{done.stderr}", flush=True)
         assert "do not trust its result" in done.stderr
