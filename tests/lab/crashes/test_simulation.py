@@ -65,7 +65,7 @@ class Both:
         self.world = make_world(MOUNTPOINT)
         make_vg(
             lab,
-            volumes={"system": "64M", "other": "16M"},
+            volumes={"system": "64M", "home": "16M", "other": "16M"},
             filesystems={"system": "ext4", "/dev/ubdb": "ext4"},
             mounts={"system": "/mnt/system", "/dev/ubdb": "/media/space"},
         )

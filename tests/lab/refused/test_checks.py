@@ -171,7 +171,7 @@ END
 GROUPS_AND_ORIGINS = (
     Situation(
         "a misspelt group",
-        ("volume group vg9 exists: known are: vg0", "mend `origin` in /etc/lvmsnap/check.yaml"),
+        ("volume group vg9 exists: known are: vg0", "correct `origin` in /etc/lvmsnap/check.yaml"),
         origin="vg9/system",
     ),
     Situation("a misspelt origin", ("origin vg0/sytem exists: vg0 has:", "system"), origin="vg0/sytem"),
