@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from lvmsnap import __version__
 from lvmsnap.cli import commands, setup_commands
+from lvmsnap.cli.options import COMMANDS, seconds
 from lvmsnap.model.errors import LvmsnapError, explained
 from lvmsnap.system import streams
 
@@ -123,7 +124,7 @@ def _add_common(parser: argparse.ArgumentParser, *, top: bool) -> None:
     text = f"where profiles are (default {DEFAULT_PROFILE_DIR}, or LVMSNAP_PROFILE_DIR)"
     parser.add_argument("--profile-dir", metavar="DIR", default=default(directory), help=text)
     text = f"how long to wait for another lvmsnap or LVM command (default {DEFAULT_WAIT_SECONDS:g})"
-    parser.add_argument("--wait", metavar="SECONDS", type=_seconds, default=default(DEFAULT_WAIT_SECONDS), help=text)
+    parser.add_argument("--wait", metavar="SECONDS", type=seconds, default=default(DEFAULT_WAIT_SECONDS), help=text)
     loud = parser.add_mutually_exclusive_group()
     loud.add_argument(
         "-q",
@@ -143,157 +144,3 @@ def _add_common(parser: argparse.ArgumentParser, *, top: bool) -> None:
         default=default(0),
         help="print each command and its time",
     )
-
-
-def _add_boot_risk(parser: argparse.ArgumentParser) -> None:
-    text = "lend a file to the root filesystem's group though boot recovery is not installed"
-    parser.add_argument("--accept-boot-risk", action="store_true", help=text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
-    return value
-
-
-def _picture(text: str) -> str:
-    if not text.endswith((".svg", ".html", ".txt")):
-        raise argparse.ArgumentTypeError(f"{text}: name a file that ends in .svg, .html or .txt")
-    return text
-
-
-def _add_plan(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME")
-    _add_boot_risk(parser)
-    parser.add_argument("--down", action="store_true", help="plan down instead of up")
-    parser.add_argument("--offline", action="store_true", help="assume a clean system: needs neither root nor LVM")
-    parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument(
-        "--export", metavar="FILE", type=_picture, help="write it as a picture, page or text: FILE.svg, .html, .txt"
-    )
-
-
-def _add_up(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME")
-    _add_boot_risk(parser)
-    parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
-    old = parser.add_mutually_exclusive_group()
-    old.add_argument("--replace", action="store_true", help="if it is there already, take it down first")
-    old.add_argument("--if-down", action="store_true", help="if it is up already, leave it and succeed")
-
-
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME")
-    _add_boot_risk(parser)
-    parser.add_argument("--replace", action="store_true", help="if it is there already, take it down first")
-
-
-def _add_down(parser: argparse.ArgumentParser) -> None:
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("name", metavar="NAME", nargs="?")
-    which.add_argument("--all", action="store_true", help="take down every profile of which anything stands")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
-    text = "ignore an unreadable record, a volume group that is gone, a backing file that is out of reach"
-    parser.add_argument("--force", action="store_true", help=text)
-    _add_stop_after(parser)
-
-
-def _add_stop_after(parser: argparse.ArgumentParser) -> None:
-    text = "start no further command after so long, and let the one that runs then finish (default: no limit)"
-    parser.add_argument("--stop-after", metavar="SECONDS", type=_seconds, help=text)
-
-
-def _add_status(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", metavar="NAME", nargs="*")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="as JSON")
-    form.add_argument("--prometheus", action="store_true", help="as metrics in Prometheus's text format")
-    text = "write it to FILE, as a whole or not at all, instead of printing it"
-    parser.add_argument("--output", metavar="FILE", help=text)
-
-
-def _add_recover(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", metavar="NAME", nargs="*")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
-    text = "take what another host left on disks that it will never use again, or this machine under a former identity"
-    parser.add_argument("--from-host", metavar="ID", help=text)
-    parser.add_argument("--yes", action="store_true", help="with --from-host: do not ask on the terminal")
-    _add_stop_after(parser)
-
-
-def _add_validate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", metavar="FILE", nargs="*", help="names of profiles, or files")
-
-
-def _add_watch(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME")
-
-
-def _add_init(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("origin", metavar="VG/LV")
-
-
-def _add_install_boot(parser: argparse.ArgumentParser) -> None:
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--remove", action="store_true", help="remove it again")
-    what.add_argument("--status", action="store_true", help="show what is installed; exit 1 where something is missing")
-
-
-def _add_install_units(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME")
-    text = "when to run, as systemd.time(7) has it; by default daily, within the half hour after midnight"
-    parser.add_argument("--on-calendar", metavar="SPEC", help=text)
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--remove", action="store_true", help="remove the profile's units")
-    what.add_argument(
-        "--status", action="store_true", help="show the last and the next run; exit 1 if it is not set up"
-    )
-
-
-def _add_nothing(_parser: argparse.ArgumentParser) -> None:
-    """Take no options but the common ones."""
-
-
-COMMANDS = (
-    (
-        "plan",
-        commands.cmd_plan,
-        "show what up (or down) would do: facts, checks, every command and its undo",
-        _add_plan,
-    ),
-    ("up", commands.cmd_up, "bring a profile up: do what its plan shows", _add_up),
-    ("run", commands.cmd_run, "up, your command, down: lvmsnap run NAME -- COMMAND [ARG...]", _add_run),
-    (
-        "watch",
-        commands.cmd_watch,
-        "give a snapshot that is up more room before it is full, until it is down",
-        _add_watch,
-    ),
-    ("down", commands.cmd_down, "take a profile down: everything it made goes", _add_down),
-    ("status", commands.cmd_status, "show the state of profiles", _add_status),
-    ("recover", commands.cmd_recover, "put right what a crash or a power cut left", _add_recover),
-    (
-        "validate",
-        setup_commands.cmd_validate,
-        "check profiles for mistakes; all of the profile directory by default",
-        _add_validate,
-    ),
-    ("init", setup_commands.cmd_init, "print a first profile for a volume", _add_init),
-    (
-        "install-boot",
-        setup_commands.cmd_install_boot,
-        "have the boot repair what a power cut leaves",
-        _add_install_boot,
-    ),
-    (
-        "install-units",
-        setup_commands.cmd_install_units,
-        "have systemd run it every night: lvmsnap install-units NAME -- COMMAND [ARG...]",
-        _add_install_units,
-    ),
-    ("schema", setup_commands.cmd_schema, "print the JSON Schema of profiles", _add_nothing),
-)

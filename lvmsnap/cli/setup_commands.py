@@ -5,17 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from typing import TYPE_CHECKING
 
-from lvmsnap.model.errors import (
-    ProfileError,
-    ProfileProblem,
-    UsageError,
-)
-
-if TYPE_CHECKING:
-    pass
 from lvmsnap.cli.commands import USUAL_FOLDER, _require_root, _session
+from lvmsnap.model.errors import ProfileError, ProfileProblem, UsageError
 
 
 def cmd_validate(options: argparse.Namespace) -> int:

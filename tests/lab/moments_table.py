@@ -1,4 +1,4 @@
-"""Counts how the moments went: outcomes as lines of JSON, and the README's table of them."""
+"""Counts how the moments went: outcomes as lines of JSON, and the table of them on the page on reliability."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from tests import TOP
 
 RESULTS = "LVMSNAP_MOMENTS"
-README = TOP / "README.md"
+PAGE = TOP / "lvmsnap/docs/reliability.md"
 HOWS = {"power cut": "the power fails, the machine boots", "killed": "lvmsnap is killed, then `lvmsnap recover`"}
 BEGIN, END = "<!-- reliability:begin -->", "<!-- reliability:end -->"
 
@@ -42,7 +42,7 @@ def note(outcome: Outcome) -> None:
 
 
 def table(outcomes: Iterable[Outcome]) -> str:
-    """Give the README's table."""
+    """Give the page's table."""
     lines = ["| at each of these moments | moments | all clean | data equal | `lvmsnap recover` takes |"]
     lines += ["|---|--:|--:|--:|---|"]
     for how, words in HOWS.items():
@@ -55,21 +55,21 @@ def table(outcomes: Iterable[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def counts(readme: str) -> dict[str, tuple[int, ...]]:
-    """Give what the README's table says: for each way to crash the moments, the clean ones, those with equal data."""
-    rows = re.findall(r"^\| (.+?) \| (\d+) \| (\d+) \| (\d+) \|", readme.partition(BEGIN)[2].partition(END)[0], re.M)
+def counts(page: str) -> dict[str, tuple[int, ...]]:
+    """Give what the page's table says: for each way to crash the moments, the clean ones, those with equal data."""
+    rows = re.findall(r"^\| (.+?) \| (\d+) \| (\d+) \| (\d+) \|", page.partition(BEGIN)[2].partition(END)[0], re.M)
     told = {words: tuple(map(int, numbers)) for words, *numbers in rows}
     return {how: told.get(words, ()) for how, words in HOWS.items()}
 
 
 def main() -> None:
-    """Write the table of a results file into the README; the last outcome of each moment counts."""
+    """Write the table of a results file into the page; the last outcome of each moment counts."""
     lines = [Outcome(**json.loads(line)) for line in Path(sys.argv[1]).read_text().splitlines()]
     outcomes = {(outcome.moment, outcome.how): outcome for outcome in lines}
-    text = README.read_text()
+    text = PAGE.read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    README.write_text(f"{before}{BEGIN}\n{table(list(outcomes.values()))}\n{END}{after}")
+    PAGE.write_text(f"{before}{BEGIN}\n{table(list(outcomes.values()))}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The README's recipes as data, and what each program is known not to keep of the files it brings back."""
+"""The recipes of the documentation as data, and what each program is known not to keep of the files it brings back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tests import TOP
 
-README = (TOP / "README.md").read_text()
+PAGE = (TOP / "lvmsnap/docs/recipes.md").read_text()
 LABELS = ("environment", "once", "each night", "restore")
 MiB = 1 << 20
 SECOND = 10**9
@@ -37,9 +37,9 @@ Excuse = Callable[[Difference], bool]
 
 
 def recipes() -> dict[str, Recipe]:
-    """Read the recipes out of the README: a heading for each, below it blocks of sh that begin with what they are."""
+    """Read the recipes out of their page: a heading for each, below it blocks of sh that begin with what they are."""
     found = {}
-    for part in section().split("\n### ")[1:]:
+    for part in PAGE.split("\n## ")[1:]:
         name, _, text = part.partition("\n")
         blocks = dict(re.findall(r"```sh\n# ([^\n]*)\n(.*?)```", text, re.DOTALL))
         environment = blocks.get(LABELS[0], "")
@@ -48,13 +48,8 @@ def recipes() -> dict[str, Recipe]:
 
 
 def profiles() -> dict[str, str]:
-    """Read the profiles of the recipes out of the README, by name."""
-    return dict(re.findall(r"`/etc/lvmsnap/(\w+)\.yaml`[^`]*```yaml\n(.*?)```", section(), re.DOTALL))
-
-
-def section() -> str:
-    """The README's part about recipes."""
-    return README.partition("\n## Recipes\n")[2].partition("\n## ")[0]
+    """Read the profiles of the recipes out of their page, by name."""
+    return dict(re.findall(r"`/etc/lvmsnap/(\w+)\.yaml`[^`]*```yaml\n(.*?)```", PAGE, re.DOTALL))
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
@@ -104,7 +99,7 @@ def odd_link_targets(found: Difference) -> bool:
     return found.field == "target" and b"\xff" in bytes.fromhex(found.was)
 
 
-# As the README says below each recipe.
+# As the page says below each recipe.
 NOT_KEPT: dict[str, tuple[Excuse, ...]] = {
     "borg": (no_socket, times_beyond_32_bits, mtime_of_the_top, coarse_holes(8 * MiB)),
     "restic": (no_socket, odd_link_targets, the_top_itself, coarse_holes(1024 * MiB)),

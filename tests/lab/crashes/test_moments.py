@@ -1,4 +1,4 @@
-"""lvmsnap is killed at every moment of `up` and `down`; `recover` puts right what that left. And the README's count."""
+"""lvmsnap is killed at every moment of `up` and `down`; `recover` puts right what that left. And the page's count."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def test_recover_puts_right_what_a_killed_lvmsnap_left(stage: DataStage, moment:
     stage.assert_as_before()
 
 
-def test_the_readme_counts_the_moments_that_are_tested() -> None:
-    told = moments_table.counts(moments_table.README.read_text())
+def test_the_page_on_reliability_counts_the_moments_that_are_tested() -> None:
+    told = moments_table.counts(moments_table.PAGE.read_text())
     cuts, kills = told["power cut"], told["killed"]
     assert cuts in [(len(listed),) * 3 for listed in (moments.SOME_CUTS, moments.EVERY_CUT)]
     assert kills == (len(KILLS),) * 3

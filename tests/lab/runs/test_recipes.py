@@ -1,4 +1,4 @@
-"""The README's recipes as they stand there, with the real programs: what they bring back is what was backed up.
+"""The recipes of the documentation word for word, with the real programs: what they bring back is what was backed up.
 
 Each program backs up a tree of 1,000 files of mixed kinds from a snapshot, while the origin is changed beneath it, and
 restores it; the two are compared in all there is to compare.
@@ -32,7 +32,7 @@ PROGRAM = {"partclone": "partclone.ext4"}
 
 @pytest.fixture
 def server(lab: Machine) -> Machine:
-    """A mounted origin with the tree in it, a disk for backups, a volume to restore to, the README's profiles."""
+    """A mounted origin with the tree in it, a disk for backups, a volume to restore to, the page's profiles."""
     ext4 = "ext4 -b 4096"
     make_vg(
         lab,
@@ -50,7 +50,7 @@ def server(lab: Machine) -> Machine:
 
 
 def carry_out(m: Machine, commands: str, path: str = BIN) -> str:
-    """Carry out commands of the README as they stand there; the output."""
+    """Carry out commands of the page word for word; the output."""
     done = m.run(f"PATH={path}:$PATH\ncd /\n{commands}", timeout=180, check=False)
     assert done.returncode == 0, f"{commands}\nexit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""Every filesystem of the README on real LVM: snapshot beside its origin, and the origin sound afterwards."""
+"""Every filesystem of the documentation on real LVM: snapshot beside its origin, and the origin sound afterwards."""
 
 from __future__ import annotations
 

@@ -149,13 +149,13 @@ def test_without_profiles_only_the_time_is_told() -> None:
     assert told() == {"lvmsnap_status_timestamp_seconds": NOW.timestamp()}
 
 
-# --- the README -------------------------------------------------------------------------------------------------------
+# --- the page ---------------------------------------------------------------------------------------------------------
 
-README = (TOP / "README.md").read_text()
+PAGE = (TOP / "lvmsnap/docs/monitoring.md").read_text()
 
 
-def test_the_metrics_of_the_readme_are_those_there_are() -> None:
-    listed = re.findall(r"^\| `(lvmsnap_\w+)` \| (.*) \|$", README, re.MULTILINE)
+def test_the_metrics_of_the_page_are_those_there_are() -> None:
+    listed = re.findall(r"^\| `(lvmsnap_\w+)` \| (.*) \|$", PAGE, re.MULTILINE)
 
     assert {name for name, _ in listed} == {name for name, _ in parse(metrics.to_prometheus((UP,), NOW))}
     assert {name: told for name, told in listed if name.removeprefix("lvmsnap_") in metrics.METRICS} == {
@@ -163,8 +163,8 @@ def test_the_metrics_of_the_readme_are_those_there_are() -> None:
     }
 
 
-def test_the_crontab_line_of_the_readme_is_understood() -> None:
-    (arguments,) = re.findall(r"^\* \* \* \* \* root \S*/lvmsnap (.*)$", README, re.MULTILINE)
+def test_the_crontab_line_of_the_page_is_understood() -> None:
+    (arguments,) = re.findall(r"^\* \* \* \* \* root \S*/lvmsnap (.*)$", PAGE, re.MULTILINE)
 
     options = parser.parse(arguments.split())
 

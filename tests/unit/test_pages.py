@@ -1,4 +1,4 @@
-"""What the README says of keys, commands, exit codes and modules is what there is, no more and no less."""
+"""What README and pages say of keys, commands, exit codes and modules is what there is, no more and no less."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,18 @@ from tests import TOP
 from tests.lab import recipes
 
 README = (TOP / "README.md").read_text()
+DOCS = TOP / "lvmsnap/docs"
+PAGES = {path.stem: path.read_text() for path in sorted(DOCS.glob("*.md"))}
+EVERYTHING = "\n".join([README, *PAGES.values()])
+WHOLE_PROFILE = """\
+volumes:
+  - origin: vg0/system
+hooks:
+  before_snapshot: [/bin/lock]
+  after_snapshot: [/bin/unlock]
+backing_file:
+  path: /media/other/space.tmp
+"""
 SCHEMA: dict[str, Any] = json.loads(loading.schema_text())
 TYPES = {"string": "text", "array": "list", "object": "mapping", "boolean": "true or false", "null": "null"}
 
@@ -65,42 +78,47 @@ def long_options(parser: argparse.ArgumentParser) -> set[str]:
     return {option for action in parser._actions for option in action.option_strings if option.startswith("--")}
 
 
-def rows_below(heading: str) -> list[list[str]]:
+def rows_below(heading: str, page: str) -> list[list[str]]:
     """The cells of the table whose head starts with `heading`, its head left out."""
-    lines = README[README.index(f"| {heading} |") :].split("\n\n")[0].splitlines()[2:]
+    lines = page[page.index(f"| {heading} |") :].split("\n\n", maxsplit=1)[0].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 def commands_shown() -> list[str]:
-    """Every lvmsnap command in the README, in the text and in what a terminal showed."""
-    in_text = re.findall(r"`(lvmsnap [^`]+)`", README[: README.index("| module |")])
-    on_terminal = re.findall(r"^# (lvmsnap [^>\n]+)", README, re.MULTILINE)
-    return [*in_text, *on_terminal]
+    """Every lvmsnap command in README and pages: in the text, in what a terminal showed, in blocks of shell."""
+    text = re.sub(r"^\| `\w+/\w+\.py` .*$", "", EVERYTHING.replace("\\\n", ""), flags=re.MULTILINE)
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
+    in_text = re.findall(r"`(lvmsnap (?!/)[^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    on_terminal = re.findall(r"^# (lvmsnap [^>\n]+)", text, re.MULTILINE)
+    return [*in_text, *on_terminal, *re.findall(r"^(lvmsnap [^#&\n]+)", blocks, re.MULTILINE)]
 
 
 def test_the_reference_table_is_the_schema() -> None:
     expected = "| key | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(table_rows()) + "\n"
 
-    assert expected in README
+    assert expected in PAGES["profiles"]
 
 
 def test_the_module_table_is_the_modules() -> None:
     expected = "| module | owns |\n|---|---|\n" + "\n".join(module_rows()) + "\n"
 
-    assert expected in README
+    assert expected in PAGES["code"]
 
 
 def test_the_command_table_has_every_command_with_its_own_options_and_no_other() -> None:
     shared = long_options(parser.build_parser())
     actual = {name: long_options(parser) - shared for name, parser in subparsers().items()}
 
-    told = {row[0].strip("`").split()[1]: set(re.findall(r"--[a-z-]+", row[1])) for row in rows_below("command")}
+    told = {
+        row[0].strip("`").split()[1]: set(re.findall(r"--[a-z-]+", row[1]))
+        for row in rows_below("command", PAGES["commands"])
+    }
 
     assert told == actual
 
 
 def test_options_of_every_command_are_told() -> None:
-    told = re.search(r"^Every command takes .*?\n\n", README, re.MULTILINE | re.DOTALL)
+    told = re.search(r"^Every command takes .*?\n\n", PAGES["commands"], re.MULTILINE | re.DOTALL)
 
     assert told
     assert set(re.findall(r"--[a-z-]+", told[0])) == long_options(parser.build_parser())
@@ -125,7 +143,7 @@ def test_exit_codes_are_those_of_the_program() -> None:
     kinds = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, errors.LvmsnapError)]
     actual = {0, *(item.exit_code for item in kinds)} | signals
 
-    told = {int(code) for row in rows_below("exit code") for code in row[0].split(",")}
+    told = {int(code) for row in rows_below("exit code", PAGES["commands"]) for code in row[0].split(",")}
 
     assert told == actual
     assert told == {int(code) for line in parser.EXIT_CODES.splitlines() for code in re.findall(r"\b\d+\b", line[:17])}
@@ -140,12 +158,9 @@ def test_example_profiles_are_valid_and_can_be_planned(name: str) -> None:
     assert plan.actions
 
 
-def test_profiles_in_the_readme_are_valid() -> None:
-    texts = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-
-    loaded = [loading.parse(text, name="example", file="README.md") for text in texts]
-
-    assert len(loaded) >= 3
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", EVERYTHING, re.DOTALL))
+def test_every_profile_shown_is_valid(text: str) -> None:
+    assert loading.parse(text, name="example", file="page.md").volumes
 
 
 def test_every_recipe_is_carried_out_in_the_lab() -> None:
@@ -157,11 +172,73 @@ def test_every_recipe_is_carried_out_in_the_lab() -> None:
 def test_the_full_group_profile_is_the_one_in_profiles() -> None:
     text = (TOP / "profiles/system-full-vg.yaml").read_text()
 
-    assert f"```yaml\n{text.partition(chr(10))[2]}```" in README
+    assert f"```yaml\n{text.partition(chr(10))[2]}```" in PAGES["first-profile"]
 
 
-def test_the_pictures_and_pages_linked_are_there() -> None:
-    targets = re.findall(r"\]\(([^)#]+)\)", README)
+@pytest.mark.parametrize("path", [TOP / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda path: path.stem)
+def test_every_link_leads_to_a_file_and_a_heading(path: Path) -> None:
+    for target, _, heading in re.findall(r"\]\(([^)#]*)(#?)([^)]*)\)", path.read_text()):
+        page = path.parent / target if target else path
+        assert page.exists(), target
+        assert not heading or heading in anchors(page.read_text()), f"{target}#{heading}"
 
-    assert targets
-    assert not [target for target in targets if not (TOP / target).exists()]
+
+def anchors(page: str) -> set[str]:
+    """The names by which the headings of a page are linked to."""
+    return {re.sub(r"[^a-z0-9 -]", "", line.lower()).strip().replace(" ", "-") for line in headings(page)}
+
+
+def headings(page: str) -> list[str]:
+    return re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", page, flags=re.DOTALL), re.MULTILINE)
+
+
+def test_the_readme_can_be_read_in_five_minutes() -> None:
+    assert 150 <= len(README.splitlines()) <= 200
+
+
+def test_the_readme_links_to_every_page_and_help_prints_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert {row[0].split("]")[0].strip("[") for row in rows_below("page", README)} == PAGES.keys()
+
+    assert parser.main(["help"]) == 0
+    assert set(re.findall(r"^  (\S+)  ", capsys.readouterr().out, re.MULTILINE)) == PAGES.keys()
+    for topic, text in PAGES.items():
+        assert parser.main(["help", topic]) == 0
+        assert capsys.readouterr().out == re.sub(r"<!--.*-->\n", "", text)
+
+
+def test_a_topic_without_a_page_is_wrong_usage_that_names_the_nearest_and_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert parser.main(["help", "recipe"]) == 2
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "no page on recipe" in said.err
+    assert "did you mean recipes?" in said.err
+    assert all(topic in said.err for topic in PAGES)
+
+
+def test_the_night_in_the_readme_has_the_order_of_the_plan() -> None:
+    profile = loading.parse(WHOLE_PROFILE, name="whole", file="whole.yaml")
+    planned = [action.summary for action in offline.plan(profile).actions]
+    marks = {
+        "make the backing file": "create the backing file",
+        "hook before_snapshot": "run the profile's before_snapshot hook",
+        "lend the file's space": "lend it to the volume group",
+        "take the snapshot": "take the snapshot",
+        "hook after_snapshot": "run the profile's after_snapshot hook",
+        "mount it read-only": "mount it read-only",
+    }
+    night = README.partition("## A backup night")[2]
+
+    assert sorted(marks, key=night.index) == list(marks)
+    places = [next(n for n, title in enumerate(planned) if mark in title) for mark in marks.values()]
+    assert places == sorted(places)
+
+
+def test_every_folder_is_in_the_table_of_folders_and_every_file_named_exists() -> None:
+    rows = {row[0].strip("`/") for row in rows_below("folder", PAGES["code"])}
+
+    assert rows == {path.name for path in (TOP / "lvmsnap").iterdir() if path.is_dir()} - {"__pycache__"}
+    named = set(re.findall(r"`((?:lvmsnap|tests|schema|profiles)/[\w./-]+)`", EVERYTHING))
+    assert not [name for name in named if not (TOP / name).exists()]
