@@ -151,6 +151,13 @@ def vg(*lvs: LogicalVolume, **fields: Any) -> VolumeGroup:
     return replace(GROUP, **{"lvs": (ORIGIN, *lvs), **fields})
 
 
+def renamed() -> VolumeGroup:
+    """Make the group while nightly is up after all of it was renamed: vg1, its origin sysnew, its snapshot other."""
+    origin = replace(ORIGIN, vg="vg1", name="sysnew")
+    taken = snapshot_lv(vg="vg1", name="other", origin="sysnew")
+    return replace(GROUP, name="vg1", lvs=(origin, taken), pvs=(replace(DISK, vg="vg1"), lent_pv(vg="vg1")))
+
+
 def merging(**fields: Any) -> VolumeGroup:
     """Make group vg0 while LVM merges nightly's snapshot into its origin."""
     origin = replace(ORIGIN, attr="Owi-aos---", is_merging=True)

@@ -48,6 +48,8 @@ def take_down(target: Target, record: Record | None, work: Work, *, verb: str) -
             time.sleep(PAUSE_SECONDS)
         try:
             facts = _read(target, work)
+            # What is gone by the next pass has no other name than it has now.
+            target = as_named_now(target, facts)
             plan = planner.plan_down(target, facts, record)
             if plan.checks:
                 break
@@ -202,7 +204,6 @@ def _in_use(action: Action, target: Target, work: Work) -> str:
 
 def _leftovers(target: Target, facts: Facts) -> bool:
     """Whether device-mapper still has devices that LVM no longer knows, after LVM removed its part."""
-    target = as_named_now(target, facts)
     return any(_leftovers_of(target, snapshot, facts) for snapshot in target.snapshots)
 
 

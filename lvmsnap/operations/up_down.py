@@ -17,7 +17,7 @@ from lvmsnap.operations.leftovers import Seen
 from lvmsnap.operations.session import Session
 from lvmsnap.planning import planner
 from lvmsnap.planning.hook_actions import AFTER_SNAPSHOT
-from lvmsnap.planning.identify import find
+from lvmsnap.planning.identify import as_named_now, find
 from lvmsnap.planning.left_alone import left_alone
 from lvmsnap.planning.state import State
 from lvmsnap.system import reading
@@ -40,7 +40,7 @@ def up(
             leftovers.refuse_at_work(loaded.name, seen)
             if if_down and seen.status.state is State.UP:
                 working.progress.note(f"{loaded.name} is up already")
-                return known.target
+                return as_named_now(known.target, system)
             if replace_old or (process and known.record and known.record.process):
                 _refuse_to_take(known.target, known.record, system)
                 preparation.refuse_hopeless(working, loaded, known.target, known.record, system)

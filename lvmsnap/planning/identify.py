@@ -159,12 +159,10 @@ def unseen_groups(target: Target, facts: Facts) -> tuple[str, ...]:
 
 
 def as_named_now(target: Target, facts: Facts) -> Target:
-    """Return the target with the names that its groups and origins, known by their UUIDs, bear by now."""
-    return replace(
-        target,
-        loans=tuple(_loan_now(loan, facts) for loan in target.loans),
-        snapshots=tuple(_snapshot_now(snapshot, facts) for snapshot in target.snapshots),
-    )
+    """Return the target with the names that its groups, origins and snapshots have by now, whatever was recorded."""
+    loans = tuple(_loan_now(loan, facts) for loan in target.loans)
+    target = replace(target, loans=loans, snapshots=tuple(_origin_now(one, facts) for one in target.snapshots))
+    return replace(target, snapshots=tuple(_snapshot_now(target, one, facts) for one in target.snapshots))
 
 
 def _loan_now(loan: Loan, facts: Facts) -> Loan:
@@ -172,17 +170,29 @@ def _loan_now(loan: Loan, facts: Facts) -> Loan:
     return replace(loan, vg=vg.name) if vg else loan
 
 
-def _snapshot_now(snapshot: Snapshot, facts: Facts) -> Snapshot:
+def _origin_now(snapshot: Snapshot, facts: Facts) -> Snapshot:
     vg = find_vg(snapshot, facts)
     origin = next((lv for lv in vg.lvs if lv.uuid == snapshot.origin_uuid), None) if vg else None
     named = replace(snapshot, vg=vg.name) if vg else snapshot
     return replace(named, origin=origin.name) if origin else named
 
 
+def _snapshot_now(target: Target, snapshot: Snapshot, facts: Facts) -> Snapshot:
+    vg = find_vg(snapshot, facts)
+    lv = find_lv(target, snapshot, vg) if vg else None
+    return replace(snapshot, name=lv.name) if lv else snapshot
+
+
 def is_ours(lv: LogicalVolume, target: Target, snapshot: Snapshot) -> bool:
-    """Whether the LV is this snapshot: our tag, and of the origin, or what a killed lvcreate left of one."""
+    """Whether the LV is this snapshot: our tag, and of the origin, or what a killed lvcreate or lvremove left of it."""
     unfinished = not lv.origin and lv.segment_types == ("linear",)
-    return target.tag in lv.tags and (lv.origin == snapshot.origin or (unfinished and lv.name == snapshot.name))
+    known = lv.name == snapshot.name or is_recorded(lv, snapshot)
+    return target.tag in lv.tags and (lv.origin == snapshot.origin or (unfinished and known))
+
+
+def is_recorded(lv: LogicalVolume, snapshot: Snapshot) -> bool:
+    """Whether the LV has the UUID that was recorded of the snapshot when it was taken; its name may have changed."""
+    return bool(snapshot.dm_uuid) and snapshot.dm_uuid == dm_uuid(snapshot.vg_uuid, lv.uuid)
 
 
 def origin_devices(snapshot: Snapshot, devices: tuple[DmDevice, ...]) -> tuple[DmDevice, ...]:
@@ -201,9 +211,9 @@ def leftover_devices(
     """
     if find_lv(target, snapshot, vg) is not None or is_merged_into(snapshot, vg):
         return ()
-    name = dm_name(vg.name, snapshot.name)
+    name, uuid = dm_name(vg.name, snapshot.name), snapshot.dm_uuid
     known = tuple(dm_uuid(vg.uuid, lv.uuid) for lv in vg.lvs)
-    ours = [device for device in devices if device.name in (name, f"{name}-cow")]
+    ours = [d for d in devices if d.name in (name, f"{name}-cow") or (uuid and d.uuid in (uuid, f"{uuid}-cow"))]
     left = [d.name for d in ours if d.uuid.startswith(dm_uuid(vg.uuid, "")) and not d.uuid.startswith(known)]
     if not any(lv.origin == snapshot.origin for lv in vg.lvs):
         left += [device.name for device in origin_devices(snapshot, devices) if device.uuid.endswith("-real")]
@@ -216,11 +226,14 @@ def is_merged_into(snapshot: Snapshot, vg: VolumeGroup) -> bool:
 
 
 def find_lv(target: Target, snapshot: Snapshot, vg: VolumeGroup) -> LogicalVolume | None:
-    """Return the LV of the group that is this snapshot, if there is one; it may have been renamed."""
+    """Return the LV of the group that is this snapshot, if there is one: by its UUID, else by its name or its tag."""
     ours = [lv for lv in vg.lvs if is_ours(lv, target, snapshot)]
-    others = {one.name for one in target.snapshots if one.vg == snapshot.vg and one != snapshot}
-    named = next((lv for lv in ours if lv.name == snapshot.name), None)
-    return named or next((lv for lv in ours if lv.name not in others), None)
+    others = [one for one in target.snapshots if one.vg == snapshot.vg and one != snapshot]
+    recorded = next((lv for lv in ours if is_recorded(lv, snapshot)), None)
+    free = [lv for lv in ours if not any(is_recorded(lv, one) for one in others)]
+    named = next((lv for lv in free if lv.name == snapshot.name), None)
+    names = {one.name for one in others if not any(is_recorded(lv, one) for lv in vg.lvs)}
+    return recorded or named or next((lv for lv in free if lv.name not in names), None)
 
 
 def _left_inactive(target: Target, vg: VolumeGroup) -> str:

@@ -84,7 +84,7 @@ class Past:
 def of_target(target: Target, facts: Facts, record: Record | None, past: Past | None = None) -> Status:
     """Return the state of a target, by what of it exists; with the `past`, how fast its snapshot fills too."""
     found = find(target, facts, record)
-    names = ", ".join(snapshot.path for snapshot in target.snapshots)
+    names = ", ".join(one.snapshot.path for one in found.snapshots)
     if target.host and target.host != facts.host:
         return Status(target.name, State.FOREIGN, names, problem=from_host(target.host))
     merging = next((one for one in found.snapshots if one.is_merging), None)

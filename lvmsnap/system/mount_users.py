@@ -63,7 +63,10 @@ def pins(mountpoint: str, device_number: str = "") -> tuple[str, ...]:
 
 
 def snapshot_number(snapshot: Snapshot) -> str:
-    """Return the number of a snapshot's device, "" where there is none; its group may be renamed by now."""
+    """Return the number of a snapshot's device, "" where there is none; it may be renamed by now, or its group."""
+    if snapshot.dm_uuid:
+        own = (device.device_number for device in device_mapper.devices() if device.uuid == snapshot.dm_uuid)
+        return next(own, "")
     name, group = dm_name(snapshot.vg, snapshot.name), dm_uuid(snapshot.vg_uuid, "") if snapshot.vg_uuid else ""
     # One dash alone joins the two names.
     renamed = re.compile(rf"(?:[^-]|--)+-{re.escape(snapshot.name.replace('-', '--'))}")

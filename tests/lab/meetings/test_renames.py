@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -56,3 +57,32 @@ def test_a_snapshot_in_a_renamed_group_is_given_more_room_in_time(lab: Machine) 
     size = float(ended.stderr.split()[-1].rstrip("m"))
     assert size > 16
     assert lab.run(LEFT, check=False).stdout.split() == ["vg1", "system", "/dev/ubda"]
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("vgrename -q vg0 vg1", "vg1/system-lvmsnap-p"), ("lvrename -q vg0 system-lvmsnap-p other", "vg0/other")],
+    ids=["the group", "the snapshot"],
+)
+def test_what_was_renamed_while_it_is_up_is_told_of_by_its_name_of_now(lab: Machine, command: str, name: str) -> None:
+    told = '[sh, -c, "test -b $LVMSNAP_DEVICE && echo $LVMSNAP_DEVICE > /tmp/told"]'
+    prepare(lab, mountpoint=None)
+    lab.run(f"echo 'hooks: {{before_down: {told}}}' >> /etc/lvmsnap/p.yaml")
+    lvmsnap(lab, "up p")
+
+    lab.run(command)
+    holder = lab.start(f"exec sh -c 'echo $$; exec sleep 9999' 3< /dev/{name}")
+    pid = holder.wait_for_output("\n", 60).strip()
+
+    assert json.loads(lvmsnap(lab, "status p --json").stdout)[0]["snapshot"] == name
+    plan = json.loads(lvmsnap(lab, "plan p --down --json").stdout)
+    assert [step["object"] for step in plan["actions"]] == ["before_down", name]
+    assert "{vg}/{name}".format_map(plan["target"]["snapshots"][0]) == name
+    assert lvmsnap(lab, "up p --if-down").stdout == f"/dev/{name}\n"
+    left = lvmsnap(lab, "down p", code=4).stderr
+    assert f"held by pid {pid} (sleep): " in left
+    assert lab.run("cat /tmp/told").stdout == f"/dev/{name}\n"
+    holder.kill()
+    holder.wait(60)
+    lvmsnap(lab, "down p")
+    assert lab.run(LEFT, check=False).stdout.split() == [name.partition("/")[0], "system", "/dev/ubda"]

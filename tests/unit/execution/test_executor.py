@@ -227,6 +227,17 @@ def test_down_runs_its_hooks_first_and_last(notes: Notes) -> None:
     assert runner.ran[-1] == "rm"
 
 
+def test_down_gives_its_hooks_the_names_of_now(notes: Notes) -> None:
+    told = ("/bin/sh", "-c", "echo $LVMSNAP_DEVICE $LVMSNAP_DEVICE_1")
+    written = hooked("before_down", "after_down", hooks=Hooks(before_down=told, after_down=told))
+    renamed = samples.up_facts(samples.renamed())
+
+    executor.bring_down(written.target, written, work(FakeRunner(), notes, renamed))
+
+    now = "/dev/vg1/other /dev/vg1/other"
+    assert notes.said == [f"before_down: {now}", f"after_down: {now}"]
+
+
 def test_hooks_that_fail_keep_nothing_from_being_taken_down_and_are_told(notes: Notes, tmp_path: Path) -> None:
     failing = replace(HOOKED, before_down=("false",), after_down=("/bin/sh", "-c", "echo no; exit 9"))
     written = hooked("before_down", "after_down", hooks=failing)

@@ -82,6 +82,15 @@ def test_a_tagged_snapshot_is_taken_down_though_its_origin_was_renamed(
     assert world.taken == [samples.SNAPSHOT]
 
 
+def test_up_if_down_returns_the_names_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch)
+    world.system, world.record = samples.up_facts(samples.renamed()), samples.record()
+
+    target = up_down.up(world.working, PROFILE, "", replace_old=False, if_down=True)
+
+    assert [one.path for one in target.snapshots] == ["vg1/other"]
+
+
 @pytest.mark.parametrize("command", ["recover", "down", "up --replace"])
 def test_all_snapshots_with_a_profiles_tag_are_taken_down(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     world = World(monkeypatch, OF_DATA, OF_RENAMED)

@@ -92,6 +92,50 @@ def test_a_snapshot_is_ours_by_tag_and_origin(fields: dict[str, Any], ours: bool
     assert find(TARGET, samples.facts(samples.vg(lv))).snapshot == (lv if ours else None)
 
 
+RECORDED = samples.target(dm_uuid=SNAPSHOT_DM)
+
+
+def test_a_target_bears_the_names_that_its_group_origin_and_snapshot_have_by_now() -> None:
+    facts = samples.up_facts(samples.renamed())
+
+    for target in (RECORDED, TARGET):
+        named = identify.as_named_now(target, facts)
+
+        assert [(one.path, one.origin) for one in named.snapshots] == [("vg1/other", "sysnew")]
+        assert named.groups == ("vg1",)
+        assert identify.as_named_now(named, facts) == named
+
+
+def test_of_two_snapshots_with_our_tag_the_one_with_the_recorded_uuid_is_ours() -> None:
+    ours = samples.snapshot_lv(name="other")
+    theirs = samples.snapshot_lv(uuid=samples.OTHER_UUID, device_number="254:7")
+    facts = samples.facts(samples.vg(theirs, ours))
+
+    assert find(RECORDED, facts).snapshot == ours
+    assert find(TARGET, facts).snapshot == theirs
+
+
+def test_two_snapshots_whose_names_were_swapped_are_told_apart_by_their_uuids() -> None:
+    one, two = samples.snapshot_lv(name="b"), samples.snapshot_lv(uuid=samples.OTHER_UUID, name="a")
+    facts = samples.facts(samples.vg(one, two))
+    known = (replace(samples.TAKEN, name="a", dm_uuid=SNAPSHOT_DM), replace(samples.TAKEN, name="b"))
+    other = replace(known[1], dm_uuid=dm_uuid(VG_UUID, samples.OTHER_UUID))
+
+    for pair in ((known[0], other), known):
+        named = identify.as_named_now(replace(TARGET, snapshots=pair), facts)
+        assert [snapshot.name for snapshot in named.snapshots] == ["b", "a"]
+        assert [found.lv for found in identify.find(named, facts).snapshots] == [one, two]
+
+
+def test_what_a_killed_lvremove_leaves_of_a_renamed_snapshot_is_found_by_its_uuid() -> None:
+    plain = samples.snapshot_lv(name="other", origin="", attr="-wi-a-----")
+    devices = (samples.dm("vg0-other", SNAPSHOT_DM), samples.dm("vg0-other-cow", f"{SNAPSHOT_DM}-cow"))
+
+    assert find(RECORDED, samples.facts(samples.vg(plain))).snapshot == plain
+    assert find(RECORDED, samples.facts(dm_devices=devices)).leftovers == ("vg0-other", "vg0-other-cow")
+    assert find(TARGET, samples.facts(dm_devices=devices)).leftovers == ()
+
+
 # --- the file ---------------------------------------------------------------------------------------------------------
 
 

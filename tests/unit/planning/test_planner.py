@@ -253,6 +253,14 @@ def test_down_leaves_alone_what_is_not_ours() -> None:
     assert planner.plan_down(TARGET, samples.facts(), samples.record()).actions == ()
 
 
+def test_a_plan_of_down_has_the_names_of_now_throughout() -> None:
+    plan = planner.plan_down(TARGET, samples.up_facts(samples.renamed()), samples.record())
+
+    text = str(plan)
+    assert "vg1/other" in text
+    assert [name for name in ("vg0", samples.SNAPSHOT, "'system'") if name in text] == []
+
+
 def test_a_missing_lent_pv_is_taken_out_without_force() -> None:
     group = samples.vg(pvs=(samples.DISK, samples.lent_pv(device="[unknown]", missing=True)))
 

@@ -103,6 +103,12 @@ def test_a_snapshot_that_neither_a_record_nor_a_mount_dates_is_never_called_up()
     assert (found.state, found.problem) == (State.PARTIAL, "missing: record")
 
 
+def test_a_status_tells_the_names_of_now() -> None:
+    found = state.of_target(TARGET, samples.up_facts(samples.renamed()), samples.record())
+
+    assert (found.state, found.snapshot, found.device) == (State.UP, "vg1/other", "/dev/vg1/other")
+
+
 def test_a_status_tells_size_fill_place_and_time() -> None:
     found = state.of_target(TARGET, samples.up_facts(), samples.record())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lvmsnap.model.facts import Mount
-from lvmsnap.model.lvm_names import dm_name
+from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.system import block_devices, device_mapper, mount_table, mount_users, namespaces
 from tests import samples
 
@@ -168,6 +168,18 @@ def test_the_snapshots_device_is_found_though_its_group_was_renamed(monkeypatch:
     monkeypatch.setattr(device_mapper, "devices", lambda: (*others, foreign, ours))
 
     assert mount_users.snapshot_number(samples.TAKEN) == "254:9"
+
+
+def test_the_snapshots_device_is_found_by_its_uuid_whatever_its_name_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    uuid = dm_uuid(samples.VG_UUID, samples.SNAPSHOT_UUID)
+    of_old_name = replace(samples.dm(dm_name("vg0", samples.SNAPSHOT), "LVM-new"), device_number="254:7")
+    cow = replace(samples.dm("vg1-other-cow", f"{uuid}-cow"), device_number="254:8")
+    devices = (of_old_name, cow, samples.dm("vg1-other", uuid))
+    monkeypatch.setattr(device_mapper, "devices", lambda: devices)
+
+    assert mount_users.snapshot_number(replace(samples.TAKEN, dm_uuid=uuid)) == "254:9"
+    monkeypatch.setattr(device_mapper, "devices", lambda: devices[:2])
+    assert mount_users.snapshot_number(replace(samples.TAKEN, dm_uuid=uuid)) == ""
 
 
 def test_the_mount_table_of_another_file_than_the_namespaces_is_not_read(tmp_path: Path) -> None:
