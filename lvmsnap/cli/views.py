@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from enum import Enum
 
 from lvmsnap.cli.layout import (
     BAD,
@@ -18,6 +16,7 @@ from lvmsnap.cli.layout import (
     Line,
     hint_lines,
 )
+from lvmsnap.model import codec
 from lvmsnap.model.plan import Action, Check, Direction, Plan
 from lvmsnap.operations.recover import Recovered
 from lvmsnap.planning.state import MEANING, Status
@@ -94,7 +93,7 @@ def recovered_lines(found: tuple[Recovered, ...], names: tuple[str, ...] = ()) -
 def to_json(value: Plan | tuple[Status, ...]) -> str:
     """Return a plan or states as JSON; each command also as the line one would paste."""
     data: object = [asdict(status) for status in value] if isinstance(value, tuple) else _plan_data(value)
-    return json.dumps(data, default=_plain, indent=2)
+    return codec.to_json(data, indent=2)
 
 
 def _plan_data(plan: Plan) -> dict[str, object]:
@@ -108,9 +107,3 @@ def _plan_data(plan: Plan) -> dict[str, object]:
 
     steps = [step(action) for action in plan.actions]
     return {**asdict(plan), "facts": dict(plan.facts), "actions": steps}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Enum):
-        return value.value
-    raise TypeError(type(value).__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from pathlib import Path
 from lvmsnap.model import codec
 from lvmsnap.model.facts import Sighting
 from lvmsnap.model.paths import RUN_DIR
+from lvmsnap.system import atomic_files
 
 LARGEST_BYTES = 4096
 
@@ -26,16 +26,8 @@ def path(name: str, number: int = 1) -> Path:
 
 def write(name: str, seen: Sighting, number: int = 1) -> None:
     """Keep a sighting in place of the one before. Where that fails nothing is kept: a guard has better to do."""
-    final = path(name, number)
-    temporary = final.with_name(f"{final.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     with suppress(OSError):
-        descriptor = os.open(temporary, flags, 0o600)
-        try:
-            os.write(descriptor, json.dumps(asdict(seen)).encode())
-        finally:
-            os.close(descriptor)
-        temporary.rename(final)
+        atomic_files.replace(path(name, number), codec.to_json(asdict(seen)).encode(), is_durable=False)
 
 
 def read(name: str, number: int = 1) -> Sighting | None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import stat
 from dataclasses import asdict, replace
 from datetime import datetime
-from enum import Enum
 from pathlib import Path
 
 from lvmsnap.execution import record_format_1
@@ -17,6 +15,7 @@ from lvmsnap.model.errors import LvmsnapError
 from lvmsnap.model.lvm_names import is_profile_name
 from lvmsnap.model.paths import STATE_DIR
 from lvmsnap.model.target import Record
+from lvmsnap.system import atomic_files
 
 FORMAT = 2
 LARGEST_BYTES = 1 << 20
@@ -37,10 +36,10 @@ def write(record: Record, directory: str = STATE_DIR) -> None:
     Raises RecordError where that fails; the old one is there then.
     """
     path = record_path(record.target.name, directory)
-    text = json.dumps({"format": FORMAT, **asdict(record)}, default=_enum_value, indent=1)
+    text = codec.to_json({"format": FORMAT, **asdict(record)}, indent=1) + "\n"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_durably(path, text + "\n")
+        atomic_files.replace(path, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise RecordError(
             f"the record cannot be written: {path}: {error.strerror}",
@@ -55,17 +54,6 @@ def owe(record: Record, due: tuple[str, ...]) -> Record:
     changed = replace(record, hooks_due=due)
     write(changed)
     return changed
-
-
-def _write_durably(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".json.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    sync_directory(path.parent)
 
 
 def read(name: str, directory: str = STATE_DIR) -> Record | None:
@@ -115,12 +103,12 @@ def remove(name: str, directory: str = STATE_DIR) -> None:
     """
     path = record_path(name, directory)
     try:
-        path.with_suffix(".json.new").unlink(missing_ok=True)
+        path.with_name(f"{path.name}.new").unlink(missing_ok=True)
         if is_unreadable(name, directory):
             path.rename(_aside(path))
         else:
             path.unlink()
-        sync_directory(path.parent)
+        atomic_files.sync_directory(path.parent)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -155,18 +143,3 @@ def exists(name: str, directory: str = STATE_DIR) -> bool:
 def names(directory: str = STATE_DIR) -> tuple[str, ...]:
     """Return the names of all profiles that have a record, sorted."""
     return tuple(sorted(path.stem for path in Path(directory).glob("*.json") if is_profile_name(path.stem)))
-
-
-def _enum_value(value: object) -> object:
-    if isinstance(value, Enum):
-        return value.value
-    raise TypeError(f"{type(value).__name__} is no JSON")
-
-
-def sync_directory(directory: str | Path) -> None:
-    """Have a directory's entries on disk: what was made, renamed or removed in it (fsync(2))."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -22,7 +22,7 @@ from lvmsnap.model.plan import Action, Key, Plan, Thing
 from lvmsnap.model.target import Loan, Record, Snapshot, Target
 from lvmsnap.planning import hook_actions, planner
 from lvmsnap.planning.identify import as_named_now, find_vg, is_ours, leftover_devices
-from lvmsnap.system import device_mapper
+from lvmsnap.system import atomic_files, device_mapper
 from lvmsnap.system.processes import shell_line
 
 PASSES = 3
@@ -188,7 +188,7 @@ def _undo(action: Action, target: Target, work: Work) -> str:
     if isinstance(action.condition, FileMade):
         # Without the record nobody would know a file that comes back after a power cut.
         with suppress(OSError):
-            records.sync_directory(Path(action.object).parent)
+            atomic_files.sync_directory(Path(action.object).parent)
     return ""
 
 

@@ -20,6 +20,7 @@ from lvmsnap.model.condition import (
     SnapshotMounted,
     SnapshotTaken,
 )
+from lvmsnap.model.facts import top_mount
 from lvmsnap.model.lvm_names import dm_name
 from lvmsnap.model.target import Loan, Target
 from lvmsnap.system import block_devices, device_mapper, mount_table
@@ -167,7 +168,7 @@ def _snapshot_missing(condition: SnapshotTaken) -> str:
 def _is_mounted(condition: SnapshotMounted) -> bool:
     name = dm_name(condition.vg, condition.name)
     number = next((device.device_number for device in device_mapper.devices() if device.name == name), "")
-    top = next((m for m in reversed(mount_table.mounts()) if m.mountpoint == condition.mountpoint), None)
+    top = top_mount(mount_table.mounts(), condition.mountpoint)
     return top is not None and top.device_number == number
 
 

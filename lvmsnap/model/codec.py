@@ -1,4 +1,4 @@
-"""JSON -> the frozen types, each field's type checked: what was kept may be torn, edited, or of another version."""
+"""The frozen types as JSON, and back with each field's type checked: a kept file may be torn, edited, or too new."""
 
 from __future__ import annotations
 
@@ -16,6 +16,17 @@ T = TypeVar("T")
 # No number that lvmsnap keeps is negative, or as large: sizes, inodes, device numbers, times.
 LIMIT = 2**64
 _WORDS = {str: "text", int: "a number", float: "a number", bool: "true or false", type(None): "null"}
+
+
+def to_json(data: object, *, indent: int | None = None) -> str:
+    """Return plain data as JSON text, enums in it as their values. Raises TypeError for what JSON does not know."""
+    return json.dumps(data, default=_enum_value, indent=indent)
+
+
+def _enum_value(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 def parsed(text: str | bytes) -> dict[str, Any]:

@@ -5,6 +5,7 @@ No behaviour, and nothing here reads anything: the folder system/ does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lvmsnap.model.looked import Looked
@@ -101,6 +102,11 @@ class Mount:
     master: str = ""
     options: tuple[str, ...] = ()
     filesystem_options: tuple[str, ...] = ()
+
+
+def top_mount(mounts: Iterable[Mount], mountpoint: str) -> Mount | None:
+    """Return what is to be seen on a mountpoint: the last thing mounted there, None where nothing is."""
+    return next((mount for mount in reversed(tuple(mounts)) if mount.mountpoint == mountpoint), None)
 
 
 @dataclass(frozen=True, slots=True)

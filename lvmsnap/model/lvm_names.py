@@ -19,6 +19,16 @@ _PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _CHARACTERS = re.compile(r"[A-Za-z0-9+_.-]+")
 
 
+def tag_prefix(host: str) -> str:
+    """Return how the LVM tag of each snapshot begins that a host made; an older lvmsnap, `host` "", wrote no host."""
+    return f"lvmsnap2.{host}." if host else "lvmsnap."
+
+
+def snapshot_tag(name: str, host: str) -> str:
+    """Return the LVM tag of a snapshot of profile `name`, "lvmsnap2.HOST.NAME"."""
+    return f"{tag_prefix(host)}{name}"
+
+
 def is_profile_name(name: str) -> bool:
     """Whether a profile can have this name; wherever one comes from, it becomes part of paths that root writes."""
     return _PROFILE_NAME.fullmatch(name) is not None and name != "lock"

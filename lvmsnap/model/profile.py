@@ -30,6 +30,10 @@ class Allocation(Enum):
     ZERO_FILL = "zero-fill"
 
 
+# The program that gives a backing file its blocks.
+FILLERS = {Allocation.FALLOCATE: "fallocate", Allocation.ZERO_FILL: "dd"}
+
+
 @dataclass(frozen=True, slots=True)
 class Volume:
     """One origin and the snapshot to make of it. `mountpoint` None: only the device is made.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from lvmsnap.model.lvm_names import snapshot_tag
 from lvmsnap.model.profile import Allocation, Hooks
 
 
@@ -104,7 +105,7 @@ class Target:
     @property
     def tag(self) -> str:
         """The LVM tag that says a snapshot is this profile's, on this host. An older lvmsnap does not know it."""
-        return f"lvmsnap2.{self.host}.{self.name}" if self.host else f"lvmsnap.{self.name}"
+        return snapshot_tag(self.name, self.host)
 
     @property
     def groups(self) -> tuple[str, ...]:

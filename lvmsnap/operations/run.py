@@ -22,7 +22,7 @@ from lvmsnap.model.errors import (
     StepError,
     explained,
 )
-from lvmsnap.model.facts import DmDevice, Mount
+from lvmsnap.model.facts import DmDevice, Mount, top_mount
 from lvmsnap.model.lvm_names import dm_name
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Record, Snapshot, Target
@@ -242,7 +242,7 @@ def _look(snapshot: Snapshot, devices: tuple[DmDevice, ...], mounts: tuple[Mount
     known = ((device.uuid, device.uuid if snapshot.dm_uuid else device.name) for device in devices)
     uuid = next((uuid for uuid, key in known if key == (snapshot.dm_uuid or name)), "")
     mountpoint = snapshot.mount.mountpoint if snapshot.mount else ""
-    top = next((mount for mount in reversed(mounts) if mountpoint and mount.mountpoint == mountpoint), None)
+    top = top_mount(mounts, mountpoint) if mountpoint else None
     return Stand(snapshot, uuid, mountpoint, top.mount_id if top else 0)
 
 

@@ -10,7 +10,7 @@ from lvmsnap.model.facts import Facts, LogicalVolume, VolumeGroup
 from lvmsnap.model.looked import DirectoryFacts
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.plan import Check
-from lvmsnap.model.profile import Allocation, BackingFile, Profile, Volume
+from lvmsnap.model.profile import FILLERS, BackingFile, Profile, Volume
 from lvmsnap.model.target import Snapshot, Target
 from lvmsnap.planning import (
     access,
@@ -38,7 +38,7 @@ LVM_PART = re.compile(r"LVM-(\w{32})(\w{32})")
 
 def tools(profile: Profile) -> tuple[str, ...]:
     """Return the programs that `up` and `down` of this profile start."""
-    fill = {"dd" if file.allocation is Allocation.ZERO_FILL else "fallocate" for file in profile.backing_files}
+    fill = {FILLERS[file.allocation] for file in profile.backing_files}
     file_tools = ("sh", "readlink", "stat", *sorted(fill), "losetup", "rm") if fill else ()
     own = (argv[0] for argv in hook_actions.commands(profile.hooks))
     is_mounted = any(volume.mountpoint for volume in profile.volumes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lvmsnap.model.condition import FileFilled, FileMade
 from lvmsnap.model.plan import Action, Key, Thing
-from lvmsnap.model.profile import Allocation, Argv
+from lvmsnap.model.profile import FILLERS, Allocation, Argv
 from lvmsnap.model.target import Loan
 from lvmsnap.model.units import MIB
 from lvmsnap.planning.identify import FoundLoan
@@ -70,13 +70,14 @@ def grow_file(loan: Loan, old_bytes: int, new_bytes: int) -> Argv:
 
 
 def _fill(loan: Loan, old_bytes: int, new_bytes: int) -> Argv:
+    program = FILLERS[loan.allocation]
     if loan.allocation is Allocation.FALLOCATE:
-        return ("fallocate", "--length", str(new_bytes), OPENED)
+        return (program, "--length", str(new_bytes), OPENED)
     seek = (f"seek={old_bytes}",) if old_bytes else ()
     flags = ("iflag=count_bytes,fullblock", *(("oflag=seek_bytes",) if old_bytes else ()))
     count = f"count={new_bytes - old_bytes}"
     return (
-        "dd",
+        program,
         "if=/dev/zero",
         f"of={OPENED}",
         f"bs={MIB}",

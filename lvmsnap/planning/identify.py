@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume, Loop, PhysicalVolume, VolumeGroup
+from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume, Loop, PhysicalVolume, VolumeGroup, top_mount
 from lvmsnap.model.looked import FileFacts
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.model.target import Loan, MountTarget, Record, Snapshot, Target
@@ -286,7 +286,7 @@ def _others_on(pv: PhysicalVolume, vg: VolumeGroup, own_lvs: tuple[LogicalVolume
 
 
 def _is_mounted(mount: MountTarget, lv: LogicalVolume | None, facts: Facts) -> bool:
-    top = next((m for m in reversed(facts.mounts) if m.mountpoint == mount.mountpoint), None)
+    top = top_mount(facts.mounts, mount.mountpoint)
     return lv is not None and top is not None and top.device_number == lv.device_number
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from lvmsnap.model.facts import Facts, LogicalVolume, PhysicalVolume, VolumeGroup
 from lvmsnap.model.looked import FileFacts
-from lvmsnap.model.lvm_names import is_profile_name
+from lvmsnap.model.lvm_names import is_profile_name, snapshot_tag
 from lvmsnap.model.profile import Allocation, Profile, Volume
 from lvmsnap.model.target import Loan, MountTarget, Permission, Snapshot, Target
 from lvmsnap.model.units import SECTOR_BYTES
@@ -35,11 +35,6 @@ def pv_uuid_prefix(name: str, host: str) -> str:
 def pv_uuid(name: str, host: str, random_hex: str) -> str:
     """Return a PV UUID for profile `name`: 6-4-4-4-4-4-6 characters, as LVM writes them; 10 of them are random."""
     return "-".join((pv_uuid_prefix(name, host), random_hex[:4], random_hex[4:10]))
-
-
-def snapshot_tag(name: str, host: str) -> str:
-    """Return the LVM tag of a snapshot of profile `name`, "lvmsnap2.HOST.NAME"."""
-    return f"{_tag_prefix(host)}{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +136,6 @@ def target_from_files(
         return None
     snapshots = (_unmarked_snapshot(profile.name, profile, volume, facts) for volume in profile.volumes)
     return Target(profile.name, tuple(loans), tuple(replace(one, mount=None) for one in snapshots), host=host)
-
-
-def _tag_prefix(host: str) -> str:
-    return f"lvmsnap2.{host}." if host else "lvmsnap."
 
 
 def _may_be_ours(lv: LogicalVolume) -> bool:

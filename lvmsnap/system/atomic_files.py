@@ -1,4 +1,4 @@
-"""Writes a result to a file so that whoever reads it finds the old one or the new one, whole."""
+"""Writes files so that whoever reads one finds the old content or the new one, never a part of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import stat
 import tempfile
 from contextlib import suppress
+from pathlib import Path
 
 from lvmsnap.model.errors import LvmsnapError
 
@@ -22,17 +23,46 @@ def write_whole(path: str, text: str, mode: int = 0o644) -> None:
             raise LvmsnapError(f"cannot write {path}: it is {kind}", hint="name a file; it is replaced as a whole")
         # Hidden and with a suffix of its own, so that no collector reads it.
         descriptor, temporary = tempfile.mkstemp(prefix=".lvmsnap.", suffix=".new", dir=directory or ".")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(text.encode("utf-8", "backslashreplace"))
-                file.flush()
-                os.fchmod(file.fileno(), mode)
-                os.fsync(file.fileno())
-            os.rename(temporary, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
+        _fill_and_rename(descriptor, temporary, path, text.encode("utf-8", "backslashreplace"), mode)
     except OSError as error:
         hint = "make its directory first" if isinstance(error, FileNotFoundError) else "name another file, or make room"
         raise LvmsnapError(f"cannot write {path}: {error.strerror}", hint=hint) from error
+
+
+def replace(path: Path, content: bytes, *, is_durable: bool = True) -> None:
+    """Replace a file of root's own, in a directory of root's alone, by way of NAME.new (rename(2)).
+
+    With `is_durable` it is on disk afterwards, and its name too. Raises OSError; the old file is as it was then.
+    """
+    temporary = f"{path}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600)
+    _fill_and_rename(descriptor, temporary, str(path), content, 0o600, is_synced=is_durable)
+    if is_durable:
+        sync_directory(path.parent)
+
+
+def sync_directory(directory: str | Path) -> None:
+    """Have a directory's entries on disk: what was made, renamed or removed in it (fsync(2)). Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _fill_and_rename(
+    descriptor: int, temporary: str, path: str, content: bytes, mode: int, *, is_synced: bool = True
+) -> None:
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            if is_synced:
+                os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -24,7 +24,7 @@ def holder(lock: str) -> str:
     for line in mount_table.lines(Path("/proc/locks").read_bytes()):
         fields = line.split()
         if len(fields) > 5 and fields[1] == "FLOCK" and fields[3] == "WRITE" and fields[5] == where:
-            return f"pid {fields[4]} ({process_table.name(int(fields[4]))})"
+            return process_table.named(int(fields[4]))
     return ""
 
 

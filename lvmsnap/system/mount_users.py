@@ -10,12 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lvmsnap.model.facts import Mount
+from lvmsnap.model.facts import Mount, top_mount
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.model.target import Snapshot
-from lvmsnap.system import block_devices, device_mapper, mount_copies, mount_table, namespaces
+from lvmsnap.system import block_devices, device_mapper, mount_copies, mount_table, namespaces, process_table
 
-PROC = Path("/proc")
 # Even to open a directory there, and no more than its name, may wait for a server that is silent.
 REMOTE = ("nfs", "cifs", "smb", "fuse", "ceph", "9p", "afs", "autofs")
 
@@ -42,7 +41,7 @@ def holders(mountpoint: str, device_number: str = "") -> tuple[str, ...]:
         path = next(_paths_below(process, mountpoint), "") if mount else ""
         path = path or (_mapped(process, number) if number else "")
         if path:
-            found.append(f"{_named(process)}: {path}")
+            found.append(f"{process_table.named(int(process.name))}: {path}")
     inside = [other.mountpoint for other in mount_table.mounts() if mount and other.parent_id == mount.mount_id]
     return (*found, *(f"mount on {path}" for path in inside), *pins(mountpoint, device_number))
 
@@ -79,12 +78,12 @@ def snapshot_number(snapshot: Snapshot) -> str:
 
 def _top(mountpoint: str, device_number: str) -> Mount | None:
     """Return what is mounted there, None where that is another device than the one that is asked for."""
-    top = next((m for m in reversed(mount_table.mounts()) if m.mountpoint == mountpoint), None)
+    top = top_mount(mount_table.mounts(), mountpoint)
     return top if top and device_number in ("", top.device_number) else None
 
 
 def _processes() -> list[Path]:
-    return sorted(PROC.glob("[0-9]*"), key=lambda path: int(path.name))
+    return sorted(process_table.PROC.glob("[0-9]*"), key=lambda path: int(path.name))
 
 
 def _namespaces() -> tuple[str, dict[str, _Namespace]]:
@@ -92,14 +91,15 @@ def _namespaces() -> tuple[str, dict[str, _Namespace]]:
 
     One may be kept by a mount of it or by an open descriptor, without any process: container runtimes do so.
     """
-    own = _namespace(PROC / "self")
+    own = _namespace(process_table.PROC / "self")
     found = {own: _Namespace(mount_table.mounts(), "", "")}
     processes = _processes()
     for process in processes:
         namespace = _namespace(process)
         if namespace and namespace not in found:
             with suppress(OSError):  # it ended
-                found[namespace] = _Namespace(mount_table.mounts_of(process), _named(process), str(process / "root"))
+                keeper = process_table.named(int(process.name))
+                found[namespace] = _Namespace(mount_table.mounts_of(process), keeper, str(process / "root"))
     for namespace, keeper, path in (*_kept_by_mounts(found), *_kept_by_descriptors(processes)):
         if namespace not in found:
             with suppress(OSError, ValueError):
@@ -124,7 +124,7 @@ def _kept_by_descriptors(processes: list[Path]) -> Iterator[tuple[str, str, str]
     for process in processes:
         for target, link in _links(process):
             if target.startswith("mnt:["):
-                yield target, _named(process), link
+                yield target, process_table.named(int(process.name)), link
 
 
 def _copies(number: str, top: Mount | None, own: str, spaces: Mapping[str, _Namespace]) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _in_detached(number: str, spaces: Mapping[str, _Namespace]) -> Iterator[str]
             if not path.startswith("/") or (space and _waits_for_a_server(path, Path(link), space.table)):
                 continue
             if _is_detached(process, Path(link), known, number):
-                yield f"{_named(process)}: {path} in a mount that was detached"
+                yield f"{process_table.named(int(process.name))}: {path} in a mount that was detached"
                 break
 
 
@@ -197,7 +197,7 @@ def _openers(number: str) -> Iterator[str]:
     for process in _processes():
         path = next((link for link, at in _links(process) if link.startswith("/dev/") and _device_at(at) == number), "")
         if path:
-            yield f"{_named(process)}: {path}"
+            yield f"{process_table.named(int(process.name))}: {path}"
 
 
 def _above(number: str) -> Iterator[str]:
@@ -206,7 +206,7 @@ def _above(number: str) -> Iterator[str]:
 
 def _device_at(path: str) -> str:
     """Return the number of the block device at a path in /dev or of a descriptor in /proc, "" where it is none."""
-    if not path.startswith(("/dev/", f"{PROC}/")):
+    if not path.startswith(("/dev/", f"{process_table.PROC}/")):
         return ""
     try:
         status = os.stat(path)
@@ -249,11 +249,3 @@ def _namespace(process: Path) -> str:
         return os.readlink(process / "ns/mnt")
     except OSError:
         return ""
-
-
-def _named(process: Path) -> str:
-    try:
-        name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        name = "ended"
-    return f"pid {process.name} ({name})"

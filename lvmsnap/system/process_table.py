@@ -35,7 +35,7 @@ def group_of(leader: Process) -> tuple[str, ...]:
             continue
         if int(folder.name) == leader.pid and _start_ticks(fields) != leader.start_ticks:
             return ()  # The group is over, and its number was given to another one.
-        found.append(f"pid {folder.name} ({name(int(folder.name))})")
+        found.append(named(int(folder.name)))
     return tuple(found)
 
 
@@ -47,12 +47,13 @@ def ancestors(pid: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def name(pid: int) -> str:
-    """Return the name of a process, "ended" where it is gone."""
+def named(pid: int) -> str:
+    """Return "pid PID (NAME)" of a process, with "ended" for the name where it is gone."""
     try:
-        return (PROC / str(pid) / "comm").read_text(encoding="utf-8", errors="replace").strip()
+        name = (PROC / str(pid) / "comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
-        return "ended"
+        name = "ended"
+    return f"pid {pid} ({name})"
 
 
 def _fields(folder: Path) -> list[str]:

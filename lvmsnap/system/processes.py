@@ -12,13 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from lvmsnap.model.errors import ToolError
+from lvmsnap.model.profile import FILLERS
 from lvmsnap.system.signals import Signals
 
 STALL_SECONDS = 15.0
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Filling the backing file can take minutes and nothing stands on it yet, so a signal may end it. Every other
 # command is left to finish: an interrupted LVM command leaves devices suspended.
-INTERRUPTIBLE = frozenset({"fallocate", "dd"})
+INTERRUPTIBLE = frozenset(FILLERS.values())
 NOT_FOUND, NOT_STARTED = 127, 126
 
 Process = subprocess.Popen[bytes]

@@ -33,7 +33,7 @@ from lvmsnap.operations import preparation, recover, run, session, up_down
 from lvmsnap.operations.session import Session
 from lvmsnap.planning.lent_pvs import PV_UUID_PREFIX
 from lvmsnap.profile import loading
-from lvmsnap.system import ancestors, block_devices, device_mapper, mount_table, origin_facts, reading
+from lvmsnap.system import ancestors, atomic_files, block_devices, device_mapper, mount_table, origin_facts, reading
 from lvmsnap.system.processes import Finished
 from lvmsnap.system.reading import Interest
 from lvmsnap.system.signals import Signals
@@ -238,7 +238,7 @@ class Stage:
             (seen, "file_facts", self._asked("file_facts")),
             (places, "file_facts", self._asked("file_facts")),
             (places, "ring", lambda *_: ""),
-            (records, "sync_directory", lambda _: None),
+            (atomic_files, "sync_directory", lambda _: None),
             (executor, "time", SimpleNamespace(monotonic=lambda: self.world.clock)),
             (teardown, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.world.clock)),
             (seen, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.world.clock)),

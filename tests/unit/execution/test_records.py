@@ -61,12 +61,14 @@ def test_a_record_is_synced_before_it_is_in_place_and_its_directory_after(
         content = "whole" if os.path.isfile(path) and json.loads(Path(path).read_text()) else ""
         done.append(f"sync {os.path.relpath(path, tmp_path)} {content}".strip())
 
-    def rename(self: Path, target: Path) -> None:
-        done.append(f"rename {self.name} {target.name}")
-        os.rename(self, target)
+    really_rename = os.rename
+
+    def rename(old: str, new: str) -> None:
+        done.append(f"rename {os.path.basename(old)} {os.path.basename(new)}")
+        really_rename(old, new)
 
     monkeypatch.setattr(os, "fsync", sync)
-    monkeypatch.setattr(Path, "rename", rename)
+    monkeypatch.setattr(os, "rename", rename)
 
     records.write(samples.record(), str(tmp_path))
 

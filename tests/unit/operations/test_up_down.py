@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lvmsnap.execution import executor, records
+from lvmsnap.model import lvm_names
 from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError, StepError
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.target import Record, Target
@@ -20,7 +21,7 @@ from lvmsnap.system import reading
 from tests import samples
 from tests.samples import HOST
 
-TAGS = (recognition.snapshot_tag("nightly", HOST),)
+TAGS = (lvm_names.snapshot_tag("nightly", HOST),)
 ORIGINS = (samples.ORIGIN, samples.lv("data", uuid="data"), samples.lv("sysnew", uuid="sysnew"))
 OF_DATA = samples.lv("data-lvmsnap-nightly", uuid="one", tags=TAGS, origin="data", attr="swi-a-s---")
 OF_RENAMED = samples.snapshot_lv(uuid="two", origin="sysnew")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from lvmsnap.model import lvm_names
 from lvmsnap.planning import planner, recognition, state
 from lvmsnap.planning.state import State
 from tests import samples
@@ -90,7 +91,7 @@ def test_a_snapshot_with_our_tag_is_ours_though_its_origin_was_renamed_or_the_pr
 
 
 def test_all_snapshots_with_the_profiles_tag_are_found_its_own_first() -> None:
-    tags = (recognition.snapshot_tag("nightly", HOST),)
+    tags = (lvm_names.snapshot_tag("nightly", HOST),)
     odd = samples.lv("odd", tags=tags, segment_types=("raid1",))
     old = samples.lv("data-lvmsnap-nightly", tags=tags, origin="data", uuid="one")
     here = samples.snapshot_lv()

@@ -10,7 +10,7 @@ import pytest
 
 from lvmsnap.model.facts import Mount
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
-from lvmsnap.system import block_devices, device_mapper, mount_table, mount_users, namespaces
+from lvmsnap.system import block_devices, device_mapper, mount_table, mount_users, namespaces, process_table
 from tests import samples
 
 NUMBER = "254:3"
@@ -69,7 +69,7 @@ def line(mount: Mount) -> str:
 @pytest.fixture
 def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proc:
     made = Proc(tmp_path / "proc")
-    monkeypatch.setattr(mount_users, "PROC", made.folder)
+    monkeypatch.setattr(process_table, "PROC", made.folder)
     monkeypatch.setattr(mount_table, "mounts", lambda: made.table)
     monkeypatch.setattr(block_devices, "loops", tuple)
     monkeypatch.setattr(block_devices, "holders_of", lambda _: ())
