@@ -39,11 +39,11 @@ def load_for_change(options: Namespace) -> tuple[Profile, str]:
 def load_to_run(options: Namespace) -> tuple[Profile, str]:
     """Load the profile as load_for_change does, for `run`: what it raises but UsageError becomes a NotStartedError."""
     try:
-        loaded, text = load_for_change(options)
+        profile, text = load_for_change(options)
         if os.geteuid() != 0:
-            command = f"lvmsnap run {loaded.name}"
+            command = f"lvmsnap run {profile.name}"
             raise RefusedError((Refusal(f"{command} needs root", f"sudo {command}"),))
-        return loaded, text
+        return profile, text
     except (ProfileError, RefusedError) as error:
         raise NotStartedError.because(error) from error
 
@@ -51,12 +51,12 @@ def load_to_run(options: Namespace) -> tuple[Profile, str]:
 def _refuse_other_file(name: str, path: str) -> None:
     """Raise RefusedError where the record of profile `name` was written for another file than `path`."""
     try:
-        written = records.read(name)
+        record = records.read(name)
     except LvmsnapError:
         return
     # An older lvmsnap wrote the path as it was given.
-    if written is None or not os.path.isabs(written.profile_path):
+    if record is None or not os.path.isabs(record.profile_path):
         return
-    if os.path.realpath(written.profile_path) != os.path.realpath(path):
+    if os.path.realpath(record.profile_path) != os.path.realpath(path):
         hint = f"lvmsnap status {name} and lvmsnap down {name} are about that one; give this file another name"
-        raise RefusedError((Refusal(f"{name} was brought up from {written.profile_path}, not from {path}", hint),))
+        raise RefusedError((Refusal(f"{name} was brought up from {record.profile_path}, not from {path}", hint),))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lvmsnap.cli.layout import Line
     from lvmsnap.model.plan import Plan
     from lvmsnap.model.profile import Profile
-    from lvmsnap.operations.session import Session
+    from lvmsnap.operations.sessions import Session
     from lvmsnap.planning.state import Status
 
 EXIT_REFUSED = 3
@@ -40,17 +40,17 @@ def cmd_plan(options: argparse.Namespace) -> int:
         from lvmsnap.profile import loading
 
         path = loading.find(options.name, options.profile_dir)
-        loaded = loading.load(path, require_root_owned=False)
-        return _show_plan(options, loaded, offline.plan(loaded), note="offline: a clean system is assumed")
-    loaded, _ = arguments.load_for_change(options)
-    return _show_plan(options, loaded, preparation.plan(_session(options), loaded), note=loaded.path)
+        profile = loading.load(path, require_root_owned=False)
+        return _show_plan(options, profile, offline.plan(profile), note="offline: a clean system is assumed")
+    profile, _ = arguments.load_for_change(options)
+    return _show_plan(options, profile, preparation.plan(_session(options), profile), note=profile.path)
 
 
-def _show_plan(options: argparse.Namespace, loaded: Profile, plan: Plan, *, note: str) -> int:
+def _show_plan(options: argparse.Namespace, profile: Profile, plan: Plan, *, note: str) -> int:
     from lvmsnap.cli import views
 
-    lines = list(views.plan_lines(loaded.name, plan, note=note, description=loaded.description))
-    return _print_plan(options, plan, lines, f"lvmsnap plan {loaded.name}")
+    lines = list(views.plan_lines(profile.name, plan, note=note, description=profile.description))
+    return _print_plan(options, plan, lines, f"lvmsnap plan {profile.name}")
 
 
 def _print_plan(options: argparse.Namespace, plan: Plan, lines: list[Line], title: str) -> int:
@@ -85,11 +85,11 @@ def cmd_up(options: argparse.Namespace) -> int:
     from lvmsnap.cli import arguments
     from lvmsnap.operations import up_down
 
-    loaded, text = arguments.load_for_change(options)
-    _require_root(f"lvmsnap up {loaded.name}")
-    working = _session(options)
-    with working.signals:  # a signal that comes when all is up is too late to make it look undone
-        target = up_down.up(working, loaded, text, replace_old=options.replace, if_down=options.if_down)
+    profile, text = arguments.load_for_change(options)
+    _require_root(f"lvmsnap up {profile.name}")
+    session = _session(options)
+    with session.signals:  # a signal that comes when all is up is too late to make it look undone
+        target = up_down.up(session, profile, text, replace_old=options.replace, if_down=options.if_down)
         for snapshot in target.snapshots:
             streams.answer(snapshot.mount.mountpoint if snapshot.mount else f"/dev/{snapshot.path}")
     return 0
@@ -100,8 +100,8 @@ def cmd_run(options: argparse.Namespace) -> int:
     from lvmsnap.cli import arguments, error_view
     from lvmsnap.operations import run
 
-    loaded, text = arguments.load_to_run(options)
-    code = run.run(_session(options), loaded, text, options.argv, replace_old=options.replace)
+    profile, text = arguments.load_to_run(options)
+    code = run.run(_session(options), profile, text, options.argv, replace_old=options.replace)
     return code and error_view.fail(LvmsnapError(f"{options.argv[0]} ended with exit status {code}"), code)
 
 
@@ -112,9 +112,9 @@ def cmd_watch(options: argparse.Namespace) -> int:
 
     name, directory = arguments.place(options, options.name)
     _require_root(f"lvmsnap watch {name}")
-    working = _session(options)
-    watch.watch(working, name, lambda name: named_profile.load_if_valid(name, directory))
-    return 128 + working.signals.received if working.signals.received else 0
+    session = _session(options)
+    watch.watch(session, name, lambda name: named_profile.load_if_valid(name, directory))
+    return 128 + session.signals.received if session.signals.received else 0
 
 
 def cmd_down(options: argparse.Namespace) -> int:
@@ -134,29 +134,29 @@ def cmd_down(options: argparse.Namespace) -> int:
 def _down_all(options: argparse.Namespace) -> int:
     """Take everything down, the others too where one fails; raise the worst error."""
     from lvmsnap.cli import error_view
-    from lvmsnap.operations import session
+    from lvmsnap.operations import sessions
 
     _require_root("lvmsnap down --all")
-    working = _session(options)
+    session = _session(options)
     failures: list[LvmsnapError] = []
-    for name in session.names_standing(working):
+    for name in sessions.names_standing(session):
         try:
             if options.dry_run:
                 _show_down(argparse.Namespace(**{**vars(options), "name": name}))
             else:
-                _down(options, working, name, options.profile_dir)
+                _down(options, session, name, options.profile_dir)
         except Exception as error:
             failures.append(as_ours(error))
             error_view.fail(failures[-1])
     return worst(failure.exit_code for failure in failures)
 
 
-def _down(options: argparse.Namespace, working: Session, name: str, directory: str) -> None:
+def _down(options: argparse.Namespace, session: Session, name: str, directory: str) -> None:
     from lvmsnap.operations import named_profile, up_down
 
-    loaded = named_profile.load_if_valid(name, directory)
-    if not up_down.down(working, name, loaded, force=options.force):
-        working.progress.note(f"{name} is down already: nothing of it stands")
+    profile = named_profile.load_if_valid(name, directory)
+    if not up_down.down(session, name, profile, force=options.force):
+        session.progress.note(f"{name} is down already: nothing of it stands")
 
 
 def cmd_status(options: argparse.Namespace) -> int:
@@ -203,18 +203,18 @@ def cmd_recover(options: argparse.Namespace) -> int:
 
     places = dict(arguments.place(options, name) for name in options.names)
     _require_root("lvmsnap recover")
-    names, working = tuple(places), _session(options)
+    names, session = tuple(places), _session(options)
     if options.from_host is not None or options.yes:
-        return takeover.recover_from_host(options, working)
+        return takeover.recover_from_host(options, session)
 
     def load(name: str) -> Profile | None:
         return named_profile.load_if_valid(name, places.get(name, options.profile_dir))
 
     if options.dry_run:
-        for name, plan in recover.plan_recover(working, names, load):
+        for name, plan in recover.plan_recover(session, names, load):
             layout.show(views.plan_lines(name, plan), sys.stdout)
     else:
-        layout.tell(views.recovered_lines(recover.recover(working, names, load), names), sys.stdout)
+        layout.tell(views.recovered_lines(recover.recover(session, names, load), names), sys.stdout)
     return 0
 
 
@@ -226,7 +226,7 @@ def _require_root(command: str) -> None:
 def _session(options: argparse.Namespace, *, is_told: bool = False) -> Session:
     from lvmsnap.cli.progress import Reporter
     from lvmsnap.execution.context import Sheltered
-    from lvmsnap.operations.session import Session
+    from lvmsnap.operations.sessions import Session
     from lvmsnap.system.processes import Runner
     from lvmsnap.system.signals import Signals
 

@@ -46,9 +46,9 @@ def cmd_install_boot(options: argparse.Namespace) -> int:
             print(f"{entry.system.value:<16} {entry.problem or 'installed'}")
         return 1 if any(entry.problem for entry in found) else 0
     _require_root("lvmsnap install-boot")
-    working = _session(options, is_told=True)
-    with working.signals:
-        (boot_recovery.remove if options.remove else boot_recovery.install)(working.runner, working.progress.note)
+    session = _session(options, is_told=True)
+    with session.signals:
+        (boot_recovery.remove if options.remove else boot_recovery.install)(session.runner, session.progress.note)
     return 0
 
 
@@ -62,20 +62,20 @@ def cmd_install_units(options: argparse.Namespace) -> int:
     if name != options.name:
         hint = f"lvmsnap install-units --profile-dir {shlex.quote(os.path.dirname(options.name) or '.')} {name}"
         raise UsageError("a unit is named after its profile, not after a file", hint=hint)
-    working = _session(options, is_told=True)
+    session = _session(options, is_told=True)
     if options.status:
-        found = timer_units.seen(working.runner, options.name)
+        found = timer_units.seen(session.runner, options.name)
         print(found.problem or f"last run: {found.last}\nnext run: {found.next}")
         return 1 if found.problem else 0
     _require_root(f"lvmsnap install-units {options.name}")
-    with working.signals:
+    with session.signals:
         if options.remove:
-            timer_units.remove(working.runner, options.name, working.progress.note)
+            timer_units.remove(session.runner, options.name, session.progress.note)
             return 0
-        loaded, _ = named_profile.load_for_change(options.name, options.profile_dir)
+        profile, _ = named_profile.load_for_change(options.name, options.profile_dir)
         folder = "" if options.profile_dir == USUAL_FOLDER else os.path.abspath(options.profile_dir)
-        wish = timer_units.Wish(loaded.name, options.argv, folder, options.on_calendar or "")
-        timer_units.install(working.runner, wish, working.progress.note)
+        wish = timer_units.Wish(profile.name, options.argv, folder, options.on_calendar or "")
+        timer_units.install(session.runner, wish, session.progress.note)
     return 0
 
 

@@ -8,17 +8,17 @@ import sys
 from lvmsnap.cli import layout, views
 from lvmsnap.model.errors import Refusal, RefusedError, UsageError
 from lvmsnap.operations import other_hosts
-from lvmsnap.operations.session import Session
+from lvmsnap.operations.sessions import Session
 from lvmsnap.system import streams
 
 
-def recover_from_host(options: argparse.Namespace, working: Session) -> int:
+def recover_from_host(options: argparse.Namespace, session: Session) -> int:
     """Return the exit code. Raises UsageError, RefusedError where the answer is not yes, ResidueError."""
     if options.from_host is None:
         raise UsageError("recover --yes makes no sense without --from-host", hint="recover itself never asks")
     if options.names:
         raise UsageError("recover --from-host takes no NAME", hint="it takes all that the host left; see --dry-run")
-    plans = other_hosts.plans(working, options.from_host)
+    plans = other_hosts.plans(session, options.from_host)
     if not plans:
         print(f"nothing of host {options.from_host} is on the disks of this machine")
         return 0
@@ -34,7 +34,7 @@ def recover_from_host(options: argparse.Namespace, working: Session) -> int:
         return 0
     if not options.yes:
         _ask(options.from_host)
-    for name in other_hosts.take(working, options.from_host):
+    for name in other_hosts.take(session, options.from_host):
         streams.answer(f"taken down: {name}")
     return 0
 

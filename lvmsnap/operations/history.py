@@ -26,30 +26,32 @@ class Known:
     record: Record | None
 
 
-def look_back(name: str, loaded: Profile | None, system: Facts, *, force: bool = False) -> Known:
+def look_back(name: str, profile: Profile | None, system: Facts, *, force: bool = False) -> Known:
     """Return what is known of a profile's past: by its record, else by the system's own marks.
 
     Raises LvmsnapError where the record cannot be read, unless `force`.
     """
     try:
-        written = records.read(name)
+        record = records.read(name)
     except LvmsnapError:
         if not force:
             raise
-        written = None
-    if written is not None:
-        return Known(written.target, written)
+        record = None
+    if record is not None:
+        return Known(record.target, record)
     for host in hosts_of(name, system):
-        if target := _target_from_traces(name, loaded, system, host):
+        if target := _target_from_traces(name, profile, system, host):
             return Known(target, None)
     return Known(None, None)
 
 
-def more(name: str, loaded: Profile | None, system: Facts, target: Target) -> Target | None:
+def more(name: str, profile: Profile | None, system: Facts, target: Target) -> Target | None:
     """Return what else bears this host's marks of profile `name`, beside `target`; None where nothing does."""
     if not system.host:
         return None
-    return recognition.target_from_marks(name, loaded, recognition.without(system, target), system.host, recorded_pvs())
+    return recognition.target_from_marks(
+        name, profile, recognition.without(system, target), system.host, recorded_pvs()
+    )
 
 
 def is_same(target: Target, other: Target) -> bool:
@@ -71,13 +73,13 @@ def hosts_of(name: str, system: Facts) -> tuple[str, ...]:
     return (*own, "") if records.exists(name) else own
 
 
-def _target_from_traces(name: str, loaded: Profile | None, system: Facts, host: str) -> Target | None:
+def _target_from_traces(name: str, profile: Profile | None, system: Facts, host: str) -> Target | None:
     claimed = recorded_pvs()
-    target = recognition.target_from_marks(name, loaded, system, host, claimed)
-    if target is None and loaded is not None:
-        files = {backing.path: path_facts.file_facts(backing.path) for backing in loaded.backing_files}
+    target = recognition.target_from_marks(name, profile, system, host, claimed)
+    if target is None and profile is not None:
+        files = {backing.path: path_facts.file_facts(backing.path) for backing in profile.backing_files}
         unclaimed = {path: file for path, file in files.items() if file is not None and file.pv_uuid not in claimed}
-        return recognition.target_from_files(loaded, system, unclaimed, host)
+        return recognition.target_from_files(profile, system, unclaimed, host)
     return target
 
 
@@ -115,13 +117,13 @@ def refuse_merging(target: Target, system: Facts) -> None:
         raise RefusedError(tuple(Refusal(f"{check.title}: {check.found}", check.hint) for check in failed))
 
 
-def refuse_inactive(target: Target, written: Record | None, system: Facts) -> None:
+def refuse_inactive(target: Target, record: Record | None, system: Facts) -> None:
     """Raise RefusedError where the snapshot is of an earlier boot, and nothing of this one has activated its origin.
 
     Where disks are seen by several hosts, another one may have activated the group after this one failed, and its
     kernel then writes into the snapshot's extents. A group that lacks a PV cannot be activated, here or there.
     """
-    if written is not None and written.boot_id == system.boot_id:
+    if record is not None and record.boot_id == system.boot_id:
         return
     target = as_named_now(target, system)
     for wanted in target.snapshots:
@@ -146,8 +148,8 @@ def refuse_other_host(target: Target, system: Facts) -> None:
 
 def recorded_pvs() -> set[str]:
     """Return the UUIDs of all PVs that this host's records know as lent by it."""
-    written = [readable_record(name) for name in records.names()]
-    return {loan.pv_uuid for known in written if known for loan in known.target.loans}
+    record = [readable_record(name) for name in records.names()]
+    return {loan.pv_uuid for known in record if known for loan in known.target.loans}
 
 
 def readable_record(name: str) -> Record | None:

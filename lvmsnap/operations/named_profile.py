@@ -14,10 +14,10 @@ from lvmsnap.profile import loading
 from lvmsnap.system import reading
 
 
-def profile_of(written: Record) -> Profile | None:
+def profile_of(record: Record) -> Profile | None:
     """Return the profile as it was when it was brought up; None where this lvmsnap can read it no more."""
     try:
-        return loading.parse(written.profile_text, name=written.target.name, file=written.profile_path)
+        return loading.parse(record.profile_text, name=record.target.name, file=record.profile_path)
     except ProfileError:
         return None
 
@@ -29,11 +29,11 @@ def load_for_change(name: str, directory: str, *, accept_boot_risk: bool = False
     """
     path = loading.find(name, directory)
     text = loading.read_text(path, require_root_owned=reading.is_root())
-    loaded = loading.parse(text, name=path.stem, file=str(path))
+    profile = loading.parse(text, name=path.stem, file=str(path))
     if accept_boot_risk:
-        files = tuple(replace(backing, accept_boot_risk=True) for backing in loaded.backing_files)
-        loaded = replace(loaded, backing_files=files)
-    return loaded, text
+        files = tuple(replace(backing, accept_boot_risk=True) for backing in profile.backing_files)
+        profile = replace(profile, backing_files=files)
+    return profile, text
 
 
 def names(directory: str, progress: Progress) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ from lvmsnap.model.errors import LvmsnapError, ResidueError, StepError, UsageErr
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Plan
 from lvmsnap.model.target import Target
-from lvmsnap.operations import history, session
+from lvmsnap.operations import history, sessions
 from lvmsnap.operations.history import Known
-from lvmsnap.operations.session import Session
+from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import planner, recognition
 from lvmsnap.planning.recognition import Mark
 from lvmsnap.planning.state import UNKNOWN_HOST, from_host
@@ -56,9 +56,9 @@ def host_of(argument: str, own: str) -> str:
     return argument
 
 
-def plans(working: Session, argument: str) -> tuple[tuple[str, Plan], ...]:
+def plans(session: Session, argument: str) -> tuple[tuple[str, Plan], ...]:
     """Return what taking everything of a host would do, a plan for each profile and lent PV. Reads only."""
-    system = reading.read_system(working.runner, locking=False)
+    system = reading.read_system(session.runner, locking=False)
     return tuple(
         (known.target.name, planner.plan_down(known.target, _focused(system, known), known.record))
         for known in _left_by(host_of(argument, system.host), system)
@@ -66,19 +66,19 @@ def plans(working: Session, argument: str) -> tuple[tuple[str, Plan], ...]:
     )
 
 
-def take(working: Session, argument: str) -> tuple[str, ...]:
+def take(session: Session, argument: str) -> tuple[str, ...]:
     """Take down all that a host left, and return the names of what it was.
 
     Raises RefusedError, ResidueError; what can be taken is, before the worst error is raised.
     """
     taken: list[str] = []
     failures: list[LvmsnapError] = []
-    with working.signals:
-        system = reading.read_system(working.runner, locking=False)
+    with session.signals:
+        system = reading.read_system(session.runner, locking=False)
         host = host_of(argument, system.host)
         for known in _left_by(host, system):
             try:
-                taken += _take(working, known.target, host) if known.target else ()
+                taken += _take(session, known.target, host) if known.target else ()
             except LvmsnapError as error:
                 if isinstance(error, ResidueError):
                     again = f"lvmsnap recover --from-host {argument}"
@@ -86,11 +86,11 @@ def take(working: Session, argument: str) -> tuple[str, ...]:
                 failures.append(error)
         left = [
             mark.object
-            for mark in others_marks(reading.read_system(working.runner, locking=False))
+            for mark in others_marks(reading.read_system(session.runner, locking=False))
             if mark.host == host
         ]
     for failure in failures:
-        working.progress.warn(failure.message)
+        session.progress.warn(failure.message)
     done = f"{', '.join(taken)} taken down" if taken else ""
     if failures:
         code = worst(failure.exit_code for failure in failures)
@@ -103,17 +103,17 @@ def take(working: Session, argument: str) -> tuple[str, ...]:
     return tuple(taken)
 
 
-def _take(working: Session, target: Target, host: str) -> tuple[str, ...]:
+def _take(session: Session, target: Target, host: str) -> tuple[str, ...]:
     """Take down one profile's things, if they are still there when nobody else changes them; return its name then."""
-    with session.walking(working, target.name):
-        system = session.read_changing(working, target.groups)
+    with sessions.walking(session, target.name):
+        system = sessions.read_changing(session, target.groups)
         now = next((known for known in _left_by(host, system) if known.target and known.target.tag == target.tag), None)
         if now is None or now.target is None:
             return ()
         history.refuse_unsafe(now.target, system, hosts=(host,))
         history.refuse_merging(now.target, system)
         # The record of a profile of that name on this host is no part of it.
-        work = replace(session.work(working), owns_record=now.record is not None)
+        work = replace(sessions.work(session), owns_record=now.record is not None)
         executor.bring_down(now.target, now.record, work)
         return (now.target.name,)
 
@@ -134,7 +134,7 @@ def _left_by(host: str, system: Facts) -> tuple[Known, ...]:
 
 def _records() -> tuple[Known, ...]:
     read = [history.readable_record(name) for name in records.names()]
-    return tuple(Known(written.target, written) for written in read if written is not None)
+    return tuple(Known(record.target, record) for record in read if record is not None)
 
 
 def _focused(system: Facts, known: Known) -> Facts:

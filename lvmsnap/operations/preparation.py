@@ -13,7 +13,7 @@ from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Record, Target
 from lvmsnap.operations import history
 from lvmsnap.operations.history import Known
-from lvmsnap.operations.session import Session
+from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import checks, planner, recognition, replacement, state
 from lvmsnap.planning.identify import find
 from lvmsnap.planning.state import State, Status
@@ -21,16 +21,16 @@ from lvmsnap.system import origin_facts, reading
 from lvmsnap.system.reading import Interest
 
 
-def plan(session: Session, loaded: Profile) -> Plan:
+def plan(session: Session, profile: Profile) -> Plan:
     """Return the plan of `up`. Reads only, and waits for nobody."""
     system = reading.read_system(session.runner, locking=False)
-    return plan_up(session, loaded, system, history.look_back(loaded.name, loaded, system))
+    return plan_up(session, profile, system, history.look_back(profile.name, profile, system))
 
 
-def plan_down(session: Session, name: str, loaded: Profile | None) -> Plan:
+def plan_down(session: Session, name: str, profile: Profile | None) -> Plan:
     """Return the plan of `down`, empty where nothing stands. Reads only, and waits for nobody."""
     system = reading.read_system(session.runner, locking=False)
-    known = history.look_back(name, loaded, system)
+    known = history.look_back(name, profile, system)
     if known.target is None:
         return planner.nothing_to_do()
     focused = reading.focus(system, Interest.of_target(known.target))
@@ -44,7 +44,7 @@ def refuse_failed(run: tuple[Check, ...], done: str = "") -> None:
         raise refused_after(done, RefusedError(failed))
 
 
-def refuse_hopeless(session: Session, loaded: Profile, target: Target, record: Record | None, system: Facts) -> None:
+def refuse_hopeless(session: Session, profile: Profile, target: Target, record: Record | None, system: Facts) -> None:
     """Raise RefusedError where the profile could not go up even with its old stack gone: that is not taken down then.
 
     What only shows once it is gone is checked after that.
@@ -53,24 +53,24 @@ def refuse_hopeless(session: Session, loaded: Profile, target: Target, record: R
     found = find(target, reading.focus(system, interest), record)
     if not replacement.is_foreseeable(found):
         return
-    focused = _unlocked(_look(session, loaded, system))
-    made = planner.plan_up(loaded, replacement.without_old(focused, found), _pv_uuids(loaded, system))
+    focused = _unlocked(_look(session, profile, system))
+    made = planner.plan_up(profile, replacement.without_old(focused, found), _pv_uuids(profile, system))
     refuse_failed(made.checks)
 
 
-def plan_up(session: Session, loaded: Profile, system: Facts, known: Known, *, is_locked_later: bool = False) -> Plan:
+def plan_up(session: Session, profile: Profile, system: Facts, known: Known, *, is_locked_later: bool = False) -> Plan:
     """Return the plan of `up`; with `is_locked_later` who has LVM's locks now is waited for when they are needed."""
-    focused = _look(session, loaded, system)
-    made = planner.plan_up(loaded, _unlocked(focused) if is_locked_later else focused, _pv_uuids(loaded, system))
+    focused = _look(session, profile, system)
+    made = planner.plan_up(profile, _unlocked(focused) if is_locked_later else focused, _pv_uuids(profile, system))
     if known.target is None:
         return made
     # The rest of the checks would only tell in many ways that the profile's own things are there.
     now = state_of(known, system)
-    return replace(made, checks=(checks.already(loaded.name, now.value, state.MEANING[now]),))
+    return replace(made, checks=(checks.already(profile.name, now.value, state.MEANING[now]),))
 
 
-def _pv_uuids(loaded: Profile, system: Facts) -> tuple[str, ...]:
-    return tuple(recognition.pv_uuid(loaded.name, system.host, secrets.token_hex(5)) for _ in loaded.backing_files)
+def _pv_uuids(profile: Profile, system: Facts) -> tuple[str, ...]:
+    return tuple(recognition.pv_uuid(profile.name, system.host, secrets.token_hex(5)) for _ in profile.backing_files)
 
 
 def _unlocked(facts: Facts) -> Facts:
@@ -78,13 +78,13 @@ def _unlocked(facts: Facts) -> Facts:
     return replace(facts, looked=replace(facts.looked, groups=groups))
 
 
-def _look(session: Session, loaded: Profile, system: Facts) -> Facts:
+def _look(session: Session, profile: Profile, system: Facts) -> Facts:
     """Return the facts with all that a plan of `up` rests on."""
-    interest = Interest.of_profile(loaded)
+    interest = Interest.of_profile(profile)
     focused = origin_facts.add(session.runner, reading.focus(system, interest), interest, boot_tags.lv_tags)
     looked = replace(
         focused.looked,
-        missing_tools=reading.missing_tools(checks.tools(loaded)),
+        missing_tools=reading.missing_tools(checks.tools(profile)),
         boot_recovery=boot_recovery.is_installed(),
         boot_tags=boot_tags.boot_tags(),
     )
@@ -96,6 +96,6 @@ def state_of(known: Known, system: Facts) -> State:
     return status_of(known.target, known.record, system).state if known.target else State.DOWN
 
 
-def status_of(target: Target, written: Record | None, system: Facts) -> Status:
+def status_of(target: Target, record: Record | None, system: Facts) -> Status:
     """Return the state of a target, after a look at its paths."""
-    return state.of_target(target, reading.focus(system, Interest.of_target(target, written)), written)
+    return state.of_target(target, reading.focus(system, Interest.of_target(target, record)), record)

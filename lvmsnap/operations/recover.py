@@ -9,9 +9,9 @@ from lvmsnap.model.errors import LvmsnapError, RefusedError, StepError, as_ours,
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Plan
 from lvmsnap.model.profile import Profile
-from lvmsnap.operations import history, leftovers, other_hosts, session, up_down
+from lvmsnap.operations import history, leftovers, other_hosts, sessions, up_down
 from lvmsnap.operations.history import Known
-from lvmsnap.operations.session import Session
+from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import planner, recognition
 from lvmsnap.planning.state import Status
 from lvmsnap.system import reading
@@ -31,7 +31,7 @@ class Recovered:
 Loader = Callable[[str], Profile | None]
 
 
-def recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[Recovered, ...]:
+def recover(session: Session, names: tuple[str, ...], load: Loader) -> tuple[Recovered, ...]:
     """Take down what a crash left of the named profiles, else of all; return them as they were found.
 
     What is properly up is left alone, so is what a run is at work with, and what overflowed, with a warning: somebody
@@ -39,36 +39,36 @@ def recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[Rec
     recovered does not keep the others from it; it is tried again after them, since one group that lacks two lent
     PVs is whole only when the snapshots on both are gone. Raises the worst error at the end.
     """
-    with working.signals:
-        system = reading.read_system(working.runner, locking=False)
+    with session.signals:
+        system = reading.read_system(session.runner, locking=False)
         for note in () if names else other_hosts.notes(system):
-            working.progress.warn(note)
-        found, failed = _round(working, candidates(working, system, names, load), load)
+            session.progress.warn(note)
+        found, failed = _round(session, candidates(session, system, names, load), load)
         if failed:
             first = {id(known): failure for known, failure in failed}
-            again, failed = _round(working, tuple(known for known, _ in failed), load)
+            again, failed = _round(session, tuple(known for known, _ in failed), load)
             failed = [(known, _more_true(first[id(known)], failure)) for known, failure in failed]
             found += again
         for _, failure in failed[1:]:
-            working.progress.warn(failure.message)
+            session.progress.warn(failure.message)
         if failed:
             code = worst(failure.exit_code for _, failure in failed)
             error = next(failure for _, failure in failed if failure.exit_code == code)
             taken = ", ".join(item.status.name for item in found if item.is_taken_down)
             if taken:
-                working.progress.warn(f"taken down: {taken}")
+                session.progress.warn(f"taken down: {taken}")
             raise refused_after(f"{taken} taken down" if taken else "", error)
         return tuple(found)
 
 
 def _round(
-    working: Session, knowns: tuple[Known, ...], load: Loader
+    session: Session, knowns: tuple[Known, ...], load: Loader
 ) -> tuple[list[Recovered], list[tuple[Known, LvmsnapError]]]:
     found: list[Recovered] = []
     failed: list[tuple[Known, LvmsnapError]] = []
     for known in knowns:
         try:
-            found += _recover(working, known, load)
+            found += _recover(session, known, load)
         except Exception as error:
             failed.append((known, as_ours(error)))
     return found, failed
@@ -80,12 +80,12 @@ def _more_true(first: LvmsnapError, again: LvmsnapError) -> LvmsnapError:
     return first if is_first_half_done else again
 
 
-def _recover(working: Session, known: Known, load: Loader) -> list[Recovered]:
+def _recover(session: Session, known: Known, load: Loader) -> list[Recovered]:
     if known.target is None:
         return []
     name = known.target.name
-    with session.walking(working, name):
-        system = session.read_changing(working, known.target.groups)
+    with sessions.walking(session, name):
+        system = sessions.read_changing(session, known.target.groups)
         now = history.look_back(name, load(name), system, force=True)
         if now.target is None and known.record is not None:
             return []  # Somebody has taken it down meanwhile.
@@ -93,23 +93,23 @@ def _recover(working: Session, known: Known, load: Loader) -> list[Recovered]:
         target = now.target or known.target
         seen = leftovers.look(target, now.record, system)
         if seen.is_left:
-            up_down.take_old(working, load(name), target, now.record, seen, system, keep_mounted=True)
+            up_down.take_old(session, load(name), target, now.record, seen, system, keep_mounted=True)
         elif seen.lost:
-            working.progress.warn(leftovers.warn_of_lost(name, seen.lost))
+            session.progress.warn(leftovers.warn_of_lost(name, seen.lost))
         return [Recovered(seen.status, seen.is_left, seen.run_pid)]
 
 
-def plan_recover(working: Session, names: tuple[str, ...], load: Loader) -> tuple[tuple[str, Plan], ...]:
+def plan_recover(session: Session, names: tuple[str, ...], load: Loader) -> tuple[tuple[str, Plan], ...]:
     """Return what `recover` would do, a plan for each profile that needs it. Reads only."""
-    system = reading.read_system(working.runner, locking=False)
+    system = reading.read_system(session.runner, locking=False)
     plans = []
-    for known in _with_more(candidates(working, system, names, load), system, load):
+    for known in _with_more(candidates(session, system, names, load), system, load):
         try:
             if known.target is not None and leftovers.look(known.target, known.record, system).is_left:
                 focused = reading.focus(system, Interest.of_target(known.target))
                 plans.append((known.target.name, planner.plan_down(known.target, focused, known.record)))
         except Exception as error:
-            working.progress.warn(f"{known.target.name if known.target else ''}: {explained(error)}")
+            session.progress.warn(f"{known.target.name if known.target else ''}: {explained(error)}")
     return tuple(plans)
 
 
@@ -129,12 +129,12 @@ def _with_more(knowns: tuple[Known, ...], system: Facts, load: Loader) -> Iterat
             yield Known(more, None)
 
 
-def candidates(working: Session, system: Facts, names: tuple[str, ...], load: Loader) -> tuple[Known, ...]:
+def candidates(session: Session, system: Facts, names: tuple[str, ...], load: Loader) -> tuple[Known, ...]:
     """Return what is known of every profile that left a record or a mark, and of lent PVs that are nobody's.
 
     A record that cannot be read is told of, and its profile known by its marks alone.
     """
-    known = tuple(_look_back(working, name, load, system) for name in names or session.all_names(working, system))
+    known = tuple(_look_back(session, name, load, system) for name in names or sessions.all_names(session, system))
     if names:
         return known
     claimed = {loan.pv_uuid for item in known if item.target for loan in item.target.loans}
@@ -142,13 +142,13 @@ def candidates(working: Session, system: Facts, names: tuple[str, ...], load: Lo
     return known + tuple(Known(target, None) for target in unclaimed)
 
 
-def _look_back(working: Session, name: str, load: Loader, system: Facts) -> Known:
+def _look_back(session: Session, name: str, load: Loader, system: Facts) -> Known:
     try:
         return history.look_back(name, load(name), system)
     except Exception as error:
-        working.progress.warn(f"{explained(error)}; going by the system's own marks")
+        session.progress.warn(f"{explained(error)}; going by the system's own marks")
     try:
         return history.look_back(name, load(name), system, force=True)
     except Exception as error:
-        working.progress.warn(f"{name}: {explained(error)}")
+        session.progress.warn(f"{name}: {explained(error)}")
         return Known(None, None)

@@ -26,8 +26,8 @@ from lvmsnap.model.facts import DmDevice, Mount, top_mount
 from lvmsnap.model.lvm_names import dm_name
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Record, Snapshot, Target
-from lvmsnap.operations import session, up_down
-from lvmsnap.operations.session import Session
+from lvmsnap.operations import sessions, up_down
+from lvmsnap.operations.sessions import Session
 from lvmsnap.operations.user_command import supervise
 from lvmsnap.operations.watch import Guards, snapshot_status
 from lvmsnap.planning import hook_actions
@@ -49,7 +49,7 @@ class Stand:
     mount_id: int
 
 
-def run(working: Session, loaded: Profile, text: str, argv: tuple[str, ...], *, replace_old: bool) -> int:
+def run(session: Session, profile: Profile, text: str, argv: tuple[str, ...], *, replace_old: bool) -> int:
     """Bring the profile up, run the command, take the profile down; return run's exit code.
 
     Raises NotStartedError where the command never ran, SnapshotLostError where what it read does not count,
@@ -58,10 +58,10 @@ def run(working: Session, loaded: Profile, text: str, argv: tuple[str, ...], *, 
     if shutil.which(argv[0]) is None:
         wrong = "not executable" if os.path.lexists(argv[0]) and "/" in argv[0] else "no such program"
         raise NotStartedError(f"{argv[0]}: {wrong}", hint="nothing was changed; give a program that is on the PATH")
-    with working.signals:
+    with session.signals:
         own = process_table.own()
         try:
-            target = up_down.up(working, loaded, text, replace_old=replace_old, if_down=False, process=own)
+            target = up_down.up(session, profile, text, replace_old=replace_old, if_down=False, process=own)
         except (ResidueError, InterruptedBySignalError):
             raise
         except LvmsnapError as error:
@@ -70,19 +70,19 @@ def run(working: Session, loaded: Profile, text: str, argv: tuple[str, ...], *, 
             raise NotStartedError(f"the command was not started: {explained(error)}") from error
         outcome: int | LvmsnapError = LvmsnapError(f"{argv[0]} was stopped by an error of lvmsnap's own")
         try:
-            outcome = _run_command(working, loaded, target, argv)
+            outcome = _run_command(session, profile, target, argv)
         except FAULTS as error:
             outcome = LvmsnapError(f"{argv[0]} was stopped: {explained(error)}")
         finally:
-            _take_down(working, target, outcome)
+            _take_down(session, target, outcome)
         if isinstance(outcome, LvmsnapError):
             raise outcome
         return outcome
 
 
-def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[str, ...]) -> int | LvmsnapError:
+def _run_command(session: Session, profile: Profile, target: Target, argv: tuple[str, ...]) -> int | LvmsnapError:
     """Run the command over what stands; return its exit status, or the error that it is to end in."""
-    before, guarded = look(target), Guards(working, loaded, target)
+    before, guarded = look(target), Guards(session, profile, target)
     unmounts = [Unmounts(stand.mountpoint) for stand in before]
     told: list[str] = []
 
@@ -90,12 +90,12 @@ def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[
         with suppress(Exception):  # what cannot be seen now is seen when the command has ended, which it is left to do
             if not told and guarded.is_lost() and (lost := why_lost(before, target)):
                 told.append(lost)
-                working.progress.warn(f"the snapshot is lost while {argv[0]} runs: {lost}; do not trust its result")
+                session.progress.warn(f"the snapshot is lost while {argv[0]} runs: {lost}; do not trust its result")
         return guarded.look()
 
     try:
         status = supervise(
-            argv, hook_actions.variables(target), working.signals, watch, lambda pid: _keep(target.name, pid)
+            argv, hook_actions.variables(target), session.signals, watch, lambda pid: _keep(target.name, pid)
         )
     except NotStartedError as error:
         return error
@@ -106,8 +106,8 @@ def _run_command(working: Session, loaded: Profile, target: Target, argv: tuple[
         larger = "; give the profile a larger `size`, or run it when less is written" if lost == OVERFLOWED else ""
         what = f"{argv[0]} exited {status}, but its snapshot was lost: {lost}"
         return SnapshotLostError(what, hint=f"do not trust its result{larger}")
-    if working.signals.received and not status:
-        return 128 + working.signals.received
+    if session.signals.received and not status:
+        return 128 + session.signals.received
     return status
 
 
@@ -115,24 +115,24 @@ def _keep(name: str, pid: int) -> None:
     """Write the command down, so that what it leaves running can be named where this run is killed."""
     # Whoever holds the lock now takes the profile down.
     with suppress(Exception), locks.profile(name, Waiting(0, lambda _: None)):
-        written = records.read(name)
-        if written and written.process == process_table.own():
-            records.write(replace(written, command=process_table.identify(pid)))
+        record = records.read(name)
+        if record and record.process == process_table.own():
+            records.write(replace(record, command=process_table.identify(pid)))
 
 
-def _take_down(working: Session, target: Target, outcome: int | LvmsnapError) -> None:
+def _take_down(session: Session, target: Target, outcome: int | LvmsnapError) -> None:
     # The command had the signal. One that comes from here on would only be noted: all goes down anyway.
-    working.signals.received = 0
+    session.signals.received = 0
     with suppress(*FAULTS):  # it only waits and names
-        _wait_for_stragglers(working, target)
+        _wait_for_stragglers(session, target)
     try:
-        failed = _bring_down(working, target)
+        failed = _bring_down(session, target)
         if outcome == 0:
             up_down.raise_failed_hooks(target.name, failed)
     except StepError:
         raise
     except InterruptedBySignalError:
-        working.progress.note(f"{working.signals.name} came too late to stop anything: {target.name} is down")
+        session.progress.note(f"{session.signals.name} came too late to stop anything: {target.name} is down")
     except FAULTS as failure:
         error = _as_residue(target, failure)
         if not isinstance(outcome, SnapshotLostError):
@@ -142,19 +142,19 @@ def _take_down(working: Session, target: Target, outcome: int | LvmsnapError) ->
         outcome.residue = error
 
 
-def _bring_down(working: Session, target: Target) -> tuple[str, ...]:
+def _bring_down(session: Session, target: Target) -> tuple[str, ...]:
     """Take it down, and try again where something is raised on the way there; return what went wrong with hooks."""
     for attempt in range(TRIES):
         try:
-            with session.walking(working, target.name):
-                written = None
+            with sessions.walking(session, target.name):
+                record = None
                 with suppress(*FAULTS):  # an unreadable record keeps nothing up
-                    written = records.read(target.name)
+                    record = records.read(target.name)
                 # A try that failed may have taken the snapshot; before the first one only somebody else can have.
-                if not _is_ours(target, written, is_begun=attempt > 0):
-                    working.progress.warn(f"left alone: {target.name} was taken down, or brought up anew, meanwhile")
+                if not _is_ours(target, record, is_begun=attempt > 0):
+                    session.progress.warn(f"left alone: {target.name} was taken down, or brought up anew, meanwhile")
                     return ()
-                return executor.bring_down(written.target if written else target, written, session.work(working))
+                return executor.bring_down(record.target if record else target, record, sessions.work(session))
         except (ResidueError, RefusedError, InterruptedBySignalError):
             raise
         except FAULTS:
@@ -163,13 +163,13 @@ def _bring_down(working: Session, target: Target) -> tuple[str, ...]:
     return ()
 
 
-def _is_ours(target: Target, written: Record | None, *, is_begun: bool) -> bool:
+def _is_ours(target: Target, record: Record | None, *, is_begun: bool) -> bool:
     """Whether what is there now is what this run brought up, by its record or, without one, by its devices' UUIDs.
 
     A later `up` has the same names and tags.
     """
-    if written is not None:
-        return written.process == process_table.own()
+    if record is not None:
+        return record.process == process_table.own()
     known = {snapshot.dm_uuid for snapshot in target.snapshots} - {""}
     return is_begun or not known or any(device.uuid in known for device in device_mapper.devices())
 
@@ -184,18 +184,18 @@ def _as_residue(target: Target, error: BaseException) -> ResidueError:
     return ResidueError(why, residue=(f"whatever there is of {target.name}",), commands=(down,), hint=hint)
 
 
-def _wait_for_stragglers(working: Session, target: Target) -> None:
+def _wait_for_stragglers(session: Session, target: Target) -> None:
     """Wait, within bounds, for what the command left running in the snapshots; name it."""
     mountpoints = [mount.mountpoint for mount in target.mounts]
     deadline = time.monotonic() + STRAGGLER_SECONDS
     named: tuple[str, ...] = ()
     while (busy := _busy(mountpoints)) and time.monotonic() < deadline:
-        if working.signals.received:
+        if session.signals.received:
             break
         if busy != named:
             named = busy
             where = ", ".join(mountpoints)
-            working.progress.warn(f"the command ended, but {where} is still in use: {'; '.join(busy)}")
+            session.progress.warn(f"the command ended, but {where} is still in use: {'; '.join(busy)}")
         time.sleep(0.5)
 
 

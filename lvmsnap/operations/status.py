@@ -11,8 +11,8 @@ from lvmsnap.execution import guard_reports
 from lvmsnap.model.errors import LvmsnapError, ProfileError, explained
 from lvmsnap.model.facts import Facts, LogicalVolume
 from lvmsnap.model.profile import Profile
-from lvmsnap.operations import history, named_profile, other_hosts, session
-from lvmsnap.operations.session import Session
+from lvmsnap.operations import history, named_profile, other_hosts, sessions
+from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import recognition, state
 from lvmsnap.planning.state import Past, State, Status
 from lvmsnap.system import reading
@@ -22,17 +22,17 @@ NO_PROFILE = "there is no profile of this name in "
 
 
 def statuses(
-    working: Session, names: tuple[str, ...], directories: Mapping[str, str] | None = None
+    session: Session, names: tuple[str, ...], directories: Mapping[str, str] | None = None
 ) -> tuple[Status, ...]:
     """Return the state of the named profiles, else of all that have a profile, a record or a mark, each once.
 
     `directories` says where a profile is that is not in the usual directory. What of one cannot be read is its
     `problem`. Reads only, and waits for nobody.
     """
-    system = reading.read_system(working.runner, locking=False)
-    wanted = dict.fromkeys(names or session.all_names(working, system))
+    system = reading.read_system(session.runner, locking=False)
+    wanted = dict.fromkeys(names or sessions.all_names(session, system))
     elsewhere = directories or {}
-    found = tuple(_status_or_problem(name, elsewhere.get(name, working.profile_dir), system) for name in wanted)
+    found = tuple(_status_or_problem(name, elsewhere.get(name, session.profile_dir), system) for name in wanted)
     return found if names else (*found, *_of_other_hosts(system, {*wanted}))
 
 
@@ -52,9 +52,9 @@ def unknown(found: tuple[Status, ...]) -> tuple[str, ...]:
 
 
 def _status_or_problem(name: str, directory: str, system: Facts) -> Status:
-    loaded, problem = None, ""
+    profile, problem = None, ""
     try:
-        loaded = named_profile.load_if_there(name, directory)
+        profile = named_profile.load_if_there(name, directory)
     except ProfileError as error:
         problem = f"its profile is invalid: {error.message}"
     except OSError as error:
@@ -62,7 +62,7 @@ def _status_or_problem(name: str, directory: str, system: Facts) -> Status:
     except Exception as error:
         problem = f"its profile cannot be read: {explained(error)}"
     try:
-        found = _status(name, loaded, system)
+        found = _status(name, profile, system)
     except LvmsnapError as error:
         return Status(name, State.PARTIAL, problem="; ".join(filter(None, (error.message, error.hint))))
     except OSError as error:
@@ -74,13 +74,13 @@ def _status_or_problem(name: str, directory: str, system: Facts) -> Status:
     return replace(found, problem=found.problem or problem)
 
 
-def _status(name: str, loaded: Profile | None, system: Facts) -> Status:
-    known = history.look_back(name, loaded, system)
+def _status(name: str, profile: Profile | None, system: Facts) -> Status:
+    known = history.look_back(name, profile, system)
     if known.target is not None:
         focused = reading.focus(system, Interest.of_target(known.target, known.record))
         past = _past(name, known.record.time if known.record else "")
         return state.of_target(known.target, focused, known.record, past)
-    volumes = loaded.volumes if loaded else ()
+    volumes = profile.volumes if profile else ()
     groups = ((system.vg(volume.vg), volume) for volume in volumes)
     if taken := next((lv for vg, volume in groups if vg and (lv := vg.lv(volume.snapshot))), None):
         return Status(name, State.FOREIGN, f"{taken.vg}/{taken.name}", problem=_whose(taken, system))

@@ -12,9 +12,9 @@ from lvmsnap.model.errors import LvmsnapError, StepError, as_ours, refused_after
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Process, Record, Target
-from lvmsnap.operations import history, leftovers, preparation, session
+from lvmsnap.operations import history, leftovers, preparation, sessions
 from lvmsnap.operations.leftovers import Seen
-from lvmsnap.operations.session import Session
+from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import planner
 from lvmsnap.planning.hook_actions import AFTER_SNAPSHOT
 from lvmsnap.planning.identify import as_named_now, find
@@ -26,44 +26,44 @@ from lvmsnap.system.reading import Interest
 
 
 def up(
-    working: Session, loaded: Profile, text: str, *, replace_old: bool, if_down: bool, process: Process | None = None
+    session: Session, profile: Profile, text: str, *, replace_old: bool, if_down: bool, process: Process | None = None
 ) -> Target:
     """Bring the profile up and return what stands then. Raises RefusedError, StepError, ResidueError.
 
     `process` is the run that it is for: what one that was killed left is taken down first.
     """
-    with session.walking(working, loaded.name), ExitStack() as stack:
-        system = session.read_changing(working, loaded.groups)
-        known, done = history.look_back(loaded.name, loaded, system), ""
+    with sessions.walking(session, profile.name), ExitStack() as stack:
+        system = sessions.read_changing(session, profile.groups)
+        known, done = history.look_back(profile.name, profile, system), ""
         if known.target is not None:
             seen = leftovers.look(known.target, known.record, system)
-            leftovers.refuse_at_work(loaded.name, seen)
+            leftovers.refuse_at_work(profile.name, seen)
             if if_down and seen.status.state is State.UP:
-                working.progress.note(f"{loaded.name} is up already")
+                session.progress.note(f"{profile.name} is up already")
                 return as_named_now(known.target, system)
             if replace_old or (process and known.record and known.record.process):
                 _refuse_to_take(known.target, known.record, system)
-                preparation.refuse_hopeless(working, loaded, known.target, known.record, system)
-                done = take_old(working, loaded, known.target, known.record, seen, system)
-                system = session.read_changing(working, loaded.groups)
-                known = history.look_back(loaded.name, loaded, system)
-        system = replace(system, loop_numbers=_keep_loop_devices(loaded, system, stack))
+                preparation.refuse_hopeless(session, profile, known.target, known.record, system)
+                done = take_old(session, profile, known.target, known.record, seen, system)
+                system = sessions.read_changing(session, profile.groups)
+                known = history.look_back(profile.name, profile, system)
+        system = replace(system, loop_numbers=_keep_loop_devices(profile, system, stack))
         # Who has LVM's lock now is waited for when it is needed.
-        made = preparation.plan_up(working, loaded, system, known, is_locked_later=True)
+        made = preparation.plan_up(session, profile, system, known, is_locked_later=True)
         preparation.refuse_failed(made.checks, done)
         for check in made.checks:
             if check.warning:
-                working.progress.warn(f"{check.title}: {check.found}; {check.hint}")
+                session.progress.warn(f"{check.title}: {check.found}; {check.hint}")
         if made.target is None:
             raise LvmsnapError("the plan has no target though every check passed")
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        written = Record(made.target, text, os.path.abspath(loaded.path), system.boot_id, now, process=process)
-        return executor.bring_up(made, written, session.work(working))
+        record = Record(made.target, text, os.path.abspath(profile.path), system.boot_id, now, process=process)
+        return executor.bring_up(made, record, sessions.work(session))
 
 
-def _keep_loop_devices(loaded: Profile, system: Facts, stack: ExitStack) -> tuple[int, ...]:
+def _keep_loop_devices(profile: Profile, system: Facts, stack: ExitStack) -> tuple[int, ...]:
     """Keep as many free loop devices from other lvmsnaps as the profile wants; return the numbers to choose from."""
-    wanted = sum(backing.loop_device is None for backing in loaded.backing_files)
+    wanted = sum(backing.loop_device is None for backing in profile.backing_files)
     if not wanted:
         return system.loop_numbers
     kept: list[int] = []
@@ -74,10 +74,10 @@ def _keep_loop_devices(loaded: Profile, system: Facts, stack: ExitStack) -> tupl
 
 
 def take_old(
-    working: Session,
-    loaded: Profile | None,
+    session: Session,
+    profile: Profile | None,
     target: Target,
-    written: Record | None,
+    record: Record | None,
     seen: Seen,
     system: Facts,
     *,
@@ -89,46 +89,46 @@ def take_old(
     properly up. Raises StepError where a refusal stops it after something was taken down.
     """
     # Whether there is more is asked before anything is changed: nothing that fails there can follow a change.
-    more = history.more(target.name, loaded, system, target)
-    _take_one(working, target, written, seen, system)
+    more = history.more(target.name, profile, system, target)
+    _take_one(session, target, record, seen, system)
     done = f"the old snapshot of {target.name} was taken down"
     while more:
         try:
-            system = session.read_changing(working, more.groups)
-            known = history.look_back(target.name, loaded, system, force=True)
+            system = sessions.read_changing(session, more.groups)
+            known = history.look_back(target.name, profile, system, force=True)
             if known.target is None or history.is_same(known.target, target):
                 break
             target, seen = known.target, leftovers.look(known.target, known.record, system)
             if keep_mounted and not seen.is_left:
                 break
-            more = history.more(target.name, loaded, system, target)
-            _take_one(working, target, known.record, seen, system)
+            more = history.more(target.name, profile, system, target)
+            _take_one(session, target, known.record, seen, system)
         except Exception as error:
             raise refused_after(done, as_ours(error)) from error
     return done
 
 
-def _refuse_to_take(target: Target, written: Record | None, system: Facts) -> None:
+def _refuse_to_take(target: Target, record: Record | None, system: Facts) -> None:
     """Raise RefusedError where the target must not be taken down."""
     history.refuse_other_host(target, system)
     history.refuse_unsafe(target, system)
-    history.refuse_inactive(target, written, system)
+    history.refuse_inactive(target, record, system)
     history.refuse_merging(target, system)
 
 
-def _take_one(working: Session, target: Target, written: Record | None, seen: Seen, system: Facts) -> None:
-    _refuse_to_take(target, written, system)
+def _take_one(session: Session, target: Target, record: Record | None, seen: Seen, system: Facts) -> None:
+    _refuse_to_take(target, record, system)
     if seen.lost:
-        working.progress.warn(leftovers.warn_of_lost(target.name, seen.lost))
-    name_survivors(working, written, system)
+        session.progress.warn(leftovers.warn_of_lost(target.name, seen.lost))
+    name_survivors(session, record, system)
     # What went wrong with a hook is reported, and is no reason to do it all again.
-    executor.bring_down(target, written, session.work(working), seen.lost)
+    executor.bring_down(target, record, sessions.work(session), seen.lost)
 
 
-def name_survivors(working: Session, written: Record | None, system: Facts) -> None:
+def name_survivors(session: Session, record: Record | None, system: Facts) -> None:
     """Warn of each process that a killed `lvmsnap run` left running."""
-    for process in leftovers.survivors(written, system):
-        working.progress.warn(f"{process} still runs: lvmsnap run had started it")
+    for process in leftovers.survivors(record, system):
+        session.progress.warn(f"{process} still runs: lvmsnap run had started it")
 
 
 def raise_failed_hooks(name: str, failed: tuple[str, ...]) -> None:
@@ -142,59 +142,59 @@ def forget_reach(target: Target) -> Target:
     return replace(target, loans=tuple(replace(loan, mounted_at="") for loan in target.loans))
 
 
-def down(working: Session, name: str, loaded: Profile | None, *, force: bool) -> bool:
+def down(session: Session, name: str, profile: Profile | None, *, force: bool) -> bool:
     """Take the profile down; return whether anything stood. Raises RefusedError, StepError, ResidueError.
 
     Whatever bears its marks goes, one after the other, where several snapshots do. With `force` an unreadable record
     is ignored, and a volume group that is not to be seen, or a backing file on a filesystem that is not mounted, is
     taken for removed.
     """
-    with session.walking(working, name):
-        system = session.read_changing(working, session.groups_of(name, loaded))
-        known = history.look_back(name, loaded, system, force=force)
+    with sessions.walking(session, name):
+        system = sessions.read_changing(session, sessions.groups_of(name, profile))
+        known = history.look_back(name, profile, system, force=force)
         if force and records.is_unreadable(name):
-            working.progress.warn(f"the record of {name} cannot be read, and is put aside: going by LVM's own marks")
+            session.progress.warn(f"the record of {name} cannot be read, and is put aside: going by LVM's own marks")
         if known.target is None:
             records.remove(name)
             return False
         # Whether there is more is asked before anything is changed: nothing that fails there can follow a change.
-        more = history.more(name, loaded, system, known.target)
-        _down_one(working, known.target, known.record, system, force=force)
+        more = history.more(name, profile, system, known.target)
+        _down_one(session, known.target, known.record, system, force=force)
         while more:
             try:
-                system, gone = session.read_changing(working, more.groups), known.target
-                known = history.look_back(name, loaded, system, force=force)
+                system, gone = sessions.read_changing(session, more.groups), known.target
+                known = history.look_back(name, profile, system, force=force)
                 if known.target is None or history.is_same(known.target, gone):
                     break
-                more = history.more(name, loaded, system, known.target)
-                _down_one(working, known.target, known.record, system, force=force)
+                more = history.more(name, profile, system, known.target)
+                _down_one(session, known.target, known.record, system, force=force)
             except Exception as error:
                 raise refused_after(f"one snapshot of {name} was taken down", as_ours(error)) from error
         return True
 
 
-def _down_one(working: Session, target: Target, written: Record | None, system: Facts, *, force: bool) -> None:
+def _down_one(session: Session, target: Target, record: Record | None, system: Facts, *, force: bool) -> None:
     history.refuse_other_host(target, system)
     if not force:
         history.refuse_unsafe(target, system)
-        history.refuse_inactive(target, written, system)
+        history.refuse_inactive(target, record, system)
     history.refuse_merging(target, system)
-    seen = leftovers.look(target, written, system)
+    seen = leftovers.look(target, record, system)
     target = forget_reach(target) if force else target
     focused = reading.focus(system, Interest.of_target(target))
-    for line in left_alone(target, find(target, focused, written), focused):
-        working.progress.warn(f"left alone: {line}")
-    written = _without_unlock(working, written) if force and written else written
+    for line in left_alone(target, find(target, focused, record), focused):
+        session.progress.warn(f"left alone: {line}")
+    record = _without_unlock(session, record) if force and record else record
     if not seen.run_pid:
-        name_survivors(working, written, system)
-    _bring_down(working, target, written, system, seen.lost)
+        name_survivors(session, record, system)
+    _bring_down(session, target, record, system, seen.lost)
 
 
-def _bring_down(working: Session, target: Target, written: Record | None, system: Facts, lost: str) -> None:
+def _bring_down(session: Session, target: Target, record: Record | None, system: Facts, lost: str) -> None:
     """Take it down; that its snapshot was lost is the worst of what may be wrong then."""
     failed: LvmsnapError | None = None
     try:
-        done = executor.bring_down(target, written, session.work(working, first=system), lost)
+        done = executor.bring_down(target, record, sessions.work(session, first=system), lost)
         raise_failed_hooks(target.name, done)
     except LvmsnapError as error:
         if not lost:
@@ -204,9 +204,9 @@ def _bring_down(working: Session, target: Target, written: Record | None, system
         raise leftovers.lost_at_down(target.name, lost, failed)
 
 
-def _without_unlock(working: Session, written: Record) -> Record:
+def _without_unlock(session: Session, record: Record) -> Record:
     """Return the record without an after_snapshot hook that is due: it may never succeed."""
-    if AFTER_SNAPSHOT not in written.hooks_due:
-        return written
-    working.progress.warn(f"not run: the after_snapshot hook: {shell_line(written.target.hooks.after_snapshot)}")
-    return replace(written, hooks_due=())
+    if AFTER_SNAPSHOT not in record.hooks_due:
+        return record
+    session.progress.warn(f"not run: the after_snapshot hook: {shell_line(record.target.hooks.after_snapshot)}")
+    return replace(record, hooks_due=())

@@ -15,8 +15,8 @@ from lvmsnap.model.facts import Enlargement, Sighting, SnapshotStatus
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.model.profile import Allocation, Argv, BackingFile, Profile
 from lvmsnap.model.target import Record, Snapshot, Target
-from lvmsnap.operations import named_profile, session
-from lvmsnap.operations.session import Session
+from lvmsnap.operations import named_profile, sessions
+from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import fill_rate, growth
 from lvmsnap.planning.fill_rate import Sample
 from lvmsnap.planning.identify import find
@@ -39,14 +39,14 @@ class Guard:
 
     def __init__(
         self,
-        working: Session,
-        loaded: Profile,
+        session: Session,
+        profile: Profile,
         target: Target,
         number: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ):
-        """Guard the snapshot of that `number`, the first is 1, by the rules of profile `loaded`."""
-        self._working, self._profile, self._target, self._clock = working, loaded, target, clock
+        """Guard the snapshot of that `number`, the first is 1, by the rules of `profile`."""
+        self._working, self._profile, self._target, self._clock = session, profile, target, clock
         self._number, self._snapshot = number, target.snapshots[number - 1]
         self._samples: tuple[Sample, ...] = ()
         self._is_warned = False
@@ -97,7 +97,7 @@ class Guard:
         seconds = fill_rate.room_seconds(self._growth_seconds, backing.allocation if backing else Allocation.FALLOCATE)
         wanted_bytes = fill_rate.wanted_bytes(now, self._profile.overflow, rate, seconds)
         try:
-            with session.walking(self._working, self._target.name):
+            with sessions.walking(self._working, self._target.name):
                 reason = self._grow_locked(wanted_bytes, backing)
         except Exception as error:
             reason = explained(error)
@@ -161,10 +161,10 @@ class Guard:
 class Guards:
     """Watches all snapshots of a target: they are lost together."""
 
-    def __init__(self, working: Session, loaded: Profile, target: Target):
-        """Guard every snapshot by the rules of profile `loaded`."""
+    def __init__(self, session: Session, profile: Profile, target: Target):
+        """Guard every snapshot by the rules of `profile`."""
         numbers = range(1, len(target.snapshots) + 1)
-        self._guards = [Guard(working, loaded, target, number) for number in numbers]
+        self._guards = [Guard(session, profile, target, number) for number in numbers]
 
     def states(self) -> tuple[SnapshotStatus | None, ...]:
         """Return how full each is, None for one that is gone."""
@@ -210,26 +210,26 @@ def snapshot_status(snapshot: Snapshot) -> SnapshotStatus | None:
     return device_mapper.snapshot_status(dm_name(snapshot.vg, snapshot.name), snapshot.dm_uuid)
 
 
-def watch(working: Session, name: str, load: Callable[[str], Profile | None]) -> None:
+def watch(session: Session, name: str, load: Callable[[str], Profile | None]) -> None:
     """Guard a profile that is up until it is down. Raises UsageError where it is not up, SnapshotLostError."""
-    written = records.read(name)
-    if written is None:
+    record = records.read(name)
+    if record is None:
         raise UsageError(f"{name} is not up", hint=f"lvmsnap up {name} first, or use lvmsnap run")
-    loaded = named_profile.profile_of(written) or load(name)
-    if loaded is None:
+    profile = named_profile.profile_of(record) or load(name)
+    if profile is None:
         raise UsageError(f"the profile {name} cannot be read", hint=f"lvmsnap validate {name}")
-    guarded = Guards(working, loaded, written.target)
-    with working.signals:
-        while not working.signals.received and all(states := guarded.states()):
+    guarded = Guards(session, profile, record.target)
+    with session.signals:
+        while not session.signals.received and all(states := guarded.states()):
             if any(status is not None and status.is_lost for status in states):
                 raise SnapshotLostError(f"the snapshot of {name} is lost", hint="do not trust what is read from it")
             time.sleep(guarded.look())
-        if not working.signals.received and not _is_down(working, written):
+        if not session.signals.received and not _is_down(session, record):
             raise SnapshotLostError(f"the snapshot of {name} was removed by hand", hint=f"lvmsnap down {name}")
 
 
-def _is_down(working: Session, written: Record) -> bool:
+def _is_down(session: Session, record: Record) -> bool:
     """Whether `down` took it, or is about to be done: the record goes last, under the lock."""
-    with session.walking(working, written.target.name):
-        now = records.read(written.target.name)
-        return now is None or replace(now, command=None) != replace(written, command=None)
+    with sessions.walking(session, record.target.name):
+        now = records.read(record.target.name)
+        return now is None or replace(now, command=None) != replace(record, command=None)

@@ -29,8 +29,8 @@ from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Check, Thing
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Record, Target
-from lvmsnap.operations import preparation, recover, run, session, up_down
-from lvmsnap.operations.session import Session
+from lvmsnap.operations import preparation, recover, run, sessions, up_down
+from lvmsnap.operations.sessions import Session
 from lvmsnap.planning.lent_pvs import PV_UUID_PREFIX
 from lvmsnap.profile import loading
 from lvmsnap.system import ancestors, atomic_files, block_devices, device_mapper, mount_table, origin_facts, reading
@@ -243,7 +243,7 @@ class Stage:
             (teardown, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.world.clock)),
             (seen, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.world.clock)),
             (seen, "os", SimpleNamespace(path=SimpleNamespace(lexists=self._exists))),
-            (session, "HookRunner", lambda signals, _say: FakeHooks(self.world, signals)),
+            (sessions, "HookRunner", lambda signals, _say: FakeHooks(self.world, signals)),
             (reading, "read_system", lambda *_, **__: self.world.system.facts()),
             (reading, "focus", self._focus),
             (origin_facts, "filesystem", lambda *_: "ext4"),
@@ -251,8 +251,8 @@ class Stage:
             (reading, "missing_tools", lambda *_: ()),
             (preparation, "secrets", SimpleNamespace(token_hex=lambda _: "0123456789abcdef012345")),
             (boot_recovery, "is_installed", lambda: True),
-            (session, "holders", lambda *_: ()),
-            (session, "pins", lambda *_: ()),
+            (sessions, "holders", lambda *_: ()),
+            (sessions, "pins", lambda *_: ()),
             (loading, "names", lambda *_: (NAME,)),
             (run, "supervise", lambda *_: 0),
             (run, "look", lambda _: (run.Stand(samples.TAKEN, "", "", 0),)),

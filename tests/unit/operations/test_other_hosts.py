@@ -15,7 +15,7 @@ from lvmsnap.execution.context import Work
 from lvmsnap.model.errors import LvmsnapError, RefusedError, UsageError
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.target import Record, Target
-from lvmsnap.operations import history, other_hosts, session, status
+from lvmsnap.operations import history, other_hosts, sessions, status
 from lvmsnap.planning.state import State, of_target
 from lvmsnap.system import path_facts, reading
 from tests import samples
@@ -50,9 +50,9 @@ class World:
             (reading, "focus", lambda system, _interest: system),
             (path_facts, "file_facts", lambda _path: None),
             (executor, "bring_down", self._bring_down),
-            (session, "walking", lambda *_: nullcontext()),
-            (session, "read_changing", lambda *_: self.system),
-            (session, "work", lambda _: Work(*[Mock()] * 7)),
+            (sessions, "walking", lambda *_: nullcontext()),
+            (sessions, "read_changing", lambda *_: self.system),
+            (sessions, "work", lambda _: Work(*[Mock()] * 7)),
         ):
             patch.setattr(module, name, fake)
 
@@ -80,7 +80,7 @@ def test_nothing_is_known_of_what_is_not_marked_as_this_hosts(monkeypatch: pytes
     World(monkeypatch, system)
 
     assert history.look_back("nightly", samples.with_file(), system).target is None
-    assert session.names_standing(World(monkeypatch, system).session) == ()
+    assert sessions.names_standing(World(monkeypatch, system).session) == ()
 
 
 def test_a_profile_whose_snapshot_another_host_made_is_foreign_and_names_the_host(

@@ -29,8 +29,8 @@ from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.target import Process, Record
 from lvmsnap.model.units import MIB
-from lvmsnap.operations import run, session, up_down
-from lvmsnap.operations.session import Session
+from lvmsnap.operations import run, sessions, up_down
+from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import growth
 from lvmsnap.planning.identify import find
 from lvmsnap.system import device_mapper, mount_table, process_table
@@ -102,7 +102,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         yield
 
     monkeypatch.setattr(up_down, "up", up)
-    monkeypatch.setattr(session, "walking", walking)
+    monkeypatch.setattr(sessions, "walking", walking)
     monkeypatch.setattr(executor, "bring_down", down)
     monkeypatch.setattr(records, "read", lambda _: None)
     monkeypatch.setattr(run, "supervise", supervise)

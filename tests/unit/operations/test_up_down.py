@@ -14,7 +14,7 @@ from lvmsnap.model import lvm_names
 from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError, StepError
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.target import Record, Target
-from lvmsnap.operations import named_profile, preparation, recover, session, status, up_down
+from lvmsnap.operations import named_profile, preparation, recover, sessions, status, up_down
 from lvmsnap.planning import recognition
 from lvmsnap.planning.state import State
 from lvmsnap.system import reading
@@ -52,9 +52,9 @@ class World:
             (reading, "read_system", lambda *_, **__: self.system),
             (reading, "focus", lambda system, _interest: system),
             (executor, "bring_down", self._bring_down),
-            (session, "walking", lambda *_: nullcontext()),
-            (session, "read_changing", lambda *_: self.system),
-            (session, "work", lambda *_, **__: None),
+            (sessions, "walking", lambda *_: nullcontext()),
+            (sessions, "read_changing", lambda *_: self.system),
+            (sessions, "work", lambda *_, **__: None),
         ):
             patch.setattr(module, name, fake)
 

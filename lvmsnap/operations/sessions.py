@@ -108,9 +108,9 @@ def _read_within_bounds(session: Session, groups: tuple[str, ...], waiting: Wait
         return replace(reading.read_system(session.runner, locking=False), dm_devices=())
 
 
-def groups_of(name: str, loaded: Profile | None) -> tuple[str, ...]:
+def groups_of(name: str, profile: Profile | None) -> tuple[str, ...]:
     """Return the volume groups that a profile is known to use, by its record and its file."""
     with suppress(LvmsnapError):
-        if written := records.read(name):
-            return written.target.groups
-    return loaded.groups if loaded else ()
+        if record := records.read(name):
+            return record.target.groups
+    return profile.groups if profile else ()
