@@ -70,9 +70,9 @@ def _show_down(options: argparse.Namespace) -> int:
     from lvmsnap.operations import named_profile, preparation
 
     if getattr(options, "offline", False):
-        raise UsageError("plan --down --offline makes no sense", hint="what stands is only known on the machine itself")
+        raise UsageError("plan --down --offline makes no sense", hint="what exists is only known on the machine itself")
     name, directory = arguments.place(options, options.name)
-    # LVM shows nothing to anybody else: "nothing stands" would be a lie.
+    # LVM shows nothing to anybody else: "nothing exists" would be a lie.
     _require_root(f"lvmsnap plan {name} --down")
     plan = preparation.plan_down(_session(options), name, named_profile.load_if_valid(name, directory))
     return _print_plan(options, plan, list(views.plan_lines(name, plan)), f"lvmsnap plan {name} --down")
@@ -156,7 +156,7 @@ def _down(options: argparse.Namespace, session: Session, name: str, directory: s
 
     profile = named_profile.load_if_valid(name, directory)
     if not up_down.down(session, name, profile, force=options.force):
-        session.progress.note(f"{name} is down already: nothing of it stands")
+        session.progress.note(f"{name} is down already: nothing of it exists")
 
 
 def cmd_status(options: argparse.Namespace) -> int:

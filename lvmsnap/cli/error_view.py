@@ -57,7 +57,7 @@ def fail(error: LvmsnapError, code: int = 0) -> int:
 
 
 def complain(lines: Iterable[Line], level: int = 4) -> None:
-    """Print to stderr what is wrong; the journal is told its level, 3 an error or 4 a warning (sd-daemon(3))."""
+    """Print to stderr what is wrong; in the journal with its level, 3 an error or 4 a warning (sd-daemon(3))."""
     tell(_marked(lines, level) if _goes_to_journal() else lines)
 
 

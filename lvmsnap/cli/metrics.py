@@ -27,9 +27,9 @@ def _lines(statuses: tuple[Status, ...], now: datetime) -> Iterator[str]:
     ]
     yield from _family("profile_state", f"Whether the profile is in this state: {states}.", samples)
     values = [(status, _values(status)) for status in statuses]
-    for name, told in METRICS.items():
+    for name, meaning in METRICS.items():
         found = [(_labels(profile=status.name), value[name]) for status, value in values if value[name] is not None]
-        yield from _family(name, told, [(labels, float(value)) for labels, value in found if value is not None])
+        yield from _family(name, meaning, [(labels, float(value)) for labels, value in found if value is not None])
 
 
 METRICS = {
@@ -40,22 +40,22 @@ METRICS = {
     "snapshot_fill_bytes_per_second": "How fast it fills, by the guard's last seconds, else the mean since up.",
     "snapshot_full_in_seconds": "When it is full at this rate, +Inf where it does not fill.",
     "snapshot_guarded": "Whether lvmsnap run or watch looks after it just now.",
-    "snapshot_last_growth_timestamp_seconds": "When it was last given more room while it stood.",
+    "snapshot_last_growth_timestamp_seconds": "When it was last given more room while it was up.",
     "snapshot_last_growth_bytes": "How much room it was given then.",
 }
 
 
 def _values(status: Status) -> dict[str, float | None]:
     rate, fill, grown = status.rate_bytes_per_second, status.fill_percent, status.last_growth
-    stands = status.size_bytes > 0
+    exists = status.size_bytes > 0
     return {
         "profile_problem": not status.is_well,
         "up_timestamp_seconds": _timestamp(status.time),
-        "snapshot_size_bytes": status.size_bytes if stands else None,
+        "snapshot_size_bytes": status.size_bytes if exists else None,
         "snapshot_fill_ratio": None if fill is None else fill / 100,
         "snapshot_fill_bytes_per_second": rate,
         "snapshot_full_in_seconds": float("inf") if rate == 0 else status.seconds_to_full,
-        "snapshot_guarded": status.rate_over == "guard" if stands else None,
+        "snapshot_guarded": status.rate_over == "guard" if exists else None,
         "snapshot_last_growth_timestamp_seconds": _timestamp(grown.time if grown else ""),
         "snapshot_last_growth_bytes": grown.bytes if grown else None,
     }
@@ -65,10 +65,10 @@ def _timestamp(time: str) -> float | None:
     return datetime.fromisoformat(time).timestamp() if time else None
 
 
-def _family(name: str, told: str, samples: list[Sample]) -> Iterator[str]:
+def _family(name: str, meaning: str, samples: list[Sample]) -> Iterator[str]:
     if not samples:
         return
-    yield f"# HELP {PREFIX}{name} {told}"
+    yield f"# HELP {PREFIX}{name} {meaning}"
     yield f"# TYPE {PREFIX}{name} gauge"
     for labels, value in samples:
         yield f"{PREFIX}{name}{labels} {_number(value)}"
@@ -85,6 +85,6 @@ def _labels(**labels: str) -> str:
 
 
 def _escaped(value: str) -> str:
-    """Return a label's value as it stands between quotes; bytes that are no UTF-8 become \\xNN."""
+    """Return a label's value as it exists between quotes; bytes that are no UTF-8 become \\xNN."""
     printable = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return printable.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

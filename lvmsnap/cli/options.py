@@ -58,7 +58,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _add_down(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("name", metavar="NAME", nargs="?")
-    which.add_argument("--all", action="store_true", help="take down every profile of which anything stands")
+    which.add_argument("--all", action="store_true", help="take down every profile of which anything exists")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
     text = "ignore an unreadable record, a volume group that is gone, a backing file that is out of reach"
     parser.add_argument("--force", action="store_true", help=text)

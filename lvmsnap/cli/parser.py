@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         from lvmsnap.cli.error_view import fail
 
-        # What is raised while anything is changed is undone, and told as a failed step: this is from before or after.
+        # What is raised during a change is undone and reported as a failed step: this is from before or after.
         return fail(LvmsnapError(explained(error), hint=f"please report it, with these lines:\n{_where(error)}"))
 
 

@@ -20,7 +20,7 @@ YEAR_SECONDS = 365 * 86400
 
 
 def status_lines(statuses: tuple[Status, ...], now: datetime, columns: int = sys.maxsize) -> Iterator[Line]:
-    """Return the table, for a terminal of so many columns; what is wrong with a profile stands below it."""
+    """Return the table, for a terminal of so many columns; what is wrong with a profile is below its row."""
     if not statuses:
         yield (("", "no profiles, and nothing of lvmsnap's on this machine"),)
         return

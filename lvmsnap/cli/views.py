@@ -39,7 +39,7 @@ def plan_lines(name: str, plan: Plan, *, note: str = "", description: str = "") 
         yield from _check_lines(plan.checks)
     yield ()
     if not plan.actions:
-        nothing = "nothing stands: there is nothing to do" if plan.direction is Direction.DOWN else "no steps"
+        nothing = "nothing exists: there is nothing to do" if plan.direction is Direction.DOWN else "no steps"
         yield ((BOLD, "Steps  "), ("", nothing))
         return
     yield ((BOLD, "Steps"),)

@@ -1,4 +1,4 @@
-"""What a walk works with: the runner, signals, who is told of it, and how the system is read."""
+"""What a walk works with: the runner, signals, where progress is reported, and how the system is read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lvmsnap.system.signals import Signals
 
 
 class Progress(Protocol):
-    """Is told what happens while it happens."""
+    """Reports what happens while it happens."""
 
     def begin(self, verb: str, actions: tuple[Action, ...]) -> None:
         """A walk begins: `verb` is "up", "undo" or "down"."""

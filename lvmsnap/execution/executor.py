@@ -88,8 +88,8 @@ def _do(action: Action, record: Record, work: Work) -> Record:
         run_all(places.take_back(action, record.target, mounts), work.runner)
         raise _Stopped(f"{action.summary} had no effect: {missing}")
     work.progress.done(action, time.monotonic() - start)
-    if told := verification.warning(action.condition, record.target):
-        work.progress.warn(told)
+    if warning := verification.warning(action.condition, record.target):
+        work.progress.warn(warning)
     return record
 
 
@@ -147,7 +147,7 @@ def _leaving_directories(target: Target) -> Target:
 
 
 def bring_down(target: Target, record: Record | None, work: Work, lost: str = "") -> tuple[str, ...]:
-    """Take down everything that stands of the target, and its record. Raises ResidueError where something is left.
+    """Take down everything that exists of the target, and its record. Raises ResidueError where something is left.
 
     `lost` says how its snapshot was lost: it is record down first, for whoever has to try again.
     Returns what went wrong with the hooks around it, which keeps nothing from being taken down. A signal does not stop
@@ -181,7 +181,7 @@ def _take_down_or_say(target: Target, record: Record | None, work: Work, *, verb
         unlocked = _give_back_unseen(target, record, work)
         raise ResidueError(
             f"{why}; what is left is not known, since the system cannot be read: {explained(error)}",
-            residue=(f"unknown: whatever of {target.name} stands", *unlocked),
+            residue=(f"unknown: whatever of {target.name} exists", *unlocked),
             commands=(f"lvmsnap down {target.name}",),
             hint=f"fix what it says, then lvmsnap down {target.name}: the record is kept",
         ) from error

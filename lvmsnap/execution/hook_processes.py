@@ -29,7 +29,7 @@ class HookRunner:
     """
 
     def __init__(self, signals: Signals, say: Callable[[str], None]) -> None:
-        """`say` is told each line that a hook prints."""
+        """`say` gets each line that a hook prints."""
         self._signals, self._say = signals, say
         self._began: float | None = None
         self._pipes: list[int] = []

@@ -26,7 +26,7 @@ PAUSE_SECONDS = 0.1
 
 @dataclass(slots=True)
 class Waiting:
-    """How long each lock is waited for, and who is told of that; what was waited for in vain is waited for no more."""
+    """How long each lock is waited for, and where that is reported; none is waited for again in vain."""
 
     seconds: float
     announce: Callable[[str], None]

@@ -67,7 +67,7 @@ def read(name: str, directory: str = STATE_DIR) -> Record | None:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise RecordError(
             f"the record cannot be read: {path}: {why}",
-            hint=f"lvmsnap down {name} --force goes by LVM's own marks, and puts the record aside",
+            hint=f"lvmsnap down {name} --force relies on LVM's own marks, and puts the record aside",
         ) from error
 
 

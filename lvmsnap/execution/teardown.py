@@ -1,6 +1,6 @@
 """Takes down what exists of a target, in reverse order of the stack: for `down`, rollback and recovery alike.
 
-Undo goes by what is there: before each pass the system is read again, and what exists of the target is undone,
+Undo depends on what is there: before each pass the system is read again, and what exists of the target is undone,
 last made first. A failing undo holds back only what needs it gone.
 """
 
@@ -31,14 +31,14 @@ PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class TakenDown:
-    """How a walk down ended: what still stands after the last pass, and what went wrong with the hooks around it."""
+    """How a walk down ended: what still exists after the last pass, and what went wrong with the hooks around it."""
 
     left: tuple[Action, ...]
     failed_hooks: tuple[str, ...]
 
 
 def take_down(target: Target, record: Record | None, work: Work, *, verb: str) -> TakenDown:
-    """Undo what stands of the target, in passes while anything is left; nothing while LVM merges its snapshot.
+    """Undo what exists of the target, in passes while anything is left; nothing while LVM merges its snapshot.
 
     A pass in which something is raised is one that left something; what the last one raises is raised.
     """
@@ -71,7 +71,7 @@ def take_down(target: Target, record: Record | None, work: Work, *, verb: str) -
 
 
 def recorded(record: Record) -> Record:
-    """Return the record as it was record last, which tells which hooks are due; as it is known where it is gone."""
+    """Return the record as it was kept last, which says which hooks are due; as it is known where it is gone."""
     with suppress(*FAULTS):
         return records.read(record.target.name) or record
     return record

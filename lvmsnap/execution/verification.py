@@ -1,6 +1,6 @@
 """Sees from the kernel alone whether a command took effect: conditions, looked at. A command's word is not enough.
 
-What is learned once one holds, what to say where it does not, and how its end is seen stand here too, one `match` each.
+What is learned once one holds, what to say where it does not, and how its end is seen are here too, one `match` each.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _OTHER_PURPOSE = re.compile(r"rescue|kdump|ucode")
 
 
 def images(root: str = "") -> tuple[str, ...]:
-    """Return the images of this system's kernels, sorted; `root` stands before each path.
+    """Return the images of this system's kernels, sorted; `root` is put before each path.
 
     Where several systems share a partition, those whose path names another machine-id are left out.
     """

@@ -23,7 +23,7 @@ _UDEV_TAG = re.compile(r"E:ID_FS_(UUID|LABEL)_ENC=(.+)")
 def boot_tags(root: str = "") -> tuple[str, ...]:
     """Return what the boot looks for, as "UUID=..." and "LABEL=...": by fstab, crypttab and the kernel's command line.
 
-    `root` stands before each path.
+    `root` is put before each path.
     """
     found = (*_of_fstab(root + FSTAB), *_of_crypttab(root + CRYPTTAB), *_of_command_line(root + COMMAND_LINE))
     return tuple(dict.fromkeys(tag for tag in found if tag))

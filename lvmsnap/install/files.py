@@ -38,5 +38,5 @@ def run_telling(runner: Runner, argv: tuple[str, ...], tell: Callable[[str], Non
     finished = runner.run(argv)
     if not finished.ok:
         raise StepError(
-            f"{shell_line(argv)}: {finished.complaint}", hint="mend what it says, then run the same command again"
+            f"{shell_line(argv)}: {finished.complaint}", hint="fix what it says, then run the same command again"
         )

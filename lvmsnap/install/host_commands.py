@@ -10,7 +10,7 @@ UNITS = ("lvmsnap-recover.service", "lvmsnap-shutdown.service")
 def boot_commands(system: str, *, installing: bool, running: bool) -> tuple[Argv, ...]:
     """Return the commands that have a part of the boot take up, or forget, the files of lvmsnap.
 
-    `running`: systemd is at work on this machine, so it is told of the files too.
+    `running`: systemd runs this machine, so it has to read the files too.
     """
     reload: tuple[Argv, ...] = (("systemctl", "daemon-reload"), ("udevadm", "control", "--reload")) if running else ()
     # Started at once, so that already this boot's shutdown takes snapshots down.

@@ -1,4 +1,4 @@
-"""A profile's timer and service as systemd knows them: what it is told, and what it says of them. Writes no file."""
+"""A profile's timer and service as systemd knows them: what it is asked to do, and what it reports. Writes no file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BUSY = frozenset({"activating", "deactivating", "active"})
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """How the units of a profile stand: the last run, the next one; `problem` is "" where all is well."""
+    """The state of a profile's units: the last run, the next one; `problem` is "" where all is well."""
 
     last: str
     next: str
@@ -114,8 +114,8 @@ class Timer:
         Path(STAMPS, f"stamp-{self.timer}").unlink(missing_ok=True)
 
     def _shown(self, unit: str) -> dict[str, str]:
-        told = self._runner.run(unit_query(unit)).stdout
-        return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+        answer = self._runner.run(unit_query(unit)).stdout
+        return dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)
 
     def _try(self, verbs: list[str]) -> tuple[str, ...]:
         commands = [timer_command(verb, self._name) for verb in verbs]

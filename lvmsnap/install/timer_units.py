@@ -81,7 +81,7 @@ def remove(runner: Runner, name: str, tell: Tell) -> None:
 
 
 def seen(runner: Runner, name: str) -> Seen:
-    """Return how a profile's units stand. Reads only."""
+    """Return the state of a profile's units. Reads only."""
     missing = [path for path in (*templates(), drop_ins(name)[0]) if not path.exists()]
     if missing:
         return Seen("", "", f"{missing[0]} is missing")
@@ -144,7 +144,7 @@ def is_ours(path: Path) -> bool:
 def _changes(texts: Mapping[Path, str | None], tell: Tell) -> dict[Path, str | None]:
     """Return those files that are to be changed. Raises RefusedError where that is not ours to do.
 
-    Templates that somebody made his own are gone by as they are: they hold nothing of this profile.
+    Templates that somebody changed are left as they are: they hold nothing of this profile.
     """
     changes = {path: text for path, text in texts.items() if current(path) != text}
     foreign = [path for path in changes if not is_ours(path)]
@@ -182,7 +182,7 @@ def _write_all(texts: Mapping[Path, str | None], tell: Tell) -> None:
 def _take_back(timer: Timer, before: Mapping[Path, str | None], error: LvmsnapError | OSError) -> None:
     """Put everything back as it was, and raise what went wrong."""
     message = error.message if isinstance(error, LvmsnapError) else f"{error.filename}: {error.strerror}"
-    hint = (error.hint if isinstance(error, LvmsnapError) else "") or "mend what it says, then try again"
+    hint = (error.hint if isinstance(error, LvmsnapError) else "") or "fix what it says, then try again"
     try:
         failed = timer.take_back(lambda: _write_all(before, lambda _: None))
     except (LvmsnapError, OSError) as second:

@@ -25,7 +25,7 @@ class PhysicalVolume:
 
 @dataclass(frozen=True, slots=True)
 class LogicalVolume:
-    """An LV as LVM reports it. `device_number` is "MAJOR:MINOR" while active, `devices` are the PVs it stands on.
+    """An LV as LVM reports it. `device_number` is "MAJOR:MINOR" while active, `devices` are the PVs it lies on.
 
     `size_bytes` of a snapshot is the size of its CoW space; its device is as large as its origin. `is_hidden`: LVM
     lists it only with --all, a merging snapshot or a part of another LV. `is_merging`: a snapshot that is being merged
@@ -111,7 +111,7 @@ def top_mount(mounts: Iterable[Mount], mountpoint: str) -> Mount | None:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A bound loop device and the file beneath it (LOOP_GET_STATUS64): its st_dev and inode, and its path as told.
+    """A bound loop device and the file beneath it (LOOP_GET_STATUS64): its st_dev and inode, and its path as reported.
 
     `block_device`: the MAJOR:MINOR of what it is bound to where that is a block device; "" where it is a file.
     """
@@ -149,7 +149,7 @@ class SnapshotStatus:
 
 @dataclass(frozen=True, slots=True)
 class Enlargement:
-    """Room that a snapshot was given while it stood: when (ISO 8601 UTC), and how much."""
+    """Room that a snapshot was given while it was up: when (ISO 8601 UTC), and how much."""
 
     time: str
     bytes: int

@@ -71,7 +71,7 @@ class Action:
     do: tuple[Argv, ...]
     undo: tuple[Argv, ...]
     condition: Condition
-    stands: bool
+    exists: bool
     needs_gone: tuple[Key, ...] = ()
     blocked: str = ""
     by_hand: tuple[Argv, ...] = ()
@@ -95,7 +95,7 @@ class Direction(Enum):
 class Check:
     """One check: what was looked at, whether it is good, and what to do where it is not.
 
-    A `warning` refuses nothing; it is told once, before the first change.
+    A `warning` refuses nothing; it is shown once, before the first change.
     """
 
     title: str

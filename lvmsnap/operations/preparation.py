@@ -28,7 +28,7 @@ def plan(session: Session, profile: Profile) -> Plan:
 
 
 def plan_down(session: Session, name: str, profile: Profile | None) -> Plan:
-    """Return the plan of `down`, empty where nothing stands. Reads only, and waits for nobody."""
+    """Return the plan of `down`, empty where nothing exists. Reads only, and waits for nobody."""
     system = reading.read_system(session.runner, locking=False)
     known = history.look_back(name, profile, system)
     if known.target is None:

@@ -132,7 +132,7 @@ def _with_more(knowns: tuple[Known, ...], system: Facts, load: Loader) -> Iterat
 def candidates(session: Session, system: Facts, names: tuple[str, ...], load: Loader) -> tuple[Known, ...]:
     """Return what is known of every profile that left a record or a mark, and of lent PVs that are nobody's.
 
-    A record that cannot be read is told of, and its profile known by its marks alone.
+    A record that cannot be read is reported, and its profile known by its marks alone.
     """
     known = tuple(_look_back(session, name, load, system) for name in names or sessions.all_names(session, system))
     if names:
@@ -146,7 +146,7 @@ def _look_back(session: Session, name: str, load: Loader, system: Facts) -> Know
     try:
         return history.look_back(name, load(name), system)
     except Exception as error:
-        session.progress.warn(f"{explained(error)}; going by the system's own marks")
+        session.progress.warn(f"{explained(error)}; relying on the system's own marks")
     try:
         return history.look_back(name, load(name), system, force=True)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""`lvmsnap run`: up, the command, down, whatever happens; no good word for a command that read a dead snapshot."""
+"""`lvmsnap run`: up, the command, down, whatever happens; one that read a lost snapshot never succeeds."""
 
 from __future__ import annotations
 
@@ -81,15 +81,15 @@ def run(session: Session, profile: Profile, text: str, argv: tuple[str, ...], *,
 
 
 def _run_command(session: Session, profile: Profile, target: Target, argv: tuple[str, ...]) -> int | LvmsnapError:
-    """Run the command over what stands; return its exit status, or the error that it is to end in."""
+    """Run the command while the snapshot is up; return its exit status, or the error that it is to end in."""
     before, guarded = look(target), Guards(session, profile, target)
     unmounts = [Unmounts(stand.mountpoint) for stand in before]
-    told: list[str] = []
+    losses: list[str] = []
 
     def watch() -> float:
         with suppress(Exception):  # what cannot be seen now is seen when the command has ended, which it is left to do
-            if not told and guarded.is_lost() and (lost := why_lost(before, target)):
-                told.append(lost)
+            if not losses and guarded.is_lost() and (lost := why_lost(before, target)):
+                losses.append(lost)
                 session.progress.warn(f"the snapshot is lost while {argv[0]} runs: {lost}; do not trust its result")
         return guarded.look()
 
@@ -101,7 +101,7 @@ def _run_command(session: Session, profile: Profile, target: Target, argv: tuple
         return error
     finally:
         unmounted = [watcher.mountpoint for watcher in unmounts if watcher.happened()]
-    lost = told[0] if told else why_lost(before, target)
+    lost = losses[0] if losses else why_lost(before, target)
     if lost := lost or (f"{unmounted[0]} was unmounted for a while" if unmounted else ""):
         larger = "; give the profile a larger `size`, or run it when less is written" if lost == OVERFLOWED else ""
         what = f"{argv[0]} exited {status}, but its snapshot was lost: {lost}"

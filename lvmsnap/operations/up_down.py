@@ -28,7 +28,7 @@ from lvmsnap.system.reading import Interest
 def up(
     session: Session, profile: Profile, text: str, *, replace_old: bool, if_down: bool, process: Process | None = None
 ) -> Target:
-    """Bring the profile up and return what stands then. Raises RefusedError, StepError, ResidueError.
+    """Bring the profile up and return what exists then. Raises RefusedError, StepError, ResidueError.
 
     `process` is the run that it is for: what one that was killed left is taken down first.
     """
@@ -143,7 +143,7 @@ def forget_reach(target: Target) -> Target:
 
 
 def down(session: Session, name: str, profile: Profile | None, *, force: bool) -> bool:
-    """Take the profile down; return whether anything stood. Raises RefusedError, StepError, ResidueError.
+    """Take the profile down; return whether anything existed. Raises RefusedError, StepError, ResidueError.
 
     Whatever bears its marks goes, one after the other, where several snapshots do. With `force` an unreadable record
     is ignored, and a volume group that is not to be seen, or a backing file on a filesystem that is not mounted, is
@@ -153,7 +153,7 @@ def down(session: Session, name: str, profile: Profile | None, *, force: bool) -
         system = sessions.read_changing(session, sessions.groups_of(name, profile))
         known = history.look_back(name, profile, system, force=force)
         if force and records.is_unreadable(name):
-            session.progress.warn(f"the record of {name} cannot be read, and is put aside: going by LVM's own marks")
+            session.progress.warn(f"the record of {name} cannot be read, and is put aside: relying on LVM's own marks")
         if known.target is None:
             records.remove(name)
             return False

@@ -93,7 +93,7 @@ def _reap(pid: int) -> int | None:
 
 
 def _kill_group(pid: int, number: int, *, resume: bool = True) -> None:
-    # It may have ended by itself; waitpid tells how.
+    # It may have ended by itself; waitpid says how.
     with suppress(ProcessLookupError):
         os.killpg(pid, number)
         if resume:

@@ -1,4 +1,4 @@
-"""The guard at work: looks at a standing snapshot's fill, warns, and gives it more room before it is full."""
+"""The guard at work: looks at how full a snapshot is, warns, and gives it more room before it is full."""
 
 from __future__ import annotations
 

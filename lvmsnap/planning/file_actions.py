@@ -44,7 +44,7 @@ def backing_file(found: FoundLoan, loop_device: str) -> Action:
         do=(("sh", "-c", CLAIM_SCRIPT, "sh", loan.path),),
         undo=(("rm", "--", loan.path),),
         condition=FileMade(loan.path),
-        stands=found.file is not None or found.is_file_out_of_reach,
+        exists=found.file is not None or found.is_file_out_of_reach,
         needs_gone=(Key(Thing.LOOP, loop_device), Key(Thing.VG_MEMBER, loan.vg)),
     )
 
@@ -60,7 +60,7 @@ def backing_file_space(found: FoundLoan) -> Action:
         do=(("sh", "-c", EMPTY_SCRIPT, "sh", loan.path, *_fill(loan, 0, loan.size_bytes)),),
         undo=(),
         condition=FileFilled(loan.path, loan.size_bytes),
-        stands=found.file is not None and found.file.size_bytes == loan.size_bytes,
+        exists=found.file is not None and found.file.size_bytes == loan.size_bytes,
     )
 
 

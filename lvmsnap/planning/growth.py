@@ -1,4 +1,4 @@
-"""How a standing snapshot can be given more room: how many extents, from where, or why not. Pure."""
+"""How a snapshot that is up can be given more room: how many extents, from where, or why not. Pure."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from lvmsnap.planning.loan_actions import allocatable, devices_of, is_closed
 def grow(
     target: Target, found: FoundSnapshot, vg: VolumeGroup, extents: int, lent: FoundLoan | None
 ) -> tuple[Argv, ...]:
-    """Return the commands that give a standing snapshot `extents` more; `down` takes them with all the others.
+    """Return the commands that give a snapshot that is up `extents` more; `down` takes them with all the others.
 
     They are taken from the lent PV alone where there is one: free ones left there could not go back.
     """
@@ -22,7 +22,7 @@ def grow(
     is_shut = lent is not None and bool(loop_device) and is_closed(target, lent.loan)
     opened, closed = ((allocatable(verb, vg, loop_device),) if is_shut else () for verb in ("y", "n"))
     # Else lvextend has dmeventd watch the snapshot, which would unmount it once it is full. Others' stay watched; and
-    # somebody's lvcreate or lvremove on the same origin had it watched meanwhile, so it is told off each time.
+    # somebody's lvcreate or lvremove on the same origin had it watched meanwhile, so it is switched off each time.
     unwatched = ("--config", "activation/monitoring=0")
     extend = ("lvextend", *unwatched, "--extents", f"+{extents}", found.name, *pvs)
     return (*opened, extend, *closed, ("lvchange", "--monitor", "n", found.name))

@@ -67,7 +67,7 @@ def around_snapshot(target: Target, due: tuple[str, ...]) -> tuple[tuple[Action,
         do=(hooks.before_snapshot,),
         undo=(),
         condition=HookOver(BEFORE_SNAPSHOT),
-        stands=False,
+        exists=False,
     )
     after = Action(
         thing=Thing.AFTER_SNAPSHOT,
@@ -77,7 +77,7 @@ def around_snapshot(target: Target, due: tuple[str, ...]) -> tuple[tuple[Action,
         do=(hooks.after_snapshot,),
         undo=(hooks.after_snapshot,) if AFTER_SNAPSHOT in due else (),
         condition=HookDue(AFTER_SNAPSHOT),
-        stands=AFTER_SNAPSHOT in due,
+        exists=AFTER_SNAPSHOT in due,
     )
     return (before,) if hooks.before_snapshot else (), (after,) if hooks.after_snapshot else ()
 
@@ -102,6 +102,6 @@ def _at_down(thing: Thing, name: str, argv: Argv, due: tuple[str, ...], needs_go
         do=(),
         undo=(argv,),
         condition=HookDue(name),
-        stands=name in due,
+        exists=name in due,
         needs_gone=needs_gone,
     )

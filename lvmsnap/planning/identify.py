@@ -1,7 +1,7 @@
 """Says what of a target's stack is on the machine, and ours: target and facts in, `Found` out. Pure.
 
-Ours is never told by a name alone. A snapshot needs the tag and the origin, the file its inode or our PV's label,
-a loop device the file's device and inode, a mount the snapshot's device number.
+What is ours is never recognised by a name alone. A snapshot needs the tag and the origin, the file its inode or our
+PV's label, a loop device the file's device and inode, a mount the snapshot's device number.
 """
 
 from __future__ import annotations

@@ -33,9 +33,9 @@ def _loan_left_alone(found: FoundLoan, facts: Facts) -> list[str]:
     if facts.looked.files[loan.path] is not None and found.file is None:
         lines.append(f"{loan.path}: it is not the file that lvmsnap made")
     if found.file is None and found.loop is not None and directory is not None:
-        told, name = found.loop.file_path, loan.path.rpartition("/")[2]
-        if not told.endswith(" (deleted)") and told != f"{directory.real_path}/{name}":
-            lines.append(f"{told}: it is the file that lvmsnap made, but somebody moved it there")
+        reported, name = found.loop.file_path, loan.path.rpartition("/")[2]
+        if not reported.endswith(" (deleted)") and reported != f"{directory.real_path}/{name}":
+            lines.append(f"{reported}: it is the file that lvmsnap made, but somebody moved it there")
     if found.loop is not None:
         identity = (found.loop.file_device, found.loop.file_inode)
         others = [loop.device for loop in facts.loops if (loop.file_device, loop.file_inode) == identity]

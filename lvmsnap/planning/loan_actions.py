@@ -30,7 +30,7 @@ def loop(found: FoundLoan, loop_device: str) -> Action:
         do=(_attach(found.loan, loop_device),),
         undo=(*forget, ("losetup", "--detach", loop_device)),
         condition=LoopBound(loop_device, found.loan.path),
-        stands=found.loop is not None,
+        exists=found.loop is not None,
         needs_gone=(_lent_key(found.loan), Key(Thing.PV, loop_device)),
     )
 
@@ -54,7 +54,7 @@ def physical_volume(found: FoundLoan, loop_device: str) -> Action:
         do=(("pvcreate", "--yes", *identity, "--dataalignment", "1m", loop_device),),
         undo=(("pvremove", "--yes", loop_device),),
         condition=LabelWritten(loan.path, loan.pv_uuid),
-        stands=found.pv is not None and found.loop is not None,
+        exists=found.pv is not None and found.loop is not None,
         needs_gone=(_lent_key(loan),),
         locks=Locks(pvs=True),
     )
@@ -63,7 +63,7 @@ def physical_volume(found: FoundLoan, loop_device: str) -> Action:
 def vg_member(found: FoundLoan, all_found: Found, loop_device: str) -> Action:
     """Lend the PV to the volume group."""
     loan, vg = found.loan, found.loan.vg
-    # Never --force: it deletes every LV that stands on the missing PV, the origin among them.
+    # Never --force: it deletes every LV that lies on the missing PV, the origin among them.
     give_back: tuple[Argv, ...] = (("vgreduce", vg, loop_device),)
     if found.is_missing:
         give_back = (("vgreduce", "--removemissing", vg), ("vgchange", "--activate", "ay", vg))
@@ -76,7 +76,7 @@ def vg_member(found: FoundLoan, all_found: Found, loop_device: str) -> Action:
         do=(("vgextend", vg, loop_device),),
         undo=give_back,
         condition=PVLent(loan.pv_uuid, loan.path, vg),
-        stands=found.is_member,
+        exists=found.is_member,
         needs_gone=tuple(Key(Thing.SNAPSHOT, one.name) for one in all_found.snapshots if one.snapshot.vg == vg),
         blocked=whose,
         by_hand=_free_by_hand(found, loop_device) if whose else (),
@@ -101,7 +101,7 @@ def active_origin(found: FoundLoan) -> Action:
         do=(),
         undo=(("vgchange", "--activate", "ay", vg),),
         condition=OriginInactive(vg, found.inactive_origin),
-        stands=bool(found.inactive_origin),
+        exists=bool(found.inactive_origin),
         needs_gone=(_lent_key(found.loan),),
         locks=Locks((vg,)),
     )

@@ -1,4 +1,4 @@
-"""What must hold of a mountpoint: nothing in the way, nobody who could swap it, no more open than the origin. Pure."""
+"""What a mountpoint must be: free, nobody's to swap but root's, no more open than the origin. Pure."""
 
 from __future__ import annotations
 

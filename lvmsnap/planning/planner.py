@@ -52,7 +52,7 @@ def plan_down(target: Target, facts: Facts, record: Record | None) -> Plan:
     devices = {one.loan.pv_uuid: f"/dev/loop{number}" for one, number in zip(found.loans, free, strict=False)}
     devices |= {one.loan.pv_uuid: one.loop.device for one in found.loans if one.loop}
     stack = actions.stack(target, found, devices)
-    return Plan(Direction.DOWN, target, tuple(one for one in reversed(stack) if one.stands and one.undo), (), ())
+    return Plan(Direction.DOWN, target, tuple(one for one in reversed(stack) if one.exists and one.undo), (), ())
 
 
 def nothing_to_do() -> Plan:

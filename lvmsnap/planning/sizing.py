@@ -6,7 +6,7 @@ from lvmsnap.model.facts import LogicalVolume, VolumeGroup
 from lvmsnap.model.profile import BackingFile, SizeUnit, Volume
 from lvmsnap.model.units import MIB
 
-# lvcreate(8): snapshots have 4 KiB chunks unless told otherwise.
+# lvcreate(8): snapshots have 4 KiB chunks unless asked otherwise.
 DEFAULT_CHUNK_BYTES = 4096
 # dm-snap-persistent.c: each changed chunk costs an exception of 16 bytes in a metadata chunk.
 EXCEPTION_BYTES = 16

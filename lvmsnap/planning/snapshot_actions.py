@@ -49,7 +49,7 @@ def snapshot(target: Target, found: FoundSnapshot, all_found: Found, loop_device
         condition=SnapshotTaken(
             vg, wanted.name, wanted.origin, target.tag, wanted.cow.size_bytes if wanted.cow else None
         ),
-        stands=found.lv is not None,
+        exists=found.lv is not None,
         needs_gone=tuple(needs_gone),
         locks=Locks((vg,)),
     )
@@ -83,13 +83,13 @@ def merging_snapshot(found: FoundSnapshot) -> Action:
         do=(),
         undo=(),
         condition=SnapshotMerging(found.snapshot.vg, found.name.partition("/")[2]),
-        stands=True,
+        exists=True,
         phase=Phase.CUT,
     )
 
 
 def _lv_selection(target: Target, found: FoundSnapshot) -> str:
-    """Return what lvremove tests under its own lock, so that nothing goes by its name alone (lvmreport(7))."""
+    """Return what lvremove tests under its own lock, so that nothing is removed for its name alone (lvmreport(7))."""
     lv = found.lv
     identity = f"lv_uuid={lv.uuid}" if lv else f"lv_name={found.snapshot.name}"
     origin = found.snapshot.origin if lv is None or lv.origin else '""'
@@ -109,7 +109,7 @@ def resumed_origin(found: FoundSnapshot) -> Action:
         do=(),
         undo=by_lvm if found.origin_has_snapshots else by_hand,
         condition=OriginSuspended(found.snapshot.vg, found.snapshot.origin),
-        stands=bool(found.suspended),
+        exists=bool(found.suspended),
         locks=Locks((found.snapshot.vg,)),
     )
 
@@ -127,7 +127,7 @@ def leftover_devices(found: FoundSnapshot) -> Action:
         do=(),
         undo=(*clear, *(("dmsetup", "remove", name) for name in found.leftovers)),
         condition=DevicesLeft(found.leftovers),
-        stands=bool(found.leftovers),
+        exists=bool(found.leftovers),
         needs_gone=(_key(found),),
         locks=Locks((found.snapshot.vg,)),
     )
@@ -143,7 +143,7 @@ def mountpoint_directory(where: MountTarget, found: FoundSnapshot) -> Action:
         do=(),
         undo=(("rmdir", "--", where.mountpoint),),
         condition=DirectoryMade(where.mountpoint),
-        stands=found.has_directory,
+        exists=found.has_directory,
         needs_gone=(Key(Thing.MOUNT, where.mountpoint),),
     )
 
@@ -161,5 +161,5 @@ def mount(where: MountTarget, found: FoundSnapshot) -> Action:
         do=(("mount", "--types", where.filesystem, "--options", options, device, where.mountpoint),),
         undo=(("umount", "--", where.mountpoint),),
         condition=SnapshotMounted(where.mountpoint, found.snapshot.vg, found.snapshot.name),
-        stands=found.is_mounted,
+        exists=found.is_mounted,
     )

@@ -34,8 +34,8 @@ class State(Enum):
 
 
 MEANING = {
-    State.DOWN: "nothing of it stands",
-    State.UP: "all of it stands",
+    State.DOWN: "nothing of it exists",
+    State.UP: "all of it exists",
     State.PARTIAL: "something of it is missing, or its run was killed: lvmsnap recover puts it right",
     State.LOST: "its snapshot was lost, nothing read from it counts: lvmsnap down",
     State.MERGING: "LVM is merging its snapshot into the origin, and needs all of it until that is done",
@@ -90,18 +90,18 @@ def of_target(target: Target, facts: Facts, record: Record | None, past: Past | 
     merging = next((one for one in found.snapshots if one.is_merging), None)
     hint = merging_hint(merging, found.loan_to(merging.snapshot.vg)) if merging else ""
     state, problem = (State.MERGING, hint) if merging else _state(found, facts, record)
-    told = Status(name=target.name, state=state, snapshot=names, time=record.time if record else "", problem=problem)
+    status = Status(name=target.name, state=state, snapshot=names, time=record.time if record else "", problem=problem)
     fullest = max(found.snapshots, key=_fill, default=None)
     if fullest is None or fullest.lv is None:
-        return told
-    told = replace(
-        told,
+        return status
+    status = replace(
+        status,
         size_bytes=fullest.lv.size_bytes,
         fill_percent=fullest.lv.data_percent,
         mountpoint=fullest.snapshot.mount.mountpoint if fullest.snapshot.mount and fullest.is_mounted else "",
         device=f"/dev/{fullest.lv.vg}/{fullest.lv.name}",
     )
-    return _with_filling(told, fullest, past) if past else told
+    return _with_filling(status, fullest, past) if past else status
 
 
 def _fill(found: FoundSnapshot) -> float:
@@ -109,31 +109,31 @@ def _fill(found: FoundSnapshot) -> float:
     return -1.0 if found.lv is None else found.lv.data_percent or 0.0
 
 
-def _with_filling(told: Status, found: FoundSnapshot, past: Past) -> Status:
+def _with_filling(status: Status, found: FoundSnapshot, past: Past) -> Status:
     lv, vg, seen = found.lv, found.vg, past.sighting
     if lv is None or vg is None:
-        return told
+        return status
     if seen is not None and seen.uuid != dm_uuid(vg.uuid, lv.uuid):
         seen = None
-    told = replace(told, last_growth=seen.last_growth if seen else None)
+    status = replace(status, last_growth=seen.last_growth if seen else None)
     if lv.is_invalid or lv.data_percent is None:
-        return told
+        return status
     used_bytes = lv.size_bytes * lv.data_percent / 100
     if seen is not None and 0 <= past.sighting_seconds < FRESH_SECONDS:
         rate, over = seen.rate_bytes_per_second, "guard"
     elif past.up_seconds is not None and past.up_seconds >= 1:
         rate, over = _changed_bytes(lv, used_bytes) / past.up_seconds, "up"
     else:
-        return told
+        return status
     rate = round(rate, 1)
     left = round(max(0.0, lv.size_bytes - used_bytes) / rate, 1) if rate else None
-    return replace(told, rate_bytes_per_second=rate, rate_over=over, seconds_to_full=left)
+    return replace(status, rate_bytes_per_second=rate, rate_over=over, seconds_to_full=left)
 
 
 def _changed_bytes(snapshot: LogicalVolume, used_bytes: float) -> float:
     """Return how much was used since it was made: it begins with a header and a metadata chunk (dm-snap-persistent.c).
 
-    LVM tells the fill in hundredths of a percent; less than one of them is nothing.
+    LVM reports the fill in hundredths of a percent; less than one of them is nothing.
     """
     changed = used_bytes - 2 * snapshot.chunk_size_bytes
     return changed if changed >= snapshot.size_bytes / 10_000 else 0.0

@@ -28,7 +28,7 @@ def check(text: str, file: str, schema: Mapping[str, Any]) -> Source:
     _report_missing_keys(source, [error for error in errors if error.validator == "required"])
     for error in errors:
         path = tuple(error.absolute_path)
-        if error.validator in ("additionalProperties", "required") or _is_told(source, path):
+        if error.validator in ("additionalProperties", "required") or _is_reported(source, path):
             continue
         source.unreadable.add(path)
         source.add(source.values[path], path, *_sentence(path, error))
@@ -42,7 +42,7 @@ def nearest(word: str, words: Iterator[str] | list[str] | tuple[str, ...]) -> st
     return by_lower[found[0]] if found else None
 
 
-def _is_told(source: Source, path: Path) -> bool:
+def _is_reported(source: Source, path: Path) -> bool:
     return any(path[:end] in source.unreadable for end in range(len(path) + 1))
 
 
@@ -55,7 +55,7 @@ def _report_unknown_keys(source: Source, schema: Mapping[str, Any], errors: list
         known = error.schema["properties"]
         for key in error.instance:
             path = (*parent, key)
-            if key in known or _is_told(source, path):
+            if key in known or _is_reported(source, path):
                 continue
             source.unreadable.add(path)
             hint, meant = _meant_key(source, schema, parent, key, list(known))
@@ -66,7 +66,7 @@ def _report_unknown_keys(source: Source, schema: Mapping[str, Any], errors: list
 def _meant_key(
     source: Source, schema: Mapping[str, Any], parent: Path, key: str, known: list[str]
 ) -> tuple[str, Path | None]:
-    """A hint for an unknown key, and the path of the key it stands for, if that one is not given."""
+    """A hint for an unknown key, and the path of the key that it means, if that one is not given."""
     close = nearest(key, known)
     if close:
         path = (*parent, close)
@@ -95,7 +95,7 @@ def _report_missing_keys(source: Source, errors: list[Any]) -> None:
         parent = tuple(error.absolute_path)
         for key in error.validator_value:
             path = (*parent, key)
-            if key in error.instance or path in source.unreadable or _is_told(source, parent):
+            if key in error.instance or path in source.unreadable or _is_reported(source, parent):
                 continue
             source.unreadable.add(path)
             example = error.schema["properties"][key]["examples"][0]
@@ -159,7 +159,7 @@ def _empty_hint(path: Path, allowed: str | list[str]) -> str:
     if "null" in allowed and isinstance(allowed, list):
         return "write null if the snapshot is not to be mounted; without the key the default applies"
     if allowed in ("array", "object"):
-        return "what belongs to it stands below it, indented further"
+        return "write what belongs to it below it, indented further"
     return "" if path[-1] in ("origin", "path") else "give it one, or leave the key out"
 
 

@@ -39,11 +39,11 @@ def syntax_error(text: str, file: str, error: yaml.MarkedYAMLError) -> ProfileEr
     mark = Mark(place.line + 1, place.column + 1) if place else Mark(1, 1)
     if _is_tab(error):
         return _tab_error(text, file, mark)
-    told = f"{error.context or ''} {error.problem or ''}"
+    complaint = f"{error.context or ''} {error.problem or ''}"
     if opened := _opening(text, error, mark):
-        what = "bracket" if "'<stream end>'" in told else "quote"
+        what = "bracket" if "'<stream end>'" in complaint else "quote"
         return fatal(file, opened, f"the {what} that opens here is not closed where it should be", f"close the {what}")
-    hint = next((hint for part, hint in _SYNTAX_HINTS.items() if part in told), "")
+    hint = next((hint for part, hint in _SYNTAX_HINTS.items() if part in complaint), "")
     return fatal(file, mark, f"this is not YAML: {error.problem}", hint)
 
 
@@ -52,7 +52,7 @@ def _is_tab(error: yaml.MarkedYAMLError) -> bool:
 
 
 def _tab_error(text: str, file: str, mark: Mark) -> ProfileError:
-    """Return the error for a tab where YAML allows none; the lines of further ones are told too."""
+    """Return the error for a tab where YAML allows none; the lines of further ones are named too."""
     lines, found = text.split("\n"), [mark.line]
     while len(found) <= MAX_TABS:
         # Without that line: does YAML find another tab then?

@@ -168,7 +168,7 @@ class _Reader:
                 self.source.keys[*path, key] = mark
                 result[key] = self._value((*path, key), self._next())
             if known:
-                hint = f"it stands in line {known.line} already: keep one of the two"
+                hint = f"it is in line {known.line} already: keep one of the two"
                 self.source.add(mark, (*path, str(key)), f"{dotted((*path, str(key)))}: the key is given twice", hint)
         return result
 

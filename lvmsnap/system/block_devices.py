@@ -56,7 +56,7 @@ def _loop(sysfs: Path) -> Loop | None:
         file_path = _text(sysfs / "loop/backing_file").removesuffix("\n")
         status = _loop_status(device)
     except OSError:
-        return None  # It was detached meanwhile, or we are not root; `checks` tells the latter.
+        return None  # It was detached meanwhile, or we are not root; `checks` reports the latter.
     file_device, file_inode, block_device = struct.unpack_from("=QQQ", status)
     beneath = device_number(block_device) if block_device else ""
     return Loop(device, _text(sysfs / "dev").strip(), file_device, file_inode, file_path, beneath)
@@ -123,7 +123,7 @@ def _devices_of_filesystem(path: str, table: tuple[Mount, ...]) -> Iterator[str]
     number = device_number(os.stat(path).st_dev)
     if (SYS_DEV_BLOCK / number).exists():
         yield number
-    # A btrfs subvolume or an overlay has an anonymous device number: its mount tells what is beneath.
+    # A btrfs subvolume or an overlay has an anonymous device number: its mount says what is beneath.
     mount = mount_of(os.path.realpath(path), table)
     if mount is None:
         return

@@ -87,7 +87,7 @@ def _processes() -> list[Path]:
 
 
 def _namespaces() -> tuple[str, dict[str, _Namespace]]:
-    """Return the id of our mount namespace, and all that are to be seen: one process stands for its namespace.
+    """Return the id of our mount namespace, and all that are to be seen: one process is named for its namespace.
 
     One may be kept by a mount of it or by an open descriptor, without any process: container runtimes do so.
     """

@@ -59,7 +59,7 @@ def _is_mounted(facts: Facts, lv: LogicalVolume) -> bool:
 
 
 def _mount_options(facts: Facts, lv: LogicalVolume) -> tuple[str, ...]:
-    """Return the options of the origin's filesystem; of one that only other namespaces have, ext4 alone tells."""
+    """Return the options of the origin's filesystem; of one that only other namespaces have, ext4 alone shows them."""
     own = next((mount for mount in facts.mounts if mount.device_number == lv.device_number), None)
     if own is not None:
         return own.filesystem_options

@@ -21,7 +21,7 @@ from lvmsnap.system.mount_owners import claimed_by
 
 
 def file_facts(path: str) -> FileFacts | None:
-    """Return what stands at a backing file's path, symlinks not followed; None where nothing does."""
+    """Return what is at a backing file's path, symlinks not followed; None where nothing does."""
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):

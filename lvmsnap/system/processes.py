@@ -17,7 +17,7 @@ from lvmsnap.system.signals import Signals
 
 STALL_SECONDS = 15.0
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# Filling the backing file can take minutes and nothing stands on it yet, so a signal may end it. Every other
+# Filling the backing file can take minutes and nothing depends on it yet, so a signal may end it. Every other
 # command is left to finish: an interrupted LVM command leaves devices suspended.
 INTERRUPTIBLE = frozenset(FILLERS.values())
 NOT_FOUND, NOT_STARTED = 127, 126
@@ -57,7 +57,7 @@ def shell_line(argv: tuple[str, ...]) -> str:
 class Runner:
     """Runs commands one at a time, each in a session of its own, stdin closed, in a clean C-locale environment.
 
-    `observe` sees each finished command; `stalled` is told (argv, seconds) while one takes long. `lock_fds`
+    `observe` sees each finished command; `stalled` gets (argv, seconds) while one takes long. `lock_fds`
     are inherited by every child: one that outlives a killed lvmsnap keeps the locks until it is done.
     `stop_after` seconds from now no command is started any more; one in flight is left to finish.
     """
@@ -84,7 +84,7 @@ class Runner:
         if finished.returncode not in accept:
             raise ToolError(
                 f"cannot read the system: {shell_line(argv)}: {finished.complaint}",
-                hint="run the command by hand and mend what it says; nothing was changed",
+                hint="run the command by hand and fix what it says; nothing was changed",
             )
         return finished
 

@@ -10,7 +10,7 @@ from types import FrameType
 class Signals:
     """Holds back INT, TERM and HUP while something is being changed; `received` is the first that came, or 0.
 
-    It may be entered again while it is entered. `pass_on`, where it is set, is told of each signal at once.
+    It may be entered again while it is entered. `pass_on`, where it is set, gets each signal at once.
     """
 
     def __init__(self) -> None:

@@ -110,7 +110,7 @@ def test_an_unreadable_record_is_said_to_be_and_its_one_advice_works(lab: Machin
 
     for text in (*TORN, whole.replace("+00:00", ""), whole.replace('"vg0"', "5")):
         lab.write_file("/var/lib/lvmsnap/p.json", text)
-        assert "lvmsnap down p --force goes by LVM's own marks" in lvmsnap(lab, "down p", code=1).stderr
+        assert "lvmsnap down p --force relies on LVM's own marks" in lvmsnap(lab, "down p", code=1).stderr
     assert "the record cannot be read" in lvmsnap(lab, "status").stdout
     assert is_up(lab)
     lvmsnap(lab, "down p --force")

@@ -129,7 +129,7 @@ def test_a_record_that_cannot_be_understood_is_told_with_a_way_out(tmp_path: Pat
     with pytest.raises(LvmsnapError, match=f"the record cannot be read: {path}: .") as caught:
         records.read("nightly", str(tmp_path))
 
-    assert caught.value.hint == "lvmsnap down nightly --force goes by LVM's own marks, and puts the record aside"
+    assert caught.value.hint == "lvmsnap down nightly --force relies on LVM's own marks, and puts the record aside"
 
 
 def _with(path: str, value: Any) -> str:
