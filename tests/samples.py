@@ -130,7 +130,7 @@ def lv(name: str = "other", **fields: Any) -> LogicalVolume:
 
 
 def snapshot_lv(**fields: Any) -> LogicalVolume:
-    """Make profile nightly's snapshot as it stands after `up`."""
+    """Make profile nightly's snapshot as it is after `up`."""
     standing: dict[str, Any] = {
         "uuid": SNAPSHOT_UUID,
         "attr": "swi-a-s---",

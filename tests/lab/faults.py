@@ -159,7 +159,7 @@ true
 
 
 def standing(machine: Machine) -> list[str]:
-    """Give what of a profile stands, found without lvmsnap, in the words of its residue; sorted."""
+    """Return what of a profile exists, found without lvmsnap, in the words of its residue; sorted."""
     return sorted(machine.run(STANDING).stdout.splitlines())
 
 

@@ -30,7 +30,7 @@ def _report(m: Machine, command: list[str]) -> list[str]:
 
 
 def exists(m: Machine, path: str) -> bool:
-    """Tell whether anything stands at the path."""
+    """Say whether anything is at the path."""
     return m.run(["test", "-e", path], check=False).returncode == 0
 
 

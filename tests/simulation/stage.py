@@ -89,7 +89,7 @@ class World:
         return copied
 
     def call(self, name: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """Call what stands in for a part of the system, or raise what is to be raised there."""
+        """Call what takes the place of a part of the system, or raise what is to be raised there."""
         self.calls.append(name)
         raising = self.raising
         number = len(self.calls)
@@ -203,7 +203,7 @@ class NoLocks:
 
 
 class Stage:
-    """Puts the fake machine under the real code; `world` is the one it stands on now."""
+    """Puts the fake machine under the real code; `world` is the present one."""
 
     world: World
 
@@ -373,7 +373,7 @@ VOLUMES = (("system", "snap"), ("home", "snap2"))
 
 
 def standing(world: World, *, found_directory: bool) -> str:
-    """Say what of the profile stands, by a look at the machine, in the words of a residue."""
+    """Say what of the profile exists, by a look at the machine, in the words of a residue."""
     system, file = world.system, world.system.files.get(FILE)
     bound = [b for b in system.loops.values() if b.path == FILE]
     volumes = tuple(zip(VOLUMES, world.mountpoints, strict=False))
@@ -391,10 +391,10 @@ def standing(world: World, *, found_directory: bool) -> str:
     of_volumes = [
         thing.value
         for (origin, snapshot), mountpoint in volumes
-        for thing, stands in _of_volume(world, origin, snapshot, mountpoint, found_directory).items()
-        if stands
+        for thing, exists in _of_volume(world, origin, snapshot, mountpoint, found_directory).items()
+        if exists
     ]
-    return ", ".join(sorted([*of_volumes, *(thing.value for thing, stands in there.items() if stands)]))
+    return ", ".join(sorted([*of_volumes, *(thing.value for thing, exists in there.items() if exists)]))
 
 
 def _of_volume(world: World, origin: str, name: str, mountpoint: str, found_directory: bool) -> dict[Thing, bool]:

@@ -1,4 +1,4 @@
-"""Runs steps on the machine it is started on, and prints after each what stands: the other side of the comparison.
+"""Runs steps on the machine it is started on, and prints after each what exists: the other side of the comparison.
 
 `python -m tests.simulation.steps PATH MOUNTPOINT < STEPS`; a step is {"argv": [...], "kill": ioctl or 0}.
 """

@@ -97,11 +97,11 @@ class System:
         self.activate(lv)
 
     def users(self, device: str) -> list[str]:
-        """Return the device-mapper devices with a table, live or loaded, that stands on the device."""
+        """Return the device-mapper devices with a table, live or loaded, that lie on the device."""
         return [name for name, dm in self.dm.items() if device in (dm.live or ()) or device in (dm.loaded or ())]
 
     def is_open(self, name: str) -> bool:
-        """Whether a device is mounted, or another stands on it."""
+        """Whether a device is mounted, or another lies on it."""
         return any(source == name for _, source in self.mounts) or bool(self.users(name))
 
     def file_at(self, path: str) -> File | None:

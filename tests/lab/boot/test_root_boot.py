@@ -85,7 +85,7 @@ def with_disks(m: Machine, folder: Path) -> Machine:
 
 
 def assert_root_is_back(m: Machine) -> None:
-    """The root volume is the root filesystem, the group is whole, and nothing of lvmsnap stands in it."""
+    """The root volume is the root filesystem, the group is whole, and nothing of lvmsnap is in it."""
     assert f"{root_image.ROOT_IS_UP} /dev/mapper/vg0-root / ext4" in m.console()
     volumes = m.run("lvs --noheadings -o lv_name,lv_active,lv_health_status vg0").stdout
     assert [line.split() for line in volumes.splitlines()] == [["other", "active"], ["root", "active"]]

@@ -14,7 +14,7 @@ UP = ("sh", "fallocate", "losetup", "pvcreate", "vgextend", "lvcreate", "mount")
 DOWN = ("umount", "rmdir", "lvremove", "vgreduce", "pvremove", "losetup", "rm")
 EVERYTHING = ("mount", "mountpoint directory", "snapshot", "lent PV in the volume group", "physical volume")
 
-# What stands after the undo fails for ever: the thing, and all that needs it gone.
+# What is left where an undo fails for ever: the thing, and all that needs it gone.
 BELOW = ("loop device", "backing file")
 RESIDUE: dict[str, tuple[str, ...]] = {
     "umount": (*EVERYTHING, *BELOW),

@@ -1,4 +1,4 @@
-"""Up and down on real LVM: what stands in between, that nothing stays, names, sizes, and the commands around them."""
+"""Up and down on real LVM: what exists in between, that nothing stays, names, sizes, and the commands around them."""
 
 from __future__ import annotations
 

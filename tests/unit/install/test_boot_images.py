@@ -1,4 +1,4 @@
-"""Which initramfs images are found, on a folder that stands for the root of the system."""
+"""Which initramfs images are found, on a folder in place of the root of the system."""
 
 from __future__ import annotations
 

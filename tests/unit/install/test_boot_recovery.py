@@ -1,4 +1,4 @@
-"""What install-boot writes, runs and removes, on a folder that stands for the root of the system."""
+"""What install-boot writes, runs and removes, on a folder in place of the root of the system."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class FakeRunner:
 
 @dataclass
 class Place:
-    """The folder that stands for the root, and what the last calls said."""
+    """The folder in place of the root, and what the last calls said."""
 
     root: Path
     runner: FakeRunner

@@ -73,7 +73,7 @@ class FakeSystemd:
 
 @dataclass
 class Place:
-    """A folder that stands for /etc/systemd/system, and what was said."""
+    """A folder in place of /etc/systemd/system, and what was said."""
 
     folder: Path
     stamp: Path

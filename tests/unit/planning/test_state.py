@@ -1,4 +1,4 @@
-"""A profile's state, by what of it stands."""
+"""A profile's state, by what of it exists."""
 
 from __future__ import annotations
 
