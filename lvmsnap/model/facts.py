@@ -139,12 +139,14 @@ class SnapshotStatus:
     """What the kernel says of a snapshot's CoW space. `is_lost`: it overflowed, or lost a write.
 
     `uuid` is its device's in device-mapper, made of LVM's UUIDs: another snapshot of the same name has another one.
+    `name` is its LVM name as it is now, VG/LV.
     """
 
     is_lost: bool
     used_bytes: int
     total_bytes: int
     uuid: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

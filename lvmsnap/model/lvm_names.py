@@ -52,6 +52,12 @@ def dm_name(vg: str, lv: str) -> str:
     return f"{vg.replace('-', '--')}-{lv.replace('-', '--')}"
 
 
+def lvm_name(dm_name: str) -> str:
+    """Return the name, VG/LV, of the LV whose device has this device-mapper name; "" where no LV can have it."""
+    match = re.fullmatch(r"((?:[^-]|--)+)-((?:[^-]|--)+)", dm_name)
+    return "/".join(part.replace("--", "-") for part in match.groups()) if match else ""
+
+
 def dm_uuid(vg_uuid: str, lv_uuid: str) -> str:
     """Return the device-mapper UUID of an LV's device: "LVM-" and both UUIDs without dashes (lvm2's lib/activate)."""
     return "LVM-" + (vg_uuid + lv_uuid).replace("-", "")

@@ -29,6 +29,8 @@ from lvmsnap.system.reading import Interest
 FIRST_GROWTH_SECONDS = 5.0
 # A snapshot that could not grow is tried again after so long: somebody may have made room.
 RETRY_SECONDS = 10.0
+# How often more room is planned anew where the snapshot, or its group, is renamed before it could be given.
+PLANS = 5
 # What is seen is kept for `status` so often, with the rate over so long: people and graphs look seldom.
 SIGHTING_SECONDS = 1.0
 SIGHTING_RATE_SECONDS = 10.0
@@ -58,6 +60,11 @@ class Guard:
     def status(self) -> SnapshotStatus | None:
         """Return how full the snapshot is, whatever its name is by now; None where it is gone."""
         return snapshot_status(self._snapshot)
+
+    def _name(self) -> str:
+        """Return the snapshot's name, VG/LV, as the kernel has it now; the last one known where it has none."""
+        status = self.status()
+        return (status.name if status else "") or self._snapshot.path
 
     def look(self) -> float:
         """Look once, do what is to be done, return after how many seconds to look again.
@@ -111,6 +118,15 @@ class Guard:
 
     def _grow_locked(self, wanted_bytes: int, backing: BackingFile | None) -> str:
         """Give the snapshot more room; return why it has none, "" where it has."""
+        complaint = ""
+        for _ in range(PLANS):
+            complaint = self._plan_and_grow(wanted_bytes, backing)
+            # What fails because of a name of before is tried by the one of now; waiting would change nothing.
+            if not complaint or self._name() == self._snapshot.path:
+                break
+        return complaint
+
+    def _plan_and_grow(self, wanted_bytes: int, backing: BackingFile | None) -> str:
         system = reading.read_system(self._working.runner, locking=False)
         system = reading.focus(system, Interest.of_target(self._target))
         # Only what is still this very snapshot grows, by its group's and its own name of now.
@@ -118,7 +134,7 @@ class Guard:
         one = found.snapshots[self._number - 1]
         if one.lv is None or one.vg is None or dm_uuid(one.vg.uuid, one.lv.uuid) != self._uuid():
             return "the snapshot is not there"
-        self._snapshot = replace(one.snapshot, name=one.lv.name, dm_uuid=self._snapshot.dm_uuid)
+        self._snapshot = one.snapshot
         planned = growth.plan(self._target, one, found, backing, system, wanted_bytes)
         if not planned.commands:
             return planned.reason
@@ -139,6 +155,9 @@ class Guard:
         held = GroupLocks(self._working.runner, self._working.waiting())
         held.hold((vg,), with_pvs=with_pvs)
         try:
+            # While the lock was waited for, or the file filled, it may have been renamed.
+            if (name := self._name()) != self._snapshot.path:
+                return f"{self._snapshot.path} was renamed to {name}"
             return run_all(commands, self._working.runner)
         finally:
             held.release()
@@ -148,14 +167,14 @@ class Guard:
             return
         self._told.add(reason)
         if reason == growth.ENOUGH:
-            self._working.progress.note(f"{self._snapshot.path} cannot become full: {reason}")
+            self._working.progress.note(f"{self._name()} cannot become full: {reason}")
         else:
             self._tell(now, rate, f"; {reason}" if reason == growth.LATE else f"; it cannot grow: {reason}")
 
     def _tell(self, now: Sample, rate: float, more: str) -> None:
         left = fill_rate.seconds_to_full(now, rate)
         when = f"full in {left:.0f} s at the present rate" if left < float("inf") else "not filling at present"
-        self._working.progress.warn(f"{self._snapshot.path} is {now.fill_percent:.0f} % full, {when}{more}")
+        self._working.progress.warn(f"{self._name()} is {now.fill_percent:.0f} % full, {when}{more}")
 
 
 class Guards:

@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass, replace
 
 from lvmsnap.model.facts import DmDevice, SnapshotStatus
+from lvmsnap.model.lvm_names import lvm_name
 from lvmsnap.model.units import SECTOR_BYTES
 
 CONTROL = "/dev/mapper/control"
@@ -34,6 +35,7 @@ class DmTarget:
 
     kind: str
     text: str
+    name: str
     uuid: str
 
 
@@ -42,6 +44,7 @@ class _Answer:
     data_start: int
     flags: int
     device: int
+    name: str
     uuid: str
     raw: bytes
 
@@ -67,7 +70,7 @@ def snapshot_status(name: str, uuid: str = "") -> SnapshotStatus | None:
     target = first_target(name, uuid=uuid)
     if target is None or target.kind != "snapshot":
         return None
-    return replace(parse_snapshot_status(target.text), uuid=target.uuid)
+    return replace(parse_snapshot_status(target.text), uuid=target.uuid, name=lvm_name(target.name))
 
 
 def first_target(name: str, flags: int = 0, uuid: str = "") -> DmTarget | None:
@@ -93,7 +96,7 @@ def first_target(name: str, flags: int = 0, uuid: str = "") -> DmTarget | None:
     spec = TARGET_SPEC.unpack_from(answer.raw, answer.data_start)
     start = answer.data_start + TARGET_SPEC.size
     text = _string(answer.raw[start : answer.raw.index(b"\0", start)])
-    return DmTarget(_string(spec[4].rstrip(b"\0")), text, answer.uuid)
+    return DmTarget(_string(spec[4].rstrip(b"\0")), text, answer.name, answer.uuid)
 
 
 def parse_snapshot_status(text: str) -> SnapshotStatus:
@@ -136,7 +139,8 @@ def _ask(descriptor: int, command: int, name: str, buffer_bytes: int, flags: int
     buffer = bytearray(head.ljust(buffer_bytes, b"\0"))
     fcntl.ioctl(descriptor, command, buffer)
     fields = HEADER.unpack_from(buffer)
-    return _Answer(fields[4], fields[7], fields[10], _string(fields[12].rstrip(b"\0")), bytes(buffer))
+    known_name, known_uuid = (_string(field.partition(b"\0")[0]) for field in fields[11:13])
+    return _Answer(fields[4], fields[7], fields[10], known_name, known_uuid, bytes(buffer))
 
 
 def _string(raw: bytes) -> str:

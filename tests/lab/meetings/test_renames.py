@@ -49,6 +49,7 @@ def test_a_rename_while_a_run_is_at_work_spoils_neither_its_result_nor_its_end(
 
 def test_a_snapshot_in_a_renamed_group_is_given_more_room_in_time(lab: Machine) -> None:
     prepare(lab, backing_file={"path": "/media/store/lent", "max_size": "64MiB"})
+    lab.run("echo 'overflow: {warn_at: 10%}' >> /etc/lvmsnap/p.yaml")
     pieces = "head -c 2300000 /dev/urandom > /mnt/system/$n; sync; sleep 1"
     write = f"vgrename -q vg0 vg1; for n in 1 2 3 4 5 6; do {pieces}; done; sleep 2"
 
@@ -56,6 +57,8 @@ def test_a_snapshot_in_a_renamed_group_is_given_more_room_in_time(lab: Machine) 
 
     size = float(ended.stderr.split()[-1].rstrip("m"))
     assert size > 16
+    assert "vg1/system-lvmsnap-p is " in ended.stderr
+    assert "vg0/" not in ended.stderr
     assert lab.run(LEFT, check=False).stdout.split() == ["vg1", "system", "/dev/ubda"]
 
 

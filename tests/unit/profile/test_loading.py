@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from lvmsnap.model.errors import LvmsnapError, ProfileError, ProfileProblem, UsageError
-from lvmsnap.model.lvm_names import dm_name, name_problem, origin_name_problem
+from lvmsnap.model.lvm_names import dm_name, lvm_name, name_problem, origin_name_problem
 from lvmsnap.model.profile import Allocation, BackingFile, Hooks, Profile, Size, SizeUnit, Volume
 from lvmsnap.model.units import GIB, KIB, MIB, TIB
 from lvmsnap.profile import loading
@@ -539,6 +539,12 @@ def test_a_file_that_is_not_roots_is_refused(root_file: Path) -> None:
 
 def test_dashes_are_doubled_in_device_mapper_names() -> None:
     assert dm_name("my-vg", "a-b--c") == "my--vg-a--b----c"
+
+
+@pytest.mark.parametrize("names", [("vg0", "system"), ("my-vg", "a-b--c"), ("vg-", "x-")])
+def test_a_volumes_name_is_read_from_its_devices(names: tuple[str, str]) -> None:
+    assert lvm_name(dm_name(*names)) == "/".join(names)
+    assert lvm_name("cryptroot") == ""
 
 
 @pytest.mark.parametrize("name", ["snap1", "a.b", "+x", "_x", "x-", "lvol0", "my_snapshot", "x" * 100])

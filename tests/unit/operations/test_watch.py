@@ -1,0 +1,131 @@
+"""The guard at work on a machine that is made up: what it says and runs where the snapshot is renamed meanwhile."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lvmsnap.execution import guard_reports
+from lvmsnap.model.facts import Facts, SnapshotStatus
+from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.units import MIB
+from lvmsnap.operations import sessions, watch
+from lvmsnap.operations.watch import Guard
+from lvmsnap.system import device_mapper, reading
+from lvmsnap.system.processes import Finished
+from tests import samples
+
+OWN = dm_uuid(samples.VG_UUID, samples.SNAPSHOT_UUID)
+WARNING = 75
+FULL_ENOUGH = 85
+
+
+class World:
+    """A machine with nightly up; the group is renamed when a command begins with `renamed_at`, or a lock is had."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, fill_percent: int, renamed_at: str = "") -> None:
+        self.fill_percent, self.renamed_at = fill_percent, renamed_at
+        self.system: Facts = samples.up_facts()
+        self.said: list[str] = []
+        self.warned: list[str] = []
+        self.held: list[str] = []
+        self.ran: list[str] = []
+        progress = SimpleNamespace(note=self.said.append, warn=self.warned.append)
+        self.working: Any = SimpleNamespace(runner=self, progress=progress, waiting=lambda: None)
+        for module, name, fake in (
+            (reading, "read_system", lambda *_, **__: self.system),
+            (reading, "focus", lambda system, _interest: system),
+            (sessions, "walking", lambda *_: nullcontext()),
+            (device_mapper, "snapshot_status", lambda *_: self.status()),
+            (guard_reports, "read", lambda *_: None),
+            (guard_reports, "write", lambda *_: None),
+            (watch, "GroupLocks", lambda *_: self),
+        ):
+            patch.setattr(module, name, fake)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The group's and the snapshot's names of now."""
+        (vg,) = self.system.vgs
+        return vg.name, next(lv.name for lv in vg.lvs if lv.uuid == samples.SNAPSHOT_UUID)
+
+    def rename(self) -> None:
+        """Rename everything, as somebody else does."""
+        pvs = tuple(replace(pv, vg="vg1") for pv in self.system.vgs[0].pvs)
+        self.system = replace(self.system, vgs=(replace(samples.renamed(), pvs=pvs),))
+        self.renamed_at = ""
+
+    def status(self) -> SnapshotStatus:
+        return SnapshotStatus(False, 64 * MIB * self.fill_percent // 100, 64 * MIB, OWN, "/".join(self.names))
+
+    def hold(self, groups: tuple[str, ...], *, with_pvs: bool) -> None:
+        """Be the locks of groups."""
+        assert with_pvs
+        self.held += groups
+        if self.renamed_at == "lock":
+            self.rename()
+
+    def release(self) -> None: ...
+
+    def run(self, argv: tuple[str, ...]) -> Finished:
+        """Be the runner: what names the group as it was called before fails."""
+        if argv[0] == self.renamed_at:
+            self.rename()
+        line = " ".join(argv)
+        is_wrong = self.names[0] == "vg1" and "vg0" in line
+        self.ran.append(f"{line}{' # fails' if is_wrong else ''}")
+        return Finished(argv, 5 if is_wrong else 0, "", 'Volume group "vg0" not found' * is_wrong, 0.0)
+
+
+def guard(world: World) -> Guard:
+    profile = samples.with_file("max_size: 1GiB")
+    return Guard(world.working, profile, samples.target(dm_uuid=OWN), clock=lambda: 100.0)
+
+
+def test_the_guard_warns_by_the_name_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, WARNING)
+    world.rename()
+
+    guard(world).look()
+
+    assert world.warned == ["vg1/other is 75 % full, not filling at present"]
+
+
+@pytest.mark.parametrize("moment", ["sh", "lock", "losetup", "pvresize", "lvextend"])
+def test_what_is_renamed_before_it_was_given_more_room_is_given_it_at_once(
+    monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    world = World(monkeypatch, FULL_ENOUGH, moment)
+
+    guard(world).look()
+
+    done = [line for line in world.ran if line.startswith("lvextend") and not line.endswith("# fails")]
+    assert ["vg1/other" in line for line in done] == [True]
+    assert world.held[-1] == "vg1"
+    assert (len(world.warned), world.said) == (1, ["vg1/other was given 32 MiB more"])
+
+
+def test_no_command_names_a_group_that_was_renamed_while_its_lock_was_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, FULL_ENOUGH, "lock")
+
+    guard(world).look()
+
+    assert (world.held, [line for line in world.ran if "vg0" in line]) == (["vg0", "vg1"], [])
+
+
+def test_what_is_renamed_again_and_again_is_not_tried_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, FULL_ENOUGH)
+    names = iter(range(1000))
+    status = SnapshotStatus(False, 60 * MIB, 64 * MIB, OWN)
+    monkeypatch.setattr(device_mapper, "snapshot_status", lambda *_: replace(status, name=f"vg0/n{next(names)}"))
+
+    guard(world).look()
+
+    assert len(world.held) == watch.PLANS
+    assert "it cannot grow: vg0/system-lvmsnap-nightly was renamed to vg0/n" in world.warned[-1]
