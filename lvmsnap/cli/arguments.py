@@ -58,5 +58,5 @@ def _refuse_other_file(name: str, path: str) -> None:
     if record is None or not os.path.isabs(record.profile_path):
         return
     if os.path.realpath(record.profile_path) != os.path.realpath(path):
-        hint = f"lvmsnap status {name} and lvmsnap down {name} are about that one; give this file another name"
+        hint = f"lvmsnap status {name} and lvmsnap down {name} refer to that one; give this file another name"
         raise RefusedError((Refusal(f"{name} was brought up from {record.profile_path}, not from {path}", hint),))

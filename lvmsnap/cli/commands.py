@@ -170,7 +170,7 @@ def cmd_status(options: argparse.Namespace) -> int:
     _show_statuses(options, found)
     if places and (lacking := unknown(found)):
         # The others were shown all the same.
-        raise UsageError(f"there is no profile {', '.join(lacking)}", hint="lvmsnap status shows all that there are")
+        raise UsageError(f"there is no profile {', '.join(lacking)}", hint="lvmsnap status lists all profiles")
     return 0
 
 

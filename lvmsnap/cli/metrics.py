@@ -39,7 +39,7 @@ METRICS = {
     "snapshot_fill_ratio": "How much of the snapshot's space is used, 0 to 1.",
     "snapshot_fill_bytes_per_second": "How fast it fills, by the guard's last seconds, else the mean since up.",
     "snapshot_full_in_seconds": "When it is full at this rate, +Inf where it does not fill.",
-    "snapshot_guarded": "Whether lvmsnap run or watch looks after it just now.",
+    "snapshot_guarded": "Whether lvmsnap run or watch guards it at the moment.",
     "snapshot_last_growth_timestamp_seconds": "When it was last given more room while it was up.",
     "snapshot_last_growth_bytes": "How much room it was given then.",
 }

@@ -45,14 +45,14 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     _add_boot_risk(parser)
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
     old = parser.add_mutually_exclusive_group()
-    old.add_argument("--replace", action="store_true", help="if it is there already, take it down first")
+    old.add_argument("--replace", action="store_true", help="if anything of it exists, take it down first")
     old.add_argument("--if-down", action="store_true", help="if it is up already, leave it and succeed")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME")
     _add_boot_risk(parser)
-    parser.add_argument("--replace", action="store_true", help="if it is there already, take it down first")
+    parser.add_argument("--replace", action="store_true", help="if anything of it exists, take it down first")
 
 
 def _add_down(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +66,7 @@ def _add_down(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_stop_after(parser: argparse.ArgumentParser) -> None:
-    text = "start no further command after so long, and let the one that runs then finish (default: no limit)"
+    text = "start no further command after SECONDS, and let the one that is running then finish (default: no limit)"
     parser.add_argument("--stop-after", metavar="SECONDS", type=seconds, help=text)
 
 
@@ -75,14 +75,14 @@ def _add_status(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON")
     form.add_argument("--prometheus", action="store_true", help="as metrics in Prometheus's text format")
-    text = "write it to FILE, as a whole or not at all, instead of printing it"
+    text = "write to FILE instead of printing; it is replaced as a whole"
     parser.add_argument("--output", metavar="FILE", help=text)
 
 
 def _add_recover(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", metavar="NAME", nargs="*")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
-    text = "take what another host left on disks that it will never use again, or this machine under a former identity"
+    text = "take down what another host left on disks that it no longer uses, or this machine under a former identity"
     parser.add_argument("--from-host", metavar="ID", help=text)
     parser.add_argument("--yes", action="store_true", help="with --from-host: do not ask on the terminal")
     _add_stop_after(parser)
@@ -140,9 +140,9 @@ COMMANDS = (
         "give a snapshot that is up more room before it is full, until it is down",
         _add_watch,
     ),
-    ("down", commands.cmd_down, "take a profile down: everything it made goes", _add_down),
+    ("down", commands.cmd_down, "take a profile down: remove everything it made", _add_down),
     ("status", commands.cmd_status, "show the state of profiles", _add_status),
-    ("recover", commands.cmd_recover, "put right what a crash or a power cut left", _add_recover),
+    ("recover", commands.cmd_recover, "clean up what a crash or a power cut left", _add_recover),
     (
         "validate",
         setup_commands.cmd_validate,

@@ -30,7 +30,7 @@ exit codes:
   124              run, down: the snapshot was lost while it was up: do not trust what was read
   125              run: the command was never started
   129, 130, 143    interrupted by HUP, INT, TERM, everything undone
-  141              nobody reads the output any more, nothing changed"""
+  141              nobody reads the output any longer, nothing changed"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -84,7 +84,7 @@ def recovered_lines(found: tuple[Recovered, ...], names: tuple[str, ...] = ()) -
         elif recovered.run_pid:
             yield (
                 (DIM, "left alone "),
-                ("", f"{status.name}: lvmsnap run (pid {recovered.run_pid}) is at work with it"),
+                ("", f"{status.name}: lvmsnap run (pid {recovered.run_pid}) is using it"),
             )
         else:
             yield ((DIM, "left alone "), ("", f"{status.name}: it is {status.state.value}: {MEANING[status.state]}"))

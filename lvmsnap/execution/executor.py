@@ -162,7 +162,9 @@ def bring_down(target: Target, record: Record | None, work: Work, lost: str = ""
     if ended.left:
         raise _residue(why, ended.left, target, work)
     if work.signals.received:
-        raise InterruptedBySignalError(work.signals.received, f"interrupted by {work.signals.name}; it is all down")
+        raise InterruptedBySignalError(
+            work.signals.received, f"interrupted by {work.signals.name}; everything is taken down"
+        )
     return ended.failed_hooks
 
 

@@ -53,5 +53,5 @@ def remove(name: str) -> None:
 def _parse(raw: bytes) -> Sighting:
     seen = codec.decoded(Sighting, codec.parsed(raw))
     if seen.last_growth is not None and datetime.fromisoformat(seen.last_growth.time).tzinfo is None:
-        raise ValueError("a time of no zone")
+        raise ValueError("a time without a zone")
     return seen

@@ -44,7 +44,7 @@ class HookRunner:
         complaint = self._run(hook, argv, target)
         if hook == hook_actions.AFTER_SNAPSHOT and not complaint and self._began is not None:
             seconds = time.monotonic() - self._began
-            self._say(f"from the begin of before_snapshot to the end of after_snapshot: {seconds:.1f} s")
+            self._say(f"from the start of before_snapshot to the end of after_snapshot: {seconds:.1f} s")
             self._began = None
         return complaint
 

@@ -212,5 +212,5 @@ def _open(path: Path) -> int:
 
 def _refuse(holder: str, what: str, waiting: Waiting) -> None:
     if holder:
-        found = f"{holder} holds {what}, and did so for {waiting.seconds:g} s"
+        found = f"{holder} has held {what} for {waiting.seconds:g} s"
         raise RefusedError((Refusal(found, "try again when it has ended, or with a longer --wait"),))

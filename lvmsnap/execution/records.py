@@ -77,7 +77,7 @@ def _content(path: Path) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-            raise ValueError("it is no file of root's")
+            raise ValueError("it is not a regular file of root's")
         return file.read(LARGEST_BYTES)
 
 

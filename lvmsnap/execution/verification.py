@@ -43,7 +43,7 @@ def unmet(condition: Condition, target: Target) -> str:
 def _loan_unmet(condition: Condition, target: Target) -> str:
     match condition:
         case FileMade(path) if loan := _loan(path, target):
-            return "" if loan.inode else f"{path} is no new, empty file of root's"
+            return "" if loan.inode else f"{path} is not a new, empty file of root's"
         case FileFilled(path) if loan := _loan(path, target):
             return _blocks_missing(loan)
         case LoopBound(device, path):
@@ -51,7 +51,7 @@ def _loan_unmet(condition: Condition, target: Target) -> str:
         case LabelWritten(path, pv_uuid):
             # vgextend would make a PV of any device itself, with a UUID that nobody knows for ours.
             file = file_facts(path)
-            return "" if file and file.pv_uuid == pv_uuid else f"{path} does not bear the PV's UUID"
+            return "" if file and file.pv_uuid == pv_uuid else f"{path} does not carry the PV's UUID"
     return ""
 
 
@@ -151,7 +151,7 @@ def _blocks_missing(loan: Loan) -> str:
     if file is None or (file.device, file.inode) != (loan.device, loan.inode):
         return f"{loan.path} is no longer the file that was made there"
     whole = file.size_bytes == loan.size_bytes <= file.allocated_bytes
-    return "" if whole else f"{loan.path} has not all of its {loan.size_bytes} bytes allocated"
+    return "" if whole else f"{loan.path} does not have all of its {loan.size_bytes} bytes allocated"
 
 
 def _snapshot_missing(condition: SnapshotTaken) -> str:

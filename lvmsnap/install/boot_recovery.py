@@ -105,7 +105,7 @@ def install(runner: Runner, tell: Callable[[str], None]) -> None:
     if not to_do:
         tell("everything is installed already")
     for old_image in sorted({image for system in present for image in _old_images(system)}):
-        hint = "make it anew with what made it (kernel-install, ukify, mkosi), then lvmsnap install-boot --status"
+        hint = "rebuild it with what built it (kernel-install, ukify, mkosi), then lvmsnap install-boot --status"
         raise StepError(f"{old_image} is still older than the files that belong in it", hint=hint)
 
 

@@ -58,9 +58,7 @@ class Timer:
         state = self._shown(self.service)
         if state.get("LoadState") != "loaded":
             reason = state.get("LoadError") or "it does not say why"
-            raise StepError(
-                f"systemd does not take {self.service}: {reason}", hint=f"systemd-analyze verify {self.service}"
-            )
+            raise StepError(f"systemd rejects {self.service}: {reason}", hint=f"systemd-analyze verify {self.service}")
         if new_time:
             self._forget_last_run()
         self._run("enable")
@@ -104,7 +102,7 @@ class Timer:
         run, clock = self._shown(self.service), self._shown(self.timer)
         problem = ""
         if run.get("LoadState") != "loaded":
-            problem = f"systemd does not take {self.service}: {run.get('LoadError')}"
+            problem = f"systemd rejects {self.service}: {run.get('LoadError')}"
         elif clock.get("ActiveState") != "active":
             problem = f"{self.timer} is not started"
         return Seen(_last_run(run), clock.get("NextElapseUSecRealtime") or "never", problem)

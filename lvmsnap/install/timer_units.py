@@ -19,7 +19,7 @@ from lvmsnap.system.processes import Runner, environment
 SOURCE = Path(__file__).with_name("unit_files")
 TEMPLATES = ("lvmsnap@.service", "lvmsnap@.timer")
 DROP_IN = "lvmsnap.conf"
-NOT_OURS = "was edited, or is not of lvmsnap's making"
+NOT_OURS = "was edited, or was not written by lvmsnap"
 _INSTANCE = re.compile(r"lvmsnap@(.+)\.(?:service|timer)(?:\.d)?")
 
 Tell = Callable[[str], None]
@@ -96,11 +96,11 @@ def checked(runner: Runner, wish: Wish) -> Wish:
     if program is None:
         raise UsageError(f"{wish.argv[0]}: no such program", hint="nothing was changed; give its path")
     if any("\ud800" <= char <= "\udfff" for char in "".join((*wish.argv, wish.profile_dir))):
-        raise UsageError("the command is not UTF-8, and systemd takes nothing else", hint="put it into a script")
+        raise UsageError("the command is not UTF-8, and systemd accepts nothing else", hint="put it into a script")
     # A line break would begin another setting.
     if wish.calendar and not (wish.calendar.isprintable() and _is_time(runner, wish.calendar)):
         hint = "see systemd.time(7); for example: daily, 'Mon..Fri 02:30', '*-*-* 00/6:15'"
-        raise UsageError(f"{wish.calendar!r} is no time that systemd understands", hint=hint)
+        raise UsageError(f"{wish.calendar!r} is not a time that systemd understands", hint=hint)
     return replace(wish, argv=(os.path.abspath(program), *wish.argv[1:]))
 
 
@@ -153,7 +153,7 @@ def _changes(texts: Mapping[Path, str | None], tell: Tell) -> dict[Path, str | N
             tell(f"left alone: {path} {NOT_OURS}")
             del changes[path]
     if foreign := [path for path in foreign if path in changes]:
-        hint = "move it away; your own settings belong into a file beside it (systemctl edit)"
+        hint = "move it away; put your own settings into a file beside it (systemctl edit)"
         raise RefusedError(tuple(Refusal(f"{path} {NOT_OURS}", hint) for path in foreign))
     return changes
 

@@ -166,7 +166,7 @@ def explained(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     text = str(error)
-    return f"an error of lvmsnap's own: {type(error).__name__}{': ' if text else ''}{text}"
+    return f"an internal error of lvmsnap: {type(error).__name__}{': ' if text else ''}{text}"
 
 
 def as_ours(error: Exception) -> LvmsnapError:

@@ -94,7 +94,7 @@ def refuse_unsafe(target: Target, system: Facts, *, hosts: tuple[str, ...] | Non
     if unseen := unseen_groups(target, system):
         held = "our PV" if target.loan_to(unseen[0]) else "the snapshot"
         hint = f"bring its disks back first; if the group was removed for good: lvmsnap down {target.name} --force"
-        raise RefusedError((Refusal(f"volume group {unseen[0]} is not to be seen, and may still hold {held}", hint),))
+        raise RefusedError((Refusal(f"volume group {unseen[0]} is not visible, and may still hold {held}", hint),))
     ours = {*(loan.pv_uuid for loan in target.loans), *recorded_pvs()}
     own = hosts if hosts is not None else (system.host,) if system.host else ()
     prefixes = tuple(host_prefix(host) for host in own)
@@ -104,7 +104,7 @@ def refuse_unsafe(target: Target, system: Facts, *, hosts: tuple[str, ...] | Non
         others = [uuid for uuid in missing if not (uuid.startswith(prefixes) or uuid in ours)]
         if vg and others and loan.pv_uuid in missing:
             hint = "bring the disk back first, then try again"
-            what = f"{vg.name} lacks PVs too that lvmsnap did not lend it here: {', '.join(others)}"
+            what = f"{vg.name} also lacks PVs that lvmsnap did not lend it here: {', '.join(others)}"
             raise RefusedError((Refusal(what, hint),))
 
 

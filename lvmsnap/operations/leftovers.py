@@ -53,7 +53,7 @@ def survivors(record: Record | None, system: Facts) -> tuple[str, ...]:
 def refuse_at_work(name: str, seen: Seen) -> None:
     """Raise RefusedError where a `lvmsnap run` that lives is at work with the profile."""
     if seen.run_pid:
-        found = f"lvmsnap run (pid {seen.run_pid}) is at work with {name}"
+        found = f"lvmsnap run (pid {seen.run_pid}) is using {name}"
         raise RefusedError((Refusal(found, f"wait for it to end; lvmsnap status {name} shows it"),))
 
 

@@ -20,7 +20,7 @@ from lvmsnap.system.reading import Interest
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A profile as `recover` found it, and whether it was taken down; `run_pid` is of a run that is at work with it."""
+    """A profile as `recover` found it, and whether it was taken down; `run_pid` is of a run that is using it."""
 
     status: Status
     is_taken_down: bool

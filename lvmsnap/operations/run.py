@@ -68,7 +68,7 @@ def run(session: Session, profile: Profile, text: str, argv: tuple[str, ...], *,
             raise NotStartedError.because(error) from error
         except FAULTS as error:
             raise NotStartedError(f"the command was not started: {explained(error)}") from error
-        outcome: int | LvmsnapError = LvmsnapError(f"{argv[0]} was stopped by an error of lvmsnap's own")
+        outcome: int | LvmsnapError = LvmsnapError(f"{argv[0]} was stopped by an internal error of lvmsnap")
         try:
             outcome = _run_command(session, profile, target, argv)
         except FAULTS as error:
@@ -152,7 +152,7 @@ def _bring_down(session: Session, target: Target) -> tuple[str, ...]:
                     record = records.read(target.name)
                 # A try that failed may have taken the snapshot; before the first one only somebody else can have.
                 if not _is_ours(target, record, is_begun=attempt > 0):
-                    session.progress.warn(f"left alone: {target.name} was taken down, or brought up anew, meanwhile")
+                    session.progress.warn(f"left alone: {target.name} was taken down, or brought up again, meanwhile")
                     return ()
                 return executor.bring_down(record.target if record else target, record, sessions.work(session))
         except (ResidueError, RefusedError, InterruptedBySignalError):

@@ -128,7 +128,7 @@ def _take_one(session: Session, target: Target, record: Record | None, seen: See
 def name_survivors(session: Session, record: Record | None, system: Facts) -> None:
     """Warn of each process that a killed `lvmsnap run` left running."""
     for process in leftovers.survivors(record, system):
-        session.progress.warn(f"{process} still runs: lvmsnap run had started it")
+        session.progress.warn(f"{process} is still running: lvmsnap run had started it")
 
 
 def raise_failed_hooks(name: str, failed: tuple[str, ...]) -> None:

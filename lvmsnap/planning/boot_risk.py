@@ -26,7 +26,7 @@ def check(backing: BackingFile, facts: Facts) -> Iterator[Check]:
         return
     places = ", ".join(sorted(needed))
     if "/" in needed and not backing.accept_boot_risk:
-        hint = f"{HINT}; --accept-boot-risk, or `accept_boot_risk: true`, takes the risk"
+        hint = f"{HINT}; --accept-boot-risk, or `accept_boot_risk: true`, accepts the risk"
         yield Check(title, False, "the root filesystem is in that group, and boot recovery is not installed", hint)
         return
     yield Check(title, True, f"boot recovery is not installed, and {places} would not come up", HINT, warning=True)

@@ -186,7 +186,7 @@ def _snapshot_name(volume: Volume, vg: VolumeGroup, facts: Facts) -> Iterator[Ch
     yield Check(f"name {name} is legal", not problem, problem or "", "give `snapshot` another name")
     other = vg.lv(name)
     hint = f"give `snapshot` another name, or see what it is: lvs -o+tags,origin {vg.name}/{name}"
-    found = "" if other is None else f"{vg.name}/{name} exists and is not of this profile"
+    found = "" if other is None else f"{vg.name}/{name} exists and does not belong to this profile"
     yield Check(f"name {vg.name}/{name} is free", other is None, found, hint)
     device = lvm_names.dm_name(vg.name, name)
     taken = [dm.name for dm in facts.dm_devices if other is None and dm.name in (device, f"{device}-cow")]
@@ -241,7 +241,7 @@ def _layers(
         hint = f"{hint}; or take {' and '.join(between) or 'those snapshots'} down first"
     yield Check(f"{backing.path} does not lie on the origin", not on_origin, found, hint)
     in_group = [name for group, lv, name in parts if group == vg.uuid.replace("-", "") and lv not in origins]
-    hint = "after a power cut the group could not come up to give the file back; `allow_same_vg: true` takes that risk"
+    hint = "after a power cut the group could not come up to free the file; `allow_same_vg: true` accepts that risk"
     allowed = not in_group or backing.allow_same_vg
     found = f"it lies on {in_group[0]}" if in_group else ""
     yield Check(f"{backing.path} does not lie in {vg.name}", allowed, found, hint)

@@ -92,7 +92,7 @@ def checks(name: str, looked: OriginFacts, cow_bytes: int | None) -> Iterator[Ch
     yield Check(f"{name}'s filesystem is all on {name}", not elsewhere, found, DEVICE_ALONE)
     broken = not superblock.has_journal and not superblock.is_clean and not _is_settled(looked)
     where = "and is mounted read-only" if looked.is_mounted else "or is mounted elsewhere"
-    found = f"it has no journal, and was not unmounted in order, {where}" if broken else ""
+    found = f"it has no journal, and was not cleanly unmounted, {where}" if broken else ""
     hint = f"e2fsck it while nobody uses it; or {DEVICE_ALONE}"
     yield Check(f"{name}'s filesystem is whole", not broken, found, hint)
     if cow_bytes is not None and cow_bytes < superblock.journal_bytes and not _is_settled(looked):

@@ -15,7 +15,7 @@ from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, PV_HEADER_BYTES, ceil, 
 # Not a want but an end: such a snapshot cannot become full.
 ENOUGH = "it has all the room its origin can ever use"
 # What may still be said of a growth that was made.
-LATE = "more room came hardly in time, or too late: give the profile a larger `size`"
+LATE = "more room came barely in time, or too late: give the profile a larger `size`"
 
 
 @dataclass(frozen=True, slots=True)

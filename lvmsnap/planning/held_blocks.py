@@ -19,7 +19,7 @@ def largest_file_bytes(directory: DirectoryFacts) -> int:
 
 
 def check(backing: BackingFile, directory: DirectoryFacts) -> Check:
-    """Return the check that nothing beneath the file gives blocks only when they are written, and may run full then.
+    """Return the check that nothing beneath the file allocates blocks when they are written, and may run full then.
 
     A full thin pool holds up every write to it for a minute, and with it every write to the snapshot's origin. Blocks
     that were written are held by it, so `zero-fill` is allowed.
@@ -34,6 +34,6 @@ def check(backing: BackingFile, directory: DirectoryFacts) -> Check:
         hint = f"look with `losetup -l`, and attach the loop device to a file that is at its path; or {ELSEWHERE}"
         return Check(title, False, f"{unknown[0]} {UNKNOWN}; it may have holes, and run full", hint)
     if later and backing.allocation is not Allocation.ZERO_FILL:
-        found = f"{later[0]} gives blocks only when they are written, and may be full by then"
+        found = f"{later[0]} allocates blocks only when they are written, and may be full by then"
         return Check(title, False, found, f"write `allocation: zero-fill`, or {ELSEWHERE}")
     return Check(title, True, f"{later[0]} will hold what is written first" if later else "")

@@ -36,11 +36,11 @@ class State(Enum):
 MEANING = {
     State.DOWN: "nothing of it exists",
     State.UP: "all of it exists",
-    State.PARTIAL: "something of it is missing, or its run was killed: lvmsnap recover puts it right",
-    State.LOST: "its snapshot was lost, nothing read from it counts: lvmsnap down",
+    State.PARTIAL: "something of it is missing, or its run was killed: lvmsnap recover cleans it up",
+    State.LOST: "its snapshot was lost, do not trust what was read from it: lvmsnap down",
     State.MERGING: "LVM is merging its snapshot into the origin, and needs all of it until that is done",
-    State.STALE: "left by an earlier boot: lvmsnap recover puts it right",
-    State.FOREIGN: "its snapshot is of somebody else, or of another host",
+    State.STALE: "left by an earlier boot: lvmsnap recover cleans it up",
+    State.FOREIGN: "its snapshot belongs to somebody else, or to another host",
 }
 
 
@@ -160,7 +160,7 @@ def _state_now(found: Found, record: Record | None) -> tuple[State, str]:
         return State.PARTIAL, "missing: " + ", ".join(missing)
     taken = [one.snapshot for one in found.snapshots if one.vg and one.vg.lv(one.snapshot.name)]
     if taken:
-        return State.FOREIGN, f"{taken[0].path} is of somebody else"
+        return State.FOREIGN, f"{taken[0].path} belongs to somebody else"
     return State.DOWN, ""
 
 

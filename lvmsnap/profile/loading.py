@@ -74,7 +74,7 @@ def read_text(path: Path, *, require_root_owned: bool) -> str:
         finally:
             os.close(descriptor)
     except OSError as error:
-        hint = "profiles are root's own: run as root" if isinstance(error, PermissionError) else ""
+        hint = "only root may read profiles: run it as root" if isinstance(error, PermissionError) else ""
         raise _refused(path, [(f"cannot be read: {error.strerror}", hint)]) from None
     if len(content) > MAX_FILE_BYTES:
         raise _refused(path, [_TOO_LARGE])
@@ -108,7 +108,7 @@ def _schema() -> dict[str, Any]:
 
 # --- the file ---------------------------------------------------------------------------------------------------
 
-_TOO_LARGE = (f"is larger than {MAX_FILE_BYTES // KIB} KiB", "this is hardly a profile")
+_TOO_LARGE = (f"is larger than {MAX_FILE_BYTES // KIB} KiB", "this cannot be a profile")
 
 
 def _no_such_profile(name: str, directory: str, known: tuple[str, ...]) -> UsageError:

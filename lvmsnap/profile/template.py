@@ -17,7 +17,7 @@ volumes:
 # If the group has no room, a temporary file on another disk can lend it some:
 # backing_file:
 #   path: /mnt/other_disk/lvmsnap.tmp
-#   max_size: 20GiB   # it may grow to this while `lvmsnap run` or `watch` looks after it
+#   max_size: 20GiB   # it may grow to this while `lvmsnap run` or `watch` guards it
 # Commands of your own, to hold a database still while the snapshot is taken:
 # hooks:
 #   before_snapshot: [/usr/local/sbin/database-lock]

@@ -1,4 +1,4 @@
-"""What lies beneath a filesystem and gives blocks only when they are written: thin pools, VDO, sparse files.
+"""What lies beneath a filesystem and allocates blocks only when they are written: thin pools, VDO, sparse files.
 
 Reads the kernel's tables. Starts no process and changes nothing.
 """

@@ -60,8 +60,8 @@ def test_what_a_killed_run_left_goes_with_the_next_run_or_recover_and_a_living_o
 
     # One that lives: refused, with --replace too, and left alone by recover.
     for command, code in (("run plain -- true", 125), ("run --replace plain -- true", 125), ("up --replace plain", 3)):
-        assert f"lvmsnap run (pid {pid}) is at work with plain" in lvmsnap(server, command, code=code).stderr
-    assert f"lvmsnap run (pid {pid}) is at work" in lvmsnap(server, "recover").stdout
+        assert f"lvmsnap run (pid {pid}) is using plain" in lvmsnap(server, command, code=code).stderr
+    assert f"lvmsnap run (pid {pid}) is using it" in lvmsnap(server, "recover").stdout
     assert state(server, "plain") == ("up", "")
 
     # One that was killed: its command survives, is named, and the next run goes on as on a clean machine.
@@ -71,7 +71,7 @@ def test_what_a_killed_run_left_goes_with_the_next_run_or_recover_and_a_living_o
     assert "partial" in lvmsnap(server, "up plain", code=3).stderr
     sleeper = server.run("pgrep -fx 'sleep 9871'").stdout.strip()
     next_run = lvmsnap(server, "run plain -- cat /media/snap/lost+found/none /dev/null", code=1)
-    assert f"warning: pid {sleeper} (sleep) still runs: lvmsnap run had started it" in next_run.stderr
+    assert f"warning: pid {sleeper} (sleep) is still running: lvmsnap run had started it" in next_run.stderr
     server.run(["kill", sleeper])
     assert_gone(server, before)
 

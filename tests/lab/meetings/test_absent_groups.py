@@ -40,7 +40,7 @@ def test_what_is_in_a_group_that_is_away_or_not_active_here_is_neither_forgotten
     lab.run(DETACH)
     for command in ("recover", "down image"):
         refused = lvmsnap(lab, command, code=3)
-        assert "volume group vg0 is not to be seen, and may still hold the snapshot" in refused.stderr
+        assert "volume group vg0 is not visible, and may still hold the snapshot" in refused.stderr
     lab.run(ATTACH)
     assert (snapshots(lab), exists(lab, RECORD), state(lab, "image")) == ([SNAPSHOT], True, "up")
 

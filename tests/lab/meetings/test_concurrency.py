@@ -103,7 +103,7 @@ def test_the_lock_of_the_group_is_waited_for_within_bounds(stage: Stage) -> None
     announced = up.wait_for_output("waiting up to", WAIT)
     holder.kill()
 
-    assert "holds LVM's lock of vg0, and did so for 1 s" in refused.stderr
+    assert "has held LVM's lock of vg0 for 1 s" in refused.stderr
     assert "which holds LVM's lock of vg0" in announced
     assert up.wait(WAIT).returncode == 0, up.stderr
     stage.run("down plain", 0)
@@ -163,7 +163,7 @@ def test_locks_of_lvm_that_are_held_on_and_on_are_waited_for_within_bounds_by_ev
     prompt = hold_prompt(m, "lvremove vg0/x")
     for command in ("down plain", "down --all", "recover plain", "up lent", "up --replace plain"):
         refused = lvmsnap(m, f"--wait 1 {command}", code=3, timeout=60)
-        assert "(lvremove) holds LVM's lock of vg0, and did so for 1 s" in refused.stderr, command
+        assert "(lvremove) has held LVM's lock of vg0 for 1 s" in refused.stderr, command
     prompt.kill(signal.SIGKILL)
     prompt.wait(WAIT)
     m.run("lvremove -qy vg0/x")
@@ -174,7 +174,7 @@ def test_locks_of_lvm_that_are_held_on_and_on_are_waited_for_within_bounds_by_ev
     prompt = hold_prompt(m, "pvcreate /dev/ubdc")
     lvmsnap(m, "--wait 0 run plain -- true", timeout=WAIT)
     undone = lvmsnap(m, "--wait 1 up lent", code=1, timeout=60)
-    assert "(pvcreate) holds LVM's lock of all PVs, and did so for 1 s" in undone.stderr
+    assert "(pvcreate) has held LVM's lock of all PVs for 1 s" in undone.stderr
     prompt.kill(signal.SIGKILL)
     prompt.wait(WAIT)
     m.run("wipefs -qa /dev/ubdc")

@@ -90,7 +90,7 @@ def test_a_run_that_ends_leaves_alone_what_was_brought_up_anew_meanwhile(lab: Ma
 
     ended = lvmsnap(lab, "run nb -- sh /run/anew", code=124)
 
-    assert "left alone: nb was taken down, or brought up anew, meanwhile" in ended.stderr
+    assert "left alone: nb was taken down, or brought up again, meanwhile" in ended.stderr
     assert snapshots(lab) == ["vg0/system-lvmsnap-nb"]
     assert exists(lab, "/var/lib/lvmsnap/nb.json")
     lvmsnap(lab, "down nb")

@@ -288,7 +288,7 @@ def test_a_file_on_another_volume_of_the_group_needs_allow_same_vg(machine: Mach
         machine,
         Situation(
             "same group",
-            (f"{here} does not lie in vg0: it lies on vg0-other", "`allow_same_vg: true` takes that risk"),
+            (f"{here} does not lie in vg0: it lies on vg0-other", "`allow_same_vg: true` accepts that risk"),
             settings=backed_by(here),
         ),
     )

@@ -236,12 +236,12 @@ FILESYSTEMS = (
 NAMES = (
     Situation(
         "a volume of that name, which is no snapshot",
-        ("name vg0/swap is free: vg0/swap exists and is not of this profile", "lvs -o+tags,origin vg0/swap"),
+        ("name vg0/swap is free: vg0/swap exists and does not belong to this profile", "lvs -o+tags,origin vg0/swap"),
         settings={"snapshot": "swap"},
     ),
     Situation(
         "a snapshot of the same origin, made by somebody else",
-        ("name vg0/older is free: vg0/older exists and is not of this profile",),
+        ("name vg0/older is free: vg0/older exists and does not belong to this profile",),
         settings={"snapshot": "older"},
     ),
     Situation(

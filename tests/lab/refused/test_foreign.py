@@ -98,7 +98,7 @@ def test_a_volume_that_only_has_the_name_survives_every_command(machine: Machine
     lvmsnap(machine, "recover name")
     state = lvmsnap(machine, "status name")
 
-    assert "vg0/theirs exists and is not of this profile" in refused.stderr
+    assert "vg0/theirs exists and does not belong to this profile" in refused.stderr
     assert state.stdout.splitlines()[1].split()[:2] == ["name", "foreign"]
     assert machine.run(look).stdout == before
     machine.run("lvremove -q -y vg0/theirs")

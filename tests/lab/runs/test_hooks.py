@@ -62,7 +62,7 @@ def test_the_snapshot_shows_the_locked_database_and_each_hook_has_its_moment(ser
     assert server.read_file(f"{SNAP}/database") == "locked\n"
     assert server.read_file("/mnt/database") == "running\n"
     assert said(server) == ["before", "after"]
-    assert re.search(r"from the begin of before_snapshot to the end of after_snapshot: \d+\.\d s\n", up.stderr)
+    assert re.search(r"from the start of before_snapshot to the end of after_snapshot: \d+\.\d s\n", up.stderr)
     plan = lvmsnap(server, "plan p --down").stdout
     assert plan.index("before_down") < plan.index("umount") < plan.index("lvremove") < plan.index("after_down")
 

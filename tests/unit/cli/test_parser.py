@@ -418,7 +418,7 @@ def test_an_unforeseen_error_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -
     done = lvmsnap("schema")
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: an error of lvmsnap's own: RecursionError: too deep\n")
+    assert done.stderr.startswith("error: an internal error of lvmsnap: RecursionError: too deep\n")
     assert "please report it" in done.stderr
 
 

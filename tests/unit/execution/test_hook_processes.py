@@ -174,7 +174,7 @@ def test_the_time_from_before_to_after_the_snapshot_is_told() -> None:
     assert hooked.said == []
     hooked.sh("sleep 0.3", "after_snapshot")
     (said,) = hooked.said
-    told = re.fullmatch(r"from the begin of before_snapshot to the end of after_snapshot: (\d+\.\d) s", said)
+    told = re.fullmatch(r"from the start of before_snapshot to the end of after_snapshot: (\d+\.\d) s", said)
     assert told is not None, said
     assert 0.9 <= float(told[1]) < 5
 

@@ -99,7 +99,7 @@ def test_a_second_walk_of_a_profile_is_refused_with_the_pid_of_the_first(directo
 
     what = "the lock of nightly" if kind == "profile" else "lvmsnap's lock"
     (refusal,) = caught.value.refusals
-    assert refusal.message == f"another lvmsnap (pid {holder.process.pid}) holds {what}, and did so for 0.15 s"
+    assert refusal.message == f"another lvmsnap (pid {holder.process.pid}) has held {what} for 0.15 s"
     assert "--wait" in refusal.hint
     assert said == [f"waiting up to 0.15 s for another lvmsnap (pid {holder.process.pid}), which holds {what}"]
     assert caught.value.exit_code == 3

@@ -260,7 +260,7 @@ def test_a_drop_in_that_is_not_ours_is_refused_and_stays(place: Place, content: 
         path.write_text(content)
     before = place.files()
 
-    with pytest.raises(RefusedError, match="was edited, or is not of lvmsnap's making"):
+    with pytest.raises(RefusedError, match="was edited, or was not written by lvmsnap"):
         place.install()
 
     assert place.files() == before
@@ -274,8 +274,8 @@ def test_a_drop_in_that_is_not_ours_is_refused_and_stays(place: Place, content: 
         (Wish("nightly", ("/etc/passwd",)), "no such program"),
         (Wish("nightly", ("true", "\udcff")), "not UTF-8"),
         (Wish("nightly", ("true",), profile_dir="/\udcff"), "not UTF-8"),
-        (Wish("nightly", ("true",), calendar="nonsense"), "no time that systemd understands"),
-        (Wish("nightly", ("true",), calendar="daily\nPersistent=no"), "no time that systemd understands"),
+        (Wish("nightly", ("true",), calendar="nonsense"), "not a time that systemd understands"),
+        (Wish("nightly", ("true",), calendar="daily\nPersistent=no"), "not a time that systemd understands"),
     ],
 )
 def test_what_systemd_could_not_carry_out_is_refused_before_anything_is_written(
@@ -293,7 +293,7 @@ def test_a_link_to_a_file_of_ours_elsewhere_is_somebody_s_own_and_stays(place: P
     (place.folder / DROP_IN).rename(elsewhere)
     (place.folder / DROP_IN).symlink_to(elsewhere)
 
-    with pytest.raises(RefusedError, match="not of lvmsnap's making"):
+    with pytest.raises(RefusedError, match="not written by lvmsnap"):
         place.install(Wish("nightly", ("false",)))
     place.remove()
 
@@ -372,7 +372,7 @@ def test_a_timer_that_is_enabled_but_does_not_start_is_disabled_again(place: Pla
 def test_units_that_systemd_does_not_take_are_taken_back(place: Place) -> None:
     place.systemd.load_state = "bad-setting"
 
-    with pytest.raises(StepError, match=r"systemd does not take lvmsnap@nightly\.service"):
+    with pytest.raises(StepError, match=r"systemd rejects lvmsnap@nightly\.service"):
         place.install()
 
     assert place.files() == {}

@@ -201,6 +201,6 @@ def test_the_state_of_what_a_killed_run_left_says_so() -> None:
 def test_what_a_living_run_is_at_work_with_is_refused_and_named() -> None:
     seen = Seen(state.Status("nightly", State.UP), "", 4711, is_left=False)
 
-    with pytest.raises(RefusedError, match=r"lvmsnap run \(pid 4711\) is at work with nightly"):
+    with pytest.raises(RefusedError, match=r"lvmsnap run \(pid 4711\) is using nightly"):
         leftovers.refuse_at_work("nightly", seen)
     leftovers.refuse_at_work("nightly", replace(seen, run_pid=0))

@@ -214,7 +214,9 @@ def test_a_signal_while_it_goes_down_does_not_change_the_result(world: World, lo
 def test_an_error_of_lvmsnaps_own_while_the_command_runs_still_takes_all_down(world: World) -> None:
     world.command = ValueError("a bug")
 
-    with pytest.raises(LvmsnapError, match="true was stopped: an error of lvmsnap's own: ValueError: a bug") as caught:
+    with pytest.raises(
+        LvmsnapError, match="true was stopped: an internal error of lvmsnap: ValueError: a bug"
+    ) as caught:
         going()
     assert caught.value.exit_code == 1
     assert world.done == ["up", "command", "down"]

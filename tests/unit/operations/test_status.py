@@ -173,7 +173,7 @@ def test_one_that_breaks_the_reading_itself_hides_no_other(
         "broken": "down",
         "good": "down",
     }
-    assert found["broken"]["problem"].startswith("its profile cannot be read: an error of lvmsnap's own: ")
+    assert found["broken"]["problem"].startswith("its profile cannot be read: an internal error of lvmsnap: ")
 
 
 def test_one_whose_paths_cannot_be_looked_at_does_not_hide_the_others(

@@ -96,8 +96,8 @@ def over(*layers: Layer) -> Facts:
 BAD = {
     "a file over a thin pool": Bad(
         over(POOL),
-        f"the blocks of {samples.FILE} are held by what lies beneath it: thin pool vg1-pool-tpool gives blocks only "
-        "when they are written, and may be full by then",
+        f"the blocks of {samples.FILE} are held by what lies beneath it: thin pool vg1-pool-tpool allocates blocks "
+        "only when they are written, and may be full by then",
         "`allocation: zero-fill`",
         samples.with_file(volume="size: 32MiB"),
     ),
@@ -204,7 +204,7 @@ BAD = {
     ),
     "no journal and not clean": Bad(
         samples.facts(origin_superblock=Superblock(0, needs_other_device=False, has_journal=False, is_clean=False)),
-        "vg0/system's filesystem is whole: it has no journal, and was not unmounted in order, or is mounted elsewhere",
+        "vg0/system's filesystem is whole: it has no journal, and was not cleanly unmounted, or is mounted elsewhere",
         "e2fsck",
     ),
     "mountpoint below a user's directory": Bad(
@@ -230,7 +230,7 @@ BAD = {
     ),
     "name taken": Bad(
         group(samples.snapshot_lv(tags=())),
-        f"name vg0/{SNAP} is free: vg0/{SNAP} exists and is not of this profile",
+        f"name vg0/{SNAP} is free: vg0/{SNAP} exists and does not belong to this profile",
         f"lvs -o+tags,origin vg0/{SNAP}",
     ),
     "device name taken": Bad(

@@ -87,7 +87,7 @@ def test_a_read_only_mount_here_makes_no_ext2_whole() -> None:
 
     assert failed(samples.changed(facts, origin_mount_options=("rw",))) == []
     assert (
-        checks(read_only)[title].found == "it has no journal, and was not unmounted in order, and is mounted read-only"
+        checks(read_only)[title].found == "it has no journal, and was not cleanly unmounted, and is mounted read-only"
     )
     assert failed(read_only) == [title]
     assert failed(samples.changed(read_only, origin_superblock=replace(DIRTY, is_clean=True))) == []

@@ -453,7 +453,7 @@ def test_a_file_over_64_kib_is_refused_and_one_of_64_kib_is_read(tmp_path: Path)
     path.write_text(text.ljust(64 * KIB))
     loading.load(path, require_root_owned=False)
     path.write_text(text.ljust(64 * KIB + 1))
-    assert refusals(path) == [("is larger than 64 KiB", "this is hardly a profile")]
+    assert refusals(path) == [("is larger than 64 KiB", "this cannot be a profile")]
 
 
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
