@@ -73,7 +73,7 @@ show() {
     run "cat /media/system_snapshot/report"
     [ "$(cat /media/system_snapshot/report)" = "all is well" ] || broken "the snapshot shows the origin's change"
     run "(cd /media/system_snapshot && md5sum --check --quiet /root/sums) && echo every file as it was"
-    say "What stands?"
+    say "What is up now?"
     run "lvmsnap status $name"
     lvmsnap status --json "$name" | grep -q '"state": "up"' || broken "$name is not up"
     [ "$name" = system ] || run "pvs; losetup --all"
@@ -99,6 +99,6 @@ show system
 say "The same server, a year later: the group is full."
 run "lvcreate --quiet --yes --extents 100%FREE --name data lvm_server_vg"
 run_refused 3 "lvmsnap up system"
-say "A file on another disk lends the group the space for as long as the snapshot stands: profile system-full-vg."
+say "A file on another disk lends the group the space for as long as the snapshot exists: profile system-full-vg."
 show system-full-vg
 printf '\n%sAll as promised: two snapshots taken, read and taken back, and nothing is left of either.%s\n' "$good" "$plain"
