@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lvmsnap.model.errors import LvmsnapError, RefusedError, StepError, as_ours, explained, refused_after, worst
+from lvmsnap.model.errors import (
+    InterruptedBySignalError,
+    LvmsnapError,
+    ResidueError,
+    StepError,
+    as_ours,
+    explained,
+    refused_after,
+    worst,
+)
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Plan
 from lvmsnap.model.profile import Profile
@@ -75,9 +84,14 @@ def _round(
 
 
 def _more_true(first: LvmsnapError, again: LvmsnapError) -> LvmsnapError:
-    """Return which failure of two tries is reported: a refusal says that nothing was changed, and the first try may."""
-    is_first_half_done = isinstance(first, StepError) and isinstance(again, RefusedError)
-    return first if is_first_half_done else again
+    """Return which failure of two tries is reported: a try that did nothing does not tell what the first one did.
+
+    What the first one left is there until the second says what is left, or that nothing is.
+    """
+    if isinstance(again, ResidueError | InterruptedBySignalError):
+        return again
+    is_first_half_done = isinstance(first, StepError) and not isinstance(again, StepError)
+    return first if is_first_half_done or isinstance(first, ResidueError) else again
 
 
 def _recover(session: Session, known: Known, load: Loader) -> list[Recovered]:

@@ -11,7 +11,14 @@ import pytest
 
 from lvmsnap.execution import executor, records
 from lvmsnap.model import lvm_names
-from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError, StepError
+from lvmsnap.model.errors import (
+    InterruptedBySignalError,
+    LvmsnapError,
+    Refusal,
+    RefusedError,
+    ResidueError,
+    StepError,
+)
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.target import Record, Target
 from lvmsnap.operations import named_profile, preparation, recover, sessions, status, up_down
@@ -122,6 +129,42 @@ def test_a_refusal_of_the_second_does_not_say_that_nothing_was_changed(monkeypat
     world.record = replace(recorded, boot_id=samples.EARLIER_BOOT)
     with pytest.raises(StepError, match="the old snapshot of nightly was taken down, but not all"):
         world.recover()
+
+
+RESIDUE = ResidueError("nightly could not be taken down", residue=("mount: /m",), commands=("umount /m",))
+LATER_RESIDUE = ResidueError("nightly could not be taken down", residue=("mount: /n",), commands=("umount /n",))
+HALF_DONE, REFUSED = StepError("one was taken down, but not all"), RefusedError((Refusal("it is locked", "wait"),))
+BEFORE_ANYTHING, ALL_DOWN = LvmsnapError("no space left"), InterruptedBySignalError(15, "it is all down")
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "reported"),
+    [
+        (RESIDUE, BEFORE_ANYTHING, RESIDUE),
+        (RESIDUE, REFUSED, RESIDUE),
+        (RESIDUE, HALF_DONE, RESIDUE),
+        (RESIDUE, LATER_RESIDUE, LATER_RESIDUE),
+        (RESIDUE, ALL_DOWN, ALL_DOWN),
+        (HALF_DONE, BEFORE_ANYTHING, HALF_DONE),
+        (HALF_DONE, REFUSED, HALF_DONE),
+        (HALF_DONE, RESIDUE, RESIDUE),
+        (REFUSED, BEFORE_ANYTHING, BEFORE_ANYTHING),
+        (BEFORE_ANYTHING, REFUSED, REFUSED),
+    ],
+)
+def test_a_second_try_that_did_nothing_does_not_hide_what_the_first_one_left(
+    monkeypatch: pytest.MonkeyPatch, first: LvmsnapError, again: LvmsnapError, reported: LvmsnapError
+) -> None:
+    world, tries = World(monkeypatch, OF_RENAMED), iter((first, again))
+
+    def fail(*_: object) -> None:
+        raise next(tries)
+
+    monkeypatch.setattr(executor, "bring_down", fail)
+    with pytest.raises(LvmsnapError) as caught:
+        world.recover()
+
+    assert caught.value is reported
 
 
 def test_what_is_there_after_it_was_taken_down_is_not_taken_down_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
