@@ -10,6 +10,7 @@ from lvmsnap.model.profile import BackingFile, Profile, Volume
 from lvmsnap.model.target import CowSpace, Loan, MountTarget, Record, Snapshot, Target
 from lvmsnap.planning import actions, checks, filesystems, snapshot_actions
 from lvmsnap.planning.identify import as_named_now, find, nothing_found
+from lvmsnap.planning.left_out import left_out
 from lvmsnap.planning.lent_pvs import own_pvs
 from lvmsnap.planning.sizing import PV_HEADER_BYTES, human, lendable_extents, snapshot_extents
 
@@ -180,4 +181,11 @@ def _describe_volume(volume: Volume, snapshot: Snapshot, facts: Facts) -> list[t
     return [
         ("origin", f"{volume.vg}/{origin.name}: {human(origin.size_bytes)}, {filesystem}, {mounted}"),
         ("snapshot", f"{human(cow.size_bytes)} for changes ({cow.extents} extents)"),
+        *_describe_left_out(origin, facts),
     ]
+
+
+def _describe_left_out(origin: LogicalVolume, facts: Facts) -> list[tuple[str, str]]:
+    missing = [f"{mount.mountpoint} ({mount.source})" for mount in left_out(origin, facts.mounts)]
+    why = "mounted below it, so the snapshot has an empty directory there"
+    return [("left out", f"{', '.join(missing)}: {why}")] if missing else []

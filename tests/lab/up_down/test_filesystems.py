@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.lab import looking
@@ -68,3 +70,24 @@ def test_what_cannot_be_mounted_is_refused_and_works_as_a_device_alone(lab: Mach
         lab.run(f"md5sum < {device} | cmp - /tmp/old; ! cmp -s /dev/vg0/{name} {device}")
         lvmsnap(lab, f"down {name}")
         assert not looking.exists(lab, device)
+
+
+def test_what_is_mounted_below_the_origin_is_named_by_the_plan_and_empty_in_the_snapshot(lab: Machine) -> None:
+    make_vg(
+        lab,
+        volumes={"data": "64M", "home": "16M"},
+        filesystems={"data": "ext4", "home": "ext4"},
+        mounts={"data": "/mnt", "home": "/mnt/home"},
+    )
+    lab.run(
+        "mkdir /mnt/tmp && mount -t tmpfs none /mnt/tmp && echo mine > /mnt/home/file && echo 1 > /mnt/file && sync"
+    )
+    write_profile(lab, "p", "volumes: [{origin: vg0/data, size: 16MiB}]")
+
+    facts = json.loads(lvmsnap(lab, "plan p --json").stdout)["facts"]
+    assert facts["left out"].startswith("/mnt/home (/dev/mapper/vg0-home): mounted below it")
+    assert "/mnt/tmp" not in facts["left out"]
+
+    assert lvmsnap(lab, "up p").stderr == ""
+    assert lab.run("cd /run/lvmsnap/p && cat file && ls -A home").stdout == "1\n"
+    lvmsnap(lab, "down p")

@@ -1,0 +1,31 @@
+"""What is mounted below an origin on the server, and therefore not in its snapshot. Pure."""
+
+from __future__ import annotations
+
+from lvmsnap.model.facts import LogicalVolume, Mount
+from lvmsnap.model.paths import RUN_DIR
+
+# No block device of their own: their device numbers have the major number 0, as those of /proc and tmpfs have.
+WITHOUT_DEVICE = ("btrfs", "zfs", "bcachefs")
+# Images, such as those of snap packages: nothing in them can be lost.
+IMAGES = ("squashfs", "erofs", "iso9660", "udf")
+
+
+def left_out(origin: LogicalVolume, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+    """Return the mounts of other local filesystems below the origin's: its snapshot has empty directories there."""
+    places = {mount.mountpoint.rstrip("/") for mount in mounts if _is_all_of(mount, origin)}
+    found = {mount.mountpoint: mount for mount in mounts if _is_below(mount, places)}
+    return tuple(mount for mount in found.values() if mount.device_number != origin.device_number and _has_data(mount))
+
+
+def _is_all_of(mount: Mount, origin: LogicalVolume) -> bool:
+    return mount.device_number == origin.device_number and mount.root == "/"
+
+
+def _is_below(mount: Mount, places: set[str]) -> bool:
+    return any(mount.mountpoint.startswith(f"{place}/") and mount.mountpoint != f"{place}/" for place in places)
+
+
+def _has_data(mount: Mount) -> bool:
+    is_local = not mount.device_number.startswith("0:") or mount.filesystem in WITHOUT_DEVICE
+    return is_local and mount.filesystem not in IMAGES and not mount.mountpoint.startswith(f"{RUN_DIR}/")
