@@ -120,7 +120,7 @@ def test_a_writer_at_full_speed_loses_no_backup_where_the_file_may_grow(
         assert_gone(m, before)
 
 
-@pytest.mark.parametrize("runs", [3, 20])
+@pytest.mark.parametrize("runs", [1, 20])
 def test_a_writer_at_full_speed_without_room_is_124_and_nothing_stays(server: Machine, runs: int) -> None:
     guarded_profile(server, "16MiB", backing_file={"path": FILE})
     script = f"{write(0, 40)} & tar -cf - -C {SNAP} . | cat > /dev/null; wait; exit 0"
