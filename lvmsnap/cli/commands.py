@@ -227,8 +227,8 @@ def _session(options: argparse.Namespace, *, is_told: bool = False) -> Session:
     from lvmsnap.cli.progress import Reporter
     from lvmsnap.execution.context import Sheltered
     from lvmsnap.operations.sessions import Session
+    from lvmsnap.system.held_signals import Signals
     from lvmsnap.system.processes import Runner
-    from lvmsnap.system.signals import Signals
 
     reporter, signals = Reporter(options.verbosity, is_told=is_told), Signals()
     runner = Runner(reporter.observe, reporter.stalled, signals, getattr(options, "stop_after", None))

@@ -5,46 +5,80 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+import sys
+from collections.abc import Iterator
 from importlib import resources
-from importlib.resources.abc import Traversable
 
 from lvmsnap.model.errors import UsageError
 
+# In the order in which one needs them.
+TOPICS = ("first-profile", "recipes", "profiles", "commands", "monitoring", "reliability", "code")
+
 COMMENT = re.compile(r"^<!--.*?-->\n", re.MULTILINE | re.DOTALL)
+TABLE = re.compile(r"^\|.*\|\n\|[-:| ]+\|\n(?:\|.*\|\n)+", re.MULTILINE)
+LANGUAGE = re.compile(r"^```\w+$", re.MULTILINE)
+CELLS = re.compile(r"(?<!\\)\|")
 
 
 def cmd_help(options: argparse.Namespace) -> int:
     """`lvmsnap help [TOPIC]`: the page, or the list of pages; exit 2 for a topic there is no page for."""
-    print(page(options.topic) if options.topic else _list_of_pages(), end="")
+    if options.topic is None:
+        print(_list_of_pages(), end="")
+        return 0
+    if options.topic not in TOPICS:
+        hint = f"{_meant(options.topic, options.commands)}; the pages: {', '.join(TOPICS)}"
+        raise UsageError(f"there is no page on {options.topic!r}", hint=hint)
+    if sys.stdout.isatty():
+        _render(page(options.topic))
+    else:
+        print(page(options.topic), end="")
     return 0
 
 
 def page(topic: str) -> str:
-    """Return the text of a page, without its comments; UsageError where there is none."""
-    found = _pages().get(topic)
-    if found is None:
-        near = difflib.get_close_matches(topic, topics(), n=1)
-        meant = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(f"there is no page on {topic}", hint=f"{meant}the pages: {', '.join(topics())}")
-    return COMMENT.sub("", found.read_text(encoding="utf-8"))
+    """Return the text of a page, without its comments."""
+    text = resources.files("lvmsnap").joinpath("docs", f"{topic}.md").read_text(encoding="utf-8")
+    return COMMENT.sub("", text)
 
 
-def topics() -> tuple[str, ...]:
-    """Return the names of all pages."""
-    return tuple(_pages())
+def _meant(topic: str, commands: tuple[str, ...]) -> str:
+    if topic in commands:
+        return f"lvmsnap {topic} --help shows its options, and lvmsnap help commands describes it"
+    near = difflib.get_close_matches(topic, TOPICS, n=1)
+    return f"did you mean {near[0]}?" if near else "lvmsnap help lists what there is"
 
 
 def _list_of_pages() -> str:
-    width = max(map(len, topics()))
-    lines = [f"  {topic:<{width}}  {_title(topic)}" for topic in topics()]
+    width = max(map(len, TOPICS))
+    lines = [f"  {topic:<{width}}  {page(topic).partition(chr(10))[0].removeprefix('# ')}" for topic in TOPICS]
     first, last = "lvmsnap help TOPIC prints one of these pages:", "lvmsnap COMMAND --help shows a command's options."
     return "\n".join([first, *lines, last]) + "\n"
 
 
-def _title(topic: str) -> str:
-    return page(topic).partition("\n")[0].removeprefix("# ")
+def _render(text: str) -> None:
+    """Print a page as a terminal shows it best."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+    from rich.theme import Theme
+
+    # Readable on light and on dark.
+    styles = dict.fromkeys(("markdown.code_block", "markdown.item.bullet", "markdown.link"), "default")
+    styles |= {"markdown.code": "bold", "markdown.link_url": "dim"}
+    console = Console(theme=Theme(styles), highlight=False)
+    plain_code = LANGUAGE.sub("```", TABLE.sub(_as_list, text))
+    console.print(Markdown(plain_code, hyperlinks=False, code_theme="ansi_dark"))
 
 
-def _pages() -> dict[str, Traversable]:
-    files = [file for file in resources.files("lvmsnap").joinpath("docs").iterdir() if file.name.endswith(".md")]
-    return {file.name.removesuffix(".md"): file for file in sorted(files, key=lambda file: file.name)}
+def _as_list(table: re.Match[str]) -> str:
+    """Return a table as a list: its cells are too long to stand beside each other in 80 columns."""
+    head, _, *rows = (_cells(line) for line in table[0].splitlines())
+    return "\n".join(line for row in rows for line in _item(head, row)) + "\n"
+
+
+def _item(head: list[str], row: list[str]) -> Iterator[str]:
+    yield f"- {row[0]}"
+    yield from (f"    - {title}: {cell}" for title, cell in zip(head[1:], row[1:], strict=True) if cell)
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip().replace("\\|", "|") for cell in CELLS.split(line)[1:-1]]

@@ -60,7 +60,10 @@ def _add_down(parser: argparse.ArgumentParser) -> None:
     which.add_argument("name", metavar="NAME", nargs="?")
     which.add_argument("--all", action="store_true", help="take down every profile of which anything exists")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
-    text = "ignore an unreadable record, a volume group that is gone, a backing file that is out of reach"
+    text = (
+        "ignore an unreadable record, a volume group that is gone, a backing file that is out of reach, a hook that "
+        "keeps failing; skip the checks that no other host uses the group and that no other disk of it is missing"
+    )
     parser.add_argument("--force", action="store_true", help=text)
     _add_stop_after(parser)
 
@@ -119,6 +122,7 @@ def _add_install_units(parser: argparse.ArgumentParser) -> None:
 
 def _add_help(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", metavar="TOPIC", nargs="?")
+    parser.set_defaults(commands=tuple(name for name, *_ in COMMANDS))
 
 
 def _add_nothing(_parser: argparse.ArgumentParser) -> None:

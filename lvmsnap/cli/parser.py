@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from lvmsnap import __version__
 from lvmsnap.cli import commands, setup_commands
@@ -27,10 +28,10 @@ exit codes:
   2                wrong usage or invalid profile, nothing changed
   3                refused by a check, nothing changed
   4                a step failed and undoing failed too: what is left is named
-  124              run, down: the snapshot was lost while it was up: do not trust what was read
+  124              run, down, watch: the snapshot was lost: do not trust what was read
   125              run: the command was never started
   129, 130, 143    interrupted by HUP, INT, TERM, everything undone
-  141              nobody reads the output any longer, nothing changed"""
+  141              the reader closed the pipe, nothing changed"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,10 +102,19 @@ def _where(error: Exception) -> str:
     return "".join(traceback.format_tb(error.__traceback__)[-3:]).rstrip()
 
 
+class _Parser(argparse.ArgumentParser):
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print the help or an error; argparse's own says nothing where a help cannot be written."""
+        if file is sys.stdout:
+            sys.stdout.write(message)
+        else:
+            super()._print_message(message, file)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("lvmsnap", description=DESCRIPTION, epilog=EXIT_CODES, formatter_class=form)
+    parser = _Parser("lvmsnap", description=DESCRIPTION, epilog=EXIT_CODES, formatter_class=form)
     parser.add_argument("--version", action="version", version=f"lvmsnap {__version__}")
     _add_common(parser, top=True)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -15,15 +15,16 @@ def cmd_validate(options: argparse.Namespace) -> int:
     from lvmsnap.profile import loading
 
     names = options.files or list(loading.names(options.profile_dir))
-    if not names:
+    problems: list[ProfileProblem] = [] if options.files else list(loading.misnamed(options.profile_dir))
+    if not names and not problems:
         raise UsageError(
             f"there are no profiles in {options.profile_dir}", hint="lvmsnap init VG/LV prints a first one"
         )
-    problems: list[ProfileProblem] = []
     for name in names:
         try:
             path = loading.find(name, options.profile_dir)
-            loading.load(path, require_root_owned=False)
+            # What `up NAME` would refuse is a mistake; a file in a checkout may be anybody's.
+            loading.load(path, require_root_owned=os.geteuid() == 0 and str(path) != name)
         except ProfileError as error:
             problems += error.problems
         except UsageError as error:

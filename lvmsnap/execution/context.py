@@ -11,8 +11,8 @@ from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Action
 from lvmsnap.model.profile import Argv
 from lvmsnap.model.target import Target
+from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Runner, shell_line
-from lvmsnap.system.signals import Signals
 
 
 class Progress(Protocol):

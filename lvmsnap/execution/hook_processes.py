@@ -13,8 +13,8 @@ from lvmsnap.model.profile import Argv
 from lvmsnap.model.target import Target
 from lvmsnap.planning import hook_actions
 from lvmsnap.system import processes
+from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Process
-from lvmsnap.system.signals import Signals
 
 GRACE_SECONDS = 5.0
 # How often a hook whose output is no longer read is asked whether it ended.

@@ -18,7 +18,7 @@ from pathlib import Path
 from lvmsnap.execution.records import RecordError
 from lvmsnap.model.errors import Refusal, RefusedError
 from lvmsnap.model.paths import RUN_DIR
-from lvmsnap.system import lvm_lock, process_table
+from lvmsnap.system import lvm_lock_holder, process_table
 from lvmsnap.system.processes import Runner
 
 PAUSE_SECONDS = 0.1
@@ -100,7 +100,7 @@ class GroupLocks:
             for group in groups:
                 _wait_for_lvm(f"V_{group}", f"LVM's lock of {group}", self._waiting)
             if with_pvs:
-                _wait_for_lvm(lvm_lock.GLOBAL, "LVM's lock of all PVs", self._waiting)
+                _wait_for_lvm(lvm_lock_holder.GLOBAL, "LVM's lock of all PVs", self._waiting)
         except BaseException:
             self.release()
             raise
@@ -127,7 +127,7 @@ def reading(groups: tuple[str, ...], waiting: Waiting) -> Iterator[None]:
     the locks is still held when the waiting is over.
     """
     with ExitStack() as stack:
-        if Path(lvm_lock.directory()).is_dir():
+        if Path(lvm_lock_holder.directory()).is_dir():
             for group in sorted(groups):
                 stack.enter_context(_read_locked(group, waiting))
         yield
@@ -135,7 +135,7 @@ def reading(groups: tuple[str, ...], waiting: Waiting) -> Iterator[None]:
 
 @contextmanager
 def _read_locked(group: str, waiting: Waiting) -> Iterator[None]:
-    path = Path(lvm_lock.directory(), f"V_{group}")
+    path = Path(lvm_lock_holder.directory(), f"V_{group}")
     descriptors: list[int] = []
 
     def blocked() -> str:
@@ -149,7 +149,7 @@ def _read_locked(group: str, waiting: Waiting) -> Iterator[None]:
                     return ""
         except BlockingIOError:
             os.close(descriptor)
-            return lvm_lock.holder(f"V_{group}") or "another command"
+            return lvm_lock_holder.holder(f"V_{group}") or "another command"
         os.close(descriptor)
         return "another command"
 
@@ -162,7 +162,7 @@ def _read_locked(group: str, waiting: Waiting) -> Iterator[None]:
 
 
 def _wait_for_lvm(lock: str, what: str, waiting: Waiting) -> None:
-    _refuse(waiting.until(what, lambda: lvm_lock.holder(lock)), what, waiting)
+    _refuse(waiting.until(what, lambda: lvm_lock_holder.holder(lock)), what, waiting)
 
 
 @contextmanager
@@ -212,5 +212,6 @@ def _open(path: Path) -> int:
 
 def _refuse(holder: str, what: str, waiting: Waiting) -> None:
     if holder:
-        found = f"{holder} has held {what} for {waiting.seconds:g} s"
+        seconds = waiting.seconds
+        found = f"{holder} has held {what} for {seconds:g} s" if seconds else f"{holder} holds {what}"
         raise RefusedError((Refusal(found, "try again when it has ended, or with a longer --wait"),))

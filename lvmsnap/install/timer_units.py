@@ -85,6 +85,9 @@ def seen(runner: Runner, name: str) -> Seen:
     missing = [path for path in (*templates(), drop_ins(name)[0]) if not path.exists()]
     if missing:
         return Seen("", "", f"{missing[0]} is missing")
+    old = [path for path, text in _packaged().items() if is_ours(path) and current(path) != text]
+    if old:
+        return Seen("", "", f"{old[0]} was written by another version of lvmsnap: run install-units again")
     return Timer(runner, name, lambda _: None).seen()
 
 
@@ -110,11 +113,14 @@ def _is_time(runner: Runner, calendar: str) -> bool:
 
 def wanted(wish: Wish) -> dict[Path, str | None]:
     """Return what each file of ours is to hold for a wish; None: it is not to be there."""
-    packaged = {path: unit_text.signed((SOURCE / path.name).read_text(encoding="utf-8")) for path in templates()}
     service, timer = drop_ins(wish.name)
     record = f"{STATE_DIR}/{wish.name}.json"
     run = unit_text.service_drop_in(own_command(), wish.name, wish.argv, profile_dir=wish.profile_dir, record=record)
-    return {**packaged, service: run, timer: unit_text.timer_drop_in(wish.calendar) if wish.calendar else None}
+    return {**_packaged(), service: run, timer: unit_text.timer_drop_in(wish.calendar) if wish.calendar else None}
+
+
+def _packaged() -> dict[Path, str]:
+    return {path: unit_text.signed((SOURCE / path.name).read_text(encoding="utf-8")) for path in templates()}
 
 
 def templates() -> tuple[Path, ...]:

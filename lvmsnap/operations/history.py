@@ -10,7 +10,7 @@ from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Record, Target
-from lvmsnap.planning import checks, recognition
+from lvmsnap.planning import checks, lost_record
 from lvmsnap.planning.identify import as_named_now, find, find_lv, find_vg, unseen_groups
 from lvmsnap.planning.lent_pvs import host_prefix
 from lvmsnap.planning.state import from_host
@@ -49,8 +49,8 @@ def more(name: str, profile: Profile | None, system: Facts, target: Target) -> T
     """Return what else bears this host's marks of profile `name`, beside `target`; None where nothing does."""
     if not system.host:
         return None
-    return recognition.target_from_marks(
-        name, profile, recognition.without(system, target), system.host, recorded_pvs()
+    return lost_record.target_from_marks(
+        name, profile, lost_record.without(system, target), system.host, recorded_pvs()
     )
 
 
@@ -75,11 +75,11 @@ def hosts_of(name: str, system: Facts) -> tuple[str, ...]:
 
 def _target_from_traces(name: str, profile: Profile | None, system: Facts, host: str) -> Target | None:
     claimed = recorded_pvs()
-    target = recognition.target_from_marks(name, profile, system, host, claimed)
+    target = lost_record.target_from_marks(name, profile, system, host, claimed)
     if target is None and profile is not None:
         files = {backing.path: path_facts.file_facts(backing.path) for backing in profile.backing_files}
         unclaimed = {path: file for path, file in files.items() if file is not None and file.pv_uuid not in claimed}
-        return recognition.target_from_files(profile, system, unclaimed, host)
+        return lost_record.target_from_files(profile, system, unclaimed, host)
     return target
 
 

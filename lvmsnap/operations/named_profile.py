@@ -41,7 +41,7 @@ def names(directory: str, progress: Progress) -> tuple[str, ...]:
     try:
         return loading.names(directory)
     except UsageError as error:
-        progress.warn(f"warning: {error.message}")
+        progress.warn(error.message)
         return ()
 
 

@@ -15,8 +15,8 @@ from lvmsnap.model.target import Target
 from lvmsnap.operations import history, sessions
 from lvmsnap.operations.history import Known
 from lvmsnap.operations.sessions import Session
-from lvmsnap.planning import planner, recognition
-from lvmsnap.planning.recognition import Mark
+from lvmsnap.planning import lost_record, planner
+from lvmsnap.planning.lost_record import Mark
 from lvmsnap.planning.state import UNKNOWN_HOST, from_host
 from lvmsnap.system import reading
 from lvmsnap.system.host import HOST_PATTERN
@@ -28,10 +28,10 @@ def others_marks(system: Facts) -> tuple[Mark, ...]:
     claimed = history.recorded_pvs()
     old = tuple(
         mark
-        for mark in recognition.all_marks(system, "")
+        for mark in lost_record.all_marks(system, "")
         if mark.pv_uuid not in claimed and not (mark.name and records.exists(mark.name))
     )
-    return (*(mark for mark in recognition.all_marks(system) if mark.host and mark.host != system.host), *old)
+    return (*(mark for mark in lost_record.all_marks(system) if mark.host and mark.host != system.host), *old)
 
 
 def notes(system: Facts) -> tuple[str, ...]:
@@ -124,12 +124,12 @@ def _left_by(host: str, system: Facts) -> tuple[Known, ...]:
     names = {item.target.name for item in known if item.target}
     for mark in others_marks(system):
         if mark.host == host and mark.name and mark.name not in names:
-            known.append(Known(recognition.target_from_marks(mark.name, None, system, host), None))
+            known.append(Known(lost_record.target_from_marks(mark.name, None, system, host), None))
             names.add(mark.name)
     claimed = {loan.pv_uuid for item in known if item.target for loan in item.target.loans}
     if not host:
         claimed |= history.recorded_pvs()
-    return (*known, *(Known(target, None) for target in recognition.unclaimed_targets(system, claimed, host)))
+    return (*known, *(Known(target, None) for target in lost_record.unclaimed_targets(system, claimed, host)))
 
 
 def _records() -> tuple[Known, ...]:

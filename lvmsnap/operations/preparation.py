@@ -14,7 +14,7 @@ from lvmsnap.model.target import Record, Target
 from lvmsnap.operations import history
 from lvmsnap.operations.history import Known
 from lvmsnap.operations.sessions import Session
-from lvmsnap.planning import checks, planner, recognition, replacement, state
+from lvmsnap.planning import checks, lost_record, planner, replacement, state
 from lvmsnap.planning.identify import find
 from lvmsnap.planning.state import State, Status
 from lvmsnap.system import origin_facts, reading
@@ -70,7 +70,7 @@ def plan_up(session: Session, profile: Profile, system: Facts, known: Known, *, 
 
 
 def _pv_uuids(profile: Profile, system: Facts) -> tuple[str, ...]:
-    return tuple(recognition.pv_uuid(profile.name, system.host, secrets.token_hex(5)) for _ in profile.backing_files)
+    return tuple(lost_record.pv_uuid(profile.name, system.host, secrets.token_hex(5)) for _ in profile.backing_files)
 
 
 def _unlocked(facts: Facts) -> Facts:

@@ -21,7 +21,7 @@ from lvmsnap.model.profile import Profile
 from lvmsnap.operations import history, leftovers, other_hosts, sessions, up_down
 from lvmsnap.operations.history import Known
 from lvmsnap.operations.sessions import Session
-from lvmsnap.planning import planner, recognition
+from lvmsnap.planning import lost_record, planner
 from lvmsnap.planning.state import Status
 from lvmsnap.system import reading
 from lvmsnap.system.reading import Interest
@@ -139,7 +139,7 @@ def _with_more(knowns: tuple[Known, ...], system: Facts, load: Loader) -> Iterat
                 break
             if more is None or history.is_same(more, target):
                 break
-            rest, target = recognition.without(rest, target), more
+            rest, target = lost_record.without(rest, target), more
             yield Known(more, None)
 
 
@@ -152,7 +152,7 @@ def candidates(session: Session, system: Facts, names: tuple[str, ...], load: Lo
     if names:
         return known
     claimed = {loan.pv_uuid for item in known if item.target for loan in item.target.loans}
-    unclaimed = recognition.unclaimed_targets(system, claimed, system.host) if system.host else ()
+    unclaimed = lost_record.unclaimed_targets(system, claimed, system.host) if system.host else ()
     return known + tuple(Known(target, None) for target in unclaimed)
 
 

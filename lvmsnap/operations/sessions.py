@@ -15,12 +15,12 @@ from lvmsnap.model.facts import Facts
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Snapshot, Target
 from lvmsnap.operations import named_profile
-from lvmsnap.planning import recognition
+from lvmsnap.planning import lost_record
 from lvmsnap.system import reading
+from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.mount_users import holders, pins, snapshot_number
 from lvmsnap.system.processes import Runner
 from lvmsnap.system.reading import Interest
-from lvmsnap.system.signals import Signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,13 @@ def walking(session: Session, name: str) -> Iterator[None]:
 def names_standing(session: Session) -> tuple[str, ...]:
     """Return the names of all profiles that have a record or a tagged snapshot."""
     system = reading.read_system(session.runner, locking=False)
-    tagged = recognition.tagged_names(system, system.host) if system.host else ()
+    tagged = lost_record.tagged_names(system, system.host) if system.host else ()
     return tuple(sorted({*records.names(), *tagged}))
 
 
 def all_names(session: Session, system: Facts) -> tuple[str, ...]:
     """Return the names of all profiles that have a file, a record or a tagged snapshot."""
-    tagged = recognition.tagged_names(system, system.host) if system.host else ()
+    tagged = lost_record.tagged_names(system, system.host) if system.host else ()
     named = named_profile.names(session.profile_dir, session.progress)
     return tuple(sorted({*named, *records.names(), *tagged}))
 

@@ -13,7 +13,7 @@ from lvmsnap.model.facts import Facts, LogicalVolume
 from lvmsnap.model.profile import Profile
 from lvmsnap.operations import history, named_profile, other_hosts, sessions
 from lvmsnap.operations.sessions import Session
-from lvmsnap.planning import recognition, state
+from lvmsnap.planning import lost_record, state
 from lvmsnap.planning.state import Past, State, Status
 from lvmsnap.system import reading
 from lvmsnap.system.reading import Interest
@@ -92,7 +92,7 @@ def _status(name: str, profile: Profile | None, system: Facts) -> Status:
 
 def _whose(lv: LogicalVolume, system: Facts) -> str:
     """Say whose the LV is that has the name of a profile's snapshot."""
-    own = recognition.all_marks(system, system.host) if system.host else ()
+    own = lost_record.all_marks(system, system.host) if system.host else ()
     if owner := next((mark.name for mark in own if mark.object == f"{lv.vg}/{lv.name}"), ""):
         return f"by profile {owner}"
     theirs = [mark for mark in other_hosts.others_marks(system) if mark.object == f"{lv.vg}/{lv.name}"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from lvmsnap.model.errors import NotStartedError
 from lvmsnap.system import processes
-from lvmsnap.system.signals import Signals
+from lvmsnap.system.held_signals import Signals
 
 GRACE_SECONDS = 60.0
 SHORT_GRACE_SECONDS = 5.0

@@ -80,7 +80,7 @@ class Guard:
     def _say_once(self, text: str) -> None:
         if text not in self._told:
             self._told.add(text)
-            self._working.progress.note(f"warning: {text}")
+            self._working.progress.warn(text)
 
     def _look(self) -> float:
         status = self.status()

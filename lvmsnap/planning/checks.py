@@ -24,7 +24,7 @@ from lvmsnap.planning import (
 from lvmsnap.planning.device_filters import rejecting_pattern
 from lvmsnap.planning.identify import Found, FoundSnapshot
 from lvmsnap.planning.lent_pvs import host_of_pv, is_lent
-from lvmsnap.planning.recognition import TAG
+from lvmsnap.planning.lost_record import TAG
 from lvmsnap.planning.sizing import LARGEST_SHARE_PERCENT, human
 from lvmsnap.planning.state import from_host, merging_hint
 

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,26 @@ SCHEMA_FILE = "profile.schema.json"
 
 def names(directory: str) -> tuple[str, ...]:
     """The names of the profiles in `directory`, sorted; none if it does not exist."""
+    return tuple(file.stem for file in _files(directory) if file.suffix == SUFFIX and is_profile_name(file.stem))
+
+
+def _files(directory: str) -> list[Path]:
     try:
-        files = sorted(Path(directory).iterdir())
+        return sorted(path for path in Path(directory).iterdir() if not path.name.startswith("."))
     except FileNotFoundError:
-        return ()
+        return []
     except OSError as error:
         raise UsageError(f"cannot read the profile directory {directory}: {error.strerror}") from None
-    return tuple(file.stem for file in files if file.suffix == SUFFIX and is_profile_name(file.stem))
+
+
+def misnamed(directory: str) -> Iterator[ProfileProblem]:
+    """Give the files of a directory that are meant as profiles, and are none for their names."""
+    for file in _files(directory):
+        if file.suffix == ".yml":
+            yield ProfileProblem(str(file), 0, 0, "", f"its name must end in {SUFFIX}", "rename the file")
+        elif file.suffix == SUFFIX and not is_profile_name(file.stem):
+            hint = f"rename the file: {PROFILE_NAME_RULE}"
+            yield ProfileProblem(str(file), 0, 0, "", f"{file.stem!r} is not the name of a profile", hint)
 
 
 def find(name: str, directory: str) -> Path:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from lvmsnap.model.errors import ToolError
 from lvmsnap.model.profile import FILLERS
-from lvmsnap.system.signals import Signals
+from lvmsnap.system.held_signals import Signals
 
 STALL_SECONDS = 15.0
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -18,7 +18,7 @@ from lvmsnap.system import (
     block_devices,
     device_mapper,
     lvm_config,
-    lvm_lock,
+    lvm_lock_holder,
     lvm_report,
     mount_table,
     process_table,
@@ -113,7 +113,7 @@ def _group(name: str, facts: Facts) -> GroupFacts:
     present = [pv.device for pv in vg.pvs if Path(pv.device).is_block_device()] if vg else []
     numbers = [block_devices.device_number(os.stat(device).st_rdev) for device in present]
     sizes = map(block_devices.logical_block_bytes, numbers)
-    return GroupFacts(lvm_lock.holder(f"V_{name}"), max(sizes, default=SECTOR_BYTES))
+    return GroupFacts(lvm_lock_holder.holder(f"V_{name}"), max(sizes, default=SECTOR_BYTES))
 
 
 def missing_tools(tools: Iterable[str]) -> tuple[str, ...]:

@@ -34,9 +34,9 @@ from lvmsnap.operations.sessions import Session
 from lvmsnap.planning.lent_pvs import PV_UUID_PREFIX
 from lvmsnap.profile import loading
 from lvmsnap.system import ancestors, atomic_files, block_devices, device_mapper, mount_table, origin_facts, reading
+from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Finished
 from lvmsnap.system.reading import Interest
-from lvmsnap.system.signals import Signals
 from tests import samples
 from tests.simulation.commands import Commands
 from tests.simulation.parts import Fault, File, Killed, Lv, PowerCut, Raising

@@ -7,6 +7,7 @@ import ast
 import json
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -197,10 +198,11 @@ def test_the_readme_can_be_read_in_five_minutes() -> None:
 
 
 def test_the_readme_links_to_every_page_and_help_prints_each(capsys: pytest.CaptureFixture[str]) -> None:
-    assert {row[0].split("]")[0].strip("[") for row in rows_below("page", README)} == PAGES.keys()
+    linked = [row[0].split("]")[0].strip("[") for row in rows_below("page", README)]
+    assert set(linked) == PAGES.keys()
 
     assert parser.main(["help"]) == 0
-    assert set(re.findall(r"^  (\S+)  ", capsys.readouterr().out, re.MULTILINE)) == PAGES.keys()
+    assert re.findall(r"^  (\S+)  ", capsys.readouterr().out, re.MULTILINE) == linked
     for topic, text in PAGES.items():
         assert parser.main(["help", topic]) == 0
         assert capsys.readouterr().out == re.sub(r"<!--.*-->\n", "", text)
@@ -213,9 +215,39 @@ def test_a_topic_without_a_page_is_wrong_usage_that_names_the_nearest_and_all(
 
     said = capsys.readouterr()
     assert said.out == ""
-    assert "no page on recipe" in said.err
+    assert "no page on 'recipe'" in said.err
     assert "did you mean recipes?" in said.err
     assert all(topic in said.err for topic in PAGES)
+
+
+@pytest.mark.parametrize("topic", ["", "a\nb", "../x", "README"])
+def test_an_odd_topic_is_wrong_usage_in_one_line(topic: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert parser.main(["help", topic]) == 2
+
+    assert f"error: there is no page on {topic!r}\n" in capsys.readouterr().err
+
+
+def test_the_name_of_a_command_leads_to_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parser.main(["help", "run"]) == 2
+
+    assert "lvmsnap run --help shows its options, and lvmsnap help commands describes it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("topic", sorted(PAGES))
+def test_on_a_terminal_a_page_fits_into_80_columns_and_no_cell_of_a_table_is_lost(
+    topic: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    assert parser.main(["help", topic]) == 0
+
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown
+    words = set(re.findall(r"[A-Za-z_]{4,}", shown))
+    told = set(re.findall(r"[A-Za-z_]{4,}", re.sub(r"<!--.*-->|```\w+|\]\([^)]*\)", "", PAGES[topic])))
+    assert len(told - words) <= 12, told - words
 
 
 def test_the_night_in_the_readme_has_the_order_of_the_plan() -> None:

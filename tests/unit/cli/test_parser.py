@@ -7,9 +7,9 @@ import io
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
-import time
 from argparse import Namespace
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -227,12 +227,47 @@ def test_validate_tells_every_mistake_of_every_file_at_once(tmp_path: Path) -> N
     assert f"{second}:1:10" in done.stderr
 
 
-def test_validate_takes_the_whole_profile_directory_by_default() -> None:
-    done = lvmsnap("validate", "--profile-dir", "profiles")
+@pytest.fixture
+def directory(tmp_path: Path) -> str:
+    """The sample profiles in a directory of our own."""
+    folder = tmp_path / "profiles"
+    folder.mkdir(mode=0o755)
+    for path in (ROOT / "profiles").glob("*.yaml"):
+        (folder / path.name).write_text(path.read_text())
+        (folder / path.name).chmod(0o644)
+    return str(folder)
+
+
+def test_validate_takes_the_whole_profile_directory_by_default(directory: str) -> None:
+    done = lvmsnap("validate", "--profile-dir", directory)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count(": valid\n") == len(list((ROOT / "profiles").glob("*.yaml")))
-    assert lvmsnap("validate", "-q", "--profile-dir", "profiles").stdout == ""
+    assert lvmsnap("validate", "-q", "--profile-dir", directory).stdout == ""
+
+
+def test_validate_names_the_files_that_are_no_profiles_for_their_names(directory: str) -> None:
+    for name in ("My Backup.yaml", "home.yml", ".home.yaml.swp", "notes.txt", "home.yaml~"):
+        Path(directory, name).write_text("volumes: [{origin: vg0/root}]\n")
+
+    done = lvmsnap("validate", "--profile-dir", directory)
+
+    assert done.returncode == 2
+    assert f"error: {directory}/My Backup.yaml: 'My Backup' is not the name of a profile" in done.stderr
+    assert f"error: {directory}/home.yml: its name must end in .yaml" in done.stderr
+    assert done.stderr.count("error: ") == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="up would refuse it to anybody else anyway")
+def test_validate_refuses_by_its_name_what_up_refuses_and_takes_a_path_as_it_is(directory: str) -> None:
+    path = Path(directory, "system.yaml")
+    path.chmod(0o666)
+
+    by_name = lvmsnap("validate", "--profile-dir", directory, "system")
+
+    assert by_name.returncode == 2
+    assert "writable by others than root (mode 0666)" in by_name.stderr
+    assert lvmsnap("validate", str(path)).returncode == 0
 
 
 def test_schema_prints_the_schema() -> None:
@@ -364,6 +399,11 @@ def test_a_closed_stdin_or_stderr_changes_nothing(command: str) -> None:
     assert (usual.returncode, usual.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("asked", ["--help", "--version", "up --help"])
+def test_a_help_that_cannot_be_printed_has_failed(asked: str) -> None:
+    assert shell(f"$L {asked} >/dev/full") == Done(1, "", "error: No space left on device: standard output\n")
+
+
 def test_what_is_wrong_is_the_exit_code_whoever_can_read_it(tmp_path: Path) -> None:
     bad = profile(tmp_path, "bad", BAD)
 
@@ -430,11 +470,12 @@ def test_validate_takes_less_than_twice_the_time_of_its_imports() -> None:
     validate = [sys.executable, "-m", "lvmsnap", "validate", str(PROFILE)]
 
     def seconds(command: list[str]) -> float:
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
-        return time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    # In turn, and the best of each, so that a busy machine is as hard on one as on the other.
+    # Processor time, in turn, and the best of each: a busy machine is as hard on one as on the other.
     rounds = [(seconds(imports), seconds(validate)) for _ in range(4)]
     of_imports, of_validate = (min(times) for times in zip(*rounds, strict=True))
 

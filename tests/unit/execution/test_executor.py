@@ -19,8 +19,8 @@ from lvmsnap.model.profile import Hooks
 from lvmsnap.model.target import Record, Target
 from lvmsnap.planning import planner
 from lvmsnap.system import block_devices, device_mapper
+from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Finished, Runner
-from lvmsnap.system.signals import Signals
 from tests import samples
 
 

@@ -15,7 +15,7 @@ import pytest
 from lvmsnap.execution import hook_processes
 from lvmsnap.execution.hook_processes import HookRunner
 from lvmsnap.model.profile import Hooks
-from lvmsnap.system.signals import Signals
+from lvmsnap.system.held_signals import Signals
 from tests import samples
 
 

@@ -20,7 +20,7 @@ from lvmsnap.model.plan import Action, Thing
 from lvmsnap.model.profile import Hooks
 from lvmsnap.planning import actions
 from lvmsnap.planning.identify import find
-from lvmsnap.system import lvm_config, lvm_lock
+from lvmsnap.system import lvm_config, lvm_lock_holder
 from lvmsnap.system.processes import Runner
 from tests import TOP, samples
 
@@ -285,9 +285,9 @@ def test_no_command_of_lvm_is_half_done_while_a_group_is_read(lvm_locks: Path) -
 
 
 def test_nobody_holds_a_lock_that_is_not_there(lvm_locks: Path) -> None:
-    assert lvm_lock.holder("V_vg0") == ""
+    assert lvm_lock_holder.holder("V_vg0") == ""
     (lvm_locks / "V_vg0").touch()
-    assert lvm_lock.holder("V_vg0") == ""
+    assert lvm_lock_holder.holder("V_vg0") == ""
 
 
 # --- what needs which lock --------------------------------------------------------------------------------------------

@@ -449,6 +449,12 @@ def test_status_tells_the_next_run_or_what_is_missing(place: Place) -> None:
     assert (seen().problem, seen().last, seen().next) == ("", "none since the boot", "Tue 00:12")
     place.systemd.started.clear()
     assert seen().problem == "lvmsnap@nightly.timer is not started"
+    (place.folder / SERVICE).write_text(unit_text.signed("[Service]\n"))
+    assert "was written by another version of lvmsnap: run install-units again" in seen().problem
+    place.install()
+    (place.folder / SERVICE).write_text("# an administrator's own\n")
+    place.systemd.started.clear()
+    assert seen().problem == "lvmsnap@nightly.timer is not started"
     (place.folder / LINK).unlink()
     assert seen().problem == "lvmsnap@nightly.timer is not enabled"
 

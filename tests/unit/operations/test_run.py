@@ -34,8 +34,8 @@ from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import growth
 from lvmsnap.planning.identify import find
 from lvmsnap.system import device_mapper, mount_table, process_table
+from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Runner
-from lvmsnap.system.signals import Signals
 from tests import samples
 
 RESIDUE = ResidueError("p could not be taken down; what is left is named below", residue=("mount: /m",), commands=())

@@ -22,7 +22,7 @@ from lvmsnap.model.errors import (
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.target import Record, Target
 from lvmsnap.operations import named_profile, preparation, recover, sessions, status, up_down
-from lvmsnap.planning import recognition
+from lvmsnap.planning import lost_record
 from lvmsnap.planning.state import State
 from lvmsnap.system import reading
 from tests import samples
@@ -69,7 +69,7 @@ class World:
         if self.refused in [one.name for one in target.snapshots]:
             raise RefusedError((Refusal("it is locked", "wait"),))
         self.taken += [one.name for one in target.snapshots]
-        self.system, self.record = recognition.without(self.system, target), None
+        self.system, self.record = lost_record.without(self.system, target), None
         return ()
 
     def recover(self) -> tuple[recover.Recovered, ...]:

@@ -19,7 +19,7 @@ import pytest
 from lvmsnap.model.errors import NotStartedError
 from lvmsnap.operations import user_command as supervising
 from lvmsnap.operations.user_command import supervise
-from lvmsnap.system.signals import Signals
+from lvmsnap.system.held_signals import Signals
 from tests import TOP
 
 ROOT = TOP
@@ -185,7 +185,7 @@ def test_where_looking_fails_the_command_does_not_outlive_it(tmp_path: Path) -> 
 SUPERVISED = """
 import os, sys
 from lvmsnap.operations.user_command import supervise
-from lvmsnap.system.signals import Signals
+from lvmsnap.system.held_signals import Signals
 signals = Signals()
 with signals:
     status = supervise(("/bin/bash", "-c", sys.argv[1]), {}, signals, lambda: 60.0)

@@ -12,8 +12,8 @@ import pytest
 
 from lvmsnap.model.errors import ToolError
 from lvmsnap.system import processes
+from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Finished, Runner
-from lvmsnap.system.signals import Signals
 
 
 def python(code: str) -> tuple[str, ...]:
