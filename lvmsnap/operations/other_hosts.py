@@ -106,7 +106,7 @@ def take(session: Session, argument: str) -> tuple[str, ...]:
 def _take(session: Session, target: Target, host: str) -> tuple[str, ...]:
     """Take down one profile's things, if they are still there when nobody else changes them; return its name then."""
     with sessions.walking(session, target.name):
-        system = sessions.read_changing(session, target.groups)
+        system = sessions.read_changing(session, target)
         now = next((known for known in _left_by(host, system) if known.target and known.target.tag == target.tag), None)
         if now is None or now.target is None:
             return ()

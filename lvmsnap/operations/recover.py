@@ -99,7 +99,7 @@ def _recover(session: Session, known: Known, load: Loader) -> list[Recovered]:
         return []
     name = known.target.name
     with sessions.walking(session, name):
-        system = sessions.read_changing(session, known.target.groups)
+        system = sessions.read_changing(session, known.target)
         now = history.look_back(name, load(name), system, force=True)
         if now.target is None and known.record is not None:
             return []  # Somebody has taken it down meanwhile.

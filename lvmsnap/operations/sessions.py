@@ -11,16 +11,20 @@ from lvmsnap.execution.context import Progress, Work
 from lvmsnap.execution.hook_processes import HookRunner
 from lvmsnap.execution.locks import Waiting
 from lvmsnap.model.errors import LvmsnapError, RefusedError
-from lvmsnap.model.facts import Facts
-from lvmsnap.model.profile import Profile
-from lvmsnap.model.target import Snapshot, Target
+from lvmsnap.model.facts import DmDevice, Facts
+from lvmsnap.model.lvm_names import dm_uuid, lvm_name
+from lvmsnap.model.target import Loan, Snapshot, Target
 from lvmsnap.operations import named_profile
 from lvmsnap.planning import lost_record
-from lvmsnap.system import reading
+from lvmsnap.planning.identify import as_named_now
+from lvmsnap.system import device_mapper, reading
 from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.mount_users import holders, pins, snapshot_number
 from lvmsnap.system.processes import Runner
 from lvmsnap.system.reading import Interest
+
+# How often the system is read anew where a group turns out to have another name than was locked.
+READINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def work(session: Session, first: Facts | None = None) -> Work:
     at_hand, waiting = [first] if first else [], session.waiting()
 
     def read(target: Target) -> Facts:
-        system = at_hand.pop() if at_hand else _read_within_bounds(session, target.groups, waiting)
+        system = at_hand.pop() if at_hand else _read_within_bounds(session, target, waiting)
         return reading.focus(system, Interest.of_target(target))
 
     def name_holders(target: Target) -> tuple[str, ...]:
@@ -87,30 +91,54 @@ def _holders(snapshot: Snapshot) -> tuple[str, ...]:
     return holders(snapshot.mount.mountpoint if snapshot.mount else "", snapshot_number(snapshot))
 
 
-def read_changing(session: Session, groups: tuple[str, ...], waiting: Waiting | None = None) -> Facts:
-    """Read the system for a change, while no LVM command is half done with these groups.
+def read_changing(
+    session: Session, target: Target | None, groups: tuple[str, ...] = (), waiting: Waiting | None = None
+) -> Facts:
+    """Read the system for a change, while no LVM command is half done with the target's groups, nor with `groups`.
 
-    Raises RefusedError where one of them is locked on and on: LVM's own report would wait for it without bounds.
+    The target's are locked by the names that they have now. Raises RefusedError where one of them is locked on and on:
+    LVM's own report would wait for it without bounds.
     """
-    with locks.reading(groups, waiting or session.waiting()):
-        return reading.read_system(session.runner, locking=False)
+    waiting = waiting or session.waiting()
+    locked = (*groups, *(_groups_now(target) if target else ()))
+    for _ in range(READINGS):
+        with locks.reading(tuple(dict.fromkeys(locked)), waiting):
+            system = reading.read_system(session.runner, locking=False)
+        named = as_named_now(target, system).groups if target else ()
+        if set(named) <= set(locked):
+            break
+        locked = (*groups, *named)
+    return system
 
 
-def _read_within_bounds(session: Session, groups: tuple[str, ...], waiting: Waiting) -> Facts:
+def _groups_now(target: Target) -> tuple[str, ...]:
+    """Return the names of the target's groups as the kernel has them now; as recorded where no device tells."""
+    devices = device_mapper.devices()
+    parts: tuple[Snapshot | Loan, ...] = (*target.snapshots, *target.loans)
+    return tuple(_group_now(part, devices) for part in parts)
+
+
+def _group_now(part: Snapshot | Loan, devices: tuple[DmDevice, ...]) -> str:
+    ours = [device for device in devices if part.vg_uuid and device.uuid.startswith(dm_uuid(part.vg_uuid, ""))]
+    names = (lvm_name(device.name).partition("/")[0] for device in ours)
+    return next(filter(None, names), part.vg)
+
+
+def _read_within_bounds(session: Session, target: Target, waiting: Waiting) -> Facts:
     """Read the system in the middle of a walk, which has to go on though the group be locked all the time.
 
     What device-mapper shows then is maybe somebody's work that is half done: nothing of it may be repaired.
     """
     try:
-        return read_changing(session, groups, waiting)
+        return read_changing(session, target, (), waiting)
     except RefusedError as error:
         session.progress.warn(error.message)
         return replace(reading.read_system(session.runner, locking=False), dm_devices=())
 
 
-def groups_of(name: str, profile: Profile | None) -> tuple[str, ...]:
-    """Return the volume groups that a profile is known to use, by its record and its file."""
+def recorded_target(name: str) -> Target | None:
+    """Return the target in the record of profile `name`, None where there is none that can be read."""
     with suppress(LvmsnapError):
-        if record := records.read(name):
-            return record.target.groups
-    return profile.groups if profile else ()
+        record = records.read(name)
+        return record.target if record else None
+    return None

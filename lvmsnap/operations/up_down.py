@@ -33,7 +33,7 @@ def up(
     `process` is the run that it is for: what one that was killed left is taken down first.
     """
     with sessions.walking(session, profile.name), ExitStack() as stack:
-        system = sessions.read_changing(session, profile.groups)
+        system = sessions.read_changing(session, sessions.recorded_target(profile.name), profile.groups)
         known, done = history.look_back(profile.name, profile, system), ""
         if known.target is not None:
             seen = leftovers.look(known.target, known.record, system)
@@ -45,7 +45,7 @@ def up(
                 _refuse_to_take(known.target, known.record, system)
                 preparation.refuse_hopeless(session, profile, known.target, known.record, system)
                 done = take_old(session, profile, known.target, known.record, seen, system)
-                system = sessions.read_changing(session, profile.groups)
+                system = sessions.read_changing(session, None, profile.groups)
                 known = history.look_back(profile.name, profile, system)
         system = replace(system, loop_numbers=_keep_loop_devices(profile, system, stack))
         # Who has LVM's lock now is waited for when it is needed.
@@ -94,7 +94,7 @@ def take_old(
     done = f"the old snapshot of {target.name} was taken down"
     while more:
         try:
-            system = sessions.read_changing(session, more.groups)
+            system = sessions.read_changing(session, more)
             known = history.look_back(target.name, profile, system, force=True)
             if known.target is None or history.is_same(known.target, target):
                 break
@@ -150,7 +150,9 @@ def down(session: Session, name: str, profile: Profile | None, *, force: bool) -
     taken for removed.
     """
     with sessions.walking(session, name):
-        system = sessions.read_changing(session, sessions.groups_of(name, profile))
+        recorded = sessions.recorded_target(name)
+        groups = profile.groups if profile and not recorded else ()
+        system = sessions.read_changing(session, recorded, groups)
         known = history.look_back(name, profile, system, force=force)
         if force and records.is_unreadable(name):
             session.progress.warn(f"the record of {name} cannot be read, and is put aside: relying on LVM's own marks")
@@ -162,7 +164,7 @@ def down(session: Session, name: str, profile: Profile | None, *, force: bool) -
         _down_one(session, known.target, known.record, system, force=force)
         while more:
             try:
-                system, gone = sessions.read_changing(session, more.groups), known.target
+                system, gone = sessions.read_changing(session, more), known.target
                 known = history.look_back(name, profile, system, force=force)
                 if known.target is None or history.is_same(known.target, gone):
                     break

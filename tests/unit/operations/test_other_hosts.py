@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -10,14 +10,15 @@ from unittest.mock import Mock
 
 import pytest
 
-from lvmsnap.execution import executor, records
+from lvmsnap.execution import executor, locks, records
 from lvmsnap.execution.context import Work
 from lvmsnap.model.errors import LvmsnapError, RefusedError, UsageError
 from lvmsnap.model.facts import Facts
+from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.target import Record, Target
 from lvmsnap.operations import history, other_hosts, sessions, status
 from lvmsnap.planning.state import State, of_target
-from lvmsnap.system import path_facts, reading
+from lvmsnap.system import device_mapper, path_facts, reading
 from tests import samples
 from tests.samples import DISK, HOST, OTHER_HOST
 
@@ -39,9 +40,9 @@ class World:
     def __init__(self, patch: pytest.MonkeyPatch, system: Facts, **kept: Record | None) -> None:
         self.records, self.system = kept, system
         self.taken: list[tuple[Target, Record | None, bool]] = []
-        self.session: Any = SimpleNamespace(
-            runner=None, signals=nullcontext(), profile_dir="/nowhere", progress=SimpleNamespace(note=lambda _: None)
-        )
+        self.locked: list[tuple[str, ...]] = []
+        given = {"profile_dir": "/nowhere", "progress": SimpleNamespace(note=lambda _: None)}
+        self.session: Any = SimpleNamespace(runner=None, signals=nullcontext(), waiting=lambda: None, **given)
         for module, name, fake in (
             (records, "names", lambda: tuple(kept)),
             (records, "exists", kept.__contains__),
@@ -51,10 +52,15 @@ class World:
             (path_facts, "file_facts", lambda _path: None),
             (executor, "bring_down", self._bring_down),
             (sessions, "walking", lambda *_: nullcontext()),
-            (sessions, "read_changing", lambda *_: self.system),
+            (locks, "reading", self._reading),
+            (device_mapper, "devices", lambda: self.system.dm_devices),
             (sessions, "work", lambda _: Work(*[Mock()] * 7)),
         ):
             patch.setattr(module, name, fake)
+
+    def _reading(self, groups: tuple[str, ...], _: object) -> AbstractContextManager[None]:
+        self.locked.append(groups)
+        return nullcontext()
 
     def _read(self, name: str) -> Record | None:
         if name in self.records and self.records[name] is None:
@@ -177,8 +183,13 @@ def test_a_copied_record_goes_with_what_its_host_left(monkeypatch: pytest.Monkey
     copied = samples.record(host=OTHER_HOST, lent_pv=samples.lent(pv_uuid=THEIR_PV))
     world = World(monkeypatch, seen(), nightly=copied)
 
+    # The group was renamed since: what is read before it is taken is read under the lock of the name that it has now.
+    device = samples.dm("vg1-system", dm_uuid(samples.VG_UUID, samples.ORIGIN_UUID))
+    world.system = replace(samples.up_facts(samples.renamed()), dm_devices=(device,))
+
     other_hosts.take(world.session, OTHER_HOST)
 
+    assert world.locked == [("vg1",)]
     assert world.taken == [(copied.target, copied, True)]
 
 

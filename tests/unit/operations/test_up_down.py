@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from lvmsnap.execution import executor, records
+from lvmsnap.execution import executor, locks, records
 from lvmsnap.model import lvm_names
 from lvmsnap.model.errors import (
     InterruptedBySignalError,
@@ -20,11 +20,12 @@ from lvmsnap.model.errors import (
     StepError,
 )
 from lvmsnap.model.facts import Facts
+from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.target import Record, Target
 from lvmsnap.operations import named_profile, preparation, recover, sessions, status, up_down
 from lvmsnap.planning import lost_record
 from lvmsnap.planning.state import State
-from lvmsnap.system import reading
+from lvmsnap.system import device_mapper, reading
 from tests import samples
 from tests.samples import HOST
 
@@ -47,9 +48,9 @@ class World:
         self.taken: list[str] = []
         progress = SimpleNamespace(note=lambda _: None, warn=lambda _: None)
         self.record: Record | None = None
-        self.working: Any = SimpleNamespace(
-            runner=None, signals=nullcontext(), profile_dir="/nowhere", progress=progress
-        )
+        self.locked: list[tuple[str, ...]] = []
+        given = {"signals": nullcontext(), "profile_dir": "/nowhere", "progress": progress}
+        self.working: Any = SimpleNamespace(runner=None, waiting=lambda: None, **given)
         for module, name, fake in (
             (records, "names", tuple),
             (records, "exists", lambda _: False),
@@ -60,10 +61,15 @@ class World:
             (reading, "focus", lambda system, _interest: system),
             (executor, "bring_down", self._bring_down),
             (sessions, "walking", lambda *_: nullcontext()),
-            (sessions, "read_changing", lambda *_: self.system),
+            (locks, "reading", self._reading),
+            (device_mapper, "devices", lambda: self.system.dm_devices),
             (sessions, "work", lambda *_, **__: None),
         ):
             patch.setattr(module, name, fake)
+
+    def _reading(self, groups: tuple[str, ...], _: object) -> AbstractContextManager[None]:
+        self.locked.append(groups)
+        return nullcontext()
 
     def _bring_down(self, target: Target, *_: object) -> tuple[str, ...]:
         if self.refused in [one.name for one in target.snapshots]:
@@ -88,6 +94,27 @@ def test_a_tagged_snapshot_is_taken_down_though_its_origin_was_renamed(
         assert up_down.down(world.working, "nightly", PROFILE, force=False)
 
     assert world.taken == [samples.SNAPSHOT]
+
+
+@pytest.mark.parametrize("command", ["recover", "down", "up --replace"])
+def test_what_is_read_before_a_change_is_read_under_the_lock_of_the_groups_name_of_now(
+    monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    world = World(monkeypatch)
+    device = samples.dm("vg1-other", dm_uuid(samples.VG_UUID, samples.SNAPSHOT_UUID))
+    world.system, world.record = samples.up_facts(samples.renamed(), dm_devices=(device,)), samples.record()
+    monkeypatch.setattr(preparation, "refuse_hopeless", lambda *_: None)
+
+    if command == "recover":
+        world.recover()
+    elif command == "down":
+        up_down.down(world.working, "nightly", PROFILE, force=False)
+    else:
+        with pytest.raises(LvmsnapError):
+            up_down.up(world.working, PROFILE, "", replace_old=True, if_down=False)
+
+    # The profile itself still names vg0.
+    assert world.locked[0] == (("vg0", "vg1") if command == "up --replace" else ("vg1",))
 
 
 def test_up_if_down_returns_the_names_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
