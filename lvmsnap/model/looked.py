@@ -60,10 +60,22 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """A snapshot's CoW device: what is written to the `origin`'s device -real goes to it too, and to all `beneath` it.
+
+    Devices are MAJOR:MINOR. `beneath` holds `cow` itself, and no further copies.
+    """
+
+    origin: str
+    cow: str
+    beneath: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DirectoryFacts:
     """The directory that is to hold the backing file, its filesystem and every block device beneath it.
 
-    `own_devices` are those without the spaces of snapshots of what is beneath it, to which each write goes too.
+    `own_devices` are those without the `copies`: the spaces of snapshots to which a write goes too.
     `gates` are the directories on the way to it, itself included.
     """
 
@@ -77,6 +89,7 @@ class DirectoryFacts:
     layers: tuple[Layer, ...] = ()
     gates: tuple[Gate, ...] = ()
     own_devices: tuple[str, ...] = ()
+    copies: tuple[Copy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,12 @@ from lvmsnap.planning import (
     held_blocks,
     hook_actions,
     mountpoint_checks,
+    rings,
     space_checks,
 )
 from lvmsnap.planning.device_filters import rejecting_pattern
 from lvmsnap.planning.identify import Found, FoundSnapshot
 from lvmsnap.planning.lent_pvs import host_of_pv, is_lent
-from lvmsnap.planning.lost_record import TAG
 from lvmsnap.planning.sizing import LARGEST_SHARE_PERCENT, human
 from lvmsnap.planning.state import from_host, merging_hint
 
@@ -227,41 +227,16 @@ def _room(size_bytes: int, directory: DirectoryFacts) -> Check:
 def _layers(
     backing: BackingFile, directory: DirectoryFacts, vg: VolumeGroup, target: Target | None, facts: Facts
 ) -> Iterator[Check]:
+    yield rings.check(backing.path, directory, target, facts)
     by_number = {device.device_number: device for device in facts.dm_devices}
     below = [by_number[number] for number in directory.block_devices if number in by_number]
     parts = [(match[1], match[2], device.name) for device in below if (match := LVM_PART.match(device.uuid))]
     origins = {one.origin_uuid.replace("-", "") for one in target.snapshots} if target else set()
-    on_origin = [name for _, lv, name in parts if lv in origins]
-    hint = "name a path on another disk: every write to the origin would wait for itself, and the server would freeze"
-    found = f"it lies on {on_origin[0]}" if on_origin else ""
-    between = _snapshots_between(parts, facts) if on_origin else []
-    if on_origin and not any(number in directory.own_devices for number in _numbers(on_origin, facts)):
-        # Not the file's own ground, but the space of a snapshot of it, to which each write goes too.
-        found = f"{found}, by way of {', '.join(between) or 'snapshots of what is beneath it'}"
-        hint = f"{hint}; or take {' and '.join(between) or 'those snapshots'} down first"
-    yield Check(f"{backing.path} does not lie on the origin", not on_origin, found, hint)
     in_group = [name for group, lv, name in parts if group == vg.uuid.replace("-", "") and lv not in origins]
     hint = "after a power cut the group could not come up to free the file; `allow_same_vg: true` accepts that risk"
     allowed = not in_group or backing.allow_same_vg
     found = f"it lies on {in_group[0]}" if in_group else ""
     yield Check(f"{backing.path} does not lie in {vg.name}", allowed, found, hint)
-
-
-def _numbers(names: list[str], facts: Facts) -> list[str]:
-    return [device.device_number for device in facts.dm_devices if device.name in names]
-
-
-def _snapshots_between(parts: list[tuple[str, str, str]], facts: Facts) -> list[str]:
-    """Name the snapshots whose space is beneath a file because their origins are: VG/LV, and the profile by its tag."""
-    beneath = {(group, lv) for group, lv, _ in parts}
-    found = []
-    for vg in facts.vgs:
-        group = vg.uuid.replace("-", "")
-        origins = {lv.name for lv in vg.lvs if (group, lv.uuid.replace("-", "")) in beneath}
-        for lv in (lv for lv in vg.lvs if lv.origin in origins):
-            names = [match[2] for tag in lv.tags if (match := TAG.fullmatch(tag))]
-            found.append(f"{vg.name}/{lv.name}" + (f" (profile {names[0]})" if names else ""))
-    return found
 
 
 def _loop(backing: BackingFile, loop_device: str, facts: Facts) -> Iterator[Check]:

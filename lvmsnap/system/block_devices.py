@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lvmsnap.model.facts import Loop, Mount
+from lvmsnap.model.looked import Copy
 from lvmsnap.model.units import SECTOR_BYTES
 from lvmsnap.system.mount_table import mount_of
 
@@ -106,17 +107,45 @@ def device_number(device: int) -> str:
     return f"{os.major(device)}:{os.minor(device)}"
 
 
-def devices_under(path: str, table: tuple[Mount, ...], *, with_copies: bool = True) -> tuple[str, ...]:
-    """Return the numbers of all block devices under a directory's filesystem, through every layer.
+def devices_under(path: str, table: tuple[Mount, ...]) -> tuple[str, ...]:
+    """Return the numbers of all block devices to which a write to a directory's filesystem may go.
+
+    A write to a device goes on to what lies beneath it. A write to an origin also goes to the CoW device of each of its
+    snapshots, and to all beneath that; it waits for both. It never goes to what lies beside it on the same disk.
+    """
+    own = own_devices_under(path, table)
+    return with_copies(own, copies_under(own, table))
+
+
+def own_devices_under(path: str, table: tuple[Mount, ...]) -> tuple[str, ...]:
+    """Return the numbers of all block devices that lie under a directory's filesystem, through every layer.
 
     Layers are partitions, dm (crypt, LVM), md, loop devices over files and over block devices, btrfs' member devices
-    and overlays' upper directories; and the CoW space of each snapshot, for which a write to its origin waits, unless
-    they are asked for without these copies.
+    and overlays' upper directories.
     """
     seen: dict[str, None] = {}
     for number in _devices_of_filesystem(path, table):
-        _collect(number, seen, table, with_copies=with_copies)
+        _collect(number, seen, table)
     return tuple(seen)
+
+
+def copies_under(devices: tuple[str, ...], table: tuple[Mount, ...]) -> tuple[Copy, ...]:
+    """Return the snapshots to whose CoW devices a write to these devices goes too, one by way of another included."""
+    found: dict[str, Copy] = {}
+    left = list(devices)
+    for number in left:
+        for cow in _copied_to(number):
+            if cow not in found:
+                beneath: dict[str, None] = {}
+                _collect(cow, beneath, table)
+                found[cow] = Copy(number, cow, tuple(beneath))
+                left += beneath
+    return tuple(found.values())
+
+
+def with_copies(devices: tuple[str, ...], copies: tuple[Copy, ...]) -> tuple[str, ...]:
+    """Return the devices and all that lie beneath the copies, each once."""
+    return tuple(dict.fromkeys((*devices, *(number for copy in copies for number in copy.beneath))))
 
 
 def _devices_of_filesystem(path: str, table: tuple[Mount, ...]) -> Iterator[str]:
@@ -143,27 +172,29 @@ def _btrfs_members(source: str) -> Iterator[str]:
     yield number
 
 
-def _collect(number: str, seen: dict[str, None], table: tuple[Mount, ...], *, with_copies: bool) -> None:
+def _collect(number: str, seen: dict[str, None], table: tuple[Mount, ...]) -> None:
     node = SYS_DEV_BLOCK / number
     if not number or number in seen or not node.exists():
         return
     seen[number] = None
     if (node / "partition").exists():
-        _collect(_text(node.resolve().parent / "dev").strip(), seen, table, with_copies=with_copies)
+        _collect(_text(node.resolve().parent / "dev").strip(), seen, table)
     for slave in (node / "slaves").glob("*"):
-        _collect(_text(slave / "dev").strip(), seen, table, with_copies=with_copies)
-        for copy in _copied_to(slave) if with_copies else ():
-            _collect(copy, seen, table, with_copies=with_copies)
+        _collect(_text(slave / "dev").strip(), seen, table)
     for under in _devices_of_loop(node, table):
-        _collect(under, seen, table, with_copies=with_copies)
+        _collect(under, seen, table)
 
 
-def _copied_to(slave: Path) -> Iterator[str]:
-    """Yield what else a write to a snapshot's origin goes to: the CoW devices of all its snapshots (dm-snap.c)."""
-    # LVM puts the layer -real beneath an origin; its snapshots are upon that too, each beside its own -cow.
-    if _text(slave / "dm/uuid").strip().endswith("-real"):
-        for snapshot in (slave / "holders").glob("*"):
-            yield from (_text(device / "dev").strip() for device in (snapshot / "slaves").glob("*"))
+def _copied_to(number: str) -> Iterator[str]:
+    """Yield the CoW devices to which a write to an origin's device -real goes too (dm-snap.c); no other has any.
+
+    LVM puts that layer beneath an origin, and each snapshot upon it and upon a -cow of its own.
+    """
+    node = SYS_DEV_BLOCK / number
+    if _text(node / "dm/uuid").strip().endswith("-real"):
+        for snapshot in sorted((node / "holders").glob("*")):
+            beneath = (_text(device / "dev").strip() for device in (snapshot / "slaves").glob("*"))
+            yield from (cow for cow in beneath if cow != number)
 
 
 def _devices_of_loop(node: Path, table: tuple[Mount, ...]) -> Iterator[str]:

@@ -64,7 +64,9 @@ def directory_facts(path: str, way: Way, mounts: tuple[Mount, ...]) -> Directory
     if way.stalling or not way.exists:
         there = bool(way.stalling)  # It is refused by its type alone.
         return DirectoryFacts(there, way.real_path, filesystem, 0, (), SECTOR_BYTES, mountpoint)
-    space, devices = os.statvfs(path), block_devices.devices_under(path, mounts)
+    space, own = os.statvfs(path), block_devices.own_devices_under(path, mounts)
+    copies = block_devices.copies_under(own, mounts)
+    devices = block_devices.with_copies(own, copies)
     return DirectoryFacts(
         exists=True,
         real_path=way.real_path,
@@ -75,7 +77,8 @@ def directory_facts(path: str, way: Way, mounts: tuple[Mount, ...]) -> Directory
         mountpoint=mountpoint,
         layers=layers.beneath(devices, mounts),
         gates=way.gates,
-        own_devices=block_devices.devices_under(path, mounts, with_copies=False),
+        own_devices=own,
+        copies=copies,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lvmsnap.model.facts import Facts, Mount
-from lvmsnap.model.looked import Gate, Layer, MountpointFacts, Superblock
+from lvmsnap.model.looked import Copy, Gate, Layer, MountpointFacts, Superblock
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.plan import Check
 from lvmsnap.model.profile import Profile
@@ -72,9 +72,12 @@ def ring() -> Facts:
     far = replace(samples.GROUP, name="vg1", uuid=FAR_UUID, pvs=(), lvs=(store, taken))
     below = (
         replace(samples.dm("vg1-store", dm_uuid(FAR_UUID, OTHER_UUID)), device_number="254:20"),
+        replace(samples.dm("vg1-taken-cow", f"{dm_uuid(FAR_UUID, 't')}-cow"), device_number="254:22"),
         replace(samples.dm("vg0-system", dm_uuid(VG_UUID, ORIGIN_UUID)), device_number="254:0"),
     )
-    directory = replace(DIRECTORY, block_devices=("254:20", "254:0"), own_devices=("254:20",))
+    copies = (Copy("254:20", "254:22", ("254:22", "254:0")),)
+    devices = ("254:20", "254:22", "254:0")
+    directory = replace(DIRECTORY, block_devices=devices, own_devices=("254:20",), copies=copies)
     return replace(samples.facts(directory=directory, dm_devices=below), vgs=(samples.GROUP, far))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lvmsnap.model.facts import Mount
+from lvmsnap.model.looked import Copy
 from lvmsnap.system import block_devices, device_mapper, mount_table
 from tests import TOP
 
@@ -167,7 +168,28 @@ def test_a_write_to_an_origin_goes_on_to_the_cow_space_of_its_snapshots(sys: Sys
         for holder in holders:
             (sys.dev / number / "holders" / holder).symlink_to((sys.dev / holder).resolve())
 
+    beneath = block_devices.own_devices_under(str(tmp_path), ())
+    copy = Copy("254:1", "254:2", ("254:2", "8:16"))
+    assert set(beneath) == {own, "254:1", "8:0"}
+    assert block_devices.copies_under(beneath, ()) == (copy,)
+    assert block_devices.copies_under(copy.beneath, ()) == ()
     assert set(block_devices.devices_under(str(tmp_path), ())) == {own, "254:1", "8:0", "254:2", "8:16"}
+
+
+def test_the_copies_of_what_is_beneath_a_copy_are_found_and_a_ring_of_them_ends(sys: Sys) -> None:
+    for number, slaves in (("254:2", ("254:11",)), ("254:12", ("254:1",)), ("254:1", ()), ("254:11", ())):
+        sys.device(number, slaves=slaves)
+    for number, real, cow in (("254:3", "254:1", "254:2"), ("254:13", "254:11", "254:12")):
+        sys.device(number, slaves=(real, cow))
+        (sys.dev / real / "dm").mkdir()
+        (sys.dev / real / "dm/uuid").write_text("LVM-ab-real\n")
+        (sys.dev / real / "holders").mkdir()
+        (sys.dev / real / "holders" / number).symlink_to((sys.dev / number).resolve())
+
+    assert block_devices.copies_under(("254:1",), ()) == (
+        Copy("254:1", "254:2", ("254:2", "254:11")),
+        Copy("254:11", "254:12", ("254:12", "254:1")),
+    )
 
 
 def test_every_layer_beneath_a_directory_is_found(sys: Sys, tmp_path: Path) -> None:
@@ -191,7 +213,7 @@ def test_a_loop_device_leads_on_to_the_filesystem_of_its_file(sys: Sys, tmp_path
     sys.device(own, slaves=("8:0",))
 
     seen: dict[str, None] = {}
-    block_devices._collect("254:1", seen, (), with_copies=True)
+    block_devices._collect("254:1", seen, ())
 
     assert set(seen) == {"254:1", "7:0", own, "8:0"}
 
@@ -211,7 +233,7 @@ def test_a_loop_device_over_a_block_device_leads_on_to_it_also_from_a_partition(
     sys.device("254:2", slaves=("259:1",))  # crypt
 
     seen: dict[str, None] = {}
-    block_devices._collect("254:2", seen, (), with_copies=True)
+    block_devices._collect("254:2", seen, ())
 
     assert set(seen) == {"254:2", "259:1", "7:9", "254:300", "8:0"}
     assert block_devices.is_bound_loop("7:9")
@@ -226,7 +248,7 @@ def test_a_loop_device_that_cannot_be_asked_leads_on_to_the_block_device_at_its_
     sys.device("7:9", loop_file="/dev/vg0/system")
 
     seen: dict[str, None] = {}
-    block_devices._collect("7:9", seen, (), with_copies=True)
+    block_devices._collect("7:9", seen, ())
 
     assert "254:0" in seen
 

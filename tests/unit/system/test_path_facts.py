@@ -139,7 +139,7 @@ def test_a_mountpoints_unit_has_the_name_that_systemd_escape_gives(path: str, un
 
 
 def test_a_directory_is_private_where_only_root_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(block_devices, "devices_under", lambda *_, **__: ())
+    monkeypatch.setattr(block_devices, "own_devices_under", lambda *_: ())
 
     def is_private(mode: int) -> bool:
         tmp_path.chmod(mode)

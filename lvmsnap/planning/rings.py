@@ -1,0 +1,65 @@
+"""Whether what is written to a backing file leads back to an origin, and which snapshots lead it there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from lvmsnap.model.facts import Facts
+from lvmsnap.model.looked import Copy, DirectoryFacts
+from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.plan import Check
+from lvmsnap.model.target import Target
+from lvmsnap.planning.lost_record import TAG
+
+HINT = "name a path on another disk: every write to the origin would wait for itself, and the server would freeze"
+
+
+def check(path: str, directory: DirectoryFacts, target: Target | None, facts: Facts) -> Check:
+    """Return the check that nothing that is written to the backing file at `path` is written to an origin by that."""
+    title = f"{path} does not lie on the origin"
+    prefixes = tuple(dm_uuid(one.vg_uuid, one.origin_uuid) for one in target.snapshots) if target else ()
+    origins = {device.device_number: device.name for device in facts.dm_devices if device.uuid.startswith(prefixes)}
+    if lies_on := next((origins[number] for number in directory.own_devices if number in origins), ""):
+        return Check(title, False, f"it lies on {lies_on}", HINT)
+    if not (led_to := next((origins[number] for number in directory.block_devices if number in origins), "")):
+        return Check(title, True, "", HINT)
+    by_way_of = ", ".join(_name(copy, facts) for copy in ways(directory, origins.keys()))
+    wanted, is_one_enough = to_take_down(directory, origins.keys())
+    names = _joined([_name(copy, facts) for copy in wanted])
+    down = f"one of {names}" if is_one_enough and len(wanted) > 1 else names
+    return Check(title, False, f"it lies on {led_to}, by way of {by_way_of}", f"{HINT}; or take {down} down first")
+
+
+def ways(directory: DirectoryFacts, origins: Collection[str]) -> tuple[Copy, ...]:
+    """Return the snapshots that lead what is written to the directory to one of the origins' devices."""
+    return tuple(copy for copy in directory.copies if _leads(copy.beneath, directory.copies, origins))
+
+
+def to_take_down(directory: DirectoryFacts, origins: Collection[str]) -> tuple[tuple[Copy, ...], bool]:
+    """Return the snapshots without which nothing leads to the origins, and whether each of them alone is enough."""
+    found, own = ways(directory, origins), directory.own_devices
+    alone = tuple(copy for copy in found if not _leads(own, [one for one in directory.copies if one != copy], origins))
+    return (alone, True) if alone else (tuple(copy for copy in found if copy.origin in own), False)
+
+
+def _leads(devices: Collection[str], copies: Collection[Copy], to: Collection[str]) -> bool:
+    """Whether what is written to all of the devices is written to one of the others by that."""
+    reached = set(devices)
+    while more := [copy for copy in copies if copy.origin in reached and not reached.issuperset(copy.beneath)]:
+        reached.update(*(copy.beneath for copy in more))
+    return not reached.isdisjoint(to)
+
+
+def _name(copy: Copy, facts: Facts) -> str:
+    """Return a snapshot's name, VG/LV, and its profile by its tag."""
+    device = next((device for device in facts.dm_devices if device.device_number == copy.cow), None)
+    uuid = device.uuid.removesuffix("-cow") if device else ""
+    lv = next((lv for vg in facts.vgs for lv in vg.lvs if dm_uuid(vg.uuid, lv.uuid) == uuid), None)
+    if lv is None:
+        return device.name if device else f"the snapshot of device {copy.cow}"
+    profiles = [match[2] for tag in lv.tags if (match := TAG.fullmatch(tag))]
+    return f"{lv.vg}/{lv.name}" + (f" (profile {profiles[0]})" if profiles else "")
+
+
+def _joined(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
