@@ -13,7 +13,7 @@ from pathlib import Path
 from lvmsnap.model.facts import Mount, top_mount
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.model.target import Snapshot
-from lvmsnap.system import block_devices, device_mapper, mount_copies, mount_table, namespaces, process_table
+from lvmsnap.system import block_devices, device_mapper, mount_copies, mount_table, namespaces, overlays, process_table
 
 # Even to open a directory there, and no more than its name, may wait for a server that is silent.
 REMOTE = ("nfs", "cifs", "smb", "fuse", "ceph", "9p", "afs", "autofs")
@@ -49,15 +49,16 @@ def holders(mountpoint: str, device_number: str = "") -> tuple[str, ...]:
 def pins(mountpoint: str, device_number: str = "") -> tuple[str, ...]:
     """Return in words what keeps a snapshot's device busy though umount of `mountpoint` would not notice it.
 
-    Other mounts of it, here and in other mount namespaces; what processes have open in one that was detached (umount
-    --lazy); loop devices on it or on its files; processes that have the device itself open; devices above it.
+    Other mounts of it and overlays over it, here and in other mount namespaces; what processes have open in one that
+    was detached (umount --lazy); loop devices on it or on its files; processes that have the device itself open;
+    devices above it.
     """
     mount = _top(mountpoint, device_number)
     number = device_number or (mount.device_number if mount else "")
     if not number:
         return ()
     own, spaces = _namespaces()
-    copies = _copies(number, mount, own, spaces)
+    copies = (*_copies(number, mount, own, spaces), *_overlays(number, mountpoint, own, spaces))
     return (*copies, *_in_detached(number, spaces), *_loops(number), *_openers(number), *_above(number))
 
 
@@ -132,13 +133,29 @@ def _copies(number: str, top: Mount | None, own: str, spaces: Mapping[str, _Name
     tables = {namespace: space.table for namespace, space in spaces.items()}
     found = mount_copies.staying(top, tables, own) if top else mount_copies.everywhere(number, tables)
     for namespace, mount in found:
-        space = spaces[namespace]
-        if namespace == own:
-            yield f"mount on {mount.mountpoint}"
-        elif space.is_kept_alone:
-            yield f"{space.keeper}: {mount.mountpoint} in the mount namespace that it keeps"
-        else:
-            yield f"{space.keeper}: {mount.mountpoint} in its own mount namespace"
+        yield f"mount on {mount.mountpoint}" if namespace == own else _elsewhere(spaces[namespace], mount.mountpoint)
+
+
+def _overlays(number: str, mountpoint: str, own: str, spaces: Mapping[str, _Namespace]) -> Iterator[str]:
+    """Name each overlay with a layer in the filesystem, once: it is to be seen in many namespaces, ours is the first.
+
+    It keeps a mount of its own that is in no table, so neither the one on the mountpoint nor any process is busy.
+    """
+    told = set()
+    for namespace, space in spaces.items():
+        # A layer is called as it was where the overlay was made, which need not be where it is seen.
+        places = {mountpoint, *(mount.mountpoint for mount in space.table if mount.device_number == number)} - {""}
+        for mount in space.table:
+            if mount.device_number in told or not (layer := overlays.layer_below(mount, places)):
+                continue
+            told.add(mount.device_number)
+            text = f"overlay on {mount.mountpoint}, made of {layer}"
+            yield text if namespace == own else _elsewhere(space, text)
+
+
+def _elsewhere(space: _Namespace, what: str) -> str:
+    owner = "the mount namespace that it keeps" if space.is_kept_alone else "its own mount namespace"
+    return f"{space.keeper}: {what} in {owner}"
 
 
 def _in_detached(number: str, spaces: Mapping[str, _Namespace]) -> Iterator[str]:

@@ -73,6 +73,24 @@ def test_a_namespace_that_follows_ours_keeps_nothing_busy(lab: Machine) -> None:
     assert (shown, left) == ("1\n", "0\n")
 
 
+def test_an_overlay_over_the_snapshot_is_named_and_nothing_unmounted(lab: Machine) -> None:
+    make_vg(lab, volumes={"system": "64M"}, filesystems={"system": "ext4"}, mounts={"system": "/mnt"})
+    lab.run("echo old > /mnt/file; sync; mkdir -p /media/merged /media/empty")
+    write_profile(lab, "p", profile_text(size="16MiB"))
+    lvmsnap(lab, "up p")
+    # As `podman -v /run/lvmsnap/p:/data:O` does.
+    lab.run(f"mount -t overlay -o lowerdir={SNAPSHOT}:/media/empty overlay /media/merged")
+    before = lab.run(SEEN).stdout
+
+    result = lvmsnap(lab, "down p", code=4)
+    after = lab.run(SEEN).stdout
+    read = lab.run("cat /media/merged/file; umount /media/merged").stdout
+    lvmsnap(lab, "down p")
+
+    assert f"held by overlay on /media/merged, made of {SNAPSHOT}" in result.stderr
+    assert (after, read) == (before, "old\n")
+
+
 def test_who_holds_a_snapshot_that_is_a_device_alone_is_named(lab: Machine) -> None:
     make_vg(lab, volumes={"system": "64M"})
     write_profile(lab, "p", profile_text(size="16MiB", mountpoint=None))

@@ -62,8 +62,12 @@ class Proc:
 def line(mount: Mount) -> str:
     return (
         f"{mount.mount_id} {mount.parent_id} {mount.device_number} {mount.root} {mount.mountpoint} rw"
-        f" - {mount.filesystem} {mount.source} rw\n"
+        f" - {mount.filesystem} {mount.source} {','.join(mount.filesystem_options) or 'rw'}\n"
     )
+
+
+def overlay(*options: str) -> Mount:
+    return Mount("0:60", "/", "/mnt/merged", "overlay", "overlay", 60, 21, filesystem_options=("rw", *options))
 
 
 @pytest.fixture
@@ -132,6 +136,53 @@ def test_a_kept_namespace_that_cannot_be_read_hides_nothing_else(proc: Proc) -> 
     proc.table += (KEEPER, MOVED)
 
     assert mount_users.pins("", NUMBER) == ("mount on /mnt/x",)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (f"lowerdir={PLACE}:/e",),
+        (f"lowerdir=/e:{PLACE}/sub",),
+        (f"lowerdir=/e::{PLACE}",),
+        (f"lowerdir=/e\\134:x:{PLACE}",),
+        ("lowerdir+=/e", f"lowerdir+={PLACE}"),
+        ("lowerdir+=/e", f"datadir+={PLACE}"),
+        ("lowerdir=/e", f"upperdir={PLACE}/u", "workdir=/w"),
+    ],
+)
+def test_an_overlay_over_the_snapshot_pins_it(proc: Proc, options: tuple[str, ...]) -> None:
+    proc.table += (TOP, overlay(*options))
+
+    assert [pin.partition(",")[0] for pin in mount_users.pins(PLACE, NUMBER)] == ["overlay on /mnt/merged"]
+
+
+@pytest.mark.parametrize("options", [("lowerdir=/e",), (f"lowerdir={PLACE}2:/e",), (f"lowerdir=/e\\134:{PLACE}",)])
+def test_an_overlay_over_something_else_pins_nothing(proc: Proc, options: tuple[str, ...]) -> None:
+    proc.table += (TOP, overlay(*options))
+
+    assert mount_users.pins(PLACE, NUMBER) == ()
+
+
+def test_a_layer_is_found_whatever_is_in_its_name(proc: Proc) -> None:
+    proc.table += (TOP, overlay(f"lowerdir=/e:{PLACE}/a\\040b\\134:c\\054d\\134\\134"))
+
+    assert mount_users.pins(PLACE, NUMBER) == (f"overlay on /mnt/merged, made of {PLACE}/a b:c,d\\",)
+
+
+def test_an_overlay_in_another_namespace_is_named_once(proc: Proc) -> None:
+    above = overlay(f"lowerdir={PLACE}")
+    proc.table += (TOP,)
+    proc.process(8, "conmon", namespace=2, table=(ROOT, above, replace(above, mountpoint="/mnt/again")))
+    proc.process(9, "sh", namespace=3, table=(ROOT, above))
+
+    said = f"pid 8 (conmon): overlay on /mnt/merged, made of {PLACE} in its own mount namespace"
+    assert mount_users.pins(PLACE, NUMBER) == (said,)
+
+
+def test_an_overlay_pins_a_snapshot_that_is_mounted_elsewhere_in_that_namespace(proc: Proc) -> None:
+    proc.table += (replace(TOP, mountpoint="/host"), overlay("lowerdir=/host/sub"))
+
+    assert mount_users.pins("", NUMBER)[1:] == ("overlay on /mnt/merged, made of /host/sub",)
 
 
 def test_a_file_that_is_open_in_a_mount_that_was_unmounted_lazily_is_named(proc: Proc, tmp_path: Path) -> None:

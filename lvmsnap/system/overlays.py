@@ -1,0 +1,33 @@
+"""Which directories an overlayfs is made of: it uses them through a mount of its own that is in no table. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from lvmsnap.model.facts import Mount
+from lvmsnap.system.mount_table import unescape_octal
+
+# The second ones: as a kernel shows layers that were given one by one (from 6.8 on).
+LAYERS = ("lowerdir", "upperdir", "workdir", "lowerdir+", "datadir+")
+# A layer ends at a colon, unless a backslash stands before that; the table has \134 for a backslash.
+_LAYER = re.compile(r"(?:\\134(?:\\[0-7]{3}|.)|[^:])+")
+
+
+def layers(mount: Mount) -> tuple[str, ...]:
+    """Return the directories that an overlay was made of, as they were called then; none of any other filesystem."""
+    if mount.filesystem != "overlay":
+        return ()
+    options = (option.partition("=") for option in mount.filesystem_options)
+    return tuple(path for key, _, value in options if key in LAYERS for path in _paths(key, value))
+
+
+def _paths(key: str, value: str) -> list[str]:
+    shown = _LAYER.findall(value) if key == "lowerdir" else [value]
+    return [re.sub(r"\\(.)", r"\1", unescape_octal(path), flags=re.DOTALL) for path in shown]
+
+
+def layer_below(mount: Mount, places: set[str]) -> str:
+    """Return a layer of an overlay that is one of the directories, or lies in one; "" where none does."""
+    return next(
+        (path for path in layers(mount) for place in places if path == place or path.startswith(f"{place}/")), ""
+    )
