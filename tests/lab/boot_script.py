@@ -1,8 +1,8 @@
 """What install-boot installs, as it would be on a machine of the lab; and, run in a guest, what its script changes
 under every setting of report/ and log/ that LVM has.
 
-LVM_SYSTEM_DIR names a directory of our own, whose lvm.conf has one setting at a time; a shim in PATH keeps LVM from
-changing anything and writes down what it was to change.
+`python -m tests.lab.boot_script together|each`. LVM_SYSTEM_DIR names a directory of our own, whose lvm.conf has all of
+them or one at a time; a shim in PATH keeps LVM from changing anything and writes down what it was to change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 
 from lvmsnap.install import boot_recovery
 from lvmsnap.system.processes import Runner
-from tests.lab.lvm_settings import values
+from tests.lab.lvm_settings import confs, values
 from tests.lab.machine import Machine
 from tests.lab.support import LAB_HOST
 
@@ -55,10 +55,10 @@ def main() -> None:
     tried = values(Runner())
     wanted = changes()
     print(wanted)
-    for name, value in tried.items():
-        conf.write_text(f"{name}={value}\n")
+    for name, text in confs(tried).items():
+        conf.write_text(text)
         if changes() != wanted:
-            print(f"{name}={value}: {changes()}")
+            print(f"{name}: {changes()}")
     print(f"tried {len(tried)}")
 
 

@@ -1,12 +1,14 @@
 """Run in a guest: reads LVM's report under every setting of report/ and log/ that LVM has, and prints what changed it.
 
-LVM_SYSTEM_DIR names a directory of our own, whose lvm.conf has one setting at a time.
+`python -m tests.lab.lvm_settings together|each`. LVM_SYSTEM_DIR names a directory of our own, whose lvm.conf has all
+of them or one at a time.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 from lvmsnap.model.errors import ToolError
@@ -37,6 +39,12 @@ def values(runner: Runner) -> dict[str, str]:
     return {**found, **TELLING, **ALSO}
 
 
+def confs(tried: dict[str, str]) -> dict[str, str]:
+    """Return the files to try, as the command line says; by a name for each."""
+    lines = {f"{name}={value}": f"{name}={value}\n" for name, value in tried.items()}
+    return lines if sys.argv[1] == "each" else {"all of them": "".join(lines.values())}
+
+
 def main() -> None:
     """Print each setting that changed the report, then how many were tried."""
     runner = Runner()
@@ -45,14 +53,14 @@ def main() -> None:
     tried = values(runner)
     wanted = lvm_report.read_report(runner, locking=True)
     assert wanted[0][0].lvs, wanted
-    for name, value in tried.items():
-        conf.write_text(f"{name}={value}\n")
+    for name, text in confs(tried).items():
+        conf.write_text(text)
         try:
             told = "" if lvm_report.read_report(runner, locking=True) == wanted else "another report"
         except ToolError as error:
             told = error.message
         if told:
-            print(f"{name}={value}: {told}")
+            print(f"{name}: {told}")
     print(f"tried {len(tried)}")
 
 

@@ -193,14 +193,15 @@ def test_marks_of_another_host_and_old_ones_without_a_record_are_left_alone(lab:
     assert_whole(lab)
 
 
-def test_no_setting_of_lvm_conf_changes_what_the_script_does(lab: Machine) -> None:
+@pytest.mark.parametrize("how", ["together", "each"])
+def test_no_setting_of_lvm_conf_changes_what_the_script_does(lab: Machine, how: str) -> None:
     make_group(lab)
     lab.run(f"lvcreate -q -s -l 1 -n snap --addtag one --addtag lvmsnap2.{LAB_HOST}.b --addtag two vg0/system")
     lab.run(LOSE_LENT_PV)
     lab.run("mkdir -p /run/conf; rm -f /var/lib/lvmsnap/a.json")
     lab.write_file("/run/shim/lvm", boot_script.SHIM, 0o755)
 
-    walk = [sys.executable, "-m", "tests.lab.boot_script"]
+    walk = [sys.executable, "-m", "tests.lab.boot_script", how]
     told = lab.run(walk, env={**ENVIRONMENT, "LVM_SYSTEM_DIR": "/run/conf"}, timeout=300).stdout
 
     by_default, _, rest = told.partition("\n\n")

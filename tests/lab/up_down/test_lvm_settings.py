@@ -16,16 +16,17 @@ pytestmark = pytest.mark.lab
 GROUPS = """lvcreate -q -y -Wn -Zn -i2 -L 64M -n system --addtag one --addtag two vg0
 lvcreate -q -y -s -l 4 -n snap --addtag three --addtag four vg0/system
 vgcreate -q -y vg1 /dev/ubdc /dev/ubdd; lvcreate -q -y -an -Wn -Zn -L 8M -n part vg1 /dev/ubdd
-dd if=/dev/zero of=/dev/ubdd bs=1M count=4 status=none; mkdir /run/conf"""
+dd if=/dev/zero of=/dev/ubdd bs=1M count=4 status=none; mkdir -p /run/conf"""
 SETTINGS_OF_2_03_16 = 61
 FOLDERS = ("/media", "/media/store", "/mnt")
 
 
-def test_no_setting_of_lvm_conf_changes_what_is_read(lab: Machine) -> None:
+@pytest.mark.parametrize("how", ["together", "each"])
+def test_no_setting_of_lvm_conf_changes_what_is_read(lab: Machine, how: str) -> None:
     make_vg(lab, disks=("ubda", "ubdb"))
     lab.run(f"set -e\n{GROUPS}")
 
-    walk = [sys.executable, "-m", "tests.lab.lvm_settings"]
+    walk = [sys.executable, "-m", "tests.lab.lvm_settings", how]
     told = lab.run(walk, env={**ENVIRONMENT, "LVM_SYSTEM_DIR": "/run/conf"}, timeout=300).stdout
 
     changed, _, tried = told.rpartition("tried ")
