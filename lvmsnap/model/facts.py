@@ -104,9 +104,31 @@ class Mount:
     filesystem_options: tuple[str, ...] = ()
 
 
+def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
+    """Return the mount in which a (real) path lies, found as the kernel finds it: from each mount into those on it.
+
+    A later mount on a directory above covers what is mounted below that; the table lists it all the same. A mount whose
+    parent is not in the table counts as one on whatever is there.
+    """
+    table = [mount for mount in mounts if f"{path}/".startswith(f"{mount.mountpoint.rstrip('/')}/")]
+    known = {mount.mount_id for mount in table if mount.mount_id != mount.parent_id}
+    here: Mount | None = None
+    while on_it := [mount for mount in table if _is_on(mount, here, known)]:
+        here = min(on_it, key=lambda mount: len(mount.mountpoint))
+        table.remove(here)
+    return here
+
+
+def _is_on(mount: Mount, here: Mount | None, known: set[int]) -> bool:
+    if here is not None and len(mount.mountpoint) < len(here.mountpoint):
+        return False
+    return mount.parent_id not in known or (here is not None and mount.parent_id == here.mount_id)
+
+
 def top_mount(mounts: Iterable[Mount], mountpoint: str) -> Mount | None:
-    """Return what is to be seen on a mountpoint: the last thing mounted there, None where nothing is."""
-    return next((mount for mount in reversed(tuple(mounts)) if mount.mountpoint == mountpoint), None)
+    """Return what is to be seen on a mountpoint, None where nothing is, or what is there is covered."""
+    found = mount_of(mountpoint, mounts)
+    return found if found and found.mountpoint == mountpoint else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from lvmsnap.system.mount_users import holders
 
 STRAGGLER_SECONDS = 30.0
 TRIES = 3
+HIDDEN = "{} was unmounted or mounted over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def _run_command(session: Session, profile: Profile, target: Target, argv: tuple
 
     def watch() -> float:
         with suppress(Exception):  # what cannot be seen now is seen when the command has ended, which it is left to do
-            if not losses and guarded.is_lost() and (lost := why_lost(before, target)):
+            if not losses and (lost := why_hidden(before) or (guarded.is_lost() and why_lost(before, target))):
                 losses.append(lost)
                 session.progress.warn(f"the snapshot is lost while {argv[0]} runs: {lost}; do not trust its result")
         return guarded.look()
@@ -242,8 +243,19 @@ def _look(snapshot: Snapshot, devices: tuple[DmDevice, ...], mounts: tuple[Mount
     known = ((device.uuid, device.uuid if snapshot.dm_uuid else device.name) for device in devices)
     uuid = next((uuid for uuid, key in known if key == (snapshot.dm_uuid or name)), "")
     mountpoint = snapshot.mount.mountpoint if snapshot.mount else ""
+    return Stand(snapshot, uuid, mountpoint, _mount_id(mountpoint, mounts))
+
+
+def why_hidden(before: tuple[Stand, ...]) -> str:
+    """Say which snapshot its mountpoint does not show just now, "" where all do; reads the mount table alone."""
+    mounts = mount_table.mounts()
+    hidden = (stand for stand in before if stand.mountpoint and stand.mount_id != _mount_id(stand.mountpoint, mounts))
+    return next((HIDDEN.format(stand.mountpoint) for stand in hidden), "")
+
+
+def _mount_id(mountpoint: str, mounts: tuple[Mount, ...]) -> int:
     top = top_mount(mounts, mountpoint) if mountpoint else None
-    return Stand(snapshot, uuid, mountpoint, top.mount_id if top else 0)
+    return top.mount_id if top else 0
 
 
 def why_lost(before: tuple[Stand, ...], target: Target) -> str:
@@ -259,5 +271,5 @@ def _why_lost(before: Stand, now: Stand) -> str:
     if status.is_lost:
         return OVERFLOWED
     if now.mount_id != before.mount_id:
-        return f"{before.mountpoint} was unmounted or mounted over" if before.mountpoint else ""
+        return HIDDEN.format(before.mountpoint) if before.mountpoint else ""
     return ""

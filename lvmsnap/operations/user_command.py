@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from lvmsnap.model.errors import NotStartedError
-from lvmsnap.system import processes
+from lvmsnap.system import mount_watch, processes
 from lvmsnap.system.held_signals import Signals
 
 GRACE_SECONDS = 60.0
@@ -35,12 +35,13 @@ def supervise(
 ) -> int:
     """Run the command to its end and return its exit status, 128 + N where signal N ended it.
 
-    `look` is called at once, then again after as many seconds as it returns. INT, TERM and HUP go on to the
-    command's process group, which then has GRACE_SECONDS to end; a second signal leaves it SHORT_GRACE_SECONDS.
+    `look` is called at once, then again after as many seconds as it returns, and whenever the mount table changes. INT,
+    TERM and HUP go on to the command's process group, which then has GRACE_SECONDS to end; a second signal leaves it
+    SHORT_GRACE_SECONDS.
     `began` is given its pid. Raises NotStartedError. Where `look` raises, the command is killed first.
     """
     ending = _Ending()
-    with _child_signals() as wakeup, _terminal() as terminal:
+    with _child_signals() as wakeup, mount_watch.changes() as remounted, _terminal() as terminal:
         try:
             pid = processes.start(argv, variables)
         except OSError as error:
@@ -58,7 +59,7 @@ def supervise(
             if signals.received:
                 pass_on(signals.received)
             began(pid)
-            return _wait(pid, wakeup, terminal, ending, look)
+            return _wait(pid, (wakeup, remounted), terminal, ending, look)
         except BaseException:
             _kill_group(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
@@ -68,8 +69,8 @@ def supervise(
             terminal.take_back()
 
 
-def _wait(pid: int, wakeup: int, terminal: Terminal, ending: _Ending, look: Callable[[], float]) -> int:
-    next_look = 0.0
+def _wait(pid: int, wakers: tuple[int, int], terminal: Terminal, ending: _Ending, look: Callable[[], float]) -> int:
+    next_look, (wakeup, remounted) = 0.0, wakers
     while True:
         status = _reap(pid)
         if status is not None and os.WIFSTOPPED(status):
@@ -83,7 +84,9 @@ def _wait(pid: int, wakeup: int, terminal: Terminal, ending: _Ending, look: Call
             _kill_group(pid, signal.SIGKILL)
             ending.deadline = now + SHORT_GRACE_SECONDS
         until = min(next_look, ending.deadline or next_look)
-        select.select([wakeup], [], [], max(0.0, until - now))
+        _, _, changed = select.select([wakeup], [], [remounted], max(0.0, until - now))
+        if changed:
+            next_look = now
         _drain(wakeup)
 
 

@@ -10,9 +10,8 @@ import re
 import stat
 from dataclasses import dataclass
 
-from lvmsnap.model.facts import Mount
+from lvmsnap.model.facts import Mount, mount_of
 from lvmsnap.model.looked import Gate
-from lvmsnap.system import mount_table
 
 STALLING_FILESYSTEMS = re.compile(
     r"(nfs|cifs|smb|afs|ceph|glusterfs|fuse|virtiofs|9p|ocfs2|gfs2|lustre|beegfs|orangefs|coda|gpfs)"
@@ -43,7 +42,7 @@ def walk(path: str, mounts: tuple[Mount, ...]) -> Way:
         name = names.pop(0)
         there = os.path.normpath(os.path.join(here, name))
         rest = "/".join((there.rstrip("/"), *names))
-        mount = mount_table.mount_of(there, mounts)
+        mount = mount_of(there, mounts)
         if there != "/" and mount and STALLING_FILESYSTEMS.match(mount.filesystem):
             return Way(rest, tuple(gates), exists=False, stalling=mount.filesystem)
         try:

@@ -12,10 +12,9 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from lvmsnap.model.facts import Loop, Mount
+from lvmsnap.model.facts import Loop, Mount, mount_of
 from lvmsnap.model.looked import Copy
 from lvmsnap.model.units import SECTOR_BYTES
-from lvmsnap.system.mount_table import mount_of
 
 SYS_BLOCK = Path("/sys/block")
 SYS_DEV_BLOCK = Path("/sys/dev/block")

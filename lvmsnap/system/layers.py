@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import re
 
-from lvmsnap.model.facts import Loop, Mount
+from lvmsnap.model.facts import Loop, Mount, mount_of
 from lvmsnap.model.looked import Layer
 from lvmsnap.model.units import SECTOR_BYTES
-from lvmsnap.system import block_devices, mount_table
+from lvmsnap.system import block_devices
 from lvmsnap.system.device_mapper import STATUS_TABLE_FLAG, first_target
 
 # dm-thin-metadata.h: the metadata has blocks of 4 KiB. A mapping takes 16 bytes in a B-tree whose nodes may be half
@@ -86,7 +86,7 @@ def _of_loop(loop: Loop, table: tuple[Mount, ...]) -> Layer | None:
     if loop.block_device:
         return None
     # The file itself may be a mountpoint: its directory's filesystem need not be its own.
-    mount = mount_table.mount_of(loop.file_path, table)
+    mount = mount_of(loop.file_path, table)
     copying = mount and COPYING.match(mount.filesystem)
     # A dead server would hang the look at its file.
     if copying and NETWORK.match(copying[1]):

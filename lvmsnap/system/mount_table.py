@@ -62,11 +62,3 @@ def unescape_octal(text: str) -> str:
     r"""Undo the \040 escapes of mountinfo and fstab; \777 names no byte, and stays."""
     raw = re.sub(rb"\\([0-3][0-7]{2})", lambda match: bytes([int(match[1], 8)]), os.fsencode(text))
     return os.fsdecode(raw)
-
-
-def mount_of(path: str, table: tuple[Mount, ...]) -> Mount | None:
-    """Return the mount that holds the (real) path: the last one mounted on its longest prefix."""
-    holding = [
-        mount for mount in table if path == mount.mountpoint or path.startswith(mount.mountpoint.rstrip("/") + "/")
-    ]
-    return max(reversed(holding), key=lambda mount: len(mount.mountpoint), default=None)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lvmsnap.model.facts import Mount, top_mount
+from lvmsnap.model.facts import Mount, mount_of, top_mount
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.model.target import Snapshot
 from lvmsnap.system import block_devices, device_mapper, mount_copies, mount_table, namespaces, overlays, process_table
@@ -133,7 +133,8 @@ def _copies(number: str, top: Mount | None, own: str, spaces: Mapping[str, _Name
     tables = {namespace: space.table for namespace, space in spaces.items()}
     found = mount_copies.staying(top, tables, own) if top else mount_copies.everywhere(number, tables)
     for namespace, mount in found:
-        yield f"mount on {mount.mountpoint}" if namespace == own else _elsewhere(spaces[namespace], mount.mountpoint)
+        space = spaces[namespace]
+        yield _here(mount, space) if namespace == own else _elsewhere(space, mount.mountpoint)
 
 
 def _overlays(number: str, mountpoint: str, own: str, spaces: Mapping[str, _Namespace]) -> Iterator[str]:
@@ -151,6 +152,12 @@ def _overlays(number: str, mountpoint: str, own: str, spaces: Mapping[str, _Name
             told.add(mount.device_number)
             text = f"overlay on {mount.mountpoint}, made of {layer}"
             yield text if namespace == own else _elsewhere(space, text)
+
+
+def _here(mount: Mount, space: _Namespace) -> str:
+    seen = mount_of(mount.mountpoint, space.table)
+    covered = f", covered by the one on {seen.mountpoint}" if seen and seen != mount else ""
+    return f"mount on {mount.mountpoint}{covered}"
 
 
 def _elsewhere(space: _Namespace, what: str) -> str:
@@ -173,7 +180,7 @@ def _in_detached(number: str, spaces: Mapping[str, _Namespace]) -> Iterator[str]
 
 
 def _waits_for_a_server(path: str, link: Path, table: tuple[Mount, ...]) -> bool:
-    mount = mount_table.mount_of(path, table) if link.parent.name != "fd" else None
+    mount = mount_of(path, table) if link.parent.name != "fd" else None
     return mount is not None and mount.filesystem.startswith(REMOTE)
 
 

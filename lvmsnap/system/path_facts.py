@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from lvmsnap.model.facts import Mount
+from lvmsnap.model.facts import Mount, mount_of
 from lvmsnap.model.looked import DirectoryFacts, FileFacts, Gate, MountpointFacts
 from lvmsnap.model.paths import RUN_DIR, RUN_DIR_MODE
 from lvmsnap.model.units import SECTOR_BYTES
@@ -14,7 +14,6 @@ from lvmsnap.system import (
     ancestors,
     block_devices,
     layers,
-    mount_table,
 )
 from lvmsnap.system.ancestors import Way
 from lvmsnap.system.mount_owners import claimed_by
@@ -59,7 +58,7 @@ def _pv_uuid(path: str) -> str:
 
 def directory_facts(path: str, way: Way, mounts: tuple[Mount, ...]) -> DirectoryFacts:
     """Return what is known of the directory that is to hold a backing file; `way` leads to it."""
-    mount = mount_table.mount_of(way.real_path, mounts)
+    mount = mount_of(way.real_path, mounts)
     filesystem, mountpoint = (mount.filesystem, mount.mountpoint) if mount else ("", "")
     if way.stalling or not way.exists:
         there = bool(way.stalling)  # It is refused by its type alone.

@@ -87,8 +87,9 @@ def test_input_output_and_variables_reach_the_command(capfd: pytest.CaptureFixtu
 
 def test_a_signal_goes_on_to_the_commands_whole_group(tmp_path: Path) -> None:
     script = f"""
+    trap 'wait; exit 3' TERM
     sh -c 'trap "echo inner > {tmp_path}/inner; exit" TERM; touch {tmp_path}/ready; while :; do sleep 0.05; done' &
-    trap 'wait; exit 3' TERM; wait; exit 1
+    wait; exit 1
     """
     signals = Signals()
     with signals:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap.model.facts import Mount
+from lvmsnap.model.facts import Mount, mount_of
 from lvmsnap.model.looked import Copy
 from lvmsnap.system import block_devices, device_mapper, mount_table
 from tests import TOP
@@ -109,14 +109,14 @@ def test_optional_fields_of_a_mount_do_not_shift_the_others() -> None:
     ],
 )
 def test_a_path_is_held_by_the_last_mount_on_its_longest_prefix(path: str, device_number: str) -> None:
-    mount = mount_table.mount_of(path, table())
+    mount = mount_of(path, table())
 
     assert mount is not None
     assert mount.device_number == device_number
 
 
 def test_a_path_under_no_mount_has_none() -> None:
-    assert mount_table.mount_of("/a", ()) is None
+    assert mount_of("/a", ()) is None
 
 
 # --- layers -----------------------------------------------------------------------------------------------------------
