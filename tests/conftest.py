@@ -1,5 +1,6 @@
 """Fixtures of all tests: the lab's machines. And the markers by which `tests/run` selects the lab's tests."""
 
+import os
 import signal
 
 import pytest
@@ -12,6 +13,8 @@ __all__ = ["fresh_machine", "lab", "shared_machine"]
 # Whoever starts the tests by nohup, or in the background of a script, has these ignored, and so would all children.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Where a user's files are writable by their group, a record that a test makes by hand would not be trusted.
+os.umask(0o022)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by them

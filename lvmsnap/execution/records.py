@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
 import stat
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -25,6 +26,14 @@ class RecordError(LvmsnapError):
     """The record cannot be read, or not be kept."""
 
 
+class _OthersError(Exception):
+    """Others than root may have written what is to be trusted. `way_out` is a command that ends that."""
+
+    def __init__(self, message: str, way_out: str) -> None:
+        super().__init__(message)
+        self.way_out = way_out
+
+
 def record_path(name: str, directory: str = STATE_DIR) -> Path:
     """Return where the record of profile `name` is kept."""
     return Path(directory) / f"{name}.json"
@@ -39,12 +48,22 @@ def write(record: Record, directory: str = STATE_DIR) -> None:
     text = codec.to_json({"format": FORMAT, **asdict(record)}, indent=1) + "\n"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _shut(path.parent)
         atomic_files.replace(path, text.encode("utf-8", "surrogateescape"))
+    except _OthersError as error:
+        raise RecordError(f"the record cannot be written: {error}", hint=f"{error.way_out}; then try again") from error
     except OSError as error:
         raise RecordError(
             f"the record cannot be written: {path}: {error.strerror}",
             hint=f"lvmsnap changes nothing that it has not written down: make room in {directory}",
         ) from error
+
+
+def _shut(directory: Path) -> None:
+    """Keep others than root out of the directory: what is recorded is done by root. Raises OSError, _OthersError."""
+    if stat.S_IMODE(directory.stat().st_mode) != 0o700:
+        directory.chmod(0o700)
+    _trust(directory.stat(), str(directory))
 
 
 def owe(record: Record, due: tuple[str, ...]) -> Record:
@@ -63,22 +82,41 @@ def read(name: str, directory: str = STATE_DIR) -> Record | None:
         return _parsed(_content(path), name)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, _OthersError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        raise RecordError(
-            f"the record cannot be read: {path}: {why}",
-            hint=f"lvmsnap down {name} --force relies on LVM's own marks, and puts the record aside",
-        ) from error
+        hint = f"lvmsnap down {name} --force relies on LVM's own marks, and puts the record aside"
+        if isinstance(error, _OthersError):
+            hint = f"if nobody has changed what it says: {error.way_out}; otherwise {hint}"
+        raise RecordError(f"the record cannot be read: {path}: {why}", hint=hint) from error
 
 
 def _content(path: Path) -> bytes:
-    """Return what is in the file: no link, no pipe, and nobody's but ours."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-            raise ValueError("it is not a regular file of root's")
-        return file.read(LARGEST_BYTES)
+    """Return what is in the file: no link, no pipe, nobody's but ours, and nothing that others may have written.
+
+    Root runs the hooks that it names. Raises OSError, ValueError or _OthersError.
+    """
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(path.name, flags, dir_fd=directory)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+                raise ValueError("it is not a regular file of root's")
+            _trust(os.fstat(directory), str(path.parent))
+            _trust(status, str(path))
+            return file.read(LARGEST_BYTES)
+    finally:
+        os.close(directory)
+
+
+def _trust(status: os.stat_result, path: str) -> None:
+    """Raise _OthersError where others than root may write to a file, or put other files into a directory."""
+    if status.st_uid != os.geteuid():
+        raise _OthersError(f"{path} belongs to user {status.st_uid}, not to root", f"chown root: {shlex.quote(path)}")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        what = f"{path} is writable by others than root (mode {stat.S_IMODE(status.st_mode):04o})"
+        raise _OthersError(what, f"chmod -R go-w {shlex.quote(path)}")
 
 
 def _parsed(content: bytes, name: str) -> Record:

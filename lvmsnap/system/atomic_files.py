@@ -35,8 +35,9 @@ def replace(path: Path, content: bytes, *, is_durable: bool = True) -> None:
     With `is_durable` it is on disk afterwards, and its name too. Raises OSError; the old file is as it was then.
     """
     temporary = f"{path}.new"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o600)
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)  # Whoever has an old one open must not write into the new one.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     _fill_and_rename(descriptor, temporary, str(path), content, 0o600, is_synced=is_durable)
     if is_durable:
         sync_directory(path.parent)

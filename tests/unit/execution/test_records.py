@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -276,10 +278,80 @@ def test_writing_follows_no_symlink(tmp_path: Path) -> None:
     victim.write_text("precious")
     (tmp_path / "nightly.json.new").symlink_to(victim)
 
-    with pytest.raises(LvmsnapError, match="Too many levels of symbolic links"):
-        records.write(samples.record(), str(tmp_path))
+    records.write(samples.record(), str(tmp_path))
 
     assert victim.read_text() == "precious"
+    assert records.read("nightly", str(tmp_path)) == samples.record()
+
+
+def test_who_has_an_interrupted_write_open_does_not_write_into_the_next_record(tmp_path: Path) -> None:
+    with (tmp_path / "nightly.json.new").open("w") as other:
+        records.write(samples.record(), str(tmp_path))
+        other.write("evil")
+
+    assert records.read("nightly", str(tmp_path)) == samples.record()
+
+
+# --- whoever may write a record has root run what it says -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602])
+def test_a_record_that_others_may_write_is_unreadable(tmp_path: Path, mode: int) -> None:
+    records.write(samples.record(), str(tmp_path))
+    path = records.record_path("nightly", str(tmp_path))
+    path.chmod(mode)
+
+    with pytest.raises(LvmsnapError) as caught:
+        records.read("nightly", str(tmp_path))
+
+    why = f"{path} is writable by others than root (mode {mode:04o})"
+    assert caught.value.message == f"the record cannot be read: {path}: {why}"
+    assert "lvmsnap down nightly --force" in caught.value.hint
+    _do_as_hinted(caught.value.hint)
+    assert records.read("nightly", str(tmp_path)) == samples.record()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702, 0o1777])
+def test_a_record_in_a_directory_that_others_may_write_to_is_unreadable(tmp_path: Path, mode: int) -> None:
+    records.write(samples.record(), str(tmp_path))
+    records.record_path("nightly", str(tmp_path)).chmod(0o666)
+    tmp_path.chmod(mode)
+
+    why = rf"{tmp_path} is writable by others than root \(mode {mode:04o}\)"
+
+    with pytest.raises(LvmsnapError, match=why) as caught:
+        records.read("nightly", str(tmp_path))
+
+    _do_as_hinted(caught.value.hint)
+    assert records.read("nightly", str(tmp_path)) == samples.record()
+
+
+def _do_as_hinted(hint: str) -> None:
+    """Run the command that the hint names for a record that nobody has changed."""
+    command = hint.removeprefix("if nobody has changed what it says: ").partition(";")[0]
+    subprocess.run(shlex.split(command), check=True)
+
+
+def test_writing_a_record_shuts_its_directory_to_others(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+
+    records.write(samples.record(), str(tmp_path))
+
+    assert tmp_path.stat().st_mode & 0o7777 == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories away")
+def test_a_directory_of_somebody_elses_holds_no_record(tmp_path: Path) -> None:
+    records.write(samples.record(), str(tmp_path))
+    os.chown(tmp_path, 1000, 1000)
+    says = f"{tmp_path} belongs to user 1000, not to root"
+
+    with pytest.raises(LvmsnapError, match=f"the record cannot be read: .*: {says}"):
+        records.read("nightly", str(tmp_path))
+    with pytest.raises(LvmsnapError, match=f"the record cannot be written: {says}") as caught:
+        records.write(samples.record(), str(tmp_path))
+
+    assert caught.value.hint == f"chown root: {tmp_path}; then try again"
 
 
 def test_the_sample_record_differs_from_another() -> None:
