@@ -44,7 +44,8 @@ def error_lines(error: LvmsnapError) -> Iterator[Line]:
     residue = error.residue if isinstance(error, SnapshotLostError) else error
     if isinstance(residue, ResidueError):
         for item in residue.residue:
-            yield ((BAD, "  "), ("", item)) if item.startswith("held by ") else ((BAD, "  left: "), ("", item))
+            word = "held by " if item.startswith("held by ") else "left: "
+            yield ((BAD, f"  {word}"), ("", item.removeprefix("held by ")))
         yield ((BOLD, "  to finish by hand:"),)
         yield from (((DIM, "    $ "), (COMMAND, command)) for command in residue.commands)
     yield from hint_lines(error.hint)

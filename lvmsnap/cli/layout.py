@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
+from lvmsnap.model.printable import escaped
 from lvmsnap.system import streams
 from lvmsnap.system.processes import shell_line
 
@@ -24,10 +25,6 @@ COMMAND, UNDO_COMMAND = "default", "dim default"
 
 # Where text may be broken: not at every blank, so that a command in it stays in one piece.
 CLAUSE_END = re.compile(r"(?<=[,;:.] )|(?<= )(?=\()")
-
-
-# Control characters, and those that turn the direction of writing: file names may have them, terminals obey them.
-UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def text(line: Line) -> str:
@@ -67,7 +64,7 @@ def tell(lines: Iterable[Line], stream: TextIO | None = None) -> None:
 
 def printable(line: Line) -> Line:
     """Return the line with an escape such as \\x1b for each character that a terminal would obey."""
-    return tuple((style, UNPRINTABLE.sub(lambda match: repr(match[0])[1:-1], part)) for style, part in line)
+    return tuple((style, escaped(part)) for style, part in line)
 
 
 def fold(line: Line, width: int) -> Iterator[Line]:
@@ -83,7 +80,7 @@ def fold(line: Line, width: int) -> Iterator[Line]:
 
 def fold_command(line: Line, width: int) -> Iterator[Line]:
     """Break a command that is too long for a picture as one does in a shell, with a backslash at the end."""
-    if len(text(line)) <= width or line[-1][0] not in (COMMAND, UNDO_COMMAND):
+    if len(text(line)) <= width or line[-1][0] not in (COMMAND, UNDO_COMMAND) or "$'" in text(line):
         yield line
         return
     style, command = line[-1]

@@ -13,6 +13,7 @@ from lvmsnap import __version__
 from lvmsnap.cli import commands, setup_commands
 from lvmsnap.cli.options import COMMANDS, seconds
 from lvmsnap.model.errors import LvmsnapError, explained
+from lvmsnap.model.printable import NEXT_LINE, on_lines
 from lvmsnap.system import streams
 
 DEFAULT_PROFILE_DIR = commands.USUAL_FOLDER
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from lvmsnap.cli.error_view import fail
 
         # What is raised during a change is undone and reported as a failed step: this is from before or after.
-        return fail(LvmsnapError(explained(error), hint=f"please report it, with these lines:\n{_where(error)}"))
+        return fail(LvmsnapError(explained(error), hint=f"please report it, with these lines:{_where(error)}"))
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -99,7 +100,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _where(error: Exception) -> str:
     import traceback
 
-    return "".join(traceback.format_tb(error.__traceback__)[-3:]).rstrip()
+    return NEXT_LINE + on_lines("".join(traceback.format_tb(error.__traceback__)[-3:]))
 
 
 class _Parser(argparse.ArgumentParser):

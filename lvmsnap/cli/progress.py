@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lvmsnap.cli.error_view import complain, is_listened_to
-from lvmsnap.cli.layout import BAD, COMMAND, DIM, GOOD, UNDO_COMMAND, WARN, Line, tell, text
+from lvmsnap.cli.layout import BAD, COMMAND, DIM, GOOD, UNDO_COMMAND, WARN, Line, printable, tell, text
 from lvmsnap.model.plan import Action
 from lvmsnap.system.processes import Finished, shell_line
 
@@ -43,7 +43,7 @@ class Reporter:
         """Show on a terminal what is going on."""
         self._place = f"{number}/{total}"
         if self._verbosity >= 0 and sys.stderr.isatty():
-            self._spin(text(self._summary(action)))
+            self._spin(text(printable(self._summary(action))))
 
     def done(self, action: Action, seconds: float) -> None:
         """Print the step's line; that of a step which the next one's command does waits for it."""

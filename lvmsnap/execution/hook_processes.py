@@ -138,7 +138,7 @@ class _Lines:
         self._begun = b""
 
     def _tell(self, line: bytes) -> None:
-        text = line.decode(errors="replace").rstrip()
+        text = line.decode(errors="replace").expandtabs().rstrip()
         if text:
             self.last = text
             self._give(text)

