@@ -69,13 +69,14 @@ def run(session: Session, profile: Profile, text: str, argv: tuple[str, ...], *,
             raise NotStartedError.because(error) from error
         except FAULTS as error:
             raise NotStartedError(f"the command was not started: {explained(error)}") from error
+        record = _record_of(target)
         outcome: int | LvmsnapError = LvmsnapError(f"{argv[0]} was stopped by an internal error of lvmsnap")
         try:
             outcome = _run_command(session, profile, target, argv)
         except FAULTS as error:
             outcome = LvmsnapError(f"{argv[0]} was stopped: {explained(error)}")
         finally:
-            _take_down(session, target, outcome)
+            _take_down(session, target, record, outcome)
         if isinstance(outcome, LvmsnapError):
             raise outcome
         return outcome
@@ -121,13 +122,22 @@ def _keep(name: str, pid: int) -> None:
             records.write(replace(record, command=process_table.identify(pid)))
 
 
-def _take_down(session: Session, target: Target, outcome: int | LvmsnapError) -> None:
+def _record_of(target: Target) -> Record | None:
+    """Return the record that this run's `up` has just written, None where it cannot be read."""
+    with suppress(*FAULTS):
+        record = records.read(target.name)
+        if record and record.process == process_table.own():
+            return record
+    return None
+
+
+def _take_down(session: Session, target: Target, known: Record | None, outcome: int | LvmsnapError) -> None:
     # The command had the signal. One that comes from here on would only be noted: all goes down anyway.
     session.signals.received = 0
     with suppress(*FAULTS):  # it only waits and names
         _wait_for_stragglers(session, target)
     try:
-        failed = _bring_down(session, target)
+        failed = _bring_down(session, target, known)
         if outcome == 0:
             up_down.raise_failed_hooks(target.name, failed)
     except StepError:
@@ -143,18 +153,23 @@ def _take_down(session: Session, target: Target, outcome: int | LvmsnapError) ->
         outcome.residue = error
 
 
-def _bring_down(session: Session, target: Target) -> tuple[str, ...]:
-    """Take it down, and try again where something is raised on the way there; return what went wrong with hooks."""
+def _bring_down(session: Session, target: Target, known: Record | None) -> tuple[str, ...]:
+    """Take it down, and try again where something is raised on the way there; return what went wrong with hooks.
+
+    `known` is the record as it was before the command began, which may have removed or spoilt it.
+    """
     for attempt in range(TRIES):
         try:
             with sessions.walking(session, target.name):
-                record = None
-                with suppress(*FAULTS):  # an unreadable record keeps nothing up
-                    record = records.read(target.name)
+                record, why = _read(target.name)
                 # A try that failed may have taken the snapshot; before the first one only somebody else can have.
                 if not _is_ours(target, record, is_begun=attempt > 0):
                     session.progress.warn(f"left alone: {target.name} was taken down, or brought up again, meanwhile")
                     return ()
+                if record is None and known is not None:
+                    session.progress.warn(f"{why}; {target.name} is taken down as it was recorded before")
+                    record = known
+                known = None  # a try that was begun may have run the hooks that were due
                 return executor.bring_down(record.target if record else target, record, sessions.work(session))
         except (ResidueError, RefusedError, InterruptedBySignalError):
             raise
@@ -162,6 +177,14 @@ def _bring_down(session: Session, target: Target) -> tuple[str, ...]:
             if attempt == TRIES - 1:
                 raise
     return ()
+
+
+def _read(name: str) -> tuple[Record | None, str]:
+    """Return the record, or why there is none: one that cannot be read keeps nothing up."""
+    try:
+        return records.read(name), f"the record of {name} is gone"
+    except FAULTS as error:
+        return None, explained(error)
 
 
 def _is_ours(target: Target, record: Record | None, *, is_begun: bool) -> bool:

@@ -8,9 +8,13 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from lvmsnap.execution import records
+from lvmsnap.execution.records import RecordError
 from lvmsnap.model.errors import FAULTS, ToolError
 from lvmsnap.model.plan import Thing
 from lvmsnap.model.profile import Profile
+from lvmsnap.model.target import Record
+from lvmsnap.operations import run
 from tests import samples
 from tests.simulation import actors
 from tests.simulation.lvcreate import REVERTED, STAGES
@@ -262,6 +266,30 @@ def test_whatever_is_raised_wherever_it_is_undone_as_a_failed_step_is(stage: Sta
     assert not walk.problems, f"{len(walk.problems)} of {walk.paths} paths: {kinds.most_common(20)}\n" + "\n\n".join(
         shortest
     )
+
+
+@pytest.mark.parametrize("scene", [HOOKED, SCENES["two volumes, hooks and a file"]], ids=["hooks", "and a file"])
+@pytest.mark.parametrize("spoilt", ["removed", "garbled"])
+def test_a_command_that_loses_the_record_of_its_run_keeps_no_hook_from_running(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, spoilt: str, scene: Scene
+) -> None:
+    def command(*_: object) -> int:
+        del stage.world.records[NAME]
+        if spoilt == "garbled":
+            monkeypatch.setattr(records, "read", garbled)
+        return 0
+
+    def garbled(_name: str) -> Record | None:
+        raise RecordError("the record cannot be read")
+
+    monkeypatch.setattr(run, "supervise", command)
+    walk = Walk(stage, scene)
+
+    ended, how = walk.act(RUN, scene.clean())
+
+    assert how == "done"
+    assert [argv[1] for argv in ended.ran if argv[0] == "hook"] == list(HOOKS), "\n".join(ended.log)
+    assert (walk.look(ended), ended.records) == (walk.before, {})
 
 
 def first_faults(commands: list[str]) -> Iterator[Fault]:

@@ -27,7 +27,7 @@ from lvmsnap.model.errors import (
 )
 from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.lvm_names import dm_uuid
-from lvmsnap.model.target import Process, Record
+from lvmsnap.model.target import Process, Record, Target
 from lvmsnap.model.units import MIB
 from lvmsnap.operations import run, sessions, up_down
 from lvmsnap.operations.sessions import Session
@@ -110,9 +110,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return made
 
 
-def going(*argv: str) -> int:
+def going(*argv: str, notes: Notes | None = None) -> int:
     signals = Signals()
-    working = Session(Runner(signals=signals), signals, Notes(), "/etc/lvmsnap", 1)
+    working = Session(Runner(signals=signals), signals, notes or Notes(), "/etc/lvmsnap", 1)
     return run.run(working, samples.with_file(""), "", argv or ("true",), replace_old=False)
 
 
@@ -319,6 +319,43 @@ def test_a_run_takes_down_what_is_its_own_alone(
     going()
 
     assert ("down" in world.done) is is_taken_down
+
+
+@pytest.mark.parametrize(
+    ("now", "says"),
+    [
+        (None, "the record of nightly is gone"),
+        (records.RecordError("the record cannot be read: x"), "the record cannot be read: x"),
+        (OSError(5, "Input/output error"), "Input/output error"),
+    ],
+    ids=["gone", "garbled", "disk"],
+)
+def test_a_record_that_the_command_lost_is_known_all_the_same_and_that_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, now: BaseException | None, says: str
+) -> None:
+    kept = replace(samples.record(), process=process_table.own(), hooks_due=("before_down", "after_down"))
+    given: list[Record | None] = []
+    notes = Notes()
+
+    def read(_name: str) -> Record | None:
+        if "command" not in world.done:
+            return kept
+        if now:
+            raise now
+        return None
+
+    def down(_target: Target, record: Record | None, _work: Any) -> tuple[str, ...]:
+        given.append(record)
+        if len(given) == 1:
+            raise ValueError("a first try that may have run the hooks")
+        return ()
+
+    monkeypatch.setattr(records, "read", read)
+    monkeypatch.setattr(executor, "bring_down", down)
+
+    assert going(notes=notes) == 0
+    assert given == [kept, None]
+    assert notes.notes == [f"warning: {says}; nightly is taken down as it was recorded before"]
 
 
 def test_a_later_record_is_not_told_of_this_runs_command(monkeypatch: pytest.MonkeyPatch) -> None:
