@@ -91,7 +91,7 @@ def _settle_hooks(record: Record | None, plan: Plan, left: set[Key]) -> Record |
 
 def _expect_gone(action: Action, record: Record | None) -> Record | None:
     """Write down that a snapshot goes, so that it is not taken for lost where lvmsnap is killed after that."""
-    target = verification.unlearned(action.condition, record.target) if record else None
+    target = verification.as_going(action.condition, record.target) if record else None
     if record is None or target is None or target == record.target:
         return record
     record = replace(record, target=target)

@@ -68,11 +68,11 @@ def learned(condition: Condition, target: Target) -> Target:
     return target
 
 
-def unlearned(condition: Condition, target: Target) -> Target:
-    """Return the target without what holds no more once this is undone: a snapshot that goes is not lost."""
+def as_going(condition: Condition, target: Target) -> Target:
+    """Return the target as it is to be recorded before this is undone: a snapshot that goes is not lost."""
     if not isinstance(condition, SnapshotTaken):
         return target
-    return replace(target, snapshots=tuple(replace(one, dm_uuid="") for one in target.snapshots))
+    return replace(target, snapshots=tuple(replace(one, is_going=True) for one in target.snapshots))
 
 
 def why_failed(condition: Condition) -> str:

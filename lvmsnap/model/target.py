@@ -70,7 +70,8 @@ class Snapshot:
     """One snapshot: of which origin, how it is made and where it is mounted.
 
     UUIDs are LVM's, "" where they are not known; names may change while it is up. `cow` is None where only marks tell
-    of it. `dm_uuid` is its device's in device-mapper, from when it was taken until it is to be removed.
+    of it. `dm_uuid` is its device's in device-mapper, once it was taken: by that it is recognised, and so is what a
+    killed command leaves of it. `is_going`: its removal has begun, so that it is not lost when it is gone.
     """
 
     vg: str
@@ -82,6 +83,7 @@ class Snapshot:
     permission: Permission
     mount: MountTarget | None
     dm_uuid: str = ""
+    is_going: bool = False
 
     @property
     def path(self) -> str:

@@ -206,7 +206,7 @@ def _why_one_lost(found: FoundSnapshot, known: Snapshot | None, *, is_recorded: 
     if lv is not None and lv.is_partial:
         return "a disk that it lies on is gone"
     # One that is there under another name, or without its tag, shows what it showed before.
-    taken = known.dm_uuid if known else ""
+    taken = known.dm_uuid if known and not known.is_going else ""
     if taken and not any(dm_uuid(vg.uuid, one.uuid) == taken for one in vg.lvs):
         return "it was removed or replaced"
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import pytest
@@ -89,3 +90,26 @@ def test_what_was_renamed_while_it_is_up_is_told_of_by_its_name_of_now(lab: Mach
     holder.wait(60)
     lvmsnap(lab, "down p")
     assert lab.run(LEFT, check=False).stdout.split() == [name.partition("/")[0], "system", "/dev/ubda"]
+
+
+# Ends as one does that is killed when the metadata is written, and the devices are still to be removed.
+KILLED = """#!/bin/sh
+dmsetup info -c --noheadings --separator ' ' -o name,uuid vg0-other vg0-other-cow > /run/left
+/usr/sbin/lvremove "$@"
+while read -r name uuid; do dmsetup create "$name" --uuid "$uuid" --table '0 8 error'; done < /run/left
+kill -KILL $PPID
+"""
+
+
+def test_what_a_killed_lvremove_left_of_a_renamed_snapshot_is_removed_by_the_next_down(lab: Machine) -> None:
+    prepare(lab, mountpoint=None)
+    lab.write_file("/run/killed/lvremove", KILLED, mode=0o755)
+    lvmsnap(lab, "up p")
+    lab.run("lvrename -q vg0 system-lvmsnap-p other")
+
+    lvmsnap(lab, "down p", code=128 + signal.SIGKILL, path="/run/killed")
+    assert {"vg0-other", "vg0-other-cow"} <= set(lab.run("dmsetup ls").stdout.split())
+    lvmsnap(lab, "down p")
+
+    assert "vg0-other" not in lab.run("dmsetup ls").stdout
+    assert lab.run(LEFT, check=False).stdout.split() == ["vg0", "system", "/dev/ubda"]

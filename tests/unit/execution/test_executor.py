@@ -14,10 +14,13 @@ from lvmsnap.execution.records import RecordError
 from lvmsnap.model.condition import Condition, DirectoryMade, PVLent
 from lvmsnap.model.errors import InterruptedBySignalError, LvmsnapError, ResidueError, StepError, ToolError
 from lvmsnap.model.facts import Facts
+from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.plan import Action, Thing
 from lvmsnap.model.profile import Hooks
 from lvmsnap.model.target import Record, Target
 from lvmsnap.planning import planner
+from lvmsnap.planning.identify import find
+from lvmsnap.planning.state import why_lost
 from lvmsnap.system import block_devices, device_mapper
 from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Finished, Runner
@@ -135,6 +138,23 @@ def test_the_record_stays_with_the_residue_and_goes_with_the_last_thing(notes: N
 
     executor.bring_down(samples.TARGET, None, work(FakeRunner(), notes, samples.up_facts(), samples.facts()))
     assert not (tmp_path / "nightly.json").exists()
+
+
+def test_a_later_process_finds_what_a_killed_lvremove_left_of_a_renamed_snapshot(notes: Notes, tmp_path: Path) -> None:
+    uuid = dm_uuid(samples.VG_UUID, samples.SNAPSHOT_UUID)
+    written = samples.record(dm_uuid=uuid)
+    renamed = samples.up_facts(samples.renamed())
+
+    with pytest.raises(ResidueError):
+        executor.bring_down(written.target, written, work(FakeRunner("lvremove"), notes, renamed))
+
+    later = records.read("nightly", str(tmp_path))
+    assert later is not None
+    left = (samples.dm("vg0-other", uuid), samples.dm("vg0-other-cow", f"{uuid}-cow"))
+    gone = samples.facts(dm_devices=left)
+    (found,) = find(later.target, gone).snapshots
+    assert found.leftovers == ("vg0-other", "vg0-other-cow")
+    assert why_lost(find(later.target, gone, later), gone, later) == ""
 
 
 def test_a_signal_does_not_stop_down_half_way(notes: Notes) -> None:

@@ -116,13 +116,16 @@ def test_the_process_and_what_it_started_are_read_as_they_were_written(tmp_path:
         (UNTAGGED, up_record(), ""),
         (PARTIAL, up_record(), "a disk that it lies on is gone"),
         (NONE, samples.record(), ""),
+        (NONE, samples.record(dm_uuid=TAKEN, is_going=True), ""),
+        (INVALID, samples.record(dm_uuid=TAKEN, is_going=True), state.OVERFLOWED),
         (NONE, replace(samples.record(), lost="it overflowed"), "it overflowed"),
         (NONE, replace(up_record(), boot_id=samples.EARLIER_BOOT), ""),
         (INVALID, replace(up_record(), boot_id=samples.EARLIER_BOOT), ""),
     ],
     ids=[
         *("up", "overflowed", "overflowed without a record", "removed", "replaced", "untagged", "disk gone"),
-        *("not taken yet", "written down", "removed by a boot", "overflowed before the boot"),
+        *("not taken yet", "lvmsnap killed while it removed it", "overflowed, its removal begun", "written down"),
+        *("removed by a boot", "overflowed before the boot"),
     ],
 )
 def test_what_was_lost_while_it_was_up_is_told_from_what_was_never_there(
