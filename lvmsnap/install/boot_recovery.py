@@ -28,7 +28,6 @@ SOURCE = Path(__file__).with_name("boot_files")
 LIBRARY = "/usr/lib/udev"
 RULES = "/etc/udev/rules.d"
 UNIT_FOLDER = "/etc/systemd/system"
-WANTED_BY = "multi-user.target.wants"
 
 
 class System(Enum):
@@ -68,6 +67,7 @@ FILES = (
     BootFile("lvmsnap-boot@.service", "/etc/systemd/system/lvmsnap-boot@.service", 0o644, System.SYSTEMD),
     BootFile("lvmsnap-recover.service", "/etc/systemd/system/lvmsnap-recover.service", 0o644, System.SYSTEMD),
     BootFile("lvmsnap-shutdown.service", "/etc/systemd/system/lvmsnap-shutdown.service", 0o644, System.SYSTEMD),
+    BootFile("lvmsnap-hibernate.service", "/etc/systemd/system/lvmsnap-hibernate.service", 0o644, System.SYSTEMD),
     BootFile("70-lvmsnap.rules", f"{RULES}/70-lvmsnap.rules", 0o644, System.SYSTEMD),
 )
 # Where older versions had their script: it may be on a filesystem that is not mounted yet when udev wants it.
@@ -119,8 +119,8 @@ def remove(runner: Runner, tell: Callable[[str], None]) -> None:
         Path(file.path).unlink()
         tell(f"removed {file.path}")
     _remove_former(tell)
-    for unit in UNITS:
-        Path(UNIT_FOLDER, WANTED_BY, unit).unlink(missing_ok=True)
+    for link in (link for unit in UNITS for link in _links(unit)):
+        link.unlink(missing_ok=True)
     for directory in {Path(file.path).parent for file in there if "lvmsnap" in Path(file.path).parent.name}:
         if not any(directory.iterdir()):
             directory.rmdir()
@@ -146,12 +146,16 @@ def problem(system: System) -> str:
     if files:
         return f"{files[0].path} {_state(files[0])}"
     if system is System.SYSTEMD:
-        disabled = [unit for unit in UNITS if not Path(UNIT_FOLDER, WANTED_BY, unit).is_symlink()]
+        disabled = [unit for unit in UNITS if not all(link.is_symlink() for link in _links(unit))]
         return f"{disabled[0]} is not enabled" if disabled else ""
     if not boot_images.images():
         return f"no initramfs image is in {boot_images.BOOT_FOLDER}, nor on an EFI system partition"
     old = _old_images(system)
     return f"{old[0]} is older than the files in it" if old else ""
+
+
+def _links(unit: str) -> tuple[Path, ...]:
+    return tuple(Path(UNIT_FOLDER, folder, unit) for folder in UNITS[unit])
 
 
 def _old_images(system: System) -> tuple[str, ...]:

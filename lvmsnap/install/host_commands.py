@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from lvmsnap.model.profile import Argv
 
-UNITS = ("lvmsnap-recover.service", "lvmsnap-shutdown.service")
+RECOVER, SHUTDOWN, HIBERNATE = "lvmsnap-recover.service", "lvmsnap-shutdown.service", "lvmsnap-hibernate.service"
+SLEEPS = ("systemd-hibernate.service", "systemd-hybrid-sleep.service", "systemd-suspend-then-hibernate.service")
+# Each unit that is enabled, and the folders of systemd's with a link to it then.
+UNITS = {
+    RECOVER: ("multi-user.target.wants",),
+    SHUTDOWN: ("multi-user.target.wants",),
+    HIBERNATE: tuple(f"{sleep}.requires" for sleep in SLEEPS),
+}
 
 
 def boot_commands(system: str, *, installing: bool, running: bool) -> tuple[Argv, ...]:
@@ -15,7 +22,7 @@ def boot_commands(system: str, *, installing: bool, running: bool) -> tuple[Argv
     reload: tuple[Argv, ...] = (("systemctl", "daemon-reload"), ("udevadm", "control", "--reload")) if running else ()
     # Started at once, so that already this boot's shutdown takes snapshots down.
     now = ("--now",) if running else ()
-    enable: tuple[Argv, ...] = (("systemctl", "enable", *now, UNITS[1]), ("systemctl", "enable", UNITS[0]))
+    enable: tuple[Argv, ...] = (("systemctl", "enable", *now, SHUTDOWN), ("systemctl", "enable", RECOVER, HIBERNATE))
     commands: dict[str, tuple[Argv, ...]] = {
         "initramfs-tools": (("update-initramfs", "-u", "-k", "all"),),
         "dracut": (("dracut", "--force", "--regenerate-all"),),

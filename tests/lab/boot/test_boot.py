@@ -62,6 +62,7 @@ ATTACH_LATE = "losetup --find --show /media/space/late.img"
 KEEP_INSTALLED = """set -e
     mkdir -p /lab/overlay; cp -a --parents /usr/lib/udev/lvmsnap-repair-groups /etc/udev/rules.d/*-lvmsnap.rules \
         /etc/systemd/system/lvmsnap-* /etc/systemd/system/multi-user.target.wants/lvmsnap-* \
+        /etc/systemd/system/*.requires/lvmsnap-* \
         /etc/lvmsnap /lab/overlay"""
 
 
@@ -208,6 +209,31 @@ def a_shutdown_that_takes_too_long_starts_no_new_command_and_ends_none(server: M
     lvmsnap(m, "down a")
 
 
+def a_hibernation_takes_everything_down_first_or_does_not_begin(server: Machine) -> None:
+    """The guest's kernel cannot hibernate: what comes before is all that is seen."""
+    m = server
+    m.run("mkdir -p /run/systemd/system/systemd-hibernate.service.d")
+    m.write_file(
+        "/run/systemd/system/systemd-hibernate.service.d/fake.conf",
+        "[Service]\nExecStart=\nExecStart=/bin/sh -c 'lvs vg0 > /run/asleep'\n",
+    )
+    m.run("systemctl daemon-reload")
+    lvmsnap(m, "up a")
+    m.run("exec 9< /dev/vg0/system-lvmsnap-a; echo $$ > /run/holder; exec sleep 1000 &")
+    m.run("sleep 1; systemctl start systemd-hibernate.service", check=False, timeout=120)
+    assert m.run("systemctl is-failed lvmsnap-hibernate.service", check=False).stdout == "failed\n"
+    assert m.run("ls /run/asleep", check=False).returncode != 0
+
+    m.run("kill $(cat /run/holder)", check=False)
+    m.run("pkill -f 'sleep 1000'", check=False)
+    lvmsnap(m, "down a", code=None)
+    lvmsnap(m, "up a")
+    m.run("systemctl start systemd-hibernate.service", timeout=120)
+    assert "lvmsnap" not in m.read_file("/run/asleep")
+    assert set(volumes(m, "vg0")) == {"system", "other"}
+    m.run("rm -r /run/systemd/system/systemd-hibernate.service.d /run/asleep; systemctl daemon-reload")
+
+
 def an_orderly_shutdown_takes_everything_down_first(server: Machine) -> None:
     m = server
     lvmsnap(m, "up a")
@@ -241,5 +267,6 @@ def test_one_server_boots_from_each_state_after_the_other(server: Machine) -> No
     a_systemd_boot_after_a_power_cut_activates_no_old_snapshot_and_recover_removes_the_rest(server)
     a_group_that_lacks_another_disk_too_is_left_alone_until_it_appears(server)
     a_shutdown_that_takes_too_long_starts_no_new_command_and_ends_none(server)
+    a_hibernation_takes_everything_down_first_or_does_not_begin(server)
     an_orderly_shutdown_takes_everything_down_first(server)
     without_install_boot_nothing_of_the_group_comes_up(server)

@@ -39,14 +39,20 @@ class FakeRunner:
             for image in boot_images.images():
                 if image != str(self.untouched):
                     os.utime(image)
-        links = self.root / "etc/systemd/system" / boot_recovery.WANTED_BY
-        links.mkdir(parents=True, exist_ok=True)
-        if argv[:2] == ("systemctl", "enable") and not (links / argv[-1]).is_symlink():
-            (links / argv[-1]).symlink_to(f"../{argv[-1]}")
-        if argv[:2] == ("systemctl", "disable"):
-            for unit in argv[2:]:
-                (links / unit).unlink()
+        units = [word for word in argv[2:] if word.endswith(".service")]
+        for link in (link for unit in units for link in self._links(unit)):
+            link.parent.mkdir(exist_ok=True)
+            link.unlink(missing_ok=True)
+            if argv[1] == "enable":
+                link.symlink_to(f"../{link.name}")
         return Finished(argv, 0, "", "", 0.1)
+
+    def _links(self, unit: str) -> list[Path]:
+        """What a unit's own [Install] section asks for (systemd.unit(5))."""
+        folder = self.root / "etc/systemd/system"
+        wanted = re.findall(r"^(Wanted|Required)By=(.*)$", (folder / unit).read_text(), re.MULTILINE)
+        kinds = {"Wanted": "wants", "Required": "requires"}
+        return [folder / f"{by}.{kinds[kind]}" / unit for kind, names in wanted for by in names.split()]
 
 
 @dataclass
@@ -119,8 +125,8 @@ def test_the_first_installation_writes_all_and_has_every_system_take_it_up(place
 
     assert {Path(file.path).stat().st_mode & 0o777 for file in boot_recovery.FILES} == {0o755, 0o644}
     assert commands[:2] == ["update-initramfs -u -k all", "dracut --force --regenerate-all"]
-    assert {line.split()[-1] for line in commands if line.startswith("systemctl enable")} == {
-        *("lvmsnap-recover.service", "lvmsnap-shutdown.service")
+    assert {word for line in commands if line.startswith("systemctl enable") for word in line.split()[2:]} == {
+        *("lvmsnap-recover.service", "lvmsnap-shutdown.service", "lvmsnap-hibernate.service")
     }
     assert place.problems() == {"initramfs-tools": "", "dracut": "", "systemd": ""}
     assert boot_recovery.is_installed()
@@ -180,8 +186,11 @@ def test_a_missing_file_is_told(place: Place, file: str) -> None:
 
 def test_a_unit_that_is_not_enabled_is_told(place: Place) -> None:
     place.install()
-    (place.root / "etc/systemd/system" / boot_recovery.WANTED_BY / "lvmsnap-recover.service").unlink()
+    folder = place.root / "etc/systemd/system"
 
+    (folder / "systemd-hybrid-sleep.service.requires/lvmsnap-hibernate.service").unlink()
+    assert place.problems()["systemd"] == "lvmsnap-hibernate.service is not enabled"
+    (folder / "multi-user.target.wants/lvmsnap-recover.service").unlink()
     assert place.problems()["systemd"] == "lvmsnap-recover.service is not enabled"
 
 
@@ -283,7 +292,7 @@ def test_units_start_an_lvmsnap_whose_path_systemd_would_read_otherwise(monkeypa
     monkeypatch.setattr(boot_recovery, "own_command", lambda: ("/opt/my tools/100%/lvmsnap",))
     monkeypatch.setenv("LVM_SYSTEM_DIR", "/etc/my lvm")
 
-    for source in ("lvmsnap-recover.service", "lvmsnap-shutdown.service"):
+    for source in ("lvmsnap-recover.service", "lvmsnap-shutdown.service", "lvmsnap-hibernate.service"):
         text = boot_recovery.content(next(file for file in boot_recovery.FILES if file.source == source))
         assert '="/opt/my tools/100%%/lvmsnap" ' in text
         assert '\nEnvironment="LVM_SYSTEM_DIR=/etc/my lvm"\n' in text
