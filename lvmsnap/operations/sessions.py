@@ -88,7 +88,8 @@ def work(session: Session, first: Facts | None = None) -> Work:
 
 
 def _holders(snapshot: Snapshot) -> tuple[str, ...]:
-    return holders(snapshot.mount.mountpoint if snapshot.mount else "", snapshot_number(snapshot))
+    mountpoint = snapshot.mount.mountpoint if snapshot.mount else ""
+    return holders(mountpoint, snapshot_number(snapshot), with_silent=True)
 
 
 def read_changing(

@@ -13,7 +13,17 @@ from pathlib import Path
 from lvmsnap.model.facts import Mount, mount_of, top_mount
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.model.target import Snapshot
-from lvmsnap.system import block_devices, device_mapper, mount_copies, mount_table, namespaces, overlays, process_table
+from lvmsnap.system import (
+    block_devices,
+    device_mapper,
+    link_devices,
+    link_probe,
+    mount_copies,
+    mount_table,
+    namespaces,
+    overlays,
+    process_table,
+)
 
 # Even to open a directory there, and no more than its name, may wait for a server that is silent.
 REMOTE = ("nfs", "cifs", "smb", "fuse", "ceph", "9p", "afs", "autofs")
@@ -29,10 +39,11 @@ class _Namespace:
     is_kept_alone: bool = False
 
 
-def holders(mountpoint: str, device_number: str = "") -> tuple[str, ...]:
+def holders(mountpoint: str, device_number: str = "", *, with_silent: bool = False) -> tuple[str, ...]:
     """Return in words whatever keeps a mount or its device busy; of `device_number`, where that is given.
 
-    A process has something open or mapped below the mountpoint; what `pins` returns comes after those.
+    A process has something open or mapped below the mountpoint; what `pins` returns comes after those. `with_silent`:
+    also processes that have something open which does not answer, where it is not known what else is in the way.
     """
     mount = _top(mountpoint, device_number)
     number = device_number or (mount.device_number if mount else "")
@@ -43,10 +54,10 @@ def holders(mountpoint: str, device_number: str = "") -> tuple[str, ...]:
         if path:
             found.append(f"{process_table.named(int(process.name))}: {path}")
     inside = [other.mountpoint for other in mount_table.mounts() if mount and other.parent_id == mount.mount_id]
-    return (*found, *(f"mount on {path}" for path in inside), *pins(mountpoint, device_number))
+    return (*found, *(f"mount on {path}" for path in inside), *pins(mountpoint, device_number, with_silent=with_silent))
 
 
-def pins(mountpoint: str, device_number: str = "") -> tuple[str, ...]:
+def pins(mountpoint: str, device_number: str = "", *, with_silent: bool = False) -> tuple[str, ...]:
     """Return in words what keeps a snapshot's device busy though umount of `mountpoint` would not notice it.
 
     Other mounts of it and overlays over it, here and in other mount namespaces; what processes have open in one that
@@ -59,7 +70,8 @@ def pins(mountpoint: str, device_number: str = "") -> tuple[str, ...]:
         return ()
     own, spaces = _namespaces()
     copies = (*_copies(number, mount, own, spaces), *_overlays(number, mountpoint, own, spaces))
-    return (*copies, *_in_detached(number, spaces), *_loops(number), *_openers(number), *_above(number))
+    detached = _in_detached(number, spaces, with_silent=with_silent)
+    return (*copies, *detached, *_loops(number), *_openers(number), *_above(number))
 
 
 def snapshot_number(snapshot: Snapshot) -> str:
@@ -165,48 +177,45 @@ def _elsewhere(space: _Namespace, what: str) -> str:
     return f"{space.keeper}: {what} in {owner}"
 
 
-def _in_detached(number: str, spaces: Mapping[str, _Namespace]) -> Iterator[str]:
-    """Name the processes that use the filesystem by way of a mount which is in no table: it was unmounted lazily."""
+def _in_detached(number: str, spaces: Mapping[str, _Namespace], *, with_silent: bool) -> Iterator[str]:
+    """Name the processes that use the filesystem by way of a mount which is in no table: it was unmounted lazily.
+
+    What does not answer is not the snapshot, whose filesystem has no server to wait for; `with_silent` it is named.
+    """
     known = {mount.mount_id for space in spaces.values() for mount in space.table}
-    for process in _processes():
-        space = spaces.get(_namespace(process))
-        for path, link in _links(process):
-            # What is in no filesystem has a name like socket:[1].
-            if not path.startswith("/") or (space and _waits_for_a_server(path, Path(link), space.table)):
-                continue
-            if _is_detached(process, Path(link), known, number):
-                yield f"{process_table.named(int(process.name))}: {path} in a mount that was detached"
-                break
+    links = [(process, pair) for process in _processes() for pair in _links_to_ask(process, spaces, known)]
+    numbers = link_devices.device_numbers([pair for _, pair in links], known)
+    told = set()
+    for process, (path, link) in links:
+        at = numbers.get(link, "")
+        if process in told or not (at == number or (at is None and with_silent)):
+            continue
+        told.add(process)
+        what = "in a mount that was detached" if at else "cannot be examined, since its filesystem does not answer"
+        yield f"{process_table.named(int(process.name))}: {path} {what}"
 
 
-def _waits_for_a_server(path: str, link: Path, table: tuple[Mount, ...]) -> bool:
-    mount = mount_of(path, table) if link.parent.name != "fd" else None
-    return mount is not None and mount.filesystem.startswith(REMOTE)
-
-
-def _is_detached(process: Path, link: Path, known: Collection[int], number: str) -> bool:
-    """Whether a link of /proc leads into a mount that is none of the `known` ones, on the device.
+def _links_to_ask(process: Path, spaces: Mapping[str, _Namespace], known: Collection[int]) -> Iterator[tuple[str, str]]:
+    """Give what the process has open, except what is known to be in a mount of a table.
 
     Only what is in no table is asked for its device, which a network filesystem answers when its server does.
     """
-    try:
-        if link.parent.name == "fd":
-            mount_id = _mount_id(process / "fdinfo" / link.name)
-            return mount_id not in known and block_devices.device_number(os.stat(link).st_dev) == number
-        descriptor = os.open(link, os.O_PATH | os.O_CLOEXEC)
-        try:
-            mount_id = _mount_id(Path("/proc/self/fdinfo", str(descriptor)))
-            return mount_id not in known and block_devices.device_number(os.fstat(descriptor).st_dev) == number
-        finally:
-            os.close(descriptor)
-    except (OSError, ValueError):
-        return False  # it was closed, or the process ended
+    space = spaces.get(_namespace(process))
+    for path, link in _links(process):
+        # What is in no filesystem has a name like socket:[1].
+        if not path.startswith("/"):
+            continue
+        if Path(link).parent.name == "fd":
+            with suppress(OSError, ValueError):  # it was closed, or the process ended
+                if link_probe.mount_id((process / "fdinfo" / Path(link).name).read_bytes()) not in known:
+                    yield path, link
+        elif not (space and _waits_for_a_server(path, space.table)):
+            yield path, link
 
 
-def _mount_id(table: Path) -> int:
-    """Return the id of the mount that a descriptor is in (proc(5), fdinfo). Raises OSError, ValueError."""
-    line = next((line for line in mount_table.lines(table.read_bytes()) if line.startswith("mnt_id:")), "")
-    return int(line.removeprefix("mnt_id:"))
+def _waits_for_a_server(path: str, table: tuple[Mount, ...]) -> bool:
+    mount = mount_of(path, table)
+    return mount is not None and mount.filesystem.startswith(REMOTE)
 
 
 def _loops(number: str) -> Iterator[str]:

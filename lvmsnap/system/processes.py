@@ -21,6 +21,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Filling the backing file can take minutes and nothing depends on it yet, so a signal may end it. Every other
 # command is left to finish: an interrupted LVM command leaves devices suspended.
 INTERRUPTIBLE = frozenset(FILLERS.values())
+LET_GO_SECONDS = 0.5
 NOT_FOUND, NOT_STARTED = 127, 126
 
 Process = subprocess.Popen[bytes]
@@ -169,6 +170,44 @@ def start_hook(argv: tuple[str, ...], variables: dict[str, str], output: int) ->
         env={**os.environ, "PATH": environment()["PATH"], **variables},
         start_new_session=True,
     )
+
+
+def ask(argv: tuple[str, ...], text: bytes, seconds: float) -> bytes:
+    """Run a program that only looks, with `text` as its input; return what it had printed after so many seconds.
+
+    One that has not ended by then is killed, and left behind where even that does not end it.
+    """
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError:
+        return b""
+    try:
+        return process.communicate(text, timeout=seconds)[0]
+    except subprocess.TimeoutExpired as expired:
+        return bytes(expired.output or b"")
+    finally:
+        _let_go(process)
+
+
+def _let_go(process: Process) -> None:
+    """Kill a process that is of no use any more; it may be the kernel's for ever, so it is not waited for long."""
+    process.kill()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(LET_GO_SECONDS)
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
+    # Popen must not complain of what is left behind.
+    process.returncode = process.returncode or 0
 
 
 def environment() -> dict[str, str]:

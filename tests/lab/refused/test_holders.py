@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from tests import TOP
 from tests.lab.helpers import make_vg
 from tests.lab.machine import Job, Machine
 from tests.lab.support import lvmsnap, profile_text, write_profile
@@ -89,6 +92,32 @@ def test_an_overlay_over_the_snapshot_is_named_and_nothing_unmounted(lab: Machin
 
     assert f"held by overlay on /media/merged, made of {SNAPSHOT}" in result.stderr
     assert (after, read) == (before, "old\n")
+
+
+def test_a_dead_filesystem_that_was_detached_keeps_down_from_nothing(lab: Machine) -> None:
+    make_vg(lab, volumes={"system": "64M"}, filesystems={"system": "ext4"}, mounts={"system": "/mnt"})
+    write_profile(lab, "p", profile_text(size="16MiB"))
+    lab.run("modprobe fuse; rm -f /run/dead; mkdir -p /media/remote")
+    lvmsnap(lab, "up p")
+    server = lab.start(f"exec {sys.executable} {TOP}/tests/lab/dead_server.py /media/remote /run/dead")
+    server.wait_for_output("mounted", 60)
+    opener, has_open = started(lab, "exec sh -c 'echo $$; exec sleep 9999' 9< /media/remote")
+    worker, works_in = started(lab, "cd /media/remote; exec sh -c 'echo $$; exec sleep 9999'")
+    of_device, device_user = started(lab, "exec sh -c 'echo $$; exec sleep 9999' 3< /dev/vg0/system-lvmsnap-p")
+    lab.run("touch /run/dead; umount -l /media/remote")
+
+    # In use by somebody else: who cannot be examined is named beside that one.
+    refused = lvmsnap(lab, "down p", code=4, timeout=120)
+    of_device.kill()
+    of_device.wait(60)
+    lvmsnap(lab, "down p", timeout=120)
+
+    for job in (server, opener, worker):
+        job.kill(9)
+        job.wait(60)
+    assert f"held by pid {device_user} (sleep): /dev/" in refused.stderr
+    for pid in (has_open, works_in):
+        assert f"held by pid {pid} (sleep): / cannot be examined" in refused.stderr
 
 
 def test_who_holds_a_snapshot_that_is_a_device_alone_is_named(lab: Machine) -> None:

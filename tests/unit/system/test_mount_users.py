@@ -10,7 +10,17 @@ import pytest
 
 from lvmsnap.model.facts import Mount
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
-from lvmsnap.system import block_devices, device_mapper, mount_table, mount_users, namespaces, process_table
+from lvmsnap.system import (
+    block_devices,
+    device_mapper,
+    link_devices,
+    link_probe,
+    mount_table,
+    mount_users,
+    namespaces,
+    process_table,
+    processes,
+)
 from tests import samples
 
 NUMBER = "254:3"
@@ -189,7 +199,9 @@ def test_a_file_that_is_open_in_a_mount_that_was_unmounted_lazily_is_named(proc:
     file = tmp_path / "report"
     file.write_text("")
     number = block_devices.device_number(file.stat().st_dev)
-    proc.opens(proc.process(5, "tail"), str(file), 99)
+    tail = proc.process(5, "tail")
+    proc.opens(tail, str(file), 99)
+    proc.opens(tail, str(file), 99)
     proc.opens(proc.process(6, "other"), str(file), ROOT.mount_id)
     proc.opens(proc.process(7, "web"), "socket:[1]", 98)
 
@@ -208,6 +220,48 @@ def test_a_working_directory_in_a_detached_mount_is_named_and_a_network_filesyst
     named = (f"pid 5 (sh): {tmp_path} in a mount that was detached",)
 
     assert mount_users.pins("", number) == (named if filesystem == "ext4" else ())
+
+
+def test_what_does_not_answer_is_named_where_asked_for_but_pins_nothing(
+    proc: Proc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, alive, tail = proc.process(5, "dead"), proc.process(6, "alive"), proc.process(7, "tail")
+    for process in (dead, alive, tail):
+        proc.opens(process, str(tmp_path), 99)
+    asked: list[tuple[str, ...]] = []
+
+    def ask(_argv: object, text: bytes, _seconds: float) -> bytes:
+        asked.append(tuple(text.decode().split("\0")[1:]))
+        return b"1 -\n2 64771\n"[: None if len(asked) == 1 else 0]
+
+    monkeypatch.setattr(processes, "ask", ask)
+    monkeypatch.setattr(link_devices, "_silent", set())
+
+    assert mount_users.pins("", "253:3") == (f"pid 7 (tail): {tmp_path} in a mount that was detached",)
+    assert mount_users.holders("", "253:3", with_silent=True) == (
+        f"pid 5 (dead): {tmp_path} cannot be examined, since its filesystem does not answer",
+    )
+    assert asked == [tuple(f"{one}/fd/0" for one in (dead, alive, tail)), (f"{alive}/fd/0", f"{tail}/fd/0")]
+
+
+def test_links_are_asked_for_their_device_unless_their_mount_is_known(tmp_path: Path) -> None:
+    links = [(str(tmp_path), f"/proc/{os.getpid()}/cwd"), ("/none", "/none")]
+    here = os.open(".", os.O_PATH)
+    known = link_probe.mount_id(Path(f"/proc/self/fdinfo/{here}").read_bytes())
+    os.close(here)
+
+    number = block_devices.device_number(os.stat(".").st_dev)
+    assert link_devices.device_numbers(links, ()) == {links[0][1]: number}
+    assert link_devices.device_numbers(links, (known,)) == {}
+
+
+def test_where_nothing_at_all_is_answered_nobody_is_suspected(
+    proc: Proc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proc.opens(proc.process(5), str(tmp_path), 99)
+    monkeypatch.setattr(processes, "ask", lambda *_: b"")
+
+    assert mount_users.holders("", NUMBER, with_silent=True) == ()
 
 
 def test_the_snapshots_device_is_found_though_its_group_was_renamed(monkeypatch: pytest.MonkeyPatch) -> None:

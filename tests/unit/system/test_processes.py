@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -284,3 +287,28 @@ def test_after_the_bound_no_command_is_started_and_one_in_flight_ends(tmp_path: 
     assert first.ok
     assert (second.ok, second.complaint) == (False, "exit 126: not started: the time set by --stop-after is over")
     assert [path.name for path in tmp_path.iterdir()] == ["done"]
+
+
+# --- what is asked within bounds --------------------------------------------------------------------------------------
+
+
+def test_what_was_printed_in_time_is_returned_and_the_rest_not_waited_for() -> None:
+    code = "import sys, time; print(sys.stdin.read(), flush=True); time.sleep(60)"
+    began = time.monotonic()
+
+    assert processes.ask(python(code), b"asked", 3.0) == b"asked\n"
+    assert processes.ask(python("print(1)"), b"unread" * 99999, 30.0) == b"1\n"
+    assert processes.ask(("/no/such/program",), b"", 3.0) == b""
+    assert time.monotonic() - began < 40
+
+
+def test_a_program_that_cannot_be_killed_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda _: None)
+    monkeypatch.setattr(processes, "LET_GO_SECONDS", 0.1)
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+
+    pid = int(processes.ask(python(code), b"", 3.0))
+    gc.collect()
+
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
