@@ -13,7 +13,10 @@ from lvmsnap.model.looked import Looked
 
 @dataclass(frozen=True, slots=True)
 class PhysicalVolume:
-    """A PV as LVM reports it; `vg` is empty for an orphan, `device` is "[unknown]" where it is missing."""
+    """A PV as LVM reports it; `vg` is empty for an orphan, `device` is "[unknown]" where it is missing.
+
+    It is not `allocatable` where it is closed to new allocations (pvchange(8), --allocatable).
+    """
 
     device: str
     uuid: str
@@ -21,6 +24,17 @@ class PhysicalVolume:
     extents: int
     allocated_extents: int
     missing: bool
+    allocatable: bool = True
+
+    @property
+    def unused_extents(self) -> int:
+        """The extents that nothing lies on, whether LVM would allocate them or not."""
+        return self.extents - self.allocated_extents
+
+    @property
+    def free_extents(self) -> int:
+        """The extents that LVM would allocate."""
+        return self.unused_extents if self.allocatable and not self.missing else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +79,7 @@ class LogicalVolume:
 
 @dataclass(frozen=True, slots=True)
 class VolumeGroup:
-    """A VG as LVM reports it, with its PVs and LVs."""
+    """A VG as LVM reports it, with its PVs and LVs; its free extents are not all to be had, see PhysicalVolume."""
 
     name: str
     uuid: str

@@ -138,11 +138,18 @@ class Guard:
         planned = growth.plan(self._target, one, found, backing, system, wanted_bytes)
         if not planned.commands:
             return planned.reason
-        is_lent = found.loan_to(one.vg.name) is not None
+        group, extent_bytes = one.vg.name, one.vg.extent_size_bytes
+        is_lent = found.loan_to(group) is not None
         complaint = run_all(planned.filling, self._working.runner)
-        if complaint := complaint or self._run_locked(planned.commands, one.vg.name, with_pvs=is_lent):
+        complaint = complaint or self._run_locked(planned.commands, group, with_pvs=is_lent)
+        # Not all that is free can be had: the group's policy may forbid it, or others take of it at the same time.
+        while growth.NO_ROOM in complaint and planned.extents > 1:
+            less_bytes = planned.extents // 2 * extent_bytes
+            planned = growth.plan(self._target, one, found, backing, system, less_bytes)
+            complaint = self._run_locked(planned.commands, group, with_pvs=is_lent)
+        if complaint:
             return complaint
-        more = human(planned.extents * one.vg.extent_size_bytes)
+        more = human(planned.extents * extent_bytes)
         self._working.progress.note(f"{one.name} was given {more} more")
         return ""
 

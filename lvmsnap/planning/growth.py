@@ -9,11 +9,13 @@ from lvmsnap.model.profile import Argv, BackingFile
 from lvmsnap.model.target import Target
 from lvmsnap.planning import growth_actions, held_blocks
 from lvmsnap.planning.identify import Found, FoundLoan, FoundSnapshot
-from lvmsnap.planning.lent_pvs import own_pvs
+from lvmsnap.planning.lent_pvs import available_extents, closed_pvs
 from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, PV_HEADER_BYTES, ceil, largest_useful_bytes
 
 # Not a want but an end: such a snapshot cannot become full.
 ENOUGH = "it has all the room its origin can ever use"
+# How lvextend begins to say that it cannot find so many extents.
+NO_ROOM = "Insufficient"
 # What may still be said of a growth that was made.
 LATE = "more room came barely in time, or too late: give the profile a larger `size`"
 
@@ -49,9 +51,10 @@ def plan(
     wanted = min(room, ceil(wanted_bytes, extent_bytes))
     if (lent := found.loan_to(vg.name)) is not None:
         return _from_file(target, one, lent, backing, facts, wanted)
-    extents = min(wanted, sum(pv.extents - pv.allocated_extents for pv in own_pvs(vg) if not pv.missing))
+    extents = min(wanted, available_extents(vg))
     if extents <= 0:
-        return Growth(reason=f"{vg.name} has no free extents")
+        closed = "".join(f"; {pv.device} is closed to allocation" for pv in closed_pvs(vg))
+        return Growth(reason=f"{vg.name} has no free extents{closed}")
     return Growth(growth_actions.grow(target, one, vg, extents, None), extents=extents)
 
 
@@ -67,7 +70,7 @@ def _from_file(
     extent_bytes, old_bytes = lent.vg.extent_size_bytes, lent.file.size_bytes
     possible_bytes = old_bytes + held_blocks.largest_file_bytes(directory)
     # What a growth that failed half-way left is used first: free extents of the lent PV, or of its file.
-    free = lent.pv.extents - lent.pv.allocated_extents
+    free = lent.pv.unused_extents
     spare = max(free, (old_bytes - PV_HEADER_BYTES) // extent_bytes - lent.pv.allocated_extents)
     new = max(0, min(largest_bytes, possible_bytes) - old_bytes) // extent_bytes
     extents = min(wanted, spare + new)

@@ -15,6 +15,16 @@ def own_pvs(vg: VolumeGroup) -> tuple[PhysicalVolume, ...]:
     return tuple(pv for pv in vg.pvs if not is_lent(pv.uuid))
 
 
+def available_extents(vg: VolumeGroup) -> int:
+    """Return how many extents of its own the group can give; those on another profile's lent PV go with that."""
+    return min(vg.free_extents, sum(pv.free_extents for pv in own_pvs(vg)))
+
+
+def closed_pvs(vg: VolumeGroup) -> tuple[PhysicalVolume, ...]:
+    """Return the group's own PVs that have room, but are closed to new allocations (pvchange(8), --allocatable)."""
+    return tuple(pv for pv in own_pvs(vg) if pv.unused_extents and not pv.allocatable and not pv.missing)
+
+
 def is_lent(pv_uuid: str) -> bool:
     """Whether a PV's UUID says that lvmsnap lent it, on whichever host."""
     return pv_uuid.startswith((PV_UUID_PREFIX, OLD_PV_UUID_PREFIX))

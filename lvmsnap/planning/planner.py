@@ -11,7 +11,7 @@ from lvmsnap.model.target import CowSpace, Loan, MountTarget, Record, Snapshot, 
 from lvmsnap.planning import actions, checks, filesystems, snapshot_actions
 from lvmsnap.planning.identify import as_named_now, find, nothing_found
 from lvmsnap.planning.left_out import left_out
-from lvmsnap.planning.lent_pvs import own_pvs
+from lvmsnap.planning.lent_pvs import available_extents, own_pvs
 from lvmsnap.planning.sizing import PV_HEADER_BYTES, human, lendable_extents, snapshot_extents
 
 DIRECT_IO_FILESYSTEMS = ("ext2", "ext3", "ext4", "xfs")
@@ -115,7 +115,7 @@ def _loan(backing: BackingFile, snapshots: tuple[Snapshot, ...], vg: VolumeGroup
         and directory.filesystem in DIRECT_IO_FILESYSTEMS
         and directory.logical_block_bytes <= sector_bytes,
         mounted_at=directory.mountpoint if directory else "",
-        allocate_on=tuple(pv.device for pv in own_pvs(vg) if not pv.missing) if is_too_small else (),
+        allocate_on=tuple(pv.device for pv in own_pvs(vg) if pv.allocatable and not pv.missing) if is_too_small else (),
     )
 
 
@@ -157,7 +157,7 @@ def describe(profile: Profile, target: Target, facts: Facts) -> tuple[tuple[str,
     lines = []
     for name in target.groups:
         if vg := facts.vg(name):
-            lines.append(("volume group", f"{vg.name}: {human(vg.free_extents * vg.extent_size_bytes)} free"))
+            lines.append(("volume group", f"{vg.name}: {human(available_extents(vg) * vg.extent_size_bytes)} free"))
     for volume, snapshot in zip(profile.volumes, target.snapshots, strict=True):
         lines += _describe_volume(volume, snapshot, facts)
     for loan in target.loans:

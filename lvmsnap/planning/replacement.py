@@ -47,9 +47,7 @@ def _group(vg: VolumeGroup, found: Found) -> VolumeGroup:
         vg,
         lvs=tuple(lv for lv in vg.lvs if lv not in gone),
         pvs=pvs,
-        free_extents=sum(pv.extents - pv.allocated_extents for pv in pvs if not pv.missing)
-        if gone
-        else vg.free_extents,
+        free_extents=sum(pv.unused_extents for pv in pvs if not pv.missing) if gone else vg.free_extents,
     )
 
 

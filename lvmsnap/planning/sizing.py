@@ -5,6 +5,7 @@ from __future__ import annotations
 from lvmsnap.model.facts import LogicalVolume, VolumeGroup
 from lvmsnap.model.profile import BackingFile, SizeUnit, Volume
 from lvmsnap.model.units import MIB
+from lvmsnap.planning.lent_pvs import available_extents
 
 # lvcreate(8): snapshots have 4 KiB chunks unless asked otherwise.
 DEFAULT_CHUNK_BYTES = 4096
@@ -39,7 +40,7 @@ def snapshot_extents(volume: Volume, backing: BackingFile | None, vg: VolumeGrou
         SizeUnit.BYTES: ceil(size.amount, extent_bytes),
         # As lvcreate has it: that share of the origin's extents, and room for the metadata of all of them.
         SizeUnit.PERCENT_ORIGIN: useful - origin_extents + ceil(origin_extents * size.amount, 100),
-        SizeUnit.PERCENT_FREE: vg.free_extents * size.amount // 100,
+        SizeUnit.PERCENT_FREE: available_extents(vg) * size.amount // 100,
         SizeUnit.PERCENT_PVS: lent_extents(backing, extent_bytes) * size.amount // 100,
     }[size.unit]
     return max(1, min(asked, useful))

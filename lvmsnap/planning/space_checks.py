@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lvmsnap.model.facts import VolumeGroup
 from lvmsnap.model.plan import Check
 from lvmsnap.model.target import CowSpace, Loan, Target
-from lvmsnap.planning.lent_pvs import own_pvs
+from lvmsnap.planning.lent_pvs import available_extents, closed_pvs
 from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, SMALLEST_CHUNKS, human, lendable_extents
 
 
@@ -36,11 +36,14 @@ def _smallest(cow: CowSpace) -> Check:
 
 def _enough(loan: Loan | None, vg: VolumeGroup, wanted_extents: int, lent_extents: int) -> Check:
     with_group = loan is None or bool(loan.allocate_on)
-    # Extents of another profile's lent PV are not ours to use: they go when that profile goes down.
-    free = min(vg.free_extents, sum(pv.extents - pv.allocated_extents for pv in own_pvs(vg))) if with_group else 0
+    free = available_extents(vg) if with_group else 0
     is_enough = wanted_extents <= free + lent_extents
     wanted = human(wanted_extents * vg.extent_size_bytes)
     have = human((free + lent_extents) * vg.extent_size_bytes)
     instead = "a larger `backing_file.size`" if loan else "a `backing_file`"
     found = f"{wanted} of {have}" if is_enough else f"{wanted} wanted, {have} there"
+    if closed := () if is_enough else closed_pvs(vg):
+        more = human(sum(pv.unused_extents for pv in closed) * vg.extent_size_bytes)
+        found += f"; {more} more on {', '.join(pv.device for pv in closed)}, closed to allocation"
+        instead += f", or open what is closed: pvchange --allocatable y {closed[0].device}"
     return Check("space for the snapshot", is_enough, found, f"give a smaller `size`, or {instead}")

@@ -14,7 +14,7 @@ from lvmsnap.system.processes import Runner
 Row = dict[str, str]
 
 VG_COLUMNS = "vg_name,vg_uuid,vg_extent_size,vg_free_count,vg_missing_pv_count,vg_exported,vg_lock_type"
-PV_COLUMNS = "pv_name,pv_uuid,vg_name,pv_pe_count,pv_pe_alloc_count,pv_missing"
+PV_COLUMNS = "pv_name,pv_uuid,vg_name,pv_pe_count,pv_pe_alloc_count,pv_missing,pv_allocatable"
 LV_COLUMNS = "lv_name,lv_uuid,lv_attr,lv_size,lv_tags,origin,lv_kernel_major,lv_kernel_minor,data_percent,lv_merging"
 SEG_COLUMNS = "lv_uuid,segtype,devices,chunk_size"
 
@@ -100,6 +100,7 @@ def _pv(row: Row) -> PhysicalVolume:
         extents=int(row["pv_pe_count"] or 0),
         allocated_extents=int(row["pv_pe_alloc_count"] or 0),
         missing=bool(row["pv_missing"]),
+        allocatable=bool(row["pv_allocatable"]),
     )
 
 

@@ -27,7 +27,7 @@ def normalised(read: Facts) -> dict[str, Any]:
         "lvs": sorted(
             [lv.name, ",".join(lv.tags), lv.origin, lv.attr[4], lv.attr[8], ",".join(lv.devices)] for lv in group.lvs
         ),
-        "pvs": sorted([*_pv(pv), pv.extents, pv.allocated_extents, pv.missing] for pv in group.pvs),
+        "pvs": sorted([*_pv(pv), pv.extents, pv.allocated_extents, pv.missing, pv.allocatable] for pv in group.pvs),
         "orphans": sorted(_pv(pv) for pv in read.orphan_pvs if "loop" in pv.device),
         "missing": group.missing_pv_count,
         "loops": sorted([loop.device, loop.file_path] for loop in read.loops if loop.device != "/dev/loop0"),

@@ -220,6 +220,30 @@ def test_it_grows_to_what_the_origin_can_use_and_never_beyond(lab: Machine) -> N
     assert_gone(lab, before)
 
 
+def test_only_room_that_lvm_would_allocate_counts_and_less_is_taken_where_there_is_less(lab: Machine) -> None:
+    make_vg(lab, disks=("ubda", "ubdb"), volumes={"system": "64M"})
+    overflow = "overflow: {warn_at: 30%, extend_at: 40%, extend_by: 500%}\n"
+    write_profile(lab, "p", profile_text(size="40MiB", mountpoint=None) + overflow)
+    # Free on the open disk: 7 extents, in which the snapshot of 3 will lie, and 2 that are not next to it.
+    lab.run("lvcreate -qqy -n room -l 7 vg0 /dev/ubda; lvcreate -qqy -n wall -l 230 vg0 /dev/ubda")
+    lab.run("lvremove -qqy vg0/room; pvchange -q --allocatable n /dev/ubdb; vgchange -q --alloc contiguous vg0")
+    before = fingerprint(lab, FOLDERS[1:])
+
+    refused = lvmsnap(lab, "up p", code=3)
+    write_profile(lab, "p", profile_text(size="12MiB", mountpoint=None) + overflow)
+    lvmsnap(lab, "up p")
+    job = start_lvmsnap(lab, "-v watch p")
+    lab.run("dd if=/dev/urandom of=/dev/vg0/system bs=1M count=6 oflag=sync status=none")
+    job.wait_for_output("was given")
+
+    assert "40 MiB wanted, 36 MiB there; 1020 MiB more on /dev/ubdb, closed to allocation" in refused.stderr
+    assert "was given 12 MiB more" in job.stderr
+    assert looking.lv(lab, NAME, "lv_size") == [str(24 * MiB)]
+    lvmsnap(lab, "down p")
+    assert job.wait().returncode == 0
+    assert fingerprint(lab, FOLDERS[1:]) == before
+
+
 def test_watch_ends_with_124_where_the_snapshot_is_lost_or_removed_and_needs_one_that_is_up(server: Machine) -> None:
     guarded_profile(server, "16MiB", "{extend_at: 100%}")
     before = fingerprint(server, FOLDERS)

@@ -1,4 +1,4 @@
-"""Captures tests/data anew from real LVM in the lab: `python -m tests.data.capture`."""
+"""Captures tests/unit/data anew from real LVM in the lab: `python -m tests.unit.data.capture`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tests.lab.machine import GiB, Machine
 HERE = Path(__file__).parent
 
 # A group with a valid snapshot on a lent PV, an invalid and a merging one, a thin pool and a cached LV; a group whose
-# lent PV is missing; a PV in no group; mounts with a space in the name and of one directory twice.
+# lent PV is missing and whose own is closed to allocation; a PV in no group; mounts with a space in the name and of
+# one directory twice.
 SCRIPT = r"""
 set -e
 mkfs.ext4 -q /dev/ubdd; mkdir -p /srv/space; mount /dev/ubdd /srv/space
@@ -41,6 +42,7 @@ lvcreate -q -y --type cache-pool --poolmetadataspare n -L 8M -n fast vg0 /dev/ub
 lvconvert -q -y --type cache --cachepool fast vg0/cached
 lvcreate -q -y -L 64M -n home vg1
 lvcreate -q -y -s -l 16 -n home-lvmsnap-weekly --addtag lvmsnap.weekly --monitor n vg1/home /dev/loop4
+pvchange -q --allocatable n /dev/ubdb
 vgchange -q -an vg1
 losetup -d /dev/loop4; sleep 1
 mkdir -p '/mnt/with space\and backslash' /run/lvmsnap/nightly
@@ -54,7 +56,7 @@ def main() -> None:
     """Boot a guest, make the situation, write what its LVM and its kernel say."""
     with Machine(dict.fromkeys(("ubda", "ubdb", "ubdc", "ubdd"), GiB)) as machine:
         machine.boot()
-        machine.run(SCRIPT)
+        machine.run(SCRIPT, timeout=600)
         report = machine.run(shlex.join(report_command(locking=False)), check=False)
         print(f"exit {report.returncode}\n{report.stderr}")
         text = json.dumps(json.loads(report.stdout), indent=1)

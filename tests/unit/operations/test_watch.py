@@ -29,6 +29,7 @@ class World:
 
     def __init__(self, patch: pytest.MonkeyPatch, fill_percent: int, renamed_at: str = "") -> None:
         self.fill_percent, self.renamed_at = fill_percent, renamed_at
+        self.room = 1000
         self.system: Facts = samples.up_facts()
         self.said: list[str] = []
         self.warned: list[str] = []
@@ -76,9 +77,11 @@ class World:
         if argv[0] == self.renamed_at:
             self.rename()
         line = " ".join(argv)
-        is_wrong = self.names[0] == "vg1" and "vg0" in line
-        self.ran.append(f"{line}{' # fails' if is_wrong else ''}")
-        return Finished(argv, 5 if is_wrong else 0, "", 'Volume group "vg0" not found' * is_wrong, 0.0)
+        wrong = 'Volume group "vg0" not found' if self.names[0] == "vg1" and "vg0" in line else ""
+        if argv[0] == "lvextend" and int(argv[argv.index("--extents") + 1]) > self.room:
+            wrong = f"Insufficient suitable allocatable extents for logical volume: {self.room} more required"
+        self.ran.append(f"{line}{' # fails' if wrong else ''}")
+        return Finished(argv, 5 if wrong else 0, "", wrong, 0.0)
 
 
 def guard(world: World) -> Guard:
@@ -129,3 +132,27 @@ def test_what_is_renamed_again_and_again_is_not_tried_for_ever(monkeypatch: pyte
 
     assert len(world.held) == watch.PLANS
     assert "it cannot grow: vg0/system-lvmsnap-nightly was renamed to vg0/n" in world.warned[-1]
+
+
+def test_where_lvm_has_less_room_than_was_thought_less_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, FULL_ENOUGH)
+    world.room = 3
+
+    guard(world).look()
+
+    asked = [line.split()[4] for line in world.ran if line.startswith("lvextend")]
+    assert (asked, world.said) == (["+8", "+4", "+2"], ["vg0/system-lvmsnap-nightly was given 8 MiB more"])
+    assert [line.split()[0] for line in world.ran].count("sh") == 1
+
+
+def test_where_lvm_has_no_room_at_all_the_guard_says_so_after_it_asked_for_one_extent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, FULL_ENOUGH)
+    world.room = 0
+
+    guard(world).look()
+
+    asked = [line.split()[4] for line in world.ran if line.startswith("lvextend")]
+    assert (asked, world.said) == (["+8", "+4", "+2", "+1"], [])
+    assert "it cannot grow: lvextend" in world.warned[-1]

@@ -261,6 +261,18 @@ BAD = {
         "a `backing_file`",
         samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
     ),
+    "only space that is closed to allocation": Bad(
+        group(pvs=(replace(samples.DISK, allocatable=False),)),
+        "space for the snapshot: 64 MiB wanted, 0 B there; 7.812 GiB more on /dev/sda2, closed to allocation",
+        "or open what is closed: pvchange --allocatable y /dev/sda2",
+        samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
+    ),
+    "only space that is missing": Bad(
+        group(pvs=(replace(samples.DISK, missing=True),)),
+        "space for the snapshot: 64 MiB wanted, 0 B there",
+        "a `backing_file`",
+        samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
+    ),
     "file and group too small": Bad(
         group(free_extents=1),
         "space for the snapshot: 64 MiB wanted, 36 MiB there",

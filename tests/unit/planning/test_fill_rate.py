@@ -178,6 +178,20 @@ def test_without_a_backing_file_the_groups_own_free_extents_are_used() -> None:
     assert made.commands[0] == ("lvextend", *UNWATCHED, "--extents", "+3", f"vg0/{samples.SNAPSHOT}")
 
 
+def test_only_what_lvm_would_allocate_is_counted_as_room() -> None:
+    target = samples.target(lent_pv=None)
+    full = replace(samples.DISK, allocated_extents=samples.DISK.extents - 1)
+    closed = replace(samples.DISK, device="/dev/sdb1", uuid=samples.OTHER_UUID, allocatable=False)
+    missing = replace(closed, allocatable=True, missing=True)
+
+    for pvs, extents in (((full, closed), 1), ((full, missing), 1), ((closed,), 0)):
+        facts = samples.up_facts(samples.vg(samples.snapshot_lv(), pvs=pvs))
+        made = plan(target, samples.profile(), find(target, facts), facts, GIB)
+
+        assert made.extents == extents
+        assert made.reason == ("" if extents else "vg0 has no free extents; /dev/sdb1 is closed to allocation")
+
+
 def test_a_full_group_is_the_reason_that_is_given() -> None:
     target = samples.target(lent_pv=None)
     full = replace(samples.DISK, allocated_extents=samples.DISK.extents)

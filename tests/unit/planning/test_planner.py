@@ -196,6 +196,17 @@ def test_a_file_that_is_too_small_takes_the_groups_own_disks_to_help() -> None:
     assert target.lent_pv.allocate_on == ("/dev/sda2",)
 
 
+def test_disks_that_are_closed_to_allocation_are_neither_room_nor_help() -> None:
+    closed = replace(samples.DISK, device="/dev/sdb1", uuid=samples.OTHER_UUID, allocatable=False)
+    case = CASES["lent-and-free-space"]
+    facts = samples.facts(samples.vg(pvs=(samples.DISK, closed), free_extents=4000))
+    target = made(replace(case, facts=facts)).target
+
+    assert target is not None
+    assert samples.first(target).lent_pv.allocate_on == ("/dev/sda2",)
+    assert planner.describe(case.profile, target, facts)[0] == ("volume group", "vg0: 7.812 GiB free")
+
+
 def test_without_group_or_origin_nothing_is_decided_and_the_checks_say_why() -> None:
     for facts in (samples.facts(samples.vg(name="other")), samples.facts(samples.vg(lvs=()))):
         plan = planner.plan_up(samples.profile(), facts, ())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lvmsnap.model.units import GIB, KIB, MIB, TIB
@@ -39,6 +41,15 @@ def _text(volume: str) -> str:
 )
 def test_a_size_becomes_whole_extents(volume: str, expected: int) -> None:
     assert extents(volume) == expected
+
+
+def test_space_that_is_closed_to_allocation_is_not_free() -> None:
+    closed = replace(samples.DISK, allocatable=False)
+    open_one = replace(samples.DISK, extents=1000, allocated_extents=600)
+    group = samples.vg(free_extents=2400, pvs=(closed, open_one))
+    profile = samples.profile(_text("size: 50%FREE"))
+
+    assert snapshot_extents(profile.volumes[0], None, group, samples.lv("system", size_bytes=10 * GIB)) == 200
 
 
 def test_a_percentage_of_the_origin_is_what_lvcreate_makes_of_it() -> None:

@@ -99,6 +99,13 @@ def test_a_missing_pv_keeps_its_uuid_and_loses_its_device() -> None:
     assert [pv.missing for pv in vg.pvs] == [False, True]
 
 
+def test_a_pv_that_is_closed_to_allocation_has_nothing_free() -> None:
+    (closed, _), open_ones = groups()["vg1"].pvs, groups()["vg0"].pvs
+
+    assert (closed.allocatable, closed.unused_extents > 0, closed.free_extents) == (False, True, 0)
+    assert all(pv.allocatable and pv.free_extents == pv.unused_extents for pv in open_ones)
+
+
 def test_an_inactive_volume_has_no_device_number_and_no_fill() -> None:
     lv = groups()["vg1"].lv("home-lvmsnap-weekly")
 
@@ -144,7 +151,8 @@ def test_a_broken_report_is_an_error_that_changes_nothing(text: str) -> None:
 # As LVM 2.03.16 reports a PV on the device that `dmsetup create 'my disk'` makes: a backslash, and nothing before it.
 ODD_PV = r"""{"report": [{"pv": [
     {"pv_name":"/dev/mapper/my\x20disk", "pv_uuid":"taj0eW-eDBo-ad5e-YdQI-78TT-GUFj-VNfGWd", "vg_name":"",
-     "pv_pe_count":"0", "pv_pe_alloc_count":"0", "pv_missing":""}], "pvseg": [{"pvseg_start":"0"}]}]}"""
+     "pv_pe_count":"0", "pv_pe_alloc_count":"0", "pv_missing":"", "pv_allocatable":""}],
+     "pvseg": [{"pvseg_start":"0"}]}]}"""
 
 
 def test_a_device_name_that_device_mapper_escaped_is_read() -> None:
