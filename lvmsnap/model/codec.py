@@ -43,6 +43,8 @@ def parsed(text: str | bytes) -> dict[str, Any]:
 def decoded(kind: type[T], data: object, where: str = "") -> T:
     """Return plain data as a `kind`: a frozen dataclass, an enum, a tuple of one kind, text, a number, or None.
 
+    Of a union it is the one kind that the data fits; where they fit several of them that is an error.
+
     Raises ValueError that names the field. A field that is not there has its default.
     """
     return cast(T, _decoded(kind, data, where))
@@ -50,8 +52,7 @@ def decoded(kind: type[T], data: object, where: str = "") -> T:
 
 def _decoded(kind: Any, data: object, where: str) -> object:
     if get_origin(kind) in (Union, types.UnionType):
-        (kind,) = (one for one in get_args(kind) if one is not type(None))
-        return None if data is None else _decoded(kind, data, where)
+        return _one_of(get_args(kind), data, where)
     if get_origin(kind) is tuple:
         if not isinstance(data, list):
             raise _wrong(where, "a list", data)
@@ -64,6 +65,27 @@ def _decoded(kind: Any, data: object, where: str) -> object:
             raise _wrong(where, " or ".join(str(one.value) for one in kind), data)
         return known[0]
     return _plain(kind, data, where)
+
+
+def _one_of(kinds: tuple[Any, ...], data: object, where: str) -> object:
+    """Return data as the one of several kinds that it fits: JSON does not say which one was written."""
+    if data is None and type(None) in kinds:
+        return None
+    fitting: list[object] = []
+    wrong: list[ValueError] = []
+    for kind in kinds:
+        try:
+            if kind is not type(None):
+                fitting.append(_decoded(kind, data, where))
+        except ValueError as error:
+            wrong.append(error)
+    if len(fitting) == 1:
+        return fitting[0]
+    if len(wrong) == 1:
+        raise wrong[0]
+    raise ValueError(
+        "; or ".join(dict.fromkeys(map(str, wrong))) or f"{where or 'it'} can be read in more than one way"
+    )
 
 
 def _object(kind: type, data: object, where: str) -> object:
