@@ -8,15 +8,23 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from typing import assert_never
 
 from lvmsnap.execution import places
 from lvmsnap.model.condition import (
     Condition,
+    DevicesLeft,
     DirectoryMade,
     FileFilled,
     FileMade,
+    HookDue,
+    HookOver,
     LabelWritten,
     LoopBound,
+    OriginInactive,
+    OriginSuspended,
+    PVLent,
+    SnapshotMerging,
     SnapshotMounted,
     SnapshotTaken,
 )
@@ -32,27 +40,38 @@ DETACH_SECONDS = 10.0
 def unmet(condition: Condition, target: Target) -> str:
     """Say why what was just made is not there after all, "" where it is. Reads the kernel alone."""
     match condition:
+        case FileMade() | FileFilled() | LoopBound() | LabelWritten():
+            return _loan_unmet(condition, target)
         case SnapshotTaken():
             return _snapshot_missing(condition)
         case SnapshotMounted(mountpoint, vg, name):
             unseen = "" if _is_mounted(condition) else f"{mountpoint} does not show the snapshot"
             return unseen or overflowed(vg, name)
-    return _loan_unmet(condition, target)
+        case PVLent() | DirectoryMade():
+            return ""  # The next step's command fails without it.
+        case HookDue() | HookOver():
+            return ""  # A hook's exit status is all that there is to see.
+        case SnapshotMerging() | OriginInactive() | OriginSuspended() | DevicesLeft():
+            return "nothing of `up` makes that"
+        case _:
+            assert_never(condition)
 
 
-def _loan_unmet(condition: Condition, target: Target) -> str:
+def _loan_unmet(condition: FileMade | FileFilled | LoopBound | LabelWritten, target: Target) -> str:
+    loan = next((loan for loan in target.loans if loan.path == condition.path), None)
     match condition:
-        case FileMade(path) if loan := _loan(path, target):
-            return "" if loan.inode else f"{path} is not a new, empty file of root's"
-        case FileFilled(path) if loan := _loan(path, target):
-            return _blocks_missing(loan)
+        case FileMade(path):
+            return "" if loan and loan.inode else f"{path} is not a new, empty file of root's"
+        case FileFilled(path):
+            return _blocks_missing(loan) if loan else f"{path} is not a backing file of {target.name}"
         case LoopBound(device, path):
             return "" if places.is_bound(condition, target) else f"{device} is not bound to {path}"
         case LabelWritten(path, pv_uuid):
             # vgextend would make a PV of any device itself, with a UUID that nobody knows for ours.
             file = file_facts(path)
             return "" if file and file.pv_uuid == pv_uuid else f"{path} does not carry the PV's UUID"
-    return ""
+        case _:
+            assert_never(condition)
 
 
 def learned(condition: Condition, target: Target) -> Target:
@@ -96,12 +115,20 @@ def warning(condition: Condition, target: Target) -> str:
 def remains(condition: Condition, target: Target, undo: str) -> str:
     """Say why what was just undone is there all the same, "" where it is gone; `undo` is the command that was run."""
     match condition:
-        case LoopBound() if not _is_detached(condition, target):
+        case LoopBound(device):
             # losetup(8): a device in use is detached at its last close; its file must stay until then.
-            return f"{condition.loop_device} is still in use {DETACH_SECONDS:g} s after losetup --detach"
-        case FileMade(path) | DirectoryMade(path) if os.path.lexists(path):
-            return f"{path} is still there after {undo}"
-    return ""
+            is_gone = _is_detached(condition, target)
+            return "" if is_gone else f"{device} is still in use {DETACH_SECONDS:g} s after losetup --detach"
+        case FileMade(path) | DirectoryMade(path):
+            return f"{path} is still there after {undo}" if os.path.lexists(path) else ""
+        case LabelWritten() | PVLent() | SnapshotTaken() | SnapshotMounted():
+            return ""  # What needs it gone fails where it is not; the snapshot's devices are looked for at the end.
+        case FileFilled() | HookDue() | HookOver() | SnapshotMerging() | OriginInactive() | OriginSuspended():
+            return ""  # There is nothing to be gone.
+        case DevicesLeft():
+            return ""  # They are looked for at the end.
+        case _:
+            assert_never(condition)
 
 
 def is_gone_by_itself(condition: Condition, target: Target) -> bool:
@@ -132,10 +159,6 @@ def snapshot_uuid(vg: str, name: str) -> str:
     """Return the device-mapper UUID of a snapshot, "" where it has no device."""
     wanted = dm_name(vg, name)
     return next((device.uuid for device in device_mapper.devices() if device.name == wanted), "")
-
-
-def _loan(path: str, target: Target) -> Loan | None:
-    return next((loan for loan in target.loans if loan.path == path), None)
 
 
 def _learn_file(loan: Loan) -> Loan:

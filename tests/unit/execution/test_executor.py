@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from lvmsnap.execution import executor, records, teardown, verification
 from lvmsnap.execution.context import Work
 from lvmsnap.execution.hook_processes import HookRunner
 from lvmsnap.execution.records import RecordError
-from lvmsnap.model.condition import Condition, DirectoryMade, PVLent
+from lvmsnap.model.condition import Condition, DevicesLeft, DirectoryMade, FileFilled, PVLent
 from lvmsnap.model.errors import InterruptedBySignalError, LvmsnapError, ResidueError, StepError, ToolError
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.lvm_names import dm_uuid
@@ -222,6 +223,20 @@ def test_a_record_that_cannot_be_written_any_more_half_way_undoes_everything(
 @pytest.mark.parametrize("condition", [PVLent(samples.PV_UUID, samples.FILE, "vg0"), DirectoryMade("/x")])
 def test_what_the_next_step_proves_is_not_looked_for(condition: Condition) -> None:
     assert verification.unmet(condition, samples.TARGET) == ""
+
+
+def test_a_condition_that_nobody_looks_at_is_never_taken_for_met_nor_for_gone() -> None:
+    unknown: Any = object()
+
+    with pytest.raises(AssertionError):
+        verification.unmet(unknown, samples.TARGET)
+    with pytest.raises(AssertionError):
+        verification.remains(unknown, samples.TARGET, "rm")
+
+
+def test_what_no_command_of_up_makes_is_never_taken_for_made() -> None:
+    assert verification.unmet(DevicesLeft(("vg0-x",)), samples.TARGET) == "nothing of `up` makes that"
+    assert verification.unmet(FileFilled("/other", 1), samples.TARGET) == "/other is not a backing file of nightly"
 
 
 # --- hooks ------------------------------------------------------------------------------------------------------------
