@@ -26,14 +26,19 @@ echo "== mounts"
 while read -r _ _ rest; do
     echo "$rest"
 done < /proc/self/mountinfo
-cat /proc/swaps
+while read -r swap; do
+    echo "$swap"
+done < /proc/swaps
 
 echo "== folders"
+# One process for all of them.
 for folder in "$@"; do
+    shift
     if [ -e "$folder" ]; then
-        find "$folder" -xdev \( -type d -printf '%p %M %U:%G\n' -o -printf '%p %M %U:%G %s %l\n' \)
-        find "$folder" -xdev -type f -size -100k -exec cksum {} +
+        set -- "$@" "$folder"
     else
         echo "$folder is not there"
     fi
-done | sort
+done
+[ $# = 0 ] || find "$@" -xdev \( -type d -printf '%p %M %U:%G\n' -o -printf '%p %M %U:%G %s %l\n' \) \
+    -type f -size -100k -exec cksum {} + | sort

@@ -83,35 +83,12 @@ KEPT: dict[str, tuple[str, ...]] = {
     # All settings at once, instead of one after the other.
     "boot/test_repair_groups.py::test_no_setting_of_lvm_conf_changes_what_the_script_does": ("together",),
     "up_down/test_lvm_settings.py::test_no_setting_of_lvm_conf_changes_what_is_read": ("together",),
-    # Refusals: what is looked at in a way of its own, on the real system.
-    "refused/test_backing_checks.py::test_up_refuses_a_place_that_is_not_fit_for_the_backing_file": (
-        "a file",
-        "a symlink to a directory that others can write",
-        "more than nine tenths of the space",
-        "an overlay",
-    ),
     "refused/test_backing_checks.py::test_up_finds_the_origin_beneath_the_backing_file_through": (
         "a btrfs subvolume",
         "a partition of a loop device, dm-crypt and another group",
     ),
     "refused/test_backing_checks.py::test_the_devices_file_has_no_entry_of_the_loop_device_afterwards": ("in use",),
     "refused/test_backing_checks.py::test_the_backing_file_is_readable_by_root_alone_at_every_moment": ("zero-fill",),
-    # What the profile's text alone shows is tried in the tests without the lab.
-    "refused/test_checks.py::test_what_is_wrong_in_the_profile_itself_is_exit_2_before_anything_is_read": (
-        "misspelt key",
-    ),
-    "refused/test_checks.py::test_up_refuses_a_group_or_an_origin_that_cannot_be_snapshotted": (
-        "a misspelt group",
-        "an inactive origin",
-        "an origin that a snapshot is being merged into",
-        "a suspended origin",
-    ),
-    "refused/test_checks.py::test_up_refuses_a_filesystem_that_cannot_be_mounted_beside_its_origin": ("swap", "LUKS"),
-    "refused/test_checks.py::test_up_looks_at_the_mountpoint_before_it_takes_the_snapshot": (
-        "a symlink on the way to it",
-        "a mount",
-        "a mount unit of systemd",
-    ),
     "refused/test_foreign.py::test_a_volume_that_only_has_the_name_survives_every_command": ("of another profile",),
     "up_down/test_filesystems.py::test_a_filesystem_is_mounted_beside_its_origin_and_leaves_it_sound": ("ext4", "xfs"),
     "up_down/test_whole_snapshots.py::test_an_overflow_gives_io_errors_and_never_a_panic": ("ext4",),

@@ -18,7 +18,9 @@ ENVIRONMENT = {"PYTHONPATH": str(TOP), "PYTHONDONTWRITEBYTECODE": "1"}
 
 def lvmsnap(machine: Machine, arguments: str, *, code: int | None = 0, path: str = "", timeout: float = 120) -> Result:
     """Run lvmsnap in the guest; `path` goes before PATH. Fails the test where its exit code is not `code`."""
-    result = machine.run(shell_line(arguments, path), check=False, timeout=timeout)
+    search = f"PATH={shlex.quote(path)}:$PATH " if path else ""
+    line = f"{search}exec {shlex.join(COMMAND)} {arguments}"
+    result = machine.run(line, env=ENVIRONMENT, check=False, timeout=timeout)
     said = f"lvmsnap {arguments}: exit {result.returncode}\n{result.stdout}\n{result.stderr}"
     assert code is None or result.returncode == code, said
     assert "Traceback" not in result.stderr, said

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.lab.helpers import fingerprint, make_vg, wipe
 from tests.lab.machine import Machine
-from tests.lab.refusals import Situation, refused
+from tests.lab.refusals import Refuser, Situation, refuser
 from tests.lab.support import lvmsnap, profile_text, shell_line, write_profile
 
 pytestmark = pytest.mark.lab
@@ -55,6 +56,13 @@ def machine(shared_machine: Machine) -> Iterator[Machine]:
     before = fingerprint(shared_machine, FOLDERS)
     yield shared_machine
     assert fingerprint(shared_machine, FOLDERS) == before
+
+
+@pytest.fixture(scope="module")
+def up(machine: Machine) -> Iterator[Refuser]:
+    """What runs `up` in the guest."""
+    with refuser(machine) as one:
+        yield one
 
 
 def backed_by(path: str, **settings: Any) -> dict[str, Any]:
@@ -257,40 +265,38 @@ def test_the_filters_and_locks_that_count_are_those_of_lvm_system_dir(machine: M
 
 
 @pytest.mark.parametrize("situation", PATHS, ids=lambda situation: situation.name)
-def test_up_refuses_a_place_that_is_not_fit_for_the_backing_file(machine: Machine, situation: Situation) -> None:
+def test_up_refuses_a_place_that_is_not_fit_for_the_backing_file(up: Refuser, situation: Situation) -> None:
     settings = {**backed_by("/media/store/lent"), **situation.settings}
-    refused(machine, Situation(**{**vars(situation), "settings": settings}))
+    up.refuse(replace(situation, settings=settings))
 
 
 @pytest.mark.parametrize("situation", ON_THE_ORIGIN, ids=lambda situation: situation.name)
-def test_up_finds_the_origin_beneath_the_backing_file_through(machine: Machine, situation: Situation) -> None:
-    refused(machine, situation)
+def test_up_finds_the_origin_beneath_the_backing_file_through(up: Refuser, situation: Situation) -> None:
+    up.refuse(situation)
 
 
 @pytest.mark.parametrize("situation", LOOPS, ids=lambda situation: situation.name)
-def test_up_refuses_a_loop_device_that_it_could_not_use(machine: Machine, situation: Situation) -> None:
+def test_up_refuses_a_loop_device_that_it_could_not_use(up: Refuser, situation: Situation) -> None:
     settings = {**backed_by("/media/store/lent"), **situation.settings}
-    refused(machine, Situation(**{**vars(situation), "settings": settings}))
+    up.refuse(replace(situation, settings=settings))
 
 
-def test_a_relative_path_is_a_mistake_in_the_profile(machine: Machine) -> None:
-    write_profile(machine, "relative", profile_text(**backed_by("store/lent")))
+def test_a_relative_path_is_a_mistake_in_the_profile(up: Refuser) -> None:
+    result = up.run("up check", profile_text(**backed_by("store/lent")))
 
-    result = lvmsnap(machine, "up relative", code=2)
-
+    assert result.code == 2
     assert "backing_file.path" in result.stderr
     assert "absolute" in result.stderr
 
 
-def test_a_file_on_another_volume_of_the_group_needs_allow_same_vg(machine: Machine) -> None:
+def test_a_file_on_another_volume_of_the_group_needs_allow_same_vg(machine: Machine, up: Refuser) -> None:
     here = "/media/other/lent"
-    refused(
-        machine,
+    up.refuse(
         Situation(
             "same group",
             (f"{here} does not lie in vg0: it lies on vg0-other", "`allow_same_vg: true` accepts that risk"),
             settings=backed_by(here),
-        ),
+        )
     )
     write_profile(
         machine, "same", profile_text(size="8MiB", mountpoint=None, backing_file={"path": here, "allow_same_vg": True})
@@ -303,7 +309,7 @@ def test_a_file_on_another_volume_of_the_group_needs_allow_same_vg(machine: Mach
     assert devices.startswith("/dev/loop")
 
 
-def test_a_file_over_a_thin_pool_is_lent_only_if_the_pool_holds_its_blocks(machine: Machine) -> None:
+def test_a_file_over_a_thin_pool_is_lent_only_if_the_pool_holds_its_blocks(machine: Machine, up: Refuser) -> None:
     def lent(size: str, allocation: str) -> dict[str, Any]:
         return {**backed_by("/mnt/thin/lent", allocation=allocation), "size": size}
 
@@ -311,10 +317,8 @@ def test_a_file_over_a_thin_pool_is_lent_only_if_the_pool_holds_its_blocks(machi
     sum_of = "cd {}; find . -name '*.new' -prune -o -type f -print0 | sort -z | xargs -0 md5sum | md5sum"
     machine.run(f"set -e\n{POOL_UP}")
     try:
-        refused(machine, Situation("reserved", (HELD, "`allocation: zero-fill`"), settings=lent("16MiB", "fallocate")))
-        refused(
-            machine, Situation("large", ("room for the backing file: 81 MiB",), settings=lent("80MiB", "zero-fill"))
-        )
+        up.refuse(Situation("reserved", (HELD, "`allocation: zero-fill`"), settings=lent("16MiB", "fallocate")))
+        up.refuse(Situation("large", ("room for the backing file: 81 MiB",), settings=lent("80MiB", "zero-fill")))
         machine.run("dd if=/dev/urandom of=/media/system/file bs=1M count=8 conv=fsync status=none")
         written = machine.run(sum_of.format("/media/system")).stdout
         write_profile(machine, "thin", profile_text(**lent("24MiB", "zero-fill")))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.lab.helpers import fingerprint, make_vg, wipe
 from tests.lab.machine import Machine
-from tests.lab.refusals import TRACES, Situation, refused
+from tests.lab.refusals import Refuser, Situation, refuser
 from tests.lab.support import lvmsnap, profile_text, write_profile
 
 pytestmark = pytest.mark.lab
@@ -29,7 +30,8 @@ def test_a_kernel_without_snapshots_is_refused(lab: Machine) -> None:
         before=f"! [ -e /sys/module/dm_snapshot ] || rmmod dm-snapshot; mv {modules} {modules}.off",
         after=f"mv {modules}.off {modules}",
     )
-    refused(lab, no_modules)
+    with refuser(lab) as one:
+        one.refuse(no_modules)
 
 
 def test_a_group_that_is_exported_foreign_or_not_whole_is_refused(lab: Machine) -> None:
@@ -67,9 +69,9 @@ END
         origin="torn/data",
     )
 
-    refused(lab, exported)
-    refused(lab, of_other_host)
-    refused(lab, torn)
+    with refuser(lab) as one:
+        for situation in (exported, of_other_host, torn):
+            one.refuse(situation)
 
 
 # How a volume of each kind is made, and a part of it that is a volume of its own.
@@ -175,6 +177,13 @@ END
     before = fingerprint(shared_machine, ("/var/lib/lvmsnap", "/media", "/mnt"))
     yield shared_machine
     assert fingerprint(shared_machine, ("/var/lib/lvmsnap", "/media", "/mnt")) == before
+
+
+@pytest.fixture(scope="module")
+def up(machine: Machine) -> Iterator[Refuser]:
+    """What runs `up` in the guest."""
+    with refuser(machine) as one:
+        yield one
 
 
 GROUPS_AND_ORIGINS = (
@@ -321,26 +330,24 @@ MOUNTPOINTS = (
 
 
 @pytest.mark.parametrize("situation", GROUPS_AND_ORIGINS, ids=lambda situation: situation.name)
-def test_up_refuses_a_group_or_an_origin_that_cannot_be_snapshotted(machine: Machine, situation: Situation) -> None:
-    refused(machine, situation)
+def test_up_refuses_a_group_or_an_origin_that_cannot_be_snapshotted(up: Refuser, situation: Situation) -> None:
+    up.refuse(situation)
 
 
 @pytest.mark.parametrize("situation", FILESYSTEMS, ids=lambda situation: situation.name)
-def test_up_refuses_a_filesystem_that_cannot_be_mounted_beside_its_origin(
-    machine: Machine, situation: Situation
-) -> None:
-    refused(machine, situation)
+def test_up_refuses_a_filesystem_that_cannot_be_mounted_beside_its_origin(up: Refuser, situation: Situation) -> None:
+    up.refuse(situation)
 
 
 @pytest.mark.parametrize("situation", NAMES, ids=lambda situation: situation.name)
-def test_up_refuses_a_name_that_is_taken(machine: Machine, situation: Situation) -> None:
-    refused(machine, situation)
+def test_up_refuses_a_name_that_is_taken(up: Refuser, situation: Situation) -> None:
+    up.refuse(situation)
 
 
 @pytest.mark.parametrize("situation", MOUNTPOINTS, ids=lambda situation: situation.name)
-def test_up_looks_at_the_mountpoint_before_it_takes_the_snapshot(machine: Machine, situation: Situation) -> None:
+def test_up_looks_at_the_mountpoint_before_it_takes_the_snapshot(up: Refuser, situation: Situation) -> None:
     settings = {"mountpoint": "/mnt/point", **situation.settings}
-    refused(machine, Situation(**{**vars(situation), "settings": settings}))
+    up.refuse(replace(situation, settings=settings))
 
 
 @pytest.mark.parametrize(
@@ -356,29 +363,23 @@ def test_up_looks_at_the_mountpoint_before_it_takes_the_snapshot(machine: Machin
     ids=["reserved prefix", "reserved substring", "too long", "leading dash", "relative mountpoint", "misspelt key"],
 )
 def test_what_is_wrong_in_the_profile_itself_is_exit_2_before_anything_is_read(
-    machine: Machine, settings: dict[str, Any], complaint: str
+    up: Refuser, settings: dict[str, Any], complaint: str
 ) -> None:
-    write_profile(machine, "wrong", profile_text(**settings))
-    before = machine.run(TRACES).stdout
+    result = up.run("up check", profile_text(**settings))
 
-    result = lvmsnap(machine, "up wrong", code=2)
-
+    assert result.code == 2
     assert complaint in result.stderr
-    assert "/etc/lvmsnap/wrong.yaml:" in result.stderr
-    assert machine.run(TRACES).stdout == before
+    assert "/etc/lvmsnap/check.yaml:" in result.stderr
 
 
-def test_a_mistyped_option_is_refused(machine: Machine) -> None:
-    write_profile(machine, "check", profile_text(size="8MiB", mountpoint=None))
-    before = machine.run(TRACES).stdout
+def test_a_mistyped_option_is_refused(up: Refuser) -> None:
+    result = up.run("up check --dry-rum", profile_text(size="8MiB", mountpoint=None))
 
-    result = lvmsnap(machine, "up check --dry-rum", code=2)
-
+    assert result.code == 2
     assert "--dry-rum" in result.stderr
-    assert machine.run(TRACES).stdout == before
 
 
-def test_all_failing_checks_of_one_profile_are_reported_together(machine: Machine) -> None:
+def test_all_failing_checks_of_one_profile_are_reported_together(up: Refuser) -> None:
     everything = Situation(
         "everything at once",
         (
@@ -401,10 +402,10 @@ def test_all_failing_checks_of_one_profile_are_reported_together(machine: Machin
         },
         refusals=9,  # and the filesystem of the guest's root, which is an overlay
     )
-    refused(machine, everything)
+    up.refuse(everything)
 
 
-def test_a_missing_program_is_named_with_its_package(machine: Machine) -> None:
+def test_a_missing_program_is_named_with_its_package(machine: Machine, up: Refuser) -> None:
     program = machine.run("command -v dmsetup").stdout.strip()
     missing = Situation(
         "a missing program",
@@ -412,7 +413,7 @@ def test_a_missing_program_is_named_with_its_package(machine: Machine) -> None:
         before=f"mv {program} {program}.off",
         after=f"mv {program}.off {program}",
     )
-    refused(machine, missing)
+    up.refuse(missing)
 
 
 def test_a_missing_lvm_is_said_in_one_line(machine: Machine) -> None:
