@@ -2,9 +2,11 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
+from lvmsnap.execution import records
 from tests.lab import sampled
 from tests.lab.fixtures import fresh_machine, lab, shared_machine
 
@@ -15,6 +17,14 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Where a user's files are writable by their group, a record that a test makes by hand would not be trusted.
 os.umask(0o022)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_notes_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the tests from the notes of records in this machine's own /run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "RUN_DIR", str(tmp_path_factory.getbasetemp() / "absent"))
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by them

@@ -11,7 +11,6 @@ from typing import NoReturn
 from lvmsnap.execution import places, records, teardown, verification
 from lvmsnap.execution.context import Work, hold_for, run_all
 from lvmsnap.execution.records import RecordError
-from lvmsnap.execution.teardown import recorded
 from lvmsnap.model.condition import SnapshotMounted, SnapshotTaken
 from lvmsnap.model.errors import (
     FAULTS,
@@ -54,9 +53,16 @@ def bring_up(plan: Plan, record: Record, work: Work) -> Target:
         return record.target
     except FAULTS as error:
         # What was record down may be more than what is known here.
-        _roll_back(recorded(record), error, work)
+        _roll_back(_recorded(record), error, work)
     finally:
         work.locks.release()
+
+
+def _recorded(record: Record) -> Record:
+    """Return the record as it was kept last, which says which hooks are due; as it is known where it is gone."""
+    with suppress(*FAULTS):
+        return records.read(record.target.name) or record
+    return record
 
 
 def _write_first(record: Record) -> None:
@@ -156,8 +162,7 @@ def bring_down(target: Target, record: Record | None, work: Work, lost: str = ""
     why = f"{target.name} could not be taken down"
     if record is not None and lost != record.lost:
         record = replace(record, lost=lost)
-        with suppress(*FAULTS):
-            records.write(record)
+        records.keep(record)
     ended = _take_down_or_say(target, record, work, verb="down", why=why)
     if ended.left:
         raise _residue(why, ended.left, target, work)
@@ -192,6 +197,7 @@ def _take_down_or_say(target: Target, record: Record | None, work: Work, *, verb
 def _give_back_unseen(target: Target, record: Record | None, work: Work) -> tuple[str, ...]:
     """Run a due after_snapshot though the system cannot be read: a database must not wait for that."""
     argv = target.hooks.after_snapshot
+    record = record and _recorded(record)
     if record is None or hook_actions.AFTER_SNAPSHOT not in record.hooks_due:
         return ()
     try:
@@ -200,8 +206,7 @@ def _give_back_unseen(target: Target, record: Record | None, work: Work) -> tupl
         complaint = explained(error)
     if complaint:
         return (f"the {Thing.AFTER_SNAPSHOT.value} failed: {complaint}",)
-    with suppress(*FAULTS):
-        records.owe(record, ())
+    records.keep(replace(record, hooks_due=()))
     return ()
 
 

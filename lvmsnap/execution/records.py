@@ -1,4 +1,8 @@
-"""The record: what `up` wrote down before it began. Knows no LVM."""
+"""The record: what `up` wrote down before it began. Knows no LVM.
+
+What can no longer be written there once something was undone, on a /var that became read-only for example, is kept
+beside it in RUN_DIR for the rest of the boot: no hook is to be run twice, and what was removed is not lost.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,16 @@ import itertools
 import os
 import shlex
 import stat
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
 from lvmsnap.execution import record_format_1
 from lvmsnap.model import codec
-from lvmsnap.model.errors import LvmsnapError
+from lvmsnap.model.errors import FAULTS, LvmsnapError
 from lvmsnap.model.lvm_names import is_profile_name
-from lvmsnap.model.paths import STATE_DIR
+from lvmsnap.model.paths import RUN_DIR, STATE_DIR
 from lvmsnap.model.target import Record
 from lvmsnap.system import atomic_files
 
@@ -44,6 +49,11 @@ def write(record: Record, directory: str = STATE_DIR) -> None:
 
     Raises RecordError where that fails; the old one is there then.
     """
+    _write(record, directory)
+    _forget_note(record.target.name)
+
+
+def _write(record: Record, directory: str) -> None:
     path = record_path(record.target.name, directory)
     text = codec.to_json({"format": FORMAT, **asdict(record)}, indent=1) + "\n"
     try:
@@ -66,6 +76,34 @@ def _shut(directory: Path) -> None:
     _trust(directory.stat(), str(directory))
 
 
+def keep(record: Record) -> None:
+    """Write down what the record says by now; where that fails, as a note. Raises nothing."""
+    try:
+        write(record)
+    except FAULTS:
+        with suppress(*FAULTS):
+            note(record)
+
+
+def note(record: Record) -> None:
+    """Keep what the record says by now in RUN_DIR: `read` returns it for the one that is there. Raises RecordError."""
+    _write(record, RUN_DIR)
+
+
+def _noted(record: Record) -> Record:
+    """Return what was noted of this very record, else the record."""
+    with suppress(RecordError):
+        noted = _read(record.target.name, RUN_DIR)
+        if noted and (noted.boot_id, noted.time, noted.process) == (record.boot_id, record.time, record.process):
+            return noted
+    return record
+
+
+def _forget_note(name: str) -> None:
+    with suppress(OSError):
+        record_path(name, RUN_DIR).unlink(missing_ok=True)
+
+
 def owe(record: Record, due: tuple[str, ...]) -> Record:
     """Return the record with these hooks due, written down where that is new. Raises RecordError."""
     if due == record.hooks_due:
@@ -77,6 +115,11 @@ def owe(record: Record, due: tuple[str, ...]) -> Record:
 
 def read(name: str, directory: str = STATE_DIR) -> Record | None:
     """Return the record of profile `name`, None where there is none. Raises RecordError where it is unreadable."""
+    record = _read(name, directory)
+    return record and _noted(record)
+
+
+def _read(name: str, directory: str) -> Record | None:
     path = record_path(name, directory)
     try:
         return _parsed(_content(path), name)
@@ -148,10 +191,11 @@ def remove(name: str, directory: str = STATE_DIR) -> None:
             path.unlink()
         atomic_files.sync_directory(path.parent)
     except FileNotFoundError:
-        return
+        pass
     except OSError as error:
         hint = f"see what keeps {path} from being removed"
         raise RecordError(f"the record cannot be removed: {path}: {error.strerror}", hint=hint) from error
+    _forget_note(name)
 
 
 def is_unreadable(name: str, directory: str = STATE_DIR) -> bool:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lvmsnap.execution import guard_reports, records, verification
 from lvmsnap.execution.context import Work, hold_for, run_all
-from lvmsnap.execution.records import RecordError
 from lvmsnap.model.condition import FileMade, SnapshotMounted
 from lvmsnap.model.errors import FAULTS, ToolError, explained
 from lvmsnap.model.facts import Facts
@@ -37,12 +36,35 @@ class TakenDown:
     failed_hooks: tuple[str, ...]
 
 
+@dataclass(slots=True)
+class _Past:
+    """What one pass tells the next: the record as it is by now, and what went wrong with hooks that had their one try.
+
+    `kept` is the record as it was written down last.
+    """
+
+    record: Record | None
+    kept: Record | None
+    failed_hooks: dict[str, None] = field(default_factory=dict)
+
+    def settle(self, action: Action) -> None:
+        """Know that a hook is due no longer."""
+        if self.record and (hook := hook_actions.hook_of(action)):
+            self.record = replace(self.record, hooks_due=tuple(due for due in self.record.hooks_due if due != hook))
+
+    def keep(self) -> None:
+        """Write down what is known by now."""
+        if self.record and self.record != self.kept:
+            records.keep(self.record)
+            self.kept = self.record
+
+
 def take_down(target: Target, record: Record | None, work: Work, *, verb: str) -> TakenDown:
     """Undo what exists of the target, in passes while anything is left; nothing while LVM merges its snapshot.
 
     A pass in which something is raised is one that left something; what the last one raises is raised.
     """
-    failed_hooks: dict[str, None] = {}
+    past, left_over = _Past(record, record), True
     for attempt in range(PASSES):
         if attempt:
             time.sleep(PAUSE_SECONDS)
@@ -50,60 +72,47 @@ def take_down(target: Target, record: Record | None, work: Work, *, verb: str) -
             facts = _read(target, work)
             # What is gone by the next pass has no other name than it has now.
             target = as_named_now(target, facts)
-            plan = planner.plan_down(target, facts, record)
+            plan = planner.plan_down(target, facts, past.record)
             if plan.checks:
                 break
             if plan.actions:
                 work.progress.begin(verb, plan.actions)
-            left, record = _walk_down(plan, target, facts, record, work, failed_hooks)
-            if not left and not _leftovers(target, facts):
-                _forget(target, work)
-                return TakenDown((), tuple(failed_hooks))
-            record = _settle_hooks(record, plan, left)
+            left_over = bool(_walk_down(plan, target, facts, past, work)) or _leftovers(target, facts)
+            if not left_over:
+                break
+            past.keep()
         except FAULTS:
+            past.keep()
             if attempt == PASSES - 1:
                 raise
-            record = record and recorded(record)
-    still = planner.plan_down(target, _read(target, work), record).actions
+    still = planner.plan_down(target, _read(target, work), past.record).actions if left_over else ()
     if not still:
-        _forget(target, work)
-    return TakenDown(still, tuple(failed_hooks))
+        _forget(target, past, work)
+    return TakenDown(still, tuple(past.failed_hooks))
 
 
-def recorded(record: Record) -> Record:
-    """Return the record as it was kept last, which says which hooks are due; as it is known where it is gone."""
-    with suppress(*FAULTS):
-        return records.read(record.target.name) or record
-    return record
-
-
-def _settle_hooks(record: Record | None, plan: Plan, left: set[Key]) -> Record | None:
-    """Write down which hooks have been run; where that cannot be record they may be run once more."""
-    if record is None:
-        return None
-    done = {hook_actions.hook_of(action) for action in plan.actions if action.key not in left}
-    due = tuple(name for name in record.hooks_due if name not in done)
-    try:
-        return records.owe(record, due)
-    except RecordError:
-        return replace(record, hooks_due=due)
-
-
-def _expect_gone(action: Action, record: Record | None) -> Record | None:
+def _expect_gone(action: Action, past: _Past) -> None:
     """Write down that a snapshot goes, so that it is not taken for lost where lvmsnap is killed after that."""
-    target = verification.as_going(action.condition, record.target) if record else None
-    if record is None or target is None or target == record.target:
-        return record
-    record = replace(record, target=target)
-    with suppress(*FAULTS):
-        records.write(record)
-    return record
+    target = verification.as_going(action.condition, past.record.target) if past.record else None
+    if past.record and target and target != past.record.target:
+        past.record = replace(past.record, target=target)
+        past.keep()
 
 
-def _forget(target: Target, work: Work) -> None:
-    if work.owns_record:
-        guard_reports.remove(target.name)
-        records.remove(target.name)
+def _forget(target: Target, past: _Past, work: Work) -> None:
+    """Remove the record; one that stays says what has been done all the same. Raises what keeps it."""
+    if not work.owns_record:
+        return
+    guard_reports.remove(target.name)
+    for attempt in range(PASSES):
+        try:
+            records.remove(target.name)
+            return
+        except FAULTS:
+            if attempt == PASSES - 1:
+                past.keep()
+                raise
+            time.sleep(PAUSE_SECONDS)
 
 
 def _read(target: Target, work: Work) -> Facts:
@@ -118,13 +127,8 @@ def _read(target: Target, work: Work) -> Facts:
     return facts
 
 
-def _walk_down(
-    plan: Plan, target: Target, facts: Facts, record: Record | None, work: Work, failed_hooks: dict[str, None]
-) -> tuple[set[Key], Record | None]:
-    """Undo each action of a plan; return what is left, and the record as it is then.
-
-    Adds to `failed_hooks` those that had their one try.
-    """
+def _walk_down(plan: Plan, target: Target, facts: Facts, past: _Past, work: Work) -> set[Key]:
+    """Undo each action of a plan; return what is left."""
     left: set[Key] = set()
     for number, action in enumerate(plan.actions, 1):
         work.progress.step(action, number, len(plan.actions))
@@ -132,18 +136,20 @@ def _walk_down(
         is_held_back, complaint = _held_back(action, left, target, facts)
         complaint = complaint or _lock(action, work)
         if not complaint:
-            record = _expect_gone(action, record)
+            _expect_gone(action, past)
         complaint = complaint or _undo_or_say(action, target, work)
         if not complaint:
+            past.settle(action)
             work.progress.done(action, time.monotonic() - start)
             continue
         work.progress.failed(action, complaint)
         if hook_actions.hook_of(action) in hook_actions.ONE_TRY and not is_held_back:
-            failed_hooks[f"the {action.thing.value} failed: {complaint}"] = None
+            past.failed_hooks[f"the {action.thing.value} failed: {complaint}"] = None
+            past.settle(action)
         else:
             left.add(action.key)
     work.locks.release()
-    return left, record
+    return left
 
 
 def _held_back(action: Action, left: set[Key], target: Target, facts: Facts) -> tuple[bool, str]:

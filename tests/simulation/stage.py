@@ -15,6 +15,7 @@ import pytest
 from lvmsnap.execution import executor, locks, places, records, teardown
 from lvmsnap.execution import verification as seen
 from lvmsnap.execution.context import Sheltered
+from lvmsnap.execution.records import RecordError
 from lvmsnap.install import boot_recovery
 from lvmsnap.model.errors import (
     InterruptedBySignalError,
@@ -59,6 +60,8 @@ class World:
     system: System
     mountpoints: tuple[str, ...]
     records: dict[str, Record] = field(default_factory=dict)
+    notes: dict[str, Record] = field(default_factory=dict)
+    is_read_only: bool = False
     faults: tuple[Fault, ...] = ()
     count: int = 0
     broken: dict[tuple[str, ...], str] = field(default_factory=dict)
@@ -101,6 +104,25 @@ class World:
         if raising.after:
             function(*arguments, **named)
         raise raising.error
+
+    def read_record(self, name: str) -> Record | None:
+        """As lvmsnap.execution.records.read."""
+        record, noted = self.records.get(name), self.notes.get(name)
+        return noted if record and noted and record.time == noted.time else record
+
+    def write_record(self, written: Record) -> None:
+        """As lvmsnap.execution.records.write."""
+        if self.is_read_only:
+            raise RecordError("the record cannot be written: Read-only file system")
+        self.records[written.target.name] = written
+        self.notes.pop(written.target.name, None)
+
+    def remove_record(self, name: str) -> None:
+        """As lvmsnap.execution.records.remove."""
+        if self.is_read_only and name in self.records:
+            raise RecordError("the record cannot be removed: Read-only file system")
+        self.records.pop(name, None)
+        self.notes.pop(name, None)
 
     def run(self, argv: tuple[str, ...], signals: Signals) -> tuple[int, str]:
         """Run a command, or what becomes of it."""
@@ -220,9 +242,10 @@ class Stage:
 
     def _fakes(self) -> list[tuple[Any, str, Any]]:
         return [
-            (records, "read", lambda name: self._records().get(name)),
-            (records, "write", lambda written: self._records().update({written.target.name: written})),
-            (records, "remove", lambda name: self._records().pop(name, None)),
+            (records, "read", self._called("read_record")),
+            (records, "write", self._called("write_record")),
+            (records, "note", lambda written: self.world.notes.update({written.target.name: written})),
+            (records, "remove", self._called("remove_record")),
             (records, "names", lambda: tuple(sorted(self.world.records))),
             (locks, "profile", lambda *_: contextlib.nullcontext((3,))),
             (locks, "reading", lambda *_: contextlib.nullcontext()),
@@ -261,8 +284,13 @@ class Stage:
             (run, "Unmounts", lambda _: SimpleNamespace(happened=lambda: False)),
         ]
 
-    def _records(self) -> dict[str, Record]:
-        return self.world.records
+    def _called(self, method: str) -> Callable[..., Any]:
+        """Return a function that calls a method of the world that is on the stage then."""
+
+        def call(*arguments: Any) -> Any:
+            return getattr(self.world, method)(*arguments)
+
+        return call
 
     def _asked(self, method: str) -> Callable[..., Any]:
         """Return a function that asks the system of the world that is on the stage then."""
@@ -385,7 +413,8 @@ def standing(world: World, *, found_directory: bool) -> str:
         and not system.missing(),
         Thing.VG_MEMBER: any(pv.startswith(PV_UUID_PREFIX) for pv in system.members),
         **{
-            thing: any(name in written.hooks_due for written in world.records.values()) for thing, name in HOOKS.items()
+            thing: any((record := world.read_record(one)) and name in record.hooks_due for one in world.records)
+            for thing, name in HOOKS.items()
         },
     }
     of_volumes = [

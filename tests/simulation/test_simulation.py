@@ -175,7 +175,7 @@ class Walk:
                 self.complain(world, f"{how} though something was changed")
         elif how not in ("residue: unknown", f"residue: whatever there is of {NAME}") or not raising.for_ever:
             self.judge(what, world, how, *([Fault(0, "raises", for_ever=True)] if raising.for_ever else []))
-        self.end(world, may_look_lost=raising.for_ever)
+        self.end(world, is_killed=False)
 
     def difference(self, world: World) -> str:
         now = self.look(world)
@@ -183,14 +183,17 @@ class Walk:
 
     all_of_it = "?"
 
-    def end(self, world: World, *, may_look_lost: bool = False) -> None:
+    def end(self, world: World, *, is_killed: bool = True) -> None:
         """Faults are over: one more recover must leave everything as before.
 
-        `may_look_lost`: the record could not be told that the snapshot was to be removed.
+        Where lvmsnap was not killed no hook of `down` may have run twice.
         """
         self.paths += 1
         mended, how = self.act(MEND, world)
-        if how != "done" and not (may_look_lost and how == "lost"):
+        ran = [argv[1] for argv in mended.ran if argv[0] == "hook"]
+        if not is_killed and max(ran.count("before_down"), ran.count("after_down")) > 1:
+            self.complain(mended, f"run: {' '.join(ran)}")
+        if how != "done":
             self.complain(mended, f"mend: {how}")
         elif self.look(mended) != self.before or mended.records or mended.wrongs:
             self.complain(mended, f"not as before: {self.difference(mended)} {mended.wrongs}")
@@ -203,6 +206,7 @@ class Walk:
         for activation, fate in boots:
             booted = world.copy()
             booted.system.reboot(activation=activation, fate=fate)
+            booted.notes = {}
             booted.log.append(f"=> boot: {activation}, file {fate}")
             yield booted
 
@@ -290,6 +294,26 @@ def test_a_command_that_loses_the_record_of_its_run_keeps_no_hook_from_running(
     assert how == "done"
     assert [argv[1] for argv in ended.ran if argv[0] == "hook"] == list(HOOKS), "\n".join(ended.log)
     assert (walk.look(ended), ended.records) == (walk.before, {})
+
+
+@pytest.mark.parametrize("scene", [HOOKED, SCENES["two volumes, hooks and a file"]], ids=["hooks", "and a file"])
+def test_a_record_that_became_read_only_has_no_hook_run_twice_and_nothing_taken_for_lost(
+    stage: Stage, scene: Scene
+) -> None:
+    walk = Walk(stage, scene)
+    world, _ = walk.act(UP, scene.clean())
+    world.is_read_only = True
+
+    for _ in range(2):
+        world, how = walk.act(DOWN, world)
+        assert how == "residue: record"
+        assert walk.look(world) == walk.before
+    world.is_read_only = False
+    ended, how = walk.act(DOWN, world)
+
+    assert how == "done", "\n".join(ended.log)
+    assert [argv[1] for argv in ended.ran if argv[0] == "hook"] == list(HOOKS), "\n".join(ended.log)
+    assert (ended.records, ended.notes) == ({}, {})
 
 
 def first_faults(commands: list[str]) -> Iterator[Fault]:

@@ -75,8 +75,9 @@ def notes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Notes:
     monkeypatch.setattr(block_devices, "loops", lambda: ())
     monkeypatch.setattr(device_mapper, "devices", lambda: ())
     monkeypatch.setattr("os.path.lexists", lambda _path: False)
-    for function in (records.write, records.remove):
+    for function in (records.write, records.remove, records.read):
         monkeypatch.setattr(function, "__defaults__", (str(tmp_path),))
+    monkeypatch.setattr(records, "RUN_DIR", str(tmp_path / "run"))
     return Notes()
 
 
@@ -298,6 +299,27 @@ def test_after_down_waits_until_all_is_down_and_before_down_is_run_once(notes: N
     left = records.read("nightly", str(tmp_path))
     assert left is not None
     assert left.hooks_due == ("after_down",)
+
+
+def test_a_record_that_cannot_be_removed_has_no_hook_run_twice(notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(*_: object) -> None:
+        raise RecordError("Read-only file system")
+
+    taken = samples.target(dm_uuid=dm_uuid(samples.VG_UUID, samples.SNAPSHOT_UUID), hooks=HOOKED)
+    written = replace(hooked("before_down", "after_down"), target=taken)
+    records.write(written)
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "write", read_only)
+        patch.setattr(records, "remove", read_only)
+        for _ in range(2):
+            known = records.read("nightly")
+            with pytest.raises(ResidueError, match="nothing but its record is left: Read-only file system"):
+                executor.bring_down(written.target, known, work(FakeRunner(), notes, samples.up_facts()))
+
+    assert notes.said == ["before_down: stop nightly", "after_down: tell nightly"]
+    left = records.read("nightly")
+    assert left is not None
+    assert [snapshot.is_going for snapshot in left.target.snapshots] == [True]
 
 
 def test_after_snapshot_is_tried_again_and_stays_due_until_it_succeeds(notes: Notes, tmp_path: Path) -> None:

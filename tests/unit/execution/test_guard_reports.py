@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -104,11 +104,11 @@ def test_it_goes_with_the_record(monkeypatch: pytest.MonkeyPatch, run_directory:
     (run_directory / "nightly.guard.new").write_text("of a guard that was killed")
     guard_reports.write("other", SEEN)
 
-    work: Any = SimpleNamespace(owns_record=True)
-    teardown._forget(samples.TARGET, work)
+    past, work = teardown._Past(None, None), cast(Any, SimpleNamespace(owns_record=True))
+    teardown._forget(samples.TARGET, past, work)
 
     assert [path.name for path in run_directory.iterdir()] == ["other.guard"]
-    teardown._forget(samples.TARGET, work)
+    teardown._forget(samples.TARGET, past, work)
 
 
 # --- what the guard keeps ---------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import pytest
 from lvmsnap.execution import records
 from lvmsnap.model.errors import LvmsnapError
 from lvmsnap.model.profile import Hooks
-from lvmsnap.model.target import Record
+from lvmsnap.model.target import Process, Record
 from tests import samples
 
 # --- the record -------------------------------------------------------------------------------------------------------
@@ -352,6 +352,92 @@ def test_a_directory_of_somebody_elses_holds_no_record(tmp_path: Path) -> None:
         records.write(samples.record(), str(tmp_path))
 
     assert caught.value.hint == f"chown root: {tmp_path}; then try again"
+
+
+# --- what cannot be written down where it belongs ---------------------------------------------------------------------
+
+DUE = replace(samples.record(), hooks_due=("before_down", "after_down"))
+DONE = replace(DUE, hooks_due=())
+
+
+@pytest.fixture
+def run_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine of the test's own: /var/lib/lvmsnap is `tmp_path`/state, /run/lvmsnap what is returned."""
+    state, run = tmp_path / "state", tmp_path / "run"
+    for function in (records.write, records.read, records.remove):
+        monkeypatch.setattr(function, "__defaults__", (str(state),))
+    monkeypatch.setattr(records, "RUN_DIR", str(run))
+    return run
+
+
+def _fails(*_: Any) -> None:
+    raise records.RecordError("the record cannot be written: Read-only file system")
+
+
+def _keep_read_only(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as read_only:
+        read_only.setattr(records, "write", _fails)
+        records.keep(record)
+
+
+def test_what_cannot_be_written_into_the_record_is_known_all_the_same(
+    run_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records.write(DUE)
+    _keep_read_only(DONE, monkeypatch)
+
+    assert records.read("nightly") == DONE
+    assert run_directory.stat().st_mode & 0o777 == 0o700
+
+    records.write(DUE)
+    assert records.read("nightly") == DUE
+    assert list(run_directory.iterdir()) == []
+
+
+@pytest.mark.usefixtures("run_directory")
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(DUE, time="2024-05-05T03:00:00+00:00"),
+        replace(DUE, boot_id="another"),
+        replace(DUE, process=Process(1, 1)),
+    ],
+    ids=["of another up", "of another boot", "of another run"],
+)
+def test_what_was_noted_of_another_record_says_nothing_of_this_one(
+    monkeypatch: pytest.MonkeyPatch, other: Record
+) -> None:
+    records.write(DUE)
+    _keep_read_only(replace(other, hooks_due=()), monkeypatch)
+
+    assert records.read("nightly") == DUE
+
+
+def test_a_note_that_cannot_be_read_says_nothing(run_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records.write(DUE)
+    _keep_read_only(DONE, monkeypatch)
+    records.record_path("nightly", str(run_directory)).write_text("{")
+
+    assert records.read("nightly") == DUE
+
+
+def test_a_note_goes_with_its_record_and_is_none_without_it(
+    run_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _keep_read_only(DONE, monkeypatch)
+    assert records.read("nightly") is None
+
+    records.remove("nightly")
+    assert list(run_directory.iterdir()) == []
+
+
+def test_what_can_be_kept_nowhere_stops_nothing(run_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records.write(DUE)
+    run_directory.write_text("no directory")
+
+    _keep_read_only(DONE, monkeypatch)
+
+    assert records.read("nightly") == DUE
 
 
 def test_the_sample_record_differs_from_another() -> None:
