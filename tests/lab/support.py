@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from typing import Any
 
 from lvmsnap.system.host import identity
@@ -21,6 +22,8 @@ def lvmsnap(machine: Machine, arguments: str, *, code: int | None = 0, path: str
     search = f"PATH={shlex.quote(path)}:$PATH " if path else ""
     line = f"{search}exec {shlex.join(COMMAND)} {arguments}"
     result = machine.run(line, env=ENVIRONMENT, check=False, timeout=timeout)
+    if result.returncode < 0:  # it was killed, which a shell reports so
+        result = replace(result, returncode=128 - result.returncode)
     said = f"lvmsnap {arguments}: exit {result.returncode}\n{result.stdout}\n{result.stderr}"
     assert code is None or result.returncode == code, said
     assert "Traceback" not in result.stderr, said
