@@ -128,7 +128,7 @@ def test_a_frozen_filesystem_fails_the_snapshot_and_everything_is_as_before(lab:
         filesystems={"system": "ext4", "/dev/ubdb": "ext4"},
         mounts={"system": "/media/system", "/dev/ubdb": "/media/store"},
     )
-    lab.run("touch /media/system/file; mkdir -p /var/lib/lvmsnap /run/lvmsnap")
+    lab.run("touch /media/system/file; mkdir -p -m 700 /var/lib/lvmsnap /run/lvmsnap")
     backing = {"path": "/media/store/lent"}
     write_profile(lab, "frozen", profile_text(size="8MiB", mountpoint="/mnt/snap", backing_file=backing))
     folders = ("/media", "/mnt", "/var/lib/lvmsnap")
