@@ -17,11 +17,11 @@ from lvmsnap.model.profile import Allocation, Argv, BackingFile, Profile
 from lvmsnap.model.target import Record, Snapshot, Target
 from lvmsnap.operations import named_profile, sessions
 from lvmsnap.operations.sessions import Session
-from lvmsnap.planning import fill_rate, growth
+from lvmsnap.planning import fill_rate, growth, growth_actions
 from lvmsnap.planning.fill_rate import Sample
 from lvmsnap.planning.identify import find
 from lvmsnap.planning.sizing import human
-from lvmsnap.system import device_mapper, reading
+from lvmsnap.system import device_mapper, dmeventd, reading
 from lvmsnap.system.reading import Interest
 
 # What giving more room is taken to last before it was seen once: LVM is slow where the disks are busy, and it
@@ -29,6 +29,9 @@ from lvmsnap.system.reading import Interest
 FIRST_GROWTH_SECONDS = 5.0
 # A snapshot that could not grow is tried again after so long: somebody may have made room.
 RETRY_SECONDS = 10.0
+# dmeventd is looked for so often, and so often once the snapshot is so full that it was warned of. Somebody's lvcreate,
+# vgchange, or lvm2-monitor.service that starts anew, has it watch every snapshot.
+UNWATCH_SECONDS, SOON_UNWATCH_SECONDS = 30.0, 5.0
 # How often more room is planned anew where the snapshot, or its group, is renamed before it could be given.
 PLANS = 5
 # What is seen is kept for `status` so often, with the rate over so long: people and graphs look seldom.
@@ -54,6 +57,7 @@ class Guard:
         self._is_warned = False
         self._growth_seconds = FIRST_GROWTH_SECONDS
         self._stuck_until = 0.0
+        self._unwatched_until = 0.0
         self._told: set[str] = set()
         self._lookout = Lookout(target.name, number)
 
@@ -92,11 +96,15 @@ class Guard:
         rate = fill_rate.rate(self._samples)
         if fill_rate.is_warned(now, self._profile.overflow) and not self._is_warned:
             self._is_warned = True
+            self._unwatched_until = now.seconds
             self._tell(now, rate, "")
         extended = fill_rate.is_extended(now, self._profile.overflow, rate, self._growth_seconds)
         if extended and now.seconds >= self._stuck_until:
             self._grow(now, rate)
             return fill_rate.SHORTEST_SECONDS
+        if now.seconds >= self._unwatched_until:
+            self._unwatched_until = now.seconds + (SOON_UNWATCH_SECONDS if self._is_warned else UNWATCH_SECONDS)
+            self._unwatch()
         return fill_rate.next_look_seconds(now, rate)
 
     def _grow(self, now: Sample, rate: float) -> None:
@@ -138,33 +146,43 @@ class Guard:
         planned = growth.plan(self._target, one, found, backing, system, wanted_bytes)
         if not planned.commands:
             return planned.reason
-        group, extent_bytes = one.vg.name, one.vg.extent_size_bytes
-        is_lent = found.loan_to(group) is not None
+        path, extent_bytes = one.snapshot.path, one.vg.extent_size_bytes
+        is_lent = found.loan_to(one.vg.name) is not None
         complaint = run_all(planned.filling, self._working.runner)
-        complaint = complaint or self._run_locked(planned.commands, group, with_pvs=is_lent)
+        complaint = complaint or self._run_locked(planned.commands, path, with_pvs=is_lent)
         # Not all that is free can be had: the group's policy may forbid it, or others take of it at the same time.
         while growth.NO_ROOM in complaint and planned.extents > 1:
             less_bytes = planned.extents // 2 * extent_bytes
             planned = growth.plan(self._target, one, found, backing, system, less_bytes)
-            complaint = self._run_locked(planned.commands, group, with_pvs=is_lent)
+            complaint = self._run_locked(planned.commands, path, with_pvs=is_lent)
         if complaint:
             return complaint
         more = human(planned.extents * extent_bytes)
         self._working.progress.note(f"{one.name} was given {more} more")
         return ""
 
+    def _unwatch(self) -> None:
+        """Take the snapshot from dmeventd where it watches it: it would unmount it once it is full."""
+        if not dmeventd.watches_snapshots() or not dmeventd.watches(self._working.runner, name := self._name()):
+            return
+        complaint = self._run_locked((growth_actions.unwatch(name),), name, with_pvs=False)
+        if complaint:
+            self._say_once(f"dmeventd unmounts {name} once it is full, and cannot be kept from it: {complaint}")
+        else:
+            self._working.progress.note(f"{name} was taken from dmeventd, which would unmount it once it is full")
+
     def _uuid(self) -> str:
         status = self.status()
         return self._snapshot.dm_uuid or (status.uuid if status else "")
 
-    def _run_locked(self, commands: tuple[Argv, ...], vg: str, *, with_pvs: bool) -> str:
+    def _run_locked(self, commands: tuple[Argv, ...], path: str, *, with_pvs: bool) -> str:
         """Run LVM's part of it, for which alone the group is locked: nobody waits while the file is filled."""
         held = GroupLocks(self._working.runner, self._working.waiting())
-        held.hold((vg,), with_pvs=with_pvs)
+        held.hold((path.partition("/")[0],), with_pvs=with_pvs)
         try:
             # While the lock was waited for, or the file filled, it may have been renamed.
-            if (name := self._name()) != self._snapshot.path:
-                return f"{self._snapshot.path} was renamed to {name}"
+            if (name := self._name()) != path:
+                return f"{path} was renamed to {name}"
             return run_all(commands, self._working.runner)
         finally:
             held.release()

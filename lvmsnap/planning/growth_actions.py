@@ -25,7 +25,12 @@ def grow(
     # somebody's lvcreate or lvremove on the same origin had it watched meanwhile, so it is switched off each time.
     unwatched = ("--config", "activation/monitoring=0")
     extend = ("lvextend", *unwatched, "--extents", f"+{extents}", found.name, *pvs)
-    return (*opened, extend, *closed, ("lvchange", "--monitor", "n", found.name))
+    return (*opened, extend, *closed, unwatch(found.name))
+
+
+def unwatch(name: str) -> Argv:
+    """Return the command that has dmeventd watch a snapshot no more, VG/LV; others of the same origin stay watched."""
+    return ("lvchange", "--monitor", "n", name)
 
 
 def grow_file(loan: Loan, old_bytes: int, new_bytes: int) -> tuple[Argv, ...]:

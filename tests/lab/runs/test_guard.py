@@ -173,6 +173,25 @@ def test_the_guard_grows_its_snapshot_beside_dmeventd_which_extends_anothers(aut
     assert m.run(f"ls -A /var/lib/lvmsnap; findmnt {SNAP}; lvs --noheadings {NAME}", check=False).stdout == ""
 
 
+@pytest.mark.parametrize("switched_on", ["vgchange --monitor y vg0", "lvcreate -y -s -L 8M -n later vg0/system"])
+def test_dmeventd_unmounts_no_guarded_snapshot_and_goes_on_watching_anothers(lab: Machine, switched_on: str) -> None:
+    make_vg(lab, volumes={"system": "64M"}, filesystems={"system": "ext4"}, mounts={"system": "/mnt"})
+    write_profile(lab, "p", profile_text(size="16MiB", mountpoint=SNAP) + "overflow: {extend_at: 100%}\n")
+    lab.run("echo old > /mnt/file; sync; lvcreate -qqy -s -L 32M -n other vg0/system")
+    seen = f"lvs --noheadings -o seg_monitor {NAME}"
+    script = f"{switched_on}; for i in $(seq 60); do sleep 1; {seen} | grep -q not && break; done; {seen}; "
+    # dmeventd looks every 10 s.
+    script += "lvs --noheadings -o seg_monitor vg0/other; dd if=/dev/urandom of=/mnt/big bs=1M count=24 conv=fsync; "
+    script += f"sleep 15; findmnt -no TARGET {SNAP}; ls {SNAP}"
+
+    done = lvmsnap(lab, f"-v run p -- sh -c '{script}'", code=124, timeout=240)
+
+    words = [line.strip() for line in done.stdout.splitlines()]
+    assert words[-3:] == ["not monitored", "monitored", SNAP]
+    assert f"reading directory '{SNAP}': Input/output error" in done.stderr
+    assert "was taken from dmeventd" in done.stderr
+
+
 def test_a_growth_that_fails_half_way_is_tried_again_and_all_is_taken_back(server: Machine) -> None:
     backing = {"path": FILE, "max_size": "97MiB", "allocation": "zero-fill"}
     guarded_profile(server, "40MiB", "{warn_at: 30%, extend_at: 40%, extend_by: 100%}", backing_file=backing)

@@ -15,7 +15,7 @@ from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.units import MIB
 from lvmsnap.operations import sessions, watch
 from lvmsnap.operations.watch import Guard
-from lvmsnap.system import device_mapper, reading
+from lvmsnap.system import device_mapper, dmeventd, reading
 from lvmsnap.system.processes import Finished
 from tests import samples
 
@@ -30,6 +30,9 @@ class World:
     def __init__(self, patch: pytest.MonkeyPatch, fill_percent: int, renamed_at: str = "") -> None:
         self.fill_percent, self.renamed_at = fill_percent, renamed_at
         self.room = 1000
+        self.watched: set[str] = set()
+        self.broken = ""
+        self.asked: list[str] = []
         self.system: Facts = samples.up_facts()
         self.said: list[str] = []
         self.warned: list[str] = []
@@ -45,6 +48,7 @@ class World:
             (guard_reports, "read", lambda *_: None),
             (guard_reports, "write", lambda *_: None),
             (watch, "GroupLocks", lambda *_: self),
+            (dmeventd, "watches_snapshots", lambda: bool(self.watched)),
         ):
             patch.setattr(module, name, fake)
 
@@ -65,7 +69,7 @@ class World:
 
     def hold(self, groups: tuple[str, ...], *, with_pvs: bool) -> None:
         """Be the locks of groups."""
-        assert with_pvs
+        assert with_pvs or self.watched
         self.held += groups
         if self.renamed_at == "lock":
             self.rename()
@@ -77,9 +81,13 @@ class World:
         if argv[0] == self.renamed_at:
             self.rename()
         line = " ".join(argv)
+        if argv[:2] == ("lvm", "lvs"):
+            self.asked.append(argv[-1])
+            return Finished(argv, 0, "  monitored\n" if argv[-1] in self.watched else "  not monitored\n", "", 0.0)
         wrong = 'Volume group "vg0" not found' if self.names[0] == "vg1" and "vg0" in line else ""
         if argv[0] == "lvextend" and int(argv[argv.index("--extents") + 1]) > self.room:
             wrong = f"Insufficient suitable allocatable extents for logical volume: {self.room} more required"
+        wrong = "broken" if argv[0] == self.broken else wrong
         self.ran.append(f"{line}{' # fails' if wrong else ''}")
         return Finished(argv, 5 if wrong else 0, "", wrong, 0.0)
 
@@ -156,3 +164,59 @@ def test_where_lvm_has_no_room_at_all_the_guard_says_so_after_it_asked_for_one_e
     asked = [line.split()[4] for line in world.ran if line.startswith("lvextend")]
     assert (asked, world.said) == (["+8", "+4", "+2", "+1"], [])
     assert "it cannot grow: lvextend" in world.warned[-1]
+
+
+def test_the_snapshot_is_taken_from_dmeventd_and_others_stay_its(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, 10)
+    world.watched = {"vg1/other", "vg1/of-somebody-else"}
+    world.rename()
+
+    guard(world).look()
+
+    assert (world.ran, world.held) == (["lvchange --monitor n vg1/other"], ["vg1"])
+    assert world.said == ["vg1/other was taken from dmeventd, which would unmount it once it is full"]
+
+
+def test_dmeventd_is_not_even_asked_while_it_watches_no_snapshot_and_told_nothing_while_not_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, 10)
+
+    guard(world).look()
+    before = len(world.asked)
+    world.watched = {"vg0/other"}
+    guard(world).look()
+
+    assert (before, world.asked, world.ran, world.warned) == (0, [f"vg0/{samples.SNAPSHOT}"], [], [])
+
+
+def test_dmeventd_is_looked_for_now_and_then_and_more_often_once_it_was_warned(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, looked, now = World(monkeypatch, 10), list[float](), [0.0]
+
+    def look() -> bool:
+        looked.append(now[0])
+        return False
+
+    monkeypatch.setattr(dmeventd, "watches_snapshots", look)
+    profile = samples.profile("volumes: [{origin: vg0/system}]\noverflow: {extend_at: 100%}")
+    watching = Guard(world.working, profile, samples.target(dm_uuid=OWN), clock=lambda: now[0])
+
+    for second in range(100, 180):
+        now[0], world.fill_percent = float(second), 10 if second < 142 else WARNING
+        watching.look()
+
+    assert looked == [100, 130, *range(142, 180, 5)]
+
+
+def test_a_command_that_fails_to_keep_dmeventd_away_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, now = World(monkeypatch, 10), [100.0]
+    name = f"vg0/{samples.SNAPSHOT}"
+    world.watched, world.broken = {name}, "lvchange"
+    watching = Guard(world.working, samples.with_file(), samples.target(dm_uuid=OWN), clock=lambda: now[0])
+
+    watching.look()
+    now[0] += 100
+    watching.look()
+
+    assert world.ran == [f"lvchange --monitor n {name} # fails"] * 2
+    assert [line.partition(" once")[0] for line in world.warned] == [f"dmeventd unmounts {name}"]
