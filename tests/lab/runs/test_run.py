@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 
@@ -128,7 +129,9 @@ def test_a_lost_snapshot_is_124_though_the_command_exits_0_even_quietly(server: 
 
     done = lvmsnap(server, f"-q run p -- sh -c '{LOSSES[why]}; exit 0'", code=124)
 
-    assert f"error: sh exited 0, but its snapshot was lost: {why}" in done.stderr
+    # What is over in a moment is seen while it lasts, or from what it left behind.
+    seen = re.escape(why).replace("for\\ a\\ while", "(for a while|or mounted over)")
+    assert re.search(f"error: sh exited 0, but its snapshot was lost: {seen}", done.stderr)
     assert "do not trust" in done.stderr
     server.run("rm -f /mnt/big")
     assert_gone(server, before)

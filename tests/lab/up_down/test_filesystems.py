@@ -53,14 +53,14 @@ def test_what_cannot_be_mounted_is_refused_and_works_as_a_device_alone(lab: Mach
     make_vg(lab, volumes={"btrfs": "120M", "swap": "16M", "empty": "16M"}, filesystems={"btrfs": "btrfs"})
     lab.run("mkswap -q /dev/vg0/swap; udevadm settle")
     found = {"btrfs": "btrfs", "swap": "swap", "empty": "no filesystem"}
-    before = fingerprint(lab, ("/media", "/run/lvmsnap"))
+    before = fingerprint(lab, ("/media",))
 
     for name, words in found.items():
         write_profile(lab, name, profile_text(f"vg0/{name}", size="8MiB"))
         refused = lvmsnap(lab, f"up {name}", code=3).stderr
         assert words in refused
         assert "`mountpoint: null`" in refused
-    assert fingerprint(lab, ("/media",)) in before
+    assert fingerprint(lab, ("/media",)) == before
 
     for name in found:
         write_profile(lab, name, profile_text(f"vg0/{name}", size="8MiB", mountpoint=None))
