@@ -106,8 +106,9 @@ def test_a_pasted_plan_does_what_up_does_and_its_undos_backwards_what_down_does(
 
 
 # Programs that are started at most: one report each, and one for each change; the shell that opens the backing file,
-# asks readlink whether that is the right one, and becomes fallocate, counts as three.
-LIMITS = {"room": {"plan": 2, "up": 4, "down": 4}, "lent": {"plan": 2, "up": 10, "down": 8}}
+# asks readlink whether that is the right one, and becomes fallocate, counts as three. `down` has what processes have open
+# in no mount of a table looked at by a process of its own, which a dead server may keep waiting.
+LIMITS = {"room": {"plan": 2, "up": 4, "down": 5}, "lent": {"plan": 2, "up": 10, "down": 9}}
 
 
 @pytest.mark.parametrize("name", LIMITS)
