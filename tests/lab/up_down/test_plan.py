@@ -106,8 +106,8 @@ def test_a_pasted_plan_does_what_up_does_and_its_undos_backwards_what_down_does(
 
 
 # Programs that are started at most: one report each, and one for each change; the shell that opens the backing file,
-# asks readlink whether that is the right one, and becomes fallocate, counts as three. `down` has what processes have open
-# in no mount of a table looked at by a process of its own, which a dead server may keep waiting.
+# asks readlink whether that is the right one, and becomes fallocate, counts as three. For `down` a process of its own
+# looks at what others have open in mounts of no table: a dead server may keep it waiting.
 LIMITS = {"room": {"plan": 2, "up": 4, "down": 5}, "lent": {"plan": 2, "up": 10, "down": 9}}
 
 
