@@ -72,7 +72,7 @@ def test_an_origin_that_another_machine_has_mounted_is_shown_as_after_a_crash_an
 
 def test_an_origin_mounted_in_another_mount_namespace_costs_no_space_and_no_warning(lab: Machine) -> None:
     make_vg(lab, volumes={"data": "48M"})
-    lab.run("mkfs.ext4 -q -J size=8 /dev/vg0/data")
+    lab.run("mkfs.ext4 -q -J size=8 -E lazy_itable_init=0 /dev/vg0/data")
     write_profile(lab, "p", profile_text("vg0/data", size="4MiB"))
     private = lab.start("unshare -m sh -c 'mount /dev/vg0/data /mnt; echo x > /mnt/file; touch /run/ready; sleep 100'")
     lab.run("while ! [ -e /run/ready ]; do sleep 0.1; done; rm /run/ready; ! grep -q vg0-data /proc/mounts")
