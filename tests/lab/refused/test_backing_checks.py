@@ -252,7 +252,7 @@ LOOPS = (
 def test_the_filters_and_locks_that_count_are_those_of_lvm_system_dir(machine: Machine) -> None:
     write_profile(machine, "check", profile_text(size="8MiB", mountpoint=None, **backed_by("/media/store/lent")))
     conf = """devices/filter=["r|^/dev/loop|"]\nglobal/locking_dir="/run/locks"\n"""
-    machine.run("mkdir /run/conf /run/locks")
+    machine.run("rm -rf /run/conf /run/locks; mkdir /run/conf /run/locks")
     machine.write_file("/run/conf/lvm.conf", conf)
     try:
         held = f"flock /run/locks/V_vg0 env LVM_SYSTEM_DIR=/run/conf {shell_line('plan check')}"
