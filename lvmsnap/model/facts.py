@@ -162,12 +162,17 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class DmDevice:
-    """A device-mapper device, with or without a table."""
+    """A device-mapper device, with or without a table.
+
+    `beneath` are the numbers of what its table lies on, the loaded one where none is live; only of those with a UUID of
+    cryptsetup's, () for all others.
+    """
 
     device_number: str
     name: str
     uuid: str
     suspended: bool
+    beneath: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +227,7 @@ class Facts:
     listed_devices: tuple[str, ...] = ()  # by the devices file
     host: str = ""  # this machine's identity, "" where it has none
     boot_mountpoints: tuple[str, ...] = ("/",)
+    crypt_target: bool = False
     looked: Looked = field(default_factory=Looked)
 
     def vg(self, name: str) -> VolumeGroup | None:

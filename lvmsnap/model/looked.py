@@ -23,6 +23,18 @@ class Superblock:
 
 
 @dataclass(frozen=True, slots=True)
+class LuksHeader:
+    """What the header of a LUKS container says. `obstacle` is what keeps its snapshot from being opened, "" if nothing.
+
+    `version` is 1 or 2, `uuid` as cryptsetup writes it.
+    """
+
+    version: int
+    uuid: str
+    obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FileFacts:
     """What is at the backing file's path. `is_empty_private`: nothing in it, mode 0600, root's."""
 
@@ -93,6 +105,18 @@ class DirectoryFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyFileFacts:
+    """What is at a key file's path, symlinks not followed; `gates` are the directories on the way to it."""
+
+    kind: str  # "regular", "absent", "symlink", "other", "unreachable"
+    uid: int = 0
+    mode: int = 0
+    size_bytes: int = 0
+    gates: tuple[Gate, ...] = ()
+    stalling: str = ""  # the network or user-space filesystem on the way, which makes it "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
 class MountpointFacts:
     """What is at the mountpoint's path; `gates` are the directories on the way to it, itself included if it exists."""
 
@@ -109,7 +133,8 @@ class OriginFacts:
 
     `ways` are the directories above each place where all of it is mounted. `is_mounted`: on this host, in any mount
     namespace, so that LVM freezes it for the snapshot. `mount_options` are the filesystem's own, whichever mounts it
-    has.
+    has. `luks` is the header where it holds LUKS, `inside` what is in that where it is open on this host: there
+    `is_in_luks`, which LVM's freeze does not reach, and `device_number` is the mapping's.
     """
 
     filesystem: str = ""
@@ -118,6 +143,10 @@ class OriginFacts:
     is_mounted: bool = False
     mount_options: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    luks: LuksHeader | None = None
+    inside: OriginFacts | None = None
+    is_in_luks: bool = False
+    device_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +169,8 @@ class Looked:
     mountpoints: Mapping[str, MountpointFacts] = field(default_factory=dict)
     groups: Mapping[str, GroupFacts] = field(default_factory=dict)
     origins: Mapping[tuple[str, str], OriginFacts] = field(default_factory=dict)
+    key_files: Mapping[str, KeyFileFacts] = field(default_factory=dict)
+    has_terminal: bool = False
     is_process_gone: bool = False  # the `lvmsnap run` that the record names has ended
     missing_tools: tuple[str, ...] = ()
     boot_recovery: bool = False

@@ -35,10 +35,18 @@ FILLERS = {Allocation.FALLOCATE: "fallocate", Allocation.ZERO_FILL: "dd"}
 
 
 @dataclass(frozen=True, slots=True)
+class Luks:
+    """How a snapshot that holds LUKS is opened: by a key file, or where that is None by a passphrase that is asked."""
+
+    key_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Volume:
     """One origin and the snapshot to make of it. `mountpoint` None: only the device is made.
 
-    `allow_wider_access`: the mountpoint may be where more people come to than to the origin.
+    `allow_wider_access`: the mountpoint may be where more people come to than to the origin. `luks`: what the origin
+    holds is LUKS, and is opened.
     """
 
     vg: str
@@ -49,6 +57,7 @@ class Volume:
     mountpoint: str | None
     mount_options: tuple[str, ...]
     allow_wider_access: bool = False
+    luks: Luks | None = None
 
 
 @dataclass(frozen=True, slots=True)

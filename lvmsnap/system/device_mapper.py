@@ -19,12 +19,18 @@ CONTROL = "/dev/mapper/control"
 HEADER = struct.Struct("=3I6iIQ128s129s7s")
 LIST_DEVICES = 0xC138FD02
 DEV_STATUS = 0xC138FD07
+TABLE_DEPS = 0xC138FD0B
 TABLE_STATUS = 0xC138FD0C
 SUSPEND_FLAG = 1 << 1
 STATUS_TABLE_FLAG = 1 << 4
 NOFLUSH_FLAG = 1 << 11
+QUERY_INACTIVE_FLAG = 1 << 12
 BUFFER_FULL_FLAG = 1 << 8
 LIST_ENTRY = struct.Struct("=QI")
+# struct dm_target_deps: count, padding; the numbers of `count` devices follow.
+DEPS = struct.Struct("=II")
+# What a table lies on is asked for only where it matters: one more ioctl for each device.
+CRYPT_PREFIX = "CRYPT-"
 # struct dm_target_spec: sector_start, length, status, next, target_type[16]; its status text follows.
 TARGET_SPEC = struct.Struct("=QQiI16s")
 
@@ -127,8 +133,26 @@ def _device(descriptor: int, name: str) -> DmDevice | None:
         answer = _ask(descriptor, DEV_STATUS, name, HEADER.size)
     except OSError:
         return None  # It was removed since it was listed.
-    number = f"{os.major(answer.device)}:{os.minor(answer.device)}"
-    return DmDevice(number, name, answer.uuid, bool(answer.flags & SUSPEND_FLAG))
+    beneath = _beneath(descriptor, name) if answer.uuid.startswith(CRYPT_PREFIX) else ()
+    return DmDevice(_number(answer.device), name, answer.uuid, bool(answer.flags & SUSPEND_FLAG), beneath)
+
+
+def _beneath(descriptor: int, name: str) -> tuple[str, ...]:
+    """Return what a device's table lies on: of the live one, else of the one that was loaded."""
+    for flags in (0, QUERY_INACTIVE_FLAG):
+        try:
+            answer = _ask(descriptor, TABLE_DEPS, name, 1 << 12, flags)
+        except OSError:
+            return ()  # It was removed since it was listed.
+        count, _ = DEPS.unpack_from(answer.raw, answer.data_start)
+        if count:
+            numbers = struct.unpack_from(f"={count}Q", answer.raw, answer.data_start + DEPS.size)
+            return tuple(_number(number) for number in numbers)
+    return ()
+
+
+def _number(device: int) -> str:
+    return f"{os.major(device)}:{os.minor(device)}"
 
 
 def _ask(descriptor: int, command: int, name: str, buffer_bytes: int, flags: int = 0, uuid: str = "") -> _Answer:

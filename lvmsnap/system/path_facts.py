@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from lvmsnap.model.facts import Mount, mount_of
-from lvmsnap.model.looked import DirectoryFacts, FileFacts, Gate, MountpointFacts
+from lvmsnap.model.looked import DirectoryFacts, FileFacts, Gate, KeyFileFacts, MountpointFacts
 from lvmsnap.model.paths import RUN_DIR, RUN_DIR_MODE
 from lvmsnap.model.units import SECTOR_BYTES
 from lvmsnap.system import (
@@ -79,6 +79,19 @@ def directory_facts(path: str, way: Way, mounts: tuple[Mount, ...]) -> Directory
         own_devices=own,
         copies=copies,
     )
+
+
+def key_file_facts(path: str, mounts: tuple[Mount, ...]) -> KeyFileFacts:
+    """Return what is at a key file's path, which is not opened."""
+    parent = ancestors.walk(os.path.dirname(path), mounts)
+    if parent.stalling:
+        return KeyFileFacts("unreachable", gates=parent.gates, stalling=parent.stalling)
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return KeyFileFacts("absent", gates=parent.gates)
+    kind = "symlink" if stat.S_ISLNK(status.st_mode) else "regular" if stat.S_ISREG(status.st_mode) else "other"
+    return KeyFileFacts(kind, status.st_uid, stat.S_IMODE(status.st_mode), status.st_size, parent.gates)
 
 
 def mountpoint_facts(path: str, mounts: tuple[Mount, ...]) -> MountpointFacts:

@@ -90,15 +90,18 @@ class Runner:
             )
         return finished
 
-    def run(self, argv: tuple[str, ...]) -> Finished:
-        """Run a command to its end and return how it went; it never raises for what the command did."""
+    def run(self, argv: tuple[str, ...], secret: bytes | None = None) -> Finished:
+        """Run a command to its end and return how it went; it never raises for what the command did.
+
+        It reads `secret` from its stdin, and nobody else sees that.
+        """
         start = time.monotonic()
         if self._deadline is not None and start >= self._deadline:
             return Finished(argv, NOT_STARTED, "", "not started: the time set by --stop-after is over", 0.0)
         try:
             process = subprocess.Popen(
                 argv,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if secret is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=environment(),
@@ -114,7 +117,7 @@ class Runner:
             )
         else:
             try:
-                stdout, stderr = self._communicate(process, argv, start)
+                stdout, stderr = self._communicate(process, argv, start, secret)
             except BaseException:
                 # What is undone now must not meet a command at work; with its pipes full it would not end.
                 with suppress(BaseException):
@@ -128,15 +131,16 @@ class Runner:
         return finished
 
     def _communicate(
-        self, process: subprocess.Popen[bytes], argv: tuple[str, ...], start: float
+        self, process: subprocess.Popen[bytes], argv: tuple[str, ...], start: float, secret: bytes | None
     ) -> tuple[bytes, bytes]:
         next_stall = STALL_SECONDS
         # The shell that opens the file for them becomes the one that fills it.
         interruptible = argv[0] in INTERRUPTIBLE or (argv[0] == "sh" and not INTERRUPTIBLE.isdisjoint(argv))
         while True:
             try:
-                return process.communicate(timeout=0.2 if interruptible else next_stall)
+                return process.communicate(secret, timeout=0.2 if interruptible else next_stall)
             except subprocess.TimeoutExpired:
+                secret = None  # it is on its way
                 seconds = time.monotonic() - start
                 if interruptible and self._signals.received:
                     process.terminate()

@@ -26,7 +26,7 @@ from lvmsnap.system import (
 from lvmsnap.system.ancestors import Way
 from lvmsnap.system.host import host_id
 from lvmsnap.system.mount_owners import boot_mountpoints
-from lvmsnap.system.path_facts import directory_facts, file_facts, mountpoint_facts
+from lvmsnap.system.path_facts import directory_facts, file_facts, key_file_facts, mountpoint_facts
 from lvmsnap.system.processes import Runner, environment
 
 
@@ -39,6 +39,7 @@ class Interest:
     files: tuple[str, ...] = ()
     mountpoints: tuple[str, ...] = ()
     process: Process | None = None
+    key_files: tuple[str, ...] = ()
 
     @classmethod
     def of_profile(cls, profile: Profile) -> Interest:
@@ -48,6 +49,7 @@ class Interest:
             origins=tuple((volume.vg, volume.origin) for volume in profile.volumes),
             files=tuple(file.path for file in profile.backing_files),
             mountpoints=tuple(volume.mountpoint for volume in profile.volumes if volume.mountpoint),
+            key_files=tuple(volume.luks.key_file for volume in profile.volumes if volume.luks and volume.luks.key_file),
         )
 
     @classmethod
@@ -87,6 +89,7 @@ def read_system(runner: Runner, *, locking: bool = True) -> Facts:
         listed_devices=lvm_config.listed_devices(devices_file),
         boot_mountpoints=boot_mountpoints(),
         host=host_id(),
+        crypt_target=block_devices.has_module("dm-crypt"),
     )
 
 
@@ -99,6 +102,7 @@ def focus(facts: Facts, interest: Interest) -> Facts:
         mountpoints={path: mountpoint_facts(path, facts.mounts) for path in interest.mountpoints},
         groups={name: _group(name, facts) for name in interest.groups},
         is_process_gone=interest.process is not None and not process_table.is_running(interest.process),
+        key_files={path: key_file_facts(path, facts.mounts) for path in interest.key_files},
     )
     return replace(facts, looked=looked)
 

@@ -35,7 +35,8 @@ class FakeRunner(Runner):
         super().__init__()
         self.failing, self.ran = failing, list[str]()
 
-    def run(self, argv: tuple[str, ...]) -> Finished:
+    def run(self, argv: tuple[str, ...], secret: bytes | None = None) -> Finished:
+        assert secret is None
         self.ran.append(argv[0])
         return Finished(argv, 1 if argv[0] in self.failing else 0, "", "it is busy" * (argv[0] in self.failing), 0.0)
 

@@ -24,7 +24,8 @@ class Fake(Runner):
         self.answer = Finished((), returncode, stdout, stderr, 0.0)
         self.asked: list[tuple[str, ...]] = []
 
-    def run(self, argv: tuple[str, ...]) -> Finished:
+    def run(self, argv: tuple[str, ...], secret: bytes | None = None) -> Finished:
+        assert secret is None
         self.asked.append(argv)
         return self.answer
 

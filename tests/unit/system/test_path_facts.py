@@ -219,3 +219,28 @@ def test_fstab_has_blanks_and_tabs_between_its_fields_and_nothing_else() -> None
         ["/dev/b", "/c\\777", "auto\rx"],
         ["/dev/\udcff", "/e"],
     ]
+
+
+# --- a key file -----------
+
+
+def test_a_key_file_is_known_by_its_kind_owner_and_mode_and_is_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(b"secret")
+    path.chmod(0o400)
+    (tmp_path / "link").symlink_to("key")
+    os.mkfifo(tmp_path / "pipe", 0o600)
+
+    found = path_facts.key_file_facts(str(path), ())
+    assert (found.kind, found.uid, found.mode, found.size_bytes) == ("regular", os.geteuid(), 0o400, 6)
+    assert found.gates[-1].path == str(tmp_path.resolve())
+    kinds = {name: path_facts.key_file_facts(str(tmp_path / name), ()).kind for name in ("link", "pipe", "none", "")}
+    assert kinds == {"link": "symlink", "pipe": "other", "none": "absent", "": "other"}
+
+
+def test_a_key_file_on_a_filesystem_that_may_stall_is_not_touched(tmp_path: Path) -> None:
+    table = (replace(samples.mounted(str(tmp_path), "0:99"), filesystem="nfs4"),)
+
+    found = path_facts.key_file_facts(str(tmp_path / "folder/key"), table)
+
+    assert (found.kind, found.stalling) == ("unreachable", "nfs4")

@@ -312,3 +312,25 @@ def test_a_program_that_cannot_be_killed_is_left_behind(monkeypatch: pytest.Monk
 
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
+
+
+# --- a secret on stdin ------------------------------------------------------------------------------------------------
+
+
+def test_a_secret_comes_by_stdin_alone_and_nobody_who_watches_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(processes, "STALL_SECONDS", 0.1)
+    runner = Runner(seen.append, lambda argv, _: seen.append(argv))
+
+    finished = runner.run(
+        python("import sys, time; time.sleep(0.5); print(len(sys.stdin.buffer.read()))"), b"gr\xfc\xdf\n"
+    )
+
+    assert finished.stdout == "5\n"
+    assert len(seen) >= 2
+    assert "gr\\xfc" not in repr(seen)
+
+
+def test_a_command_that_reads_no_secret_fails_by_itself_alone() -> None:
+    assert Runner().run(("true",), b"x" * (1 << 20)).returncode == 0
+    assert Runner().run(("/nowhere/program",), b"x").returncode == processes.NOT_FOUND

@@ -1,0 +1,40 @@
+"""The names of LUKS mappings: ours, and the UUIDs that cryptsetup gives them in device-mapper. Pure."""
+
+from __future__ import annotations
+
+import re
+
+# cryptsetup's lib/libdevmapper.c: "CRYPT-" TYPE "-" UUID without dashes "-" NAME.
+_LUKS = re.compile(r"CRYPT-LUKS[12]-([0-9a-f]{32})-(.+)")
+# To read a key slot where the kernel offers no ciphers to programs: it lasts as long as the process of that number.
+_TEMPORARY = re.compile(r"CRYPT-TEMP-temporary-cryptsetup-\d+")
+
+
+def mapping_name(profile: str, number: int = 1) -> str:
+    """Return the name of the mapping of a profile's volume number `number`.
+
+    A profile's name has no dot in it, and at most 64 characters: no two have one name, and none is too long.
+    """
+    return f"lvmsnap-{profile}" if number == 1 else f"lvmsnap-{profile}.{number}"
+
+
+def mapping_uuid(version: int, luks_uuid: str, name: str) -> str:
+    """Return the device-mapper UUID of a mapping of the container with that version and UUID."""
+    return f"CRYPT-LUKS{version}-{luks_uuid.replace('-', '')}-{name}"
+
+
+def is_luks(dm_uuid: str) -> bool:
+    """Whether a device with this device-mapper UUID is a LUKS mapping."""
+    return _LUKS.fullmatch(dm_uuid) is not None
+
+
+def is_temporary(dm_uuid: str) -> bool:
+    """Whether a device with this device-mapper UUID is one of cryptsetup's own, that a killed one may leave."""
+    return _TEMPORARY.fullmatch(dm_uuid) is not None
+
+
+def name_in(dm_uuid: str, profile: str) -> str:
+    """Return the name that a mapping of the profile was made with, by its device-mapper UUID; "" if it is none."""
+    match = _LUKS.fullmatch(dm_uuid)
+    name = match[2] if match else ""
+    return name if re.fullmatch(rf"{re.escape(mapping_name(profile))}(\.[0-9]+)?", name) else ""
