@@ -262,6 +262,8 @@ def first(found: Found | Target | None) -> Any:
     lent, taken = found.loans[0] if found.loans else FoundLoan(LENT), found.snapshots[0]
     loan = {name: getattr(lent, name) for name in (*FoundLoan.__slots__, "is_member", "is_missing") if name != "loan"}
     own = {name: getattr(taken, name) for name in FoundSnapshot.__slots__ if name not in ("snapshot", "lv")}
+    mount = taken.snapshot.mount
+    own["has_directory"] = mount is not None and mount.mountpoint in found.directories
     return SimpleNamespace(**{**loan, **own}, snapshot=taken.lv, is_merging=taken.is_merging)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lvmsnap.cli.layout import Line
     from lvmsnap.model.plan import Plan
     from lvmsnap.model.profile import Profile
+    from lvmsnap.model.target import MountTarget, Target
     from lvmsnap.operations.sessions import Session
     from lvmsnap.planning.state import Status
 
@@ -90,9 +91,20 @@ def cmd_up(options: argparse.Namespace) -> int:
     session = _session(options)
     with session.signals:  # a signal that comes when all is up is too late to make it look undone
         target = up_down.up(session, profile, text, replace_old=options.replace, if_down=options.if_down)
-        for snapshot in target.snapshots:
-            streams.answer(snapshot.mount.mountpoint if snapshot.mount else f"/dev/{snapshot.path}")
+        for line in where_to_find(target):
+            streams.answer(line)
     return 0
+
+
+def where_to_find(target: Target) -> tuple[str, ...]:
+    """Return where a backup finds what is up: the tree's top, and the mountpoint or device of what is not in it."""
+    apart = [one for one in target.snapshots if not (target.tree and one.mount and _is_in(one.mount, target.tree))]
+    others = [one.mount.mountpoint if one.mount else f"/dev/{one.path}" for one in apart]
+    return (*filter(None, [target.tree]), *others)
+
+
+def _is_in(mount: MountTarget, tree: str) -> bool:
+    return f"{mount.mountpoint}/".startswith(f"{tree}/")
 
 
 def cmd_run(options: argparse.Namespace) -> int:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import os
 
-from lvmsnap.model.condition import Condition, FileFilled, FileMade, LoopBound, PVLent, SnapshotMounted
+from lvmsnap.model.condition import (
+    Condition,
+    FileFilled,
+    FileMade,
+    LoopBound,
+    MountIncluded,
+    PVLent,
+    SnapshotMounted,
+)
 from lvmsnap.model.facts import Mount
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.model.plan import Action
@@ -20,18 +28,29 @@ def exposed(condition: Condition, target: Target) -> str:
     match condition:
         case PVLent(_, path, _):
             return ring(path, target)
-        case FileMade(path) | FileFilled(path) | LoopBound(_, path) | SnapshotMounted(path):
-            return _exposed(path)
+        case FileMade(path) | FileFilled(path) | LoopBound(_, path):
+            return _exposed(path, ())
+        case SnapshotMounted(path) | MountIncluded(path):
+            return _exposed(path, _read_only(target, path))
         case _:
             return ""
 
 
-def _exposed(path: str) -> str:
+def _exposed(path: str, read_only: tuple[str, ...]) -> str:
+    """Say who could lead it elsewhere; what is in one of the `read_only` mountpoints nobody can change."""
     way = ancestors.walk(os.path.dirname(path), mount_table.mounts())
     if way.stalling:
         return f"{way.stalling} is on the way to {path}"
     elsewhere = f"{os.path.dirname(path)} leads to {way.real_path}" if way.real_path != os.path.dirname(path) else ""
-    return access.exposed(way.gates) or elsewhere
+    gates = tuple(gate for gate in way.gates if not f"{gate.path}/".startswith(read_only))
+    return access.exposed(gates) or elsewhere
+
+
+def _read_only(target: Target, path: str) -> tuple[str, ...]:
+    """Return the mountpoint above a path, with a slash, where a snapshot of ours is the last that is mounted above."""
+    snapshots = {f"{one.mount.mountpoint}/" for one in target.snapshots if one.mount}
+    above = [f"{one.mountpoint}/" for one in target.mounts if path.startswith(f"{one.mountpoint}/")]
+    return (above[-1],) if above and above[-1] in snapshots else ()
 
 
 def ring(path: str, target: Target) -> str:
@@ -85,15 +104,19 @@ def take_back(action: Action, target: Target, mounts_before: tuple[Mount, ...]) 
     match action.condition:
         case LoopBound(device) as condition if any(loop.device == device for loop in block_devices.loops()):
             return () if is_bound(condition, target) else action.undo
-        case SnapshotMounted() as condition:
-            return _astray(condition, mounts_before)
+        case SnapshotMounted(mountpoint, vg, name):
+            return _astray(mountpoint, _number(dm_name(vg, name)), mounts_before)
+        case MountIncluded(mountpoint, _, device_number):
+            return _astray(mountpoint, device_number, mounts_before)
         case _:
             return ()
 
 
-def _astray(condition: SnapshotMounted, mounts_before: tuple[Mount, ...]) -> tuple[Argv, ...]:
-    name = dm_name(condition.vg, condition.name)
-    number = next((device.device_number for device in device_mapper.devices() if device.name == name), "")
+def _number(dm_name: str) -> str:
+    return next((device.device_number for device in device_mapper.devices() if device.name == dm_name), "")
+
+
+def _astray(mountpoint: str, number: str, mounts_before: tuple[Mount, ...]) -> tuple[Argv, ...]:
     known = {mount.mount_id for mount in mounts_before}
     new = [mount for mount in mount_table.mounts() if mount.device_number == number and mount.mount_id not in known]
-    return tuple(file_actions.unmount_astray(m.mountpoint) for m in new if m.mountpoint != condition.mountpoint)
+    return tuple(file_actions.unmount_astray(m.mountpoint) for m in new if m.mountpoint != mountpoint)

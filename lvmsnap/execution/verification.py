@@ -21,6 +21,7 @@ from lvmsnap.model.condition import (
     HookOver,
     LabelWritten,
     LoopBound,
+    MountIncluded,
     OriginInactive,
     OriginSuspended,
     PVLent,
@@ -44,9 +45,8 @@ def unmet(condition: Condition, target: Target) -> str:
             return _loan_unmet(condition, target)
         case SnapshotTaken():
             return _snapshot_missing(condition)
-        case SnapshotMounted(mountpoint, vg, name):
-            unseen = "" if _is_mounted(condition) else f"{mountpoint} does not show the snapshot"
-            return unseen or overflowed(vg, name)
+        case SnapshotMounted() | MountIncluded():
+            return _mount_missing(condition)
         case PVLent() | DirectoryMade():
             return ""  # The next step's command fails without it.
         case HookDue() | HookOver():
@@ -121,7 +121,7 @@ def remains(condition: Condition, target: Target, undo: str) -> str:
             return "" if is_gone else f"{device} is still in use {DETACH_SECONDS:g} s after losetup --detach"
         case FileMade(path) | DirectoryMade(path):
             return f"{path} is still there after {undo}" if os.path.lexists(path) else ""
-        case LabelWritten() | PVLent() | SnapshotTaken() | SnapshotMounted():
+        case LabelWritten() | PVLent() | SnapshotTaken() | SnapshotMounted() | MountIncluded():
             return ""  # What needs it gone fails where it is not; the snapshot's devices are looked for at the end.
         case FileFilled() | HookDue() | HookOver() | SnapshotMerging() | OriginInactive() | OriginSuspended():
             return ""  # There is nothing to be gone.
@@ -193,6 +193,16 @@ def _is_mounted(condition: SnapshotMounted) -> bool:
     number = next((device.device_number for device in device_mapper.devices() if device.name == name), "")
     top = top_mount(mount_table.mounts(), condition.mountpoint)
     return top is not None and top.device_number == number
+
+
+def _mount_missing(condition: SnapshotMounted | MountIncluded) -> str:
+    if isinstance(condition, SnapshotMounted):
+        unseen = "" if _is_mounted(condition) else f"{condition.mountpoint} does not show the snapshot"
+        return unseen or overflowed(condition.vg, condition.name)
+    top = top_mount(mount_table.mounts(), condition.mountpoint)
+    if top is None or (top.device_number, top.root) != (condition.device_number, condition.root):
+        return f"{condition.mountpoint} does not show {condition.source}"
+    return "" if "ro" in top.options else f"{condition.mountpoint} is not read-only"
 
 
 def _is_detached(condition: LoopBound, target: Target) -> bool:

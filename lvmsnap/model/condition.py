@@ -77,6 +77,16 @@ class SnapshotMounted:
 
 
 @dataclass(frozen=True, slots=True)
+class MountIncluded:
+    """The top mount at the mountpoint is the one that is mounted at `source`, by its device number and root."""
+
+    mountpoint: str
+    source: str
+    device_number: str
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
 class DirectoryMade:
     """The directory was made by this profile, and is empty."""
 
@@ -129,6 +139,7 @@ Condition = (
     | SnapshotTaken
     | SnapshotMerging
     | SnapshotMounted
+    | MountIncluded
     | DirectoryMade
     | HookDue
     | HookOver

@@ -27,6 +27,7 @@ class Thing(Enum):
     SUSPENDED_ORIGIN = "suspended origin"
     DIRECTORY = "mountpoint directory"
     MOUNT = "mount"
+    INCLUDE = "included mount"
     BEFORE_DOWN = "before_down hook"
 
 

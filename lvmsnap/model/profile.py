@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from lvmsnap.model.paths import RUN_DIR
+
 
 class SizeUnit(Enum):
     """What a snapshot's size is measured in."""
@@ -45,8 +47,9 @@ class Luks:
 class Volume:
     """One origin and the snapshot to make of it. `mountpoint` None: only the device is made.
 
-    `allow_wider_access`: the mountpoint may be where more people come to than to the origin. `luks`: what the origin
-    holds is LUKS, and is opened.
+    `is_in_tree`: it is mounted in the profile's tree, where the origin is mounted on the server; `mountpoint` is None
+    until that was looked up. `allow_wider_access`: the mountpoint may be where more people come to than to the origin.
+    `luks`: what the origin holds is LUKS, and is opened.
     """
 
     vg: str
@@ -58,6 +61,12 @@ class Volume:
     mount_options: tuple[str, ...]
     allow_wider_access: bool = False
     luks: Luks | None = None
+    is_in_tree: bool = False
+
+    @property
+    def path(self) -> str:
+        """The origin's LVM name, VG/LV."""
+        return f"{self.vg}/{self.origin}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,8 @@ class Hooks:
 class Profile:
     """A named profile, with every default filled in. `path` is the file it was read from.
 
-    Each volume group has at most one backing file.
+    Each volume group has at most one backing file. `includes` are mounts of the server that are bound into the
+    profile's tree as they are. `is_consistent`: all snapshots are to be of one instant.
     """
 
     name: str
@@ -115,6 +125,14 @@ class Profile:
     remove_mountpoint: bool
     overflow: Overflow = Overflow()
     hooks: Hooks = Hooks()
+    includes: tuple[str, ...] = ()
+    is_consistent: bool = True
+
+    @property
+    def tree(self) -> str:
+        """The top of the tree that its snapshots are mounted in as their origins are on the server; "" without one."""
+        has_tree = self.includes or any(volume.is_in_tree for volume in self.volumes)
+        return f"{RUN_DIR}/{self.name}" if has_tree else ""
 
     @property
     def groups(self) -> tuple[str, ...]:

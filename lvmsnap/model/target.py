@@ -42,13 +42,31 @@ class Loan:
 
 @dataclass(frozen=True, slots=True)
 class MountTarget:
-    """Where and how the snapshot is mounted. `make_directory`: it was absent, so it is ours to make and remove."""
+    """Where and how something is mounted. `make_directory`: it was absent, so it is ours to make and remove.
+
+    `parents` are the directories above it that are made and removed with it, the outermost first.
+    """
 
     mountpoint: str
     filesystem: str
     options: tuple[str, ...]
     make_directory: bool
     remove_directory: bool
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """A mount of the server that is bound into the tree as it is: `source` is its mountpoint there.
+
+    `device_number` (MAJOR:MINOR) and `root` (proc(5), mountinfo) are the mount's own, by which the bound one is known;
+    they hold for one boot, as mounts do.
+    """
+
+    source: str
+    device_number: str
+    root: str
+    mount: MountTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +113,9 @@ class Snapshot:
 class Target:
     """Everything a profile's stack is made of, decided: enough to make it, to recognise it and to take it back.
 
-    `host` is the identity of the host that made it, "" where an older lvmsnap did, whose marks name no host.
+    `host` is the identity of the host that made it, "" where an older lvmsnap did, whose marks name no host. `tree` is
+    the top of the tree in which its snapshots are mounted, "" where there is none. `is_consistent`: all snapshots are
+    of one instant.
     """
 
     name: str
@@ -103,6 +123,9 @@ class Target:
     snapshots: tuple[Snapshot, ...]
     hooks: Hooks = Hooks()
     host: str = ""
+    tree: str = ""
+    includes: tuple[Include, ...] = ()
+    is_consistent: bool = False
 
     @property
     def tag(self) -> str:
@@ -117,8 +140,9 @@ class Target:
 
     @property
     def mounts(self) -> tuple[MountTarget, ...]:
-        """Where its snapshots are mounted, in the order of `up`."""
-        return tuple(snapshot.mount for snapshot in self.snapshots if snapshot.mount)
+        """Where its snapshots, and what is included, are mounted, in the order of `up`: what is inside comes after."""
+        of_snapshots = tuple(snapshot.mount for snapshot in self.snapshots if snapshot.mount)
+        return tuple(sorted((*of_snapshots, *(one.mount for one in self.includes)), key=lambda one: one.mountpoint))
 
     def loan_to(self, vg: str) -> Loan | None:
         """Return what is lent to the group of that name, if anything is."""

@@ -1,7 +1,7 @@
 """The stack: the actions of all of a target's parts, in the order of `up`. Pure.
 
-Each command, its undo and how to see whether it took effect are in `file_actions`, `loan_actions`, `snapshot_actions`
-and `hook_actions`.
+Each command, its undo and how to see whether it took effect are in `file_actions`, `loan_actions`, `snapshot_actions`,
+`mount_actions` and `hook_actions`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from lvmsnap.model.plan import Action, Phase
 from lvmsnap.model.target import Target
-from lvmsnap.planning import file_actions, hook_actions, loan_actions, snapshot_actions
+from lvmsnap.planning import file_actions, hook_actions, loan_actions, mount_actions, snapshot_actions
 from lvmsnap.planning.identify import Found, FoundLoan, FoundSnapshot
 
 
@@ -27,13 +27,10 @@ def stack(target: Target, found: Found, loop_devices: Mapping[str, str]) -> tupl
     lent = [action for one in found.loans for action in _lending(one, found, loop_devices[one.loan.pv_uuid])]
     taken = [action for one in found.snapshots for action in _taking(target, one, found, loop_devices)]
     resumed = [snapshot_actions.resumed_origin(one) for one in found.snapshots]
-    # A mountpoint may lie in another one: it comes after that, and goes before it.
-    by_path = sorted(found.snapshots, key=lambda one: one.snapshot.mount.mountpoint if one.snapshot.mount else "")
-    mounted = [action for one in by_path for action in _mounting(one)]
     middle = (
         *_in(Phase.PREPARE, (*files, *before, *lent)),
         *_in(Phase.CUT, taken),
-        *_in(Phase.EXPOSE, (*after, *resumed, *mounted)),
+        *_in(Phase.EXPOSE, (*after, *resumed, *mount_actions.mounts(target, found))),
     )
     last, first = hook_actions.around_down(target, found.hooks_due, middle)
     return (*last, *(_with_all_groups(action, target) for action in middle), *first)
@@ -68,10 +65,3 @@ def _taking(
 ) -> tuple[Action, ...]:
     taken = snapshot_actions.snapshot(target, found, all_found, loop_devices)
     return snapshot_actions.leftover_devices(found), taken
-
-
-def _mounting(found: FoundSnapshot) -> tuple[Action, ...]:
-    where = found.snapshot.mount
-    if where is None:
-        return ()
-    return snapshot_actions.mountpoint_directory(where, found), snapshot_actions.mount(where, found)

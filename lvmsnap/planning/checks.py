@@ -41,7 +41,7 @@ def tools(profile: Profile) -> tuple[str, ...]:
     fill = {FILLERS[file.allocation] for file in profile.backing_files}
     file_tools = ("sh", "readlink", "stat", *sorted(fill), "losetup", "rm") if fill else ()
     own = (argv[0] for argv in hook_actions.commands(profile.hooks))
-    is_mounted = any(volume.mountpoint for volume in profile.volumes)
+    is_mounted = bool(profile.tree) or any(volume.mountpoint for volume in profile.volumes)
     return ("lvm", "dmsetup", *file_tools, *own, *(("mount", "umount", "rmdir") if is_mounted else ()))
 
 
@@ -50,7 +50,7 @@ def run(profile: Profile, target: Target | None, facts: Facts, loop_devices: Map
 
     `loop_devices` are those that are to be bound, by volume group.
     """
-    found = [*_system(profile, facts)]
+    found = [*_system(profile, facts), *_one_instant(profile)]
     for name in profile.groups:
         found += [*_volume_group(profile, name, facts), *_volumes(profile, name, target, facts)]
     for backing in profile.backing_files:
@@ -61,8 +61,9 @@ def run(profile: Profile, target: Target | None, facts: Facts, loop_devices: Map
         ]
     for volume in profile.volumes:
         found += boot_risk.check_origin(volume, facts)
-        if volume.mountpoint:
+        if volume.mountpoint and not volume.is_in_tree:
             found += mountpoint_checks.run(volume, volume.mountpoint, facts)
+    found += mountpoint_checks.run_tree(profile, facts)
     return tuple(found)
 
 
@@ -115,6 +116,12 @@ def _system(profile: Profile, facts: Facts) -> Iterator[Check]:
         yield Check("kernel has loop devices", facts.loop_driver, found, "modprobe loop, or boot a kernel that has it")
 
 
+def _one_instant(profile: Profile) -> Iterator[Check]:
+    if len(profile.volumes) > 1 and profile.is_consistent:
+        found = "they are taken one after the other"
+        yield Check("all snapshots are of one instant", False, found, "where that will do, write `consistent: false`")
+
+
 def _volume_group(profile: Profile, name: str, facts: Facts) -> Iterator[Check]:
     vg = facts.vg(name)
     there = "known are: " + ", ".join(group.name for group in facts.vgs) if facts.vgs else "there are none"
@@ -158,7 +165,7 @@ def _origin(profile: Profile, volume: Volume, vg: VolumeGroup, made: Snapshot | 
     hint = "a killed command may have left it so: lvmsnap recover; else dmsetup resume"
     found = ", ".join(suspended) + " suspended" if suspended else ""
     yield Check(f"{name} is not suspended", not suspended, found, hint)
-    if volume.mountpoint and active:
+    if (volume.mountpoint or volume.is_in_tree) and active:
         cow_bytes = made.cow.size_bytes if made and made.cow else None
         yield from filesystems.checks(name, facts.looked.origins[vg.name, origin.name], cow_bytes)
 

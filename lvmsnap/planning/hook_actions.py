@@ -17,15 +17,21 @@ ONE_TRY = (BEFORE_DOWN, AFTER_DOWN)
 
 
 def variables(target: Target) -> dict[str, str]:
-    """Return what hooks and the command of `run` find in their environment; names with _1 are of the first volume."""
-    found = {"LVMSNAP_PROFILE": target.name}
+    """Return what hooks and the command of `run` find in their environment.
+
+    LVMSNAP_MOUNTPOINT is where all of it is: the top of the tree, or the only mountpoint. Names with _1, _2 are of the
+    volumes in the order of the profile. A name without a value is left out.
+    """
+    only = target.snapshots[0] if len(target.snapshots) == 1 else None
+    found = {
+        "LVMSNAP_PROFILE": target.name,
+        "LVMSNAP_MOUNTPOINT": target.tree or (only.mount.mountpoint if only and only.mount else ""),
+        "LVMSNAP_DEVICE": f"/dev/{only.path}" if only else "",
+    }
     for number, snapshot in enumerate(target.snapshots, 1):
-        mountpoint = snapshot.mount.mountpoint if snapshot.mount else ""
-        own = {"LVMSNAP_MOUNTPOINT": mountpoint, "LVMSNAP_DEVICE": f"/dev/{snapshot.path}"}
-        if number == 1:
-            found |= own
-        found |= {f"{name}_{number}": value for name, value in own.items()}
-    return found
+        found[f"LVMSNAP_DEVICE_{number}"] = f"/dev/{snapshot.path}"
+        found[f"LVMSNAP_MOUNTPOINT_{number}"] = snapshot.mount.mountpoint if snapshot.mount else ""
+    return {name: value for name, value in found.items() if value}
 
 
 def commands(hooks: Hooks) -> tuple[Argv, ...]:

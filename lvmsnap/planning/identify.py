@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume, Loop, PhysicalVolume, VolumeGroup, top_mount
+from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume, Loop, PhysicalVolume, VolumeGroup
 from lvmsnap.model.looked import FileFacts
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
-from lvmsnap.model.target import Loan, MountTarget, Record, Snapshot, Target
+from lvmsnap.model.target import Loan, Record, Snapshot, Target
+from lvmsnap.planning import found_mounts
+from lvmsnap.planning.found_mounts import FoundInclude
 
 # What LVM reports for the device of a PV that is missing.
 UNKNOWN_DEVICE = "[unknown]"
@@ -59,7 +61,6 @@ class FoundSnapshot:
     vg: VolumeGroup | None = None
     lv: LogicalVolume | None = None
     is_mounted: bool = False
-    has_directory: bool = False
     suspended: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
     origin_has_snapshots: bool = False
@@ -77,11 +78,16 @@ class FoundSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What of one target exists and is ours, part by part; `hooks_due` are those that the record says are to be run."""
+    """What of one target exists and is ours, part by part; `hooks_due` are those that the record says are to be run.
+
+    `directories` are those that are there and are to be removed, as soon as nothing is mounted in them.
+    """
 
     loans: tuple[FoundLoan, ...]
     snapshots: tuple[FoundSnapshot, ...]
     hooks_due: tuple[str, ...] = ()
+    includes: tuple[FoundInclude, ...] = ()
+    directories: tuple[str, ...] = ()
 
     @property
     def is_merging(self) -> bool:
@@ -97,7 +103,8 @@ def nothing_found(target: Target, facts: Facts) -> Found:
     """Return what is found of a target that is not brought up yet: its groups alone."""
     uses_devices_file = bool(facts.devices_file)
     loans = tuple(FoundLoan(loan, facts.vg(loan.vg), uses_devices_file=uses_devices_file) for loan in target.loans)
-    return Found(loans, tuple(FoundSnapshot(snapshot, facts.vg(snapshot.vg)) for snapshot in target.snapshots))
+    snapshots = tuple(FoundSnapshot(snapshot, facts.vg(snapshot.vg)) for snapshot in target.snapshots)
+    return Found(loans, snapshots, includes=tuple(map(FoundInclude, target.includes)))
 
 
 def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
@@ -107,7 +114,11 @@ def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
     snapshots = tuple(_find_snapshot(target, snapshot, facts) for snapshot in target.snapshots)
     lvs = tuple(found.lv for found in snapshots if found.lv)
     loans = tuple(_find_loan(target, loan, facts, lvs, is_same_boot=is_same_boot) for loan in target.loans)
-    return Found(loans, snapshots, record.hooks_due if record else ())
+    includes = found_mounts.find_includes(target, facts)
+    ours = {one.snapshot.mount.mountpoint for one in snapshots if one.is_mounted and one.snapshot.mount}
+    ours |= {one.include.mount.mountpoint for one in includes if one.is_mounted}
+    directories = found_mounts.removable_directories(target, ours, facts)
+    return Found(loans, snapshots, record.hooks_due if record else (), includes, directories)
 
 
 def _find_loan(
@@ -137,8 +148,7 @@ def _find_snapshot(target: Target, snapshot: Snapshot, facts: Facts) -> FoundSna
         snapshot=snapshot,
         vg=vg,
         lv=lv,
-        is_mounted=mount is not None and _is_mounted(mount, lv, facts),
-        has_directory=mount is not None and _has_directory(mount, lv, facts),
+        is_mounted=mount is not None and found_mounts.is_mounted(mount, lv, facts),
         suspended=() if vg is not None and is_merged_into(snapshot, vg) else suspended,
         leftovers=() if vg is None else leftover_devices(target, snapshot, vg, facts.dm_devices),
         origin_has_snapshots=vg is not None and any(one.origin == snapshot.origin for one in vg.lvs),
@@ -283,14 +293,3 @@ def _others_on(pv: PhysicalVolume, vg: VolumeGroup, own_lvs: tuple[LogicalVolume
     """Return the LVs with extents on the PV, hidden ones too; on one that is missing, those that lack some device."""
     device = UNKNOWN_DEVICE if pv.missing else pv.device
     return tuple(f"{vg.name}/{lv.name.strip('[]')}" for lv in vg.lvs if lv not in own_lvs and device in lv.devices)
-
-
-def _is_mounted(mount: MountTarget, lv: LogicalVolume | None, facts: Facts) -> bool:
-    top = top_mount(facts.mounts, mount.mountpoint)
-    return lv is not None and top is not None and top.device_number == lv.device_number
-
-
-def _has_directory(mount: MountTarget, lv: LogicalVolume | None, facts: Facts) -> bool:
-    # What somebody else mounted there needs the directory too.
-    kind = facts.looked.mountpoints[mount.mountpoint].kind
-    return mount.remove_directory and (kind == "empty" or (kind == "mounted" and _is_mounted(mount, lv, facts)))

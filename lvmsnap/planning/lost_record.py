@@ -16,6 +16,7 @@ from lvmsnap.model.lvm_names import is_profile_name, snapshot_tag
 from lvmsnap.model.profile import Allocation, Profile, Volume
 from lvmsnap.model.target import Loan, MountTarget, Permission, Snapshot, Target
 from lvmsnap.model.units import SECTOR_BYTES
+from lvmsnap.planning import lost_tree, tree
 from lvmsnap.planning.identify import as_named_now, find_lv, find_vg
 from lvmsnap.planning.lent_pvs import host_of_pv, host_prefix, is_lent
 
@@ -81,6 +82,7 @@ def target_from_marks(
     And PVs with our UUID that are none of the `claimed` ones, which records of other profiles name. The profile, where
     there is one, adds its paths, and what of it bears no mark.
     """
+    profile = profile and tree.placed(profile, facts)
     tagged = [(vg, lv) for vg in facts.vgs for lv in vg.lvs if snapshot_tag(name, host) in lv.tags]
     # What cannot be a snapshot of ours, whoever tagged it, hides none that is.
     tagged = [found for found in tagged if _may_be_ours(found[1])] or tagged
@@ -94,7 +96,7 @@ def target_from_marks(
         known = {(one.vg, one.origin) for one in snapshots}
         left = [volume for volume in volumes if (volume.vg, volume.origin) not in known]
         snapshots += [_unmarked_snapshot(name, profile, volume, facts) for volume in left]
-    return Target(name, loans, tuple(snapshots), host=host)
+    return lost_tree.with_tree(Target(name, loans, tuple(snapshots), host=host), facts)
 
 
 def without(facts: Facts, target: Target) -> Facts:

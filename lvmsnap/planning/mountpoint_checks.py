@@ -6,12 +6,25 @@ from collections.abc import Iterator
 
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Check
-from lvmsnap.model.profile import Volume
-from lvmsnap.planning import access
+from lvmsnap.model.profile import Profile, Volume
+from lvmsnap.planning import access, tree
 
 
 def run(volume: Volume, path: str, facts: Facts) -> Iterator[Check]:
     """Yield the checks of the mountpoint `path` of a volume."""
+    yield from _is_free(path, facts)
+    yield from _is_no_more_open(volume, path, facts)
+
+
+def run_tree(profile: Profile, facts: Facts) -> Iterator[Check]:
+    """Yield the checks of the tree that a profile's snapshots are mounted in: it is root's alone."""
+    if profile.tree:
+        yield from _is_free(profile.tree, facts)
+        yield from tree.checks(profile, facts)
+
+
+def _is_free(path: str, facts: Facts) -> Iterator[Check]:
+    """Yield the checks that nothing is at a path, nobody else mounts there, and only root can change the way there."""
     here = facts.looked.mountpoints[path]
     stalls = f"{here.stalling} is on the way, which may stall, and is not root's alone"
     wrong = {
@@ -39,6 +52,12 @@ def run(volume: Volume, path: str, facts: Facts) -> Iterator[Check]:
     exposed = access.exposed(here.gates)
     hint = "whoever may change one of them can lead the mount elsewhere: make it root's, or name another"
     yield Check(f"{path} and all above it are root's alone", not exposed, exposed, f"{hint} `mountpoint`")
+
+
+def _is_no_more_open(volume: Volume, path: str, facts: Facts) -> Iterator[Check]:
+    here = facts.looked.mountpoints[path]
+    if here.stalling:
+        return
     name, looked = f"{volume.vg}/{volume.origin}", facts.looked.origins.get((volume.vg, volume.origin))
     opened = access.opened(here.gates, looked.ways if looked else ())
     allowed = volume.allow_wider_access

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from lvmsnap.model.facts import Facts, LogicalVolume, VolumeGroup
+from lvmsnap.model.facts import Facts, LogicalVolume, Mount, VolumeGroup
 from lvmsnap.model.looked import DirectoryFacts, GroupFacts, Looked, MountpointFacts, OriginFacts
 from lvmsnap.model.plan import Plan
 from lvmsnap.model.profile import Profile, Volume
@@ -22,7 +23,8 @@ PV_UUID = "lvmsn2-HOST-HOST-NAME-NAME-RAND-RANDOM"
 def plan(profile: Profile) -> Plan:
     """Return the plan of `up` on a system where nothing is in the way. Checks are left out: nothing was looked at."""
     made = planner.plan_up(profile, _facts(profile), _pv_uuids(len(profile.backing_files)))
-    assumed = (("assumed", f"the origin is {ASSUMED}"),)
+    origins = "the origin is" if len(profile.volumes) == 1 else "each origin is"
+    assumed = (("assumed", f"{origins} {ASSUMED}"),)
     sure = tuple(fact for fact in made.facts if fact[0] in ("snapshot", "before_down", "after_down"))
     return replace(made, checks=(), facts=assumed + sure)
 
@@ -39,7 +41,7 @@ def _facts(profile: Profile) -> Facts:
         loop_driver=True,
         vgs=tuple(_group(profile, name) for name in profile.groups),
         orphan_pvs=(),
-        mounts=(),
+        mounts=tuple(_mounts(profile)),
         loops=(),
         loop_numbers=tuple(range(8)),
         dm_devices=(),
@@ -52,7 +54,7 @@ def _facts(profile: Profile) -> Facts:
 
 def _looked(profile: Profile) -> Looked:
     folders = {file.path: file.path.rpartition("/")[0] or "/" for file in profile.backing_files}
-    mountpoints = [volume.mountpoint for volume in profile.volumes if volume.mountpoint]
+    mountpoints = [profile.tree, *(volume.mountpoint for volume in profile.volumes if volume.mountpoint)]
     return Looked(
         files=dict.fromkeys(folders),
         directories={
@@ -65,15 +67,32 @@ def _looked(profile: Profile) -> Looked:
 
 
 def _group(profile: Profile, name: str) -> VolumeGroup:
-    origins = tuple(_origin(volume) for volume in profile.volumes_in(name))
+    origins = tuple(_origin(volume, profile) for volume in profile.volumes_in(name))
     return VolumeGroup(name, "group", EXTENT_BYTES, FREE_BYTES // EXTENT_BYTES, 0, False, False, (), origins)
 
 
-def _origin(volume: Volume) -> LogicalVolume:
+def _mounts(profile: Profile) -> Iterator[Mount]:
+    """Give the mounts of a server on which each origin of the tree is mounted somewhere, and what is included."""
+    for volume in profile.volumes:
+        if volume.is_in_tree:
+            yield _mount(_device_number(volume, profile), f"/MOUNTPOINT-OF-{volume.vg}-{volume.origin}")
+    for number, path in enumerate(profile.includes):
+        yield _mount(f"8:{number}", path)
+
+
+def _mount(device_number: str, path: str) -> Mount:
+    return Mount(device_number, "/", path, "ext4", "", mount_id=0)
+
+
+def _device_number(volume: Volume, profile: Profile) -> str:
+    return f"253:{profile.volumes.index(volume)}"
+
+
+def _origin(volume: Volume, profile: Profile) -> LogicalVolume:
     return LogicalVolume(
         vg=volume.vg,
         name=volume.origin,
-        uuid="origin",
+        uuid=f"origin{profile.volumes.index(volume) or ''}",
         attr="-wi-ao----",
         size_bytes=ORIGIN_BYTES,
         tags=(),
@@ -81,6 +100,6 @@ def _origin(volume: Volume) -> LogicalVolume:
         segment_types=("linear",),
         chunk_size_bytes=0,
         data_percent=None,
-        device_number="253:0",
+        device_number=_device_number(volume, profile),
         devices=(),
     )

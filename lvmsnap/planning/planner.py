@@ -8,7 +8,8 @@ from lvmsnap.model.facts import Facts, LogicalVolume, VolumeGroup
 from lvmsnap.model.plan import Direction, Plan, Thing
 from lvmsnap.model.profile import BackingFile, Profile, Volume
 from lvmsnap.model.target import CowSpace, Loan, MountTarget, Record, Snapshot, Target
-from lvmsnap.planning import actions, checks, filesystems, snapshot_actions
+from lvmsnap.planning import actions, checks, filesystems, snapshot_actions, tree
+from lvmsnap.planning.found_mounts import removed_directories
 from lvmsnap.planning.identify import as_named_now, find, nothing_found
 from lvmsnap.planning.left_out import left_out
 from lvmsnap.planning.lent_pvs import available_extents, own_pvs
@@ -22,12 +23,13 @@ def plan_up(profile: Profile, facts: Facts, pv_uuids: tuple[str, ...]) -> Plan:
 
     `pv_uuids` are those of the PVs to be lent, one for each backing file.
     """
+    profile = tree.placed(profile, facts)
     if any(_origin(volume, facts) is None for volume in profile.volumes):
         return Plan(Direction.UP, None, (), checks.run(profile, None, facts, {}), ())
     target, loop_devices = decide(profile, facts, pv_uuids), choose_loop_devices(profile, facts)
     devices = {loan.pv_uuid: loop_devices[loan.vg] for loan in target.loans}
     stack = actions.stack(target, nothing_found(target, facts), devices)
-    removed = {mount.mountpoint for mount in target.mounts if mount.remove_directory}
+    removed = {one for mount in target.mounts for one in removed_directories(mount)}
     return Plan(
         direction=Direction.UP,
         target=target,
@@ -74,7 +76,16 @@ def decide(profile: Profile, facts: Facts, pv_uuids: tuple[str, ...]) -> Target:
         for backing, pv_uuid in zip(profile.backing_files, pv_uuids, strict=True)
         if (vg := facts.vg(backing.vg))
     ]
-    return Target(profile.name, tuple(loans), snapshots, profile.hooks, facts.host)
+    return Target(
+        name=profile.name,
+        loans=tuple(loans),
+        snapshots=snapshots,
+        hooks=profile.hooks,
+        host=facts.host,
+        tree=profile.tree,
+        includes=tree.includes(profile, facts) if profile.tree else (),
+        is_consistent=profile.is_consistent and len(snapshots) > 1,
+    )
 
 
 def _snapshot(profile: Profile, volume: Volume, facts: Facts) -> Snapshot:
@@ -120,15 +131,13 @@ def _loan(backing: BackingFile, snapshots: tuple[Snapshot, ...], vg: VolumeGroup
 
 
 def _mount(profile: Profile, volume: Volume, mountpoint: str, origin: LogicalVolume, facts: Facts) -> MountTarget:
-    is_absent = facts.looked.mountpoints[mountpoint].kind == "absent"
     looked = facts.looked.origins[volume.vg, volume.origin]
-    return MountTarget(
-        mountpoint=mountpoint,
-        filesystem=looked.filesystem,
-        options=filesystems.mount_options(origin, looked, facts.mounts, volume.mount_options),
-        make_directory=is_absent,
-        remove_directory=is_absent or profile.remove_mountpoint,
-    )
+    options = filesystems.mount_options(origin, looked, facts.mounts, volume.mount_options)
+    if volume.is_in_tree:
+        return tree.mount_target(profile, mountpoint, looked.filesystem, options, facts)
+    is_absent = facts.looked.mountpoints[mountpoint].kind == "absent"
+    is_removed = is_absent or profile.remove_mountpoint
+    return MountTarget(mountpoint, looked.filesystem, options, make_directory=is_absent, remove_directory=is_removed)
 
 
 def choose_loop_devices(profile: Profile, facts: Facts) -> dict[str, str]:

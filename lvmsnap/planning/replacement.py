@@ -7,7 +7,8 @@ from dataclasses import replace
 from lvmsnap.model.facts import Facts, LogicalVolume, PhysicalVolume, VolumeGroup
 from lvmsnap.model.looked import FileFacts, Looked, MountpointFacts
 from lvmsnap.model.lvm_names import dm_uuid
-from lvmsnap.planning.identify import Found, FoundSnapshot
+from lvmsnap.model.target import MountTarget
+from lvmsnap.planning.identify import Found
 
 
 def is_foreseeable(found: Found) -> bool:
@@ -69,8 +70,12 @@ def _file(file: FileFacts | None, ours: list[FileFacts]) -> FileFacts | None:
 
 
 def _mountpoint(path: str, here: MountpointFacts, found: Found) -> MountpointFacts:
-    ours = (one for one in found.snapshots if one.snapshot.mount and one.snapshot.mount.mountpoint == path)
-    one: FoundSnapshot | None = next(ours, None)
-    if one is None or here.kind not in ("mounted", "empty") or (here.kind == "mounted" and not one.is_mounted):
-        return here
-    return replace(here, kind="absent" if one.has_directory else "empty")
+    mounted = any(one.is_mounted for one in found.snapshots if _is_at(one.snapshot.mount, path))
+    mounted = mounted or any(one.is_mounted for one in found.includes if _is_at(one.include.mount, path))
+    if path in found.directories:
+        return replace(here, kind="absent")
+    return replace(here, kind="empty") if mounted and here.kind == "mounted" else here
+
+
+def _is_at(mount: MountTarget | None, path: str) -> bool:
+    return mount is not None and mount.mountpoint == path

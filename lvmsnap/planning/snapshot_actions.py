@@ -6,16 +6,14 @@ from collections.abc import Mapping
 
 from lvmsnap.model.condition import (
     DevicesLeft,
-    DirectoryMade,
     OriginSuspended,
     SnapshotMerging,
-    SnapshotMounted,
     SnapshotTaken,
 )
 from lvmsnap.model.lvm_names import dm_name
 from lvmsnap.model.plan import Action, Key, Locks, Phase, Thing
 from lvmsnap.model.profile import Argv
-from lvmsnap.model.target import MountTarget, Target
+from lvmsnap.model.target import Target
 from lvmsnap.planning.identify import Found, FoundSnapshot
 from lvmsnap.planning.left_alone import other_snapshots
 from lvmsnap.planning.loan_actions import allocatable, is_closed
@@ -130,36 +128,4 @@ def leftover_devices(found: FoundSnapshot) -> Action:
         exists=bool(found.leftovers),
         needs_gone=(_key(found),),
         locks=Locks((found.snapshot.vg,)),
-    )
-
-
-def mountpoint_directory(where: MountTarget, found: FoundSnapshot) -> Action:
-    """Remove the directory that the mount made; its making is part of the mount's command."""
-    return Action(
-        thing=Thing.DIRECTORY,
-        object=where.mountpoint,
-        summary="make the mountpoint directory" if where.make_directory else "use the mountpoint directory",
-        undo_summary="remove the mountpoint directory",
-        do=(),
-        undo=(("rmdir", "--", where.mountpoint),),
-        condition=DirectoryMade(where.mountpoint),
-        exists=found.has_directory,
-        needs_gone=(Key(Thing.MOUNT, where.mountpoint),),
-    )
-
-
-def mount(where: MountTarget, found: FoundSnapshot) -> Action:
-    """Mount the snapshot read-only, with what its filesystem needs beside its origin."""
-    device = f"/dev/{found.snapshot.path}"
-    make = ("X-mount.mkdir=0755",) if where.make_directory else ()
-    options = ",".join((*where.options, *make))
-    return Action(
-        thing=Thing.MOUNT,
-        object=where.mountpoint,
-        summary="mount it read-only",
-        undo_summary="unmount the snapshot",
-        do=(("mount", "--types", where.filesystem, "--options", options, device, where.mountpoint),),
-        undo=(("umount", "--", where.mountpoint),),
-        condition=SnapshotMounted(where.mountpoint, found.snapshot.vg, found.snapshot.name),
-        exists=found.is_mounted,
     )

@@ -12,6 +12,7 @@ from lvmsnap.model.condition import (
     HookOver,
     LabelWritten,
     LoopBound,
+    MountIncluded,
     OriginInactive,
     OriginSuspended,
     PVLent,
@@ -50,6 +51,8 @@ def _of_snapshot(condition: Condition) -> str:
             return f"LVM is merging {vg}/{name}"
         case SnapshotMounted(mountpoint):
             return f"the top mount at {mountpoint} is of the snapshot's device"
+        case MountIncluded(mountpoint, source):
+            return f"the top mount at {mountpoint} is the one of {source}"
         case DirectoryMade(path):
             return f"{path} was made by this profile, and is empty"
     return ""

@@ -1,92 +1,131 @@
-"""What a profile's schema cannot say: rules between keys, and LVM's rules for names. Pure."""
+"""What a profile's schema cannot say: rules within one volume and one backing file, and LVM's rules for names. Pure.
+
+Rules between several of them are in `set_rules`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from lvmsnap.model.lvm_names import name_problem, origin_name_problem
+from lvmsnap.profile import set_rules
+from lvmsnap.profile.places import Place, file_of, files, in_file, in_volume, volume_group, volumes
 from lvmsnap.profile.values import default_mountpoint, default_snapshot, size_bytes, tidy_path
 
 if TYPE_CHECKING:
     from lvmsnap.profile.yaml_positions import Source
 
-_VOLUME = ("volumes", 0)
-
 
 def check(source: Source, name: str) -> None:
     """Add to the source every mistake that profile `name` makes against the rules."""
-    _check_names(source, name)
-    _check_size(source)
-    _check_mount(source, name)
-    _check_growth(source)
+    for volume in volumes(source):
+        _check_names(source, volume, name)
+        _check_size(source, volume)
+        _check_unmounted(source, volume)
+    _check_mountpoints(source, name)
+    for file in files(source):
+        _check_growth(source, file)
+    _check_overflow(source)
     _check_hooks(source)
+    set_rules.check(source, name)
 
 
-def _check_names(source: Source, name: str) -> None:
-    origin_path, snapshot_path = (*_VOLUME, "origin"), (*_VOLUME, "snapshot")
+def _check_names(source: Source, volume: Place, name: str) -> None:
+    origin_path, snapshot_path = (*volume, "origin"), (*volume, "snapshot")
     origin = source.readable(origin_path)
     if not isinstance(origin, str):
         return
     vg, lv = origin.split("/")
     if problem := origin_name_problem(vg, lv):
-        source.add(source.values[origin_path], origin_path, f"volumes[0].origin {problem}")
+        source.add(source.values[origin_path], origin_path, f"{in_volume(volume)}.origin {problem}")
         return
     snapshot = source.readable(snapshot_path)
     if isinstance(snapshot, str):
         problem = "is the origin's own name" if snapshot == lv else name_problem(vg, snapshot)
         if problem:
-            message = f"volumes[0].snapshot {problem}"
+            message = f"{in_volume(volume)}.snapshot {problem}"
             source.add(source.values[snapshot_path], snapshot_path, message, "choose another name")
     elif snapshot_path not in source.unreadable and (problem := name_problem(vg, default_snapshot(lv, name))):
-        message = f"volumes[0].snapshot is not given, and its default {default_snapshot(lv, name)} {problem}"
+        default = default_snapshot(lv, name)
+        message = f"{in_volume(volume)}.snapshot is not given, and its default {default} {problem}"
         source.add(source.values[origin_path], snapshot_path, message, "give snapshot a name")
 
 
-def _check_size(source: Source) -> None:
+def _check_size(source: Source, volume: Place) -> None:
     """A percentage of space that is lent needs to know how much that is."""
-    path, size = (*_VOLUME, "size"), source.readable((*_VOLUME, "size"))
+    path, size = (*volume, "size"), source.readable((*volume, "size"))
+    vg = volume_group(source, volume)
     if not isinstance(size, str) or not size.endswith(("%PVS", "%FREE")) or ("backing_file",) in source.unreadable:
         return
-    lends, unit = ("backing_file",) in source.values, size[size.index("%") :]
-    if not lends and unit == "%PVS":
-        message = f"volumes[0].size is {size}, a percentage of what backing_file lends, but there is no backing_file"
-        source.add(source.values[path], path, message, "add a backing_file, or use %FREE or %ORIGIN")
-    size_path = ("backing_file", "size")
-    if lends and size_path not in source.values and size_path not in source.unreadable:
-        message = f"volumes[0].size is {size}, but backing_file.size, on which that depends, is not given"
+    file, unit = file_of(source, vg), size[size.index("%") :]
+    if file is None and unit == "%PVS":
+        message = f"{in_volume(volume)}.size is {size}, a percentage of what backing_file lends, but there is no "
+        source.add(source.values[path], path, f"{message}backing_file", "add a backing_file, or use %FREE or %ORIGIN")
+    size_path = (*file, "size") if file else None
+    if size_path and size_path not in source.values and size_path not in source.unreadable:
+        message = f"{in_volume(volume)}.size is {size}, but backing_file.size, on which that depends, is not given"
         source.add(source.values[path], path, message, "give backing_file a size, or the snapshot an amount")
 
 
-def _check_mount(source: Source, name: str) -> None:
-    path = (*_VOLUME, "mountpoint")
-    if path in source.unreadable or not isinstance(source.readable(_VOLUME), dict):
-        return
-    mountpoint = source.readable(path) if path in source.values else default_mountpoint(name)
-    if mountpoint is None:
-        _check_unmounted(source)
-        return
-    file_path = ("backing_file", "path")
-    file = source.readable(file_path)
-    if isinstance(file, str) and f"{tidy_path(file)}/".startswith(f"{tidy_path(str(mountpoint))}/"):
-        message = f"backing_file.path is in the mountpoint {mountpoint}, where the snapshot will be"
-        source.add(source.values[file_path], file_path, message, "choose a path on another filesystem")
+def _check_mountpoints(source: Source, name: str) -> None:
+    """What lends space must not lie where a snapshot will hide it; without mounts there is nothing to be removed."""
+    paths = [path for volume in volumes(source) if (path := _mountpoint(source, volume, name)) is not None]
+    for file in files(source):
+        file_path = source.readable((*file, "path"))
+        inside = [path for path in paths if isinstance(file_path, str) and _is_in(tidy_path(file_path), path)]
+        if inside:
+            message = f"{in_file(file)}.path is in the mountpoint {inside[0]}, where the snapshot will be"
+            mark = source.values[*file, "path"]
+            source.add(mark, (*file, "path"), message, "choose a path on another filesystem")
+    known = [volume for volume in volumes(source) if isinstance(source.readable(volume), dict)]
+    unmounted = [volume for volume in known if _is_unmounted(source, volume)]
+    if known and known == unmounted and source.readable(("remove_mountpoint",)):
+        message = "remove_mountpoint is given, but mountpoint is null: there is no mount"
+        key = ("remove_mountpoint",)
+        source.add(source.keys[key], key, message, "leave out remove_mountpoint, or give a mountpoint")
 
 
-def _check_unmounted(source: Source) -> None:
-    for path in (*_VOLUME, "mount_options"), (*_VOLUME, "allow_wider_access"), ("remove_mountpoint",):
+def _mountpoint(source: Source, volume: Place, name: str) -> str | None:
+    """Return where a volume's snapshot is mounted, or the top of the tree; None where it is not, or not known."""
+    path = (*volume, "mountpoint")
+    if path in source.unreadable or not isinstance(source.readable(volume), dict):
+        return None
+    given = source.readable(path)
+    if path not in source.values:
+        return default_mountpoint(name)
+    return tidy_path(given) if isinstance(given, str) else None
+
+
+def _is_unmounted(source: Source, volume: Place) -> bool:
+    path = (*volume, "mountpoint")
+    return path in source.values and path not in source.unreadable and source.readable(path) is None
+
+
+def _is_in(path: str, directory: str) -> bool:
+    return f"{path}/".startswith(f"{directory}/")
+
+
+def _check_unmounted(source: Source, volume: Place) -> None:
+    if not isinstance(source.readable(volume), dict) or not _is_unmounted(source, volume):
+        return
+    for path in (*volume, "mount_options"), (*volume, "allow_wider_access"):
         if source.readable(path):
             key = path[-1]
             message = f"{key} is given, but mountpoint is null: there is no mount"
             source.add(source.keys[path], path, message, f"leave out {key}, or give a mountpoint")
 
 
-def _check_growth(source: Source) -> None:
-    """What may grow must not begin larger than it may become, and a warning must come before the growing."""
-    most_path, size_path = ("backing_file", "max_size"), ("backing_file", "size")
+def _check_growth(source: Source, file: Place) -> None:
+    """What may grow must not begin larger than it may become."""
+    most_path, size_path = (*file, "max_size"), (*file, "size")
     most, size = source.readable(most_path), source.readable(size_path)
     if isinstance(most, str) and isinstance(size, str) and size_bytes(most) < size_bytes(size):
-        message = f"backing_file.max_size is {most}, less than the {size} of backing_file.size"
+        message = f"{in_file(file)}.max_size is {most}, less than the {size} of {in_file(file)}.size"
         source.add(source.values[most_path], most_path, message, "give a larger max_size, or leave it out")
+
+
+def _check_overflow(source: Source) -> None:
+    """A warning must come before the growing."""
     warn_path, extend_path = ("overflow", "warn_at"), ("overflow", "extend_at")
     warn, extend = source.readable(warn_path), source.readable(extend_path)
     if isinstance(warn, str) and isinstance(extend, str) and int(warn.rstrip("%")) > int(extend.rstrip("%")):

@@ -127,18 +127,21 @@ def _sentence(path: Path, error: Any) -> tuple[str, str]:
 
 
 def _wrong_count(path: Path, name: str, count: int) -> tuple[str, str]:
-    if path != ("volumes",):
-        return f"{name} must not be empty", "name a program and its arguments, or leave the key out"
-    hint = "write a profile for each volume" if count else "for example - origin: vg0/root"
-    return f"{name}: one volume per profile is supported, found {count}", hint
+    if count:
+        return f"{name} has {count} entries, too many for one profile", "make several profiles of it"
+    if path == ("volumes",):
+        return f"{name} must not be empty", "for example - origin: vg0/root"
+    is_hook = path[:1] == ("hooks",)
+    return f"{name} must not be empty", f"{'name a program and its arguments, or ' * is_hook}leave the key out"
 
 
 def _wrong_type(path: Path, name: str, found: object, schema: Mapping[str, Any]) -> tuple[str, str]:
     allowed = schema.get("type", "string")
     if isinstance(found, Unquoted) and not found.text:
         return (f"{name} has no value", _empty_hint(path, allowed)) if path else ("the file is empty", _EMPTY_FILE_HINT)
-    if allowed in ("object", "array"):
-        return f"{name} must be {_TYPES[allowed]}, found {_described(found)}", _list_hint(path, found)
+    kinds = [_TYPES[kind] for kind in ([allowed] if isinstance(allowed, str) else allowed) if kind in _TYPES]
+    if kinds and "string" not in allowed:
+        return f"{name} must be {' or '.join(kinds)}, found {_described(found)}", _list_hint(path, found)
     if allowed == "boolean":
         return f"{name} must be true or false, found {_described(found)}", _boolean_hint(found)
     if path[-1] in (*_SIZE_KEYS, "timeout"):
@@ -158,7 +161,7 @@ _EMPTY_FILE_HINT = "see a sample profile, or lvmsnap init"
 def _empty_hint(path: Path, allowed: str | list[str]) -> str:
     if "null" in allowed and isinstance(allowed, list):
         return "write null if the snapshot is not to be mounted; without the key the default applies"
-    if allowed in ("array", "object"):
+    if allowed in ("array", "object", ["object", "array"]):
         return "write what belongs to it below it, indented further"
     return "" if path[-1] in ("origin", "path") else "give it one, or leave the key out"
 

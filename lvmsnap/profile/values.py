@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lvmsnap.model.paths import RUN_DIR
 from lvmsnap.model.profile import Allocation, Argv, BackingFile, Hooks, Overflow, Profile, Size, SizeUnit, Volume
 from lvmsnap.model.units import GIB, KIB, MIB, TIB
 
@@ -18,8 +19,8 @@ def default_snapshot(lv: str, name: str) -> str:
 
 
 def default_mountpoint(name: str) -> str:
-    """Where the snapshot is mounted if profile `name` does not say."""
-    return f"/run/lvmsnap/{name}"
+    """Where the snapshot is mounted if profile `name` does not say; of several volumes the top of their tree."""
+    return f"{RUN_DIR}/{name}"
 
 
 def built(data: Mapping[str, Any], schema: Mapping[str, Any], name: str, file: str) -> Profile:
@@ -27,17 +28,21 @@ def built(data: Mapping[str, Any], schema: Mapping[str, Any], name: str, file: s
     properties = schema["properties"]
     top = _with_defaults(properties, data)
     of_volume, of_file = properties["volumes"]["items"]["properties"], properties["backing_file"]["properties"]
-    volumes = tuple(_volume(_with_defaults(of_volume, volume), name) for volume in top["volumes"])
-    given = top.get("backing_file")
+    has_tree = len(top["volumes"]) > 1 or bool(top["include"])
+    volumes = tuple(_volume(_with_defaults(of_volume, one), name, has_tree=has_tree) for one in top["volumes"])
+    given = top.get("backing_file", [])
+    files = given if isinstance(given, list) else [given]
     return Profile(
         name=name,
         path=file,
         description=" ".join(top["description"].split()),
         volumes=volumes,
-        backing_files=(_backing_file(_with_defaults(of_file, given), volumes[0].vg),) if given else (),
+        backing_files=tuple(_backing_file(_with_defaults(of_file, file), volumes[0].vg) for file in files),
         remove_mountpoint=top["remove_mountpoint"],
         overflow=_overflow(_with_defaults(properties["overflow"]["properties"], top.get("overflow", {}))),
         hooks=_hooks(_with_defaults(properties["hooks"]["properties"], top.get("hooks", {}))),
+        includes=tuple(map(tidy_path, top["include"])),
+        is_consistent=top["consistent"],
     )
 
 
@@ -45,9 +50,10 @@ def _with_defaults(properties: Mapping[str, Any], data: Mapping[str, Any]) -> di
     return {key: schema["default"] for key, schema in properties.items() if "default" in schema} | dict(data)
 
 
-def _volume(data: Mapping[str, Any], name: str) -> Volume:
+def _volume(data: Mapping[str, Any], name: str, *, has_tree: bool) -> Volume:
     vg, origin = data["origin"].split("/")
-    mountpoint = data.get("mountpoint", default_mountpoint(name))
+    is_in_tree = has_tree and "mountpoint" not in data
+    mountpoint = None if is_in_tree else data.get("mountpoint", default_mountpoint(name))
     return Volume(
         vg=vg,
         origin=origin,
@@ -57,12 +63,13 @@ def _volume(data: Mapping[str, Any], name: str) -> Volume:
         mountpoint=tidy_path(mountpoint) if mountpoint else None,
         mount_options=tuple(data["mount_options"]),
         allow_wider_access=data["allow_wider_access"],
+        is_in_tree=is_in_tree,
     )
 
 
-def _backing_file(data: Mapping[str, Any], vg: str) -> BackingFile:
+def _backing_file(data: Mapping[str, Any], only_vg: str) -> BackingFile:
     return BackingFile(
-        vg=vg,
+        vg=data.get("vg", only_vg),
         path=tidy_path(data["path"]),
         size_bytes=size_bytes(data["size"]) if "size" in data else None,
         loop_device=None if data["loop_device"] == "auto" else data["loop_device"],

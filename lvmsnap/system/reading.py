@@ -48,7 +48,7 @@ class Interest:
             groups=profile.groups,
             origins=tuple((volume.vg, volume.origin) for volume in profile.volumes),
             files=tuple(file.path for file in profile.backing_files),
-            mountpoints=tuple(volume.mountpoint for volume in profile.volumes if volume.mountpoint),
+            mountpoints=(*filter(None, [profile.tree]), *(one.mountpoint for one in profile.volumes if one.mountpoint)),
             key_files=tuple(volume.luks.key_file for volume in profile.volumes if volume.luks and volume.luks.key_file),
         )
 
@@ -59,7 +59,7 @@ class Interest:
             groups=target.groups,
             origins=tuple((snapshot.vg, snapshot.origin) for snapshot in target.snapshots),
             files=tuple(loan.path for loan in target.loans),
-            mountpoints=tuple(mount.mountpoint for mount in target.mounts),
+            mountpoints=tuple(dict.fromkeys(path for one in target.mounts for path in (*one.parents, one.mountpoint))),
             process=record.process if record else None,
         )
 

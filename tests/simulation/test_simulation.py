@@ -54,7 +54,8 @@ class Scene:
         one = samples.profile(text + f"remove_mountpoint: {str(self.remove).lower()}\n")
         (volume,) = one.volumes
         second = replace(volume, origin="home", snapshot="snap2", mountpoint=SECOND, allow_wider_access=True)
-        return replace(one, volumes=(volume, second)) if self.two else one
+        two = replace(one, volumes=(volume, second), is_consistent=False)
+        return two if self.two else one
 
     def clean(self) -> World:
         there = self.mountpoint if self.found else ""

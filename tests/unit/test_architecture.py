@@ -172,15 +172,17 @@ def test_every_command_that_changes_the_system_is_written_with_the_actions() -> 
         "planning.file_actions",
         "planning.growth_actions",
         "planning.loan_actions",
+        "planning.mount_actions",
         "planning.snapshot_actions",
     ]
     assert where["install.host_commands"] == {"systemctl"}
     assert where["planning.loan_actions"] >= {"vgextend", "vgreduce", "pvcreate", "losetup"}
-    assert where["planning.snapshot_actions"] >= {"lvcreate", "lvremove", "mount"}
+    assert where["planning.snapshot_actions"] >= {"lvcreate", "lvremove"}
+    assert where["planning.mount_actions"] == {"mount", "umount", "rmdir"}
 
 
 def test_no_command_forces_what_lvm_refuses() -> None:
-    trees = [tree(module) for module in ("planning.loan_actions", "planning.snapshot_actions", "planning.file_actions")]
+    trees = [tree(f"planning.{kind}_actions") for kind in ("loan", "snapshot", "mount", "file")]
     commands = [node for one in trees for node in ast.walk(one) if isinstance(node, ast.Tuple | ast.List)]
 
     for command in commands:

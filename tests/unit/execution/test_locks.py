@@ -18,6 +18,7 @@ from lvmsnap.execution.locks import GroupLocks, Waiting
 from lvmsnap.model.errors import LvmsnapError, RefusedError
 from lvmsnap.model.plan import Action, Thing
 from lvmsnap.model.profile import Hooks
+from lvmsnap.model.target import Include, MountTarget
 from lvmsnap.planning import actions
 from lvmsnap.planning.identify import find
 from lvmsnap.system import lvm_config, lvm_lock_holder
@@ -309,7 +310,10 @@ class Noted:
 def every_action() -> tuple[Action, ...]:
     """Make one action of each kind."""
     hooks = Hooks(("before",), ("after",), ("before_down",), ("after_down",))
-    target = samples.target(hooks=hooks)
+    boot = MountTarget(
+        f"{samples.MOUNTPOINT}/boot", "none", ("bind", "ro"), make_directory=False, remove_directory=False
+    )
+    target = samples.target(hooks=hooks, includes=(Include("/boot", "8:1", "/", boot),))
     made = actions.stack(target, find(target, samples.up_facts()), {samples.PV_UUID: "/dev/loop7"})
     assert {action.thing for action in made} == set(Thing)
     return made

@@ -1,0 +1,53 @@
+"""Says which of a target's mounts are there and ours, and which directories go with them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lvmsnap.model.facts import Facts, LogicalVolume, top_mount
+from lvmsnap.model.target import Include, MountTarget, Target
+
+
+@dataclass(frozen=True, slots=True)
+class FoundInclude:
+    """Whether what is included is bound into the tree."""
+
+    include: Include
+    is_mounted: bool = False
+
+
+def is_mounted(mount: MountTarget, lv: LogicalVolume | None, facts: Facts) -> bool:
+    """Whether the mountpoint shows the snapshot."""
+    top = top_mount(facts.mounts, mount.mountpoint)
+    return lv is not None and top is not None and top.device_number == lv.device_number
+
+
+def find_includes(target: Target, facts: Facts) -> tuple[FoundInclude, ...]:
+    """Return what is to be included, and whether its place in the tree shows it."""
+    return tuple(FoundInclude(one, _is_included(one, facts)) for one in target.includes)
+
+
+def _is_included(include: Include, facts: Facts) -> bool:
+    top = top_mount(facts.mounts, include.mount.mountpoint)
+    return top is not None and (top.device_number, top.root) == (include.device_number, include.root)
+
+
+def removed_directories(mount: MountTarget) -> tuple[str, ...]:
+    """Return the directories that are to be removed with a mount, the outermost first."""
+    return (*mount.parents, *((mount.mountpoint,) if mount.remove_directory else ()))
+
+
+def removable_directories(target: Target, our_mounts: set[str], facts: Facts) -> tuple[str, ...]:
+    """Return the directories that are there and are to be removed with the target, the outermost first.
+
+    Each is empty but for what is ours and goes before it: others' mounts and files need it too. `our_mounts` are the
+    mountpoints that show what is ours.
+    """
+    found: list[str] = []
+    wanted = {path for mount in target.mounts for path in removed_directories(mount)}
+    for path in sorted(wanted, reverse=True):
+        kind = facts.looked.mountpoints[path].kind
+        has_ours = any(one.startswith(f"{path}/") for one in (*our_mounts, *found))
+        if kind == "empty" or (kind == "mounted" and path in our_mounts) or (kind == "not empty" and has_ours):
+            found.append(path)
+    return tuple(reversed(found))

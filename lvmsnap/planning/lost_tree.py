@@ -1,0 +1,47 @@
+"""What the mount table tells of a profile's tree where its record is lost: all below its own directory is its. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lvmsnap.model.facts import Facts, Mount, top_mount
+from lvmsnap.model.paths import RUN_DIR
+from lvmsnap.model.target import Include, MountTarget, Target
+
+
+def with_tree(target: Target, facts: Facts) -> Target:
+    """Return the target with what else is mounted in its tree, and the directories that were made for that.
+
+    RUN_DIR is root's alone, and a directory in it has the profile's name: nobody else mounts there.
+    """
+    top = f"{RUN_DIR}/{target.name}"
+    known = {one.mount.mountpoint for one in target.snapshots if one.mount}
+    seen = {one.mountpoint: one for one in facts.mounts if top_mount(facts.mounts, one.mountpoint) == one}
+    others = [one for path, one in seen.items() if path.startswith(f"{top}/") and path not in known]
+    included = tuple(_include(one, facts) for one in others)
+    paths = {path for path in (*known, *(one.mountpoint for one in others)) if f"{path}/".startswith(f"{top}/")}
+    if not paths - {top}:
+        return target
+    snapshots = (replace(one, mount=one.mount and _in_tree(one.mount, top, paths)) for one in target.snapshots)
+    includes = (replace(one, mount=_in_tree(one.mount, top, paths)) for one in included)
+    return replace(target, tree=top, snapshots=tuple(snapshots), includes=tuple(includes))
+
+
+def _include(mount: Mount, facts: Facts) -> Include:
+    identity = (mount.device_number, mount.root)
+    same = (one.mountpoint for one in facts.mounts if (one.device_number, one.root) == identity)
+    source = next((path for path in same if not path.startswith(f"{RUN_DIR}/")), mount.mountpoint)
+    where = MountTarget(mount.mountpoint, "none", (), make_directory=False, remove_directory=False)
+    return Include(source, mount.device_number, mount.root, where)
+
+
+def _in_tree(mount: MountTarget, top: str, paths: set[str]) -> MountTarget:
+    """Return the mount with its directories: none where it is in another one, which has them."""
+    path = mount.mountpoint
+    if path not in paths:
+        return mount
+    if any(path.startswith(f"{other}/") for other in paths):
+        return replace(mount, make_directory=False, remove_directory=False)
+    names = [name for name in path.removeprefix(top).split("/") if name]
+    parents = tuple("/".join((top, *names[:count])) for count in range(len(names)))
+    return replace(mount, make_directory=True, remove_directory=True, parents=parents)
