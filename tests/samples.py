@@ -9,7 +9,7 @@ from typing import Any
 from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume, Loop, Mount, PhysicalVolume, VolumeGroup
 from lvmsnap.model.looked import DirectoryFacts, FileFacts, Gate, GroupFacts, Looked, MountpointFacts, OriginFacts
 from lvmsnap.model.profile import Allocation, Profile
-from lvmsnap.model.target import CowSpace, Loan, MountTarget, Permission, Record, Snapshot, Target
+from lvmsnap.model.target import CowSpace, Loan, MountTarget, Permission, PoolSpace, Record, Snapshot, Target
 from lvmsnap.model.units import GIB, MIB
 from lvmsnap.planning.identify import Found, FoundLoan, FoundSnapshot
 from lvmsnap.profile import loading as profiles
@@ -141,6 +141,32 @@ def snapshot_lv(**fields: Any) -> LogicalVolume:
     return replace(ORIGIN, **standing | fields)
 
 
+def thin_vg(*lvs: LogicalVolume, pool: dict[str, Any] | None = None, **fields: Any) -> VolumeGroup:
+    """Make group vg0 whose origin lies in a thin pool of 10 GiB, a fifth of it used; `pool` are fields of that."""
+    standing: dict[str, Any] = {"attr": "twi-aotz--", "segment_types": ("thin-pool",), "uuid": OTHER_UUID}
+    standing |= {"size_bytes": 10 * GIB, "data_percent": 20.0, "metadata_percent": 3.0, "metadata_bytes": 12 * MIB}
+    origin = replace(ORIGIN, attr="Vwi-aotz--", segment_types=("thin",), pool="pool", data_percent=20.0, devices=())
+    made = replace(ORIGIN, **{**standing, "name": "pool", "device_number": "254:8", **(pool or {})})
+    return replace(GROUP, **{"lvs": (origin, made, *lvs), **fields})
+
+
+def thin_lv(**fields: Any) -> LogicalVolume:
+    """Make profile nightly's thin snapshot as it is after `up`."""
+    standing: dict[str, Any] = {"attr": "Vwi-aotz-k", "size_bytes": 10 * GIB, "segment_types": ("thin",)}
+    return snapshot_lv(**{**standing, "pool": "pool", "data_percent": 20.0, "devices": (), **fields})
+
+
+def thin_target(**fields: Any) -> Target:
+    """Make profile nightly's target where its snapshot is a thin one."""
+    return target(lent_pv=None, cow=PoolSpace("pool"), **fields)
+
+
+def thin_facts(*lvs: LogicalVolume, pool: dict[str, Any] | None = None, **fields: Any) -> Facts:
+    """Make the system while nightly, with a thin snapshot, is up."""
+    at = MountpointFacts("mounted", MOUNTPOINT, "")
+    return facts(thin_vg(*(lvs or (thin_lv(),)), pool=pool), **{"mountpoint": at, "mounts": (mounted(),), **fields})
+
+
 def lent_pv(**fields: Any) -> PhysicalVolume:
     """Make the PV lent by profile nightly, part of vg0."""
     return replace(DISK, **{"device": "/dev/loop7", "uuid": PV_UUID, "extents": 16, "allocated_extents": 16, **fields})
@@ -245,8 +271,8 @@ def target(**fields: Any) -> Target:
     own = {name: fields.pop(name) for name in Target.__slots__ if name in fields}
     if "name_of_snapshot" in fields:
         fields["name"] = fields.pop("name_of_snapshot")
-    assert TAKEN.cow is not None
-    taken = replace(TAKEN, **{"cow": replace(TAKEN.cow, **cow), **fields})
+    assert TAKEN.own_space is not None
+    taken = replace(TAKEN, **{"cow": replace(TAKEN.own_space, **cow), **fields})
     loans = (replace(loan, **groups),) if loan else ()
     return replace(TARGET, **{"loans": loans, "snapshots": (taken,), **own})
 

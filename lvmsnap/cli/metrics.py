@@ -35,7 +35,7 @@ def _lines(statuses: tuple[Status, ...], now: datetime) -> Iterator[str]:
 METRICS = {
     "profile_problem": "Whether a person should look at the profile: lvmsnap status says why.",
     "up_timestamp_seconds": "When the profile was brought up.",
-    "snapshot_size_bytes": "The snapshot's space for changes.",
+    "snapshot_size_bytes": "The snapshot's space for changes; of a thin one, its pool's.",
     "snapshot_fill_ratio": "How much of the snapshot's space is used, 0 to 1.",
     "snapshot_fill_bytes_per_second": "How fast it fills, by the guard's last seconds, else the mean since up.",
     "snapshot_full_in_seconds": "When it is full at this rate, +Inf where it does not fill.",

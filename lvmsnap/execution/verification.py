@@ -139,6 +139,8 @@ def is_gone_by_itself(condition: Condition, target: Target) -> bool:
 def overflowed(vg: str, name: str) -> str:
     """Say that a snapshot ran full, "" where it has room: where much is written that may take less than a second."""
     status = device_mapper.snapshot_status(dm_name(vg, name))
+    if status and status.is_lost and status.pool:
+        return f"its thin pool {status.pool} is full, or failed: give it more room"
     return "the snapshot is full already: give it a larger size" if status and status.is_lost else ""
 
 
@@ -182,6 +184,8 @@ def _snapshot_missing(condition: SnapshotTaken) -> str:
     name = dm_name(condition.vg, condition.name)
     if name not in numbers:
         return f"device {name} is not there"
+    if condition.pool:
+        return overflowed(condition.vg, condition.name)
     cow_bytes = block_devices.device_bytes(numbers.get(f"{name}-cow", ""))
     if cow_bytes != condition.size_bytes:
         return f"{name}-cow has {cow_bytes} bytes instead of {condition.size_bytes}"

@@ -73,7 +73,7 @@ def _one_of(kinds: tuple[Any, ...], data: object, where: str) -> object:
         return None
     fitting: list[object] = []
     wrong: list[ValueError] = []
-    for kind in kinds:
+    for kind in _knowing(kinds, data):
         try:
             if kind is not type(None):
                 fitting.append(_decoded(kind, data, where))
@@ -86,6 +86,14 @@ def _one_of(kinds: tuple[Any, ...], data: object, where: str) -> object:
     raise ValueError(
         "; or ".join(dict.fromkeys(map(str, wrong))) or f"{where or 'it'} can be read in more than one way"
     )
+
+
+def _knowing(kinds: tuple[Any, ...], data: object) -> tuple[Any, ...]:
+    """Return the one dataclass that knows all of an object's keys: what is wrong with it is said by that alone."""
+    if not isinstance(data, Mapping):
+        return kinds
+    knowing = tuple(kind for kind in kinds if is_dataclass(kind) and data.keys() <= _hints(cast(type, kind)).keys())
+    return knowing if len(knowing) == 1 else kinds
 
 
 def _object(kind: type, data: object, where: str) -> object:

@@ -50,13 +50,17 @@ class PVLent:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotTaken:
-    """The group has a snapshot of the origin with our tag; `size_bytes` is its space for changes, None if unknown."""
+    """The group has a snapshot of the origin with our tag; `size_bytes` is its space for changes, None if unknown.
+
+    `pool` is the thin pool that it lies in, "" where it has a space of its own.
+    """
 
     vg: str
     name: str
     origin: str
     tag: str
     size_bytes: int | None
+    pool: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,8 @@ class LogicalVolume:
 
     `size_bytes` of a snapshot is the size of its CoW space; its device is as large as its origin. `is_hidden`: LVM
     lists it only with --all, a merging snapshot or a part of another LV. `is_merging`: a snapshot that is being merged
-    into its origin, or such an origin, begun or put off until both are closed (lvconvert(8)).
+    into its origin, or such an origin, begun or put off until both are closed (lvconvert(8)). `pool` is the name of the
+    pool that it lies in; a thin pool's own `data_percent` and `metadata_percent` say how full it is.
     """
 
     vg: str
@@ -60,6 +61,14 @@ class LogicalVolume:
     devices: tuple[str, ...]
     is_hidden: bool = False
     is_merging: bool = False
+    pool: str = ""
+    metadata_percent: float | None = None
+    metadata_bytes: int = 0
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether it is a volume in a thin pool, or a snapshot of one that shares its pool (lvmthin(7))."""
+        return "thin" in self.segment_types
 
     @property
     def is_active(self) -> bool:
@@ -179,6 +188,8 @@ class DmDevice:
 class SnapshotStatus:
     """What the kernel says of a snapshot's CoW space. `is_lost`: it overflowed, or lost a write.
 
+    A thin snapshot has none: what fills is its `pool`, VG/LV, of which the fuller part is told, "data" or "metadata".
+
     `uuid` is its device's in device-mapper, made of LVM's UUIDs: another snapshot of the same name has another one.
     `name` is its LVM name as it is now, VG/LV.
     """
@@ -188,6 +199,8 @@ class SnapshotStatus:
     total_bytes: int
     uuid: str = ""
     name: str = ""
+    pool: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,14 +48,15 @@ class Volume:
     """One origin and the snapshot to make of it. `mountpoint` None: only the device is made.
 
     `is_in_tree`: it is mounted in the profile's tree, where the origin is mounted on the server; `mountpoint` is None
-    until that was looked up. `allow_wider_access`: the mountpoint may be where more people come to than to the origin.
-    `luks`: what the origin holds is LUKS, and is opened.
+    until that was looked up. `size` None: it is not given, and what is made depends on the origin.
+    `allow_wider_access`: the mountpoint may be where more people come to than to the origin. `luks`: what the origin
+    holds is LUKS, and is opened.
     """
 
     vg: str
     origin: str
     snapshot: str
-    size: Size
+    size: Size | None
     chunk_size_bytes: int | None
     mountpoint: str | None
     mount_options: tuple[str, ...]

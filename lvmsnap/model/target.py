@@ -84,12 +84,20 @@ class CowSpace:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolSpace:
+    """A snapshot in its origin's thin pool: it has no space of its own, and both take new blocks from the pool."""
+
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One snapshot: of which origin, how it is made and where it is mounted.
 
-    UUIDs are LVM's, "" where they are not known; names may change while it is up. `cow` is None where only marks tell
-    of it. `dm_uuid` is its device's in device-mapper, once it was taken: by that it is recognised, and so is what a
-    killed command leaves of it. `is_going`: its removal has begun, so that it is not lost when it is gone.
+    UUIDs are LVM's, "" where they are not known; names may change while it is up. `cow` says where changes are kept; it
+    is None where only marks tell of it. `dm_uuid` is its device's in device-mapper, once it was taken: by that it is
+    recognised, and so is what a killed command leaves of it. `is_going`: its removal has begun, so that it is not lost
+    when it is gone.
     """
 
     vg: str
@@ -97,7 +105,7 @@ class Snapshot:
     origin: str
     origin_uuid: str
     name: str
-    cow: CowSpace | None
+    cow: CowSpace | PoolSpace | None
     permission: Permission
     mount: MountTarget | None
     dm_uuid: str = ""
@@ -107,6 +115,11 @@ class Snapshot:
     def path(self) -> str:
         """Its LVM name, VG/LV."""
         return f"{self.vg}/{self.name}"
+
+    @property
+    def own_space(self) -> CowSpace | None:
+        """Its own space for changes; None for a thin snapshot, and where only marks tell of it."""
+        return self.cow if isinstance(self.cow, CowSpace) else None
 
 
 @dataclass(frozen=True, slots=True)

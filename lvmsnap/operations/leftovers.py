@@ -9,7 +9,7 @@ from lvmsnap.model.facts import Facts
 from lvmsnap.model.target import Record, Target
 from lvmsnap.planning import state
 from lvmsnap.planning.identify import find
-from lvmsnap.planning.state import OVERFLOWED, State, Status
+from lvmsnap.planning.state import REMEDIES, State, Status
 from lvmsnap.system import process_table, reading
 from lvmsnap.system.reading import Interest
 
@@ -39,7 +39,7 @@ def look(target: Target, record: Record | None, system: Facts) -> Seen:
     if seen.state in (State.MERGING, State.FOREIGN):
         return Seen(seen, lost, 0, is_left=False)
     # What overflowed is left to a person: somebody may be looking at it.
-    is_left = seen.state in (State.PARTIAL, State.STALE) or (seen.state is State.LOST and lost != OVERFLOWED)
+    is_left = seen.state in (State.PARTIAL, State.STALE) or (seen.state is State.LOST and lost not in REMEDIES)
     return Seen(seen, lost, 0, is_left or process is not None)
 
 
@@ -65,7 +65,7 @@ def warn_of_lost(name: str, lost: str) -> str:
 def lost_at_down(name: str, lost: str, failed: LvmsnapError | None) -> SnapshotLostError:
     """Return the error of a profile whose snapshot was lost while it was up; `failed` is what else went wrong."""
     done = f"{name} is taken down" if failed is None else failed.message
-    larger = "; give the profile a larger `size`, or back up when less is written" if lost == OVERFLOWED else ""
+    larger = f"; {REMEDIES[lost]}, or back up when less is written" if lost in REMEDIES else ""
     hint = f"do not trust what was read from it{larger}"
     residue = failed if isinstance(failed, ResidueError) else None
     return SnapshotLostError(

@@ -31,7 +31,7 @@ from lvmsnap.operations.sessions import Session
 from lvmsnap.operations.user_command import supervise
 from lvmsnap.operations.watch import Guards, snapshot_status
 from lvmsnap.planning import hook_actions
-from lvmsnap.planning.state import OVERFLOWED
+from lvmsnap.planning.state import OVERFLOWED, POOL_FAILED, REMEDIES
 from lvmsnap.system import device_mapper, mount_table, process_table
 from lvmsnap.system.mount_users import holders
 
@@ -105,7 +105,7 @@ def _run_command(session: Session, profile: Profile, target: Target, argv: tuple
         unmounted = [watcher.mountpoint for watcher in unmounts if watcher.happened()]
     lost = losses[0] if losses else why_lost(before, target)
     if lost := lost or (f"{unmounted[0]} was unmounted for a while" if unmounted else ""):
-        larger = "; give the profile a larger `size`, or run it when less is written" if lost == OVERFLOWED else ""
+        larger = f"; {REMEDIES[lost]}, or run it when less is written" if lost in REMEDIES else ""
         what = f"{argv[0]} exited {status}, but its snapshot was lost: {lost}"
         return SnapshotLostError(what, hint=f"do not trust its result{larger}")
     if session.signals.received and not status:
@@ -292,7 +292,7 @@ def _why_lost(before: Stand, now: Stand) -> str:
     if status is None or now.dm_uuid != before.dm_uuid:
         return "it was removed or replaced"
     if status.is_lost:
-        return OVERFLOWED
+        return POOL_FAILED if status.pool else OVERFLOWED
     if now.mount_id != before.mount_id:
         return HIDDEN.format(before.mountpoint) if before.mountpoint else ""
     return ""

@@ -98,6 +98,9 @@ class Guard:
             self._is_warned = True
             self._unwatched_until = now.seconds
             self._tell(now, rate, "")
+        # A thin pool grows as lvm.conf says, by LVM itself; and dmeventd is to watch it.
+        if status.pool:
+            return fill_rate.next_look_seconds(now, rate)
         extended = fill_rate.is_extended(now, self._profile.overflow, rate, self._growth_seconds)
         if extended and now.seconds >= self._stuck_until:
             self._grow(now, rate)
@@ -199,7 +202,13 @@ class Guard:
     def _tell(self, now: Sample, rate: float, more: str) -> None:
         left = fill_rate.seconds_to_full(now, rate)
         when = f"full in {left:.0f} s at the present rate" if left < float("inf") else "not filling at present"
-        self._working.progress.warn(f"{self._name()} is {now.fill_percent:.0f} % full, {when}{more}")
+        self._working.progress.warn(f"{self._what_fills()} is {now.fill_percent:.0f} % full, {when}{more}")
+
+    def _what_fills(self) -> str:
+        status = self.status()
+        if status and status.pool:
+            return f"the {status.part} of {status.pool}, the thin pool of {self._name()},"
+        return self._name()
 
 
 class Guards:
@@ -238,7 +247,8 @@ class Lookout:
             # Another guard may have seen it grow before this one began.
             before = guard_reports.read(self._name, self._number)
             self._growth = before.last_growth if before and before.uuid == status.uuid else None
-        more_bytes = now.total_bytes - self._samples[-1].total_bytes if self._samples else 0
+        is_same = bool(self._samples) and self._samples[-1].part == now.part
+        more_bytes = now.total_bytes - self._samples[-1].total_bytes if is_same else 0
         if more_bytes > 0:
             self._growth = Enlargement(datetime.now(UTC).isoformat(timespec="seconds"), more_bytes)
         elif self._samples and now.seconds - self._samples[-1].seconds < SIGHTING_SECONDS:

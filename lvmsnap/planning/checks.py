@@ -11,7 +11,7 @@ from lvmsnap.model.looked import DirectoryFacts
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.plan import Check
 from lvmsnap.model.profile import FILLERS, BackingFile, Profile, Volume
-from lvmsnap.model.target import Snapshot, Target
+from lvmsnap.model.target import PoolSpace, Snapshot, Target
 from lvmsnap.planning import (
     access,
     boot_risk,
@@ -21,11 +21,12 @@ from lvmsnap.planning import (
     mountpoint_checks,
     rings,
     space_checks,
+    thin_checks,
 )
 from lvmsnap.planning.device_filters import rejecting_pattern
 from lvmsnap.planning.identify import Found, FoundSnapshot
 from lvmsnap.planning.lent_pvs import host_of_pv, is_lent
-from lvmsnap.planning.sizing import LARGEST_SHARE_PERCENT, human
+from lvmsnap.planning.sizing import LARGEST_SHARE_PERCENT, human, is_thin_snapshot
 from lvmsnap.planning.state import from_host, merging_hint
 
 PACKAGES = {"lvm": "lvm2", "dmsetup": "dmsetup", "fallocate": "util-linux", "losetup": "mount or util-linux"}
@@ -50,7 +51,7 @@ def run(profile: Profile, target: Target | None, facts: Facts, loop_devices: Map
 
     `loop_devices` are those that are to be bound, by volume group.
     """
-    found = [*_system(profile, facts), *_one_instant(profile)]
+    found = [*_system(profile, target, facts), *_one_instant(profile)]
     for name in profile.groups:
         found += [*_volume_group(profile, name, facts), *_volumes(profile, name, target, facts)]
     for backing in profile.backing_files:
@@ -60,7 +61,10 @@ def run(profile: Profile, target: Target | None, facts: Facts, loop_devices: Map
             *boot_risk.check(backing, facts),
         ]
     for volume in profile.volumes:
-        found += boot_risk.check_origin(volume, facts)
+        origin = _lv(volume, facts)
+        # LVM activates no thin snapshot at boot.
+        if origin is None or not is_thin_snapshot(volume, origin):
+            found += boot_risk.check_origin(volume, facts)
         if volume.mountpoint and not volume.is_in_tree:
             found += mountpoint_checks.run(volume, volume.mountpoint, facts)
     found += mountpoint_checks.run_tree(profile, facts)
@@ -76,8 +80,15 @@ def _volumes(profile: Profile, group: str, target: Target | None, facts: Facts) 
         made = next((one for one in snapshots if (one.vg, one.name) == (vg.name, volume.snapshot)), None)
         yield from _origin(profile, volume, vg, made, facts)
         yield from _snapshot_name(volume, vg, facts)
+        if made and isinstance(made.cow, PoolSpace):
+            yield from thin_checks.run(profile, volume, made.cow, vg)
     if target is not None:
         yield from space_checks.run(target, vg)
+
+
+def _lv(volume: Volume, facts: Facts) -> LogicalVolume | None:
+    vg = facts.vg(volume.vg)
+    return vg.lv(volume.origin) if vg else None
 
 
 def already(name: str, state: str, meaning: str) -> Check:
@@ -94,7 +105,7 @@ def not_merging(target: Target, one: FoundSnapshot, found: Found) -> Check:
     return Check(f"{one.name} is not being merged", not one.is_merging, into if one.is_merging else "", hint)
 
 
-def _system(profile: Profile, facts: Facts) -> Iterator[Check]:
+def _system(profile: Profile, target: Target | None, facts: Facts) -> Iterator[Check]:
     yield Check(
         "run by root", facts.is_root, "" if facts.is_root else "you are not root", "run it as root, or with sudo"
     )
@@ -106,11 +117,11 @@ def _system(profile: Profile, facts: Facts) -> Iterator[Check]:
     hint = "systemd-machine-id-setup, or dbus-uuidgen --ensure=/etc/machine-id: other hosts may see the same disks"
     found = "" if facts.host else "/etc/machine-id holds no ID"
     yield Check("this machine has an identity", bool(facts.host), found, hint)
-    target = "dm-snapshot"
-    found = "" if facts.snapshot_target else "missing"
-    yield Check(
-        f"kernel has {target}", facts.snapshot_target, found, f"modprobe {target}, or boot a kernel that has it"
-    )
+    # An origin in a thin pool that is active has that of the kernel already.
+    if target is None or any(not isinstance(one.cow, PoolSpace) for one in target.snapshots):
+        found = "" if facts.snapshot_target else "missing"
+        hint = "modprobe dm-snapshot, or boot a kernel that has it"
+        yield Check("kernel has dm-snapshot", facts.snapshot_target, found, hint)
     if profile.backing_files:
         found = "" if facts.loop_driver else "missing"
         yield Check("kernel has loop devices", facts.loop_driver, found, "modprobe loop, or boot a kernel that has it")
@@ -166,7 +177,7 @@ def _origin(profile: Profile, volume: Volume, vg: VolumeGroup, made: Snapshot | 
     found = ", ".join(suspended) + " suspended" if suspended else ""
     yield Check(f"{name} is not suspended", not suspended, found, hint)
     if (volume.mountpoint or volume.is_in_tree) and active:
-        cow_bytes = made.cow.size_bytes if made and made.cow else None
+        cow_bytes = made.own_space.size_bytes if made and made.own_space else None
         yield from filesystems.checks(name, facts.looked.origins[vg.name, origin.name], cow_bytes)
 
 

@@ -20,11 +20,12 @@ ROOM_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How full the snapshot was at a moment; `seconds` are of any one clock."""
+    """How full the snapshot was at a moment; `seconds` are of any one clock. `part` is that of its thin pool."""
 
     seconds: float
     used_bytes: int
     total_bytes: int
+    part: str = ""
 
     @property
     def fill_percent(self) -> float:
@@ -34,11 +35,12 @@ class Sample:
 
 def sample(status: SnapshotStatus, seconds: float) -> Sample:
     """Return what the kernel says as a sample."""
-    return Sample(seconds, status.used_bytes, status.total_bytes)
+    return Sample(seconds, status.used_bytes, status.total_bytes, status.part)
 
 
 def recent(samples: tuple[Sample, ...], now: Sample, seconds: float = RATE_SECONDS) -> tuple[Sample, ...]:
     """Return the samples that the rate is taken from, with `now` as the last: those of `seconds`, and one before."""
+    samples = tuple(sample for sample in samples if sample.part == now.part)
     kept = [sample for sample in samples if now.seconds - sample.seconds < seconds]
     return (*samples[: len(samples) - len(kept)][-1:], *kept, now)
 

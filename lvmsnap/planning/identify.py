@@ -14,6 +14,7 @@ from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.model.target import Loan, Record, Snapshot, Target
 from lvmsnap.planning import found_mounts
 from lvmsnap.planning.found_mounts import FoundInclude
+from lvmsnap.planning.pools import has_snapshots
 
 # What LVM reports for the device of a PV that is missing.
 UNKNOWN_DEVICE = "[unknown]"
@@ -151,7 +152,7 @@ def _find_snapshot(target: Target, snapshot: Snapshot, facts: Facts) -> FoundSna
         is_mounted=mount is not None and found_mounts.is_mounted(mount, lv, facts),
         suspended=() if vg is not None and is_merged_into(snapshot, vg) else suspended,
         leftovers=() if vg is None else leftover_devices(target, snapshot, vg, facts.dm_devices),
-        origin_has_snapshots=vg is not None and any(one.origin == snapshot.origin for one in vg.lvs),
+        origin_has_snapshots=vg is not None and has_snapshots(snapshot.origin, vg),
     )
 
 
@@ -195,7 +196,8 @@ def _snapshot_now(target: Target, snapshot: Snapshot, facts: Facts) -> Snapshot:
 
 def is_ours(lv: LogicalVolume, target: Target, snapshot: Snapshot) -> bool:
     """Whether the LV is this snapshot: our tag, and of the origin, or what a killed lvcreate or lvremove left of it."""
-    unfinished = not lv.origin and lv.segment_types == ("linear",)
+    # Nor has a thin snapshot an origin once that was removed.
+    unfinished = not lv.origin and lv.segment_types in (("linear",), ("thin",))
     known = lv.name == snapshot.name or is_recorded(lv, snapshot)
     return target.tag in lv.tags and (lv.origin == snapshot.origin or (unfinished and known))
 
@@ -225,7 +227,7 @@ def leftover_devices(
     known = tuple(dm_uuid(vg.uuid, lv.uuid) for lv in vg.lvs)
     ours = [d for d in devices if d.name in (name, f"{name}-cow") or (uuid and d.uuid in (uuid, f"{uuid}-cow"))]
     left = [d.name for d in ours if d.uuid.startswith(dm_uuid(vg.uuid, "")) and not d.uuid.startswith(known)]
-    if not any(lv.origin == snapshot.origin for lv in vg.lvs):
+    if not has_snapshots(snapshot.origin, vg):
         left += [device.name for device in origin_devices(snapshot, devices) if device.uuid.endswith("-real")]
     return tuple(left)
 

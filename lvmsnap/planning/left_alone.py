@@ -47,9 +47,10 @@ def _loan_left_alone(found: FoundLoan, facts: Facts) -> list[str]:
 def other_snapshots(target: Target, found: FoundSnapshot) -> tuple[str, ...]:
     """Return the origin's snapshots that other profiles of this host have, each as VG/LV.
 
-    lvremove has dmeventd watch all that the origin has left, and dmeventd unmounts a snapshot once it is full.
+    lvremove has dmeventd watch all that the origin has left, and dmeventd unmounts a snapshot once it is full. Of a
+    thin snapshot it watches the pool, and is to: neither taking nor removing one changes what it watches.
     """
     beginning = target.tag.removesuffix(target.name)
-    lvs = found.vg.lvs if found.vg else ()
-    others = (lv for lv in lvs if lv.origin == found.snapshot.origin and lv != found.lv)
+    lvs = found.vg.lvs if found.vg and not (found.lv and found.lv.is_thin) else ()
+    others = (lv for lv in lvs if lv.origin == found.snapshot.origin and lv != found.lv and not lv.is_thin)
     return tuple(f"{lv.vg}/{lv.name}" for lv in others if any(tag.startswith(beginning) for tag in lv.tags))

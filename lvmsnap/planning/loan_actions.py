@@ -109,7 +109,7 @@ def active_origin(found: FoundLoan) -> Action:
 
 def is_closed(target: Target, loan: Loan) -> bool:
     """Whether the lent PV may have free extents while snapshots are up: what others put there could not go back."""
-    cows = [one.cow for one in target.snapshots if one.vg == loan.vg and one.cow]
+    cows = [one.own_space for one in target.snapshots if one.vg == loan.vg and one.own_space]
     if not cows:
         return bool(loan.allocate_on)
     lendable = lendable_extents(loan.size_bytes, cows[0].extent_size_bytes)

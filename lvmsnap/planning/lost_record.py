@@ -141,7 +141,7 @@ def target_from_files(
 
 
 def _may_be_ours(lv: LogicalVolume) -> bool:
-    return bool(lv.origin) or lv.segment_types == ("linear",)
+    return bool(lv.origin) or lv.segment_types in (("linear",), ("thin",))
 
 
 def _place(profile: Profile | None, vg: VolumeGroup, lv: LogicalVolume) -> int:

@@ -16,6 +16,7 @@ EXTENT_BYTES = 4 * MIB
 ORIGIN_BYTES = 100 * GIB
 FREE_BYTES = 1024 * GIB
 ASSUMED = "ext4, 100 GiB, in a group with 1 TiB free and 4 MiB extents"
+DEPENDS = "where it lies in a thin pool it gets a thin snapshot instead, which needs no space; a `size` prevents that"
 HOST = "HOSTHOST"
 PV_UUID = "lvmsn2-HOST-HOST-NAME-NAME-RAND-RANDOM"
 
@@ -26,7 +27,8 @@ def plan(profile: Profile) -> Plan:
     origins = "the origin is" if len(profile.volumes) == 1 else "each origin is"
     assumed = (("assumed", f"{origins} {ASSUMED}"),)
     sure = tuple(fact for fact in made.facts if fact[0] in ("snapshot", "before_down", "after_down"))
-    return replace(made, checks=(), facts=assumed + sure)
+    depends = (("depends on the origin", DEPENDS),) if any(one.size is None for one in profile.volumes) else ()
+    return replace(made, checks=(), facts=(*assumed, *sure, *depends))
 
 
 def _pv_uuids(count: int) -> tuple[str, ...]:

@@ -7,13 +7,13 @@ import shlex
 from lvmsnap.model.facts import Facts, LogicalVolume, VolumeGroup
 from lvmsnap.model.plan import Direction, Plan, Thing
 from lvmsnap.model.profile import BackingFile, Profile, Volume
-from lvmsnap.model.target import CowSpace, Loan, MountTarget, Record, Snapshot, Target
-from lvmsnap.planning import actions, checks, filesystems, snapshot_actions, tree
+from lvmsnap.model.target import CowSpace, Loan, MountTarget, PoolSpace, Record, Snapshot, Target
+from lvmsnap.planning import actions, checks, filesystems, pools, snapshot_actions, tree
 from lvmsnap.planning.found_mounts import removed_directories
 from lvmsnap.planning.identify import as_named_now, find, nothing_found
 from lvmsnap.planning.left_out import left_out
 from lvmsnap.planning.lent_pvs import available_extents, own_pvs
-from lvmsnap.planning.sizing import PV_HEADER_BYTES, human, lendable_extents, snapshot_extents
+from lvmsnap.planning.sizing import PV_HEADER_BYTES, human, is_thin_snapshot, lendable_extents, snapshot_extents
 
 DIRECT_IO_FILESYSTEMS = ("ext2", "ext3", "ext4", "xfs")
 
@@ -92,7 +92,6 @@ def _snapshot(profile: Profile, volume: Volume, facts: Facts) -> Snapshot:
     vg, origin = facts.vg(volume.vg), _origin(volume, facts)
     assert vg is not None
     assert origin is not None
-    extents = snapshot_extents(volume, profile.backing_file(vg.name), vg, origin)
     looked = facts.looked.origins[vg.name, origin.name]
     return Snapshot(
         vg=vg.name,
@@ -100,14 +99,21 @@ def _snapshot(profile: Profile, volume: Volume, facts: Facts) -> Snapshot:
         origin=origin.name,
         origin_uuid=origin.uuid,
         name=volume.snapshot,
-        cow=CowSpace(extents, vg.extent_size_bytes, volume.chunk_size_bytes),
+        cow=_space(profile, volume, vg, origin),
         permission=filesystems.permission(looked.filesystem),
         mount=_mount(profile, volume, volume.mountpoint, origin, facts) if volume.mountpoint else None,
     )
 
 
+def _space(profile: Profile, volume: Volume, vg: VolumeGroup, origin: LogicalVolume) -> CowSpace | PoolSpace:
+    if is_thin_snapshot(volume, origin):
+        return PoolSpace(origin.pool)
+    extents = snapshot_extents(volume, profile.backing_file(vg.name), vg, origin)
+    return CowSpace(extents, vg.extent_size_bytes, volume.chunk_size_bytes)
+
+
 def _loan(backing: BackingFile, snapshots: tuple[Snapshot, ...], vg: VolumeGroup, facts: Facts, pv_uuid: str) -> Loan:
-    extents = sum(one.cow.extents for one in snapshots if one.vg == vg.name and one.cow)
+    extents = sum(one.own_space.extents for one in snapshots if one.vg == vg.name and one.own_space)
     size_bytes = backing.size_bytes or PV_HEADER_BYTES + extents * vg.extent_size_bytes
     is_too_small = lendable_extents(size_bytes, vg.extent_size_bytes) < extents
     directory, sector_bytes = (
@@ -181,17 +187,24 @@ def describe(profile: Profile, target: Target, facts: Facts) -> tuple[tuple[str,
 
 
 def _describe_volume(volume: Volume, snapshot: Snapshot, facts: Facts) -> list[tuple[str, str]]:
-    origin, cow = _origin(volume, facts), snapshot.cow
-    if origin is None or cow is None:
+    origin, vg = _origin(volume, facts), facts.vg(volume.vg)
+    if origin is None or vg is None:
         return []
     mountpoints = [m.mountpoint for m in facts.mounts if m.device_number == origin.device_number]
     mounted = f"mounted at {mountpoints[0]}" if mountpoints else "not mounted"
     filesystem = facts.looked.origins[volume.vg, volume.origin].filesystem or "no filesystem"
     return [
         ("origin", f"{volume.vg}/{origin.name}: {human(origin.size_bytes)}, {filesystem}, {mounted}"),
-        ("snapshot", f"{human(cow.size_bytes)} for changes ({cow.extents} extents)"),
+        ("snapshot", _describe_space(snapshot, origin, vg)),
         *_describe_left_out(origin, facts),
     ]
+
+
+def _describe_space(snapshot: Snapshot, origin: LogicalVolume, vg: VolumeGroup) -> str:
+    if cow := snapshot.own_space:
+        return f"{human(cow.size_bytes)} for changes ({cow.extents} extents)"
+    pool = pools.pool_of(origin, vg)
+    return f"thin; {pools.describe(pool, vg)}" if pool else "thin"
 
 
 def _describe_left_out(origin: LogicalVolume, facts: Facts) -> list[tuple[str, str]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from lvmsnap.model.facts import LogicalVolume, VolumeGroup
-from lvmsnap.model.profile import BackingFile, SizeUnit, Volume
-from lvmsnap.model.units import MIB
+from lvmsnap.model.profile import BackingFile, Size, SizeUnit, Volume
+from lvmsnap.model.units import GIB, MIB
 from lvmsnap.planning.lent_pvs import available_extents
 
+# Where a profile gives no size.
+DEFAULT_SIZE = Size(4 * GIB)
 # lvcreate(8): snapshots have 4 KiB chunks unless asked otherwise.
 DEFAULT_CHUNK_BYTES = 4096
 # dm-snap-persistent.c: each changed chunk costs an exception of 16 bytes in a metadata chunk.
@@ -30,9 +32,14 @@ def largest_useful_bytes(origin_bytes: int, chunk_bytes: int) -> int:
     return (1 + origin_chunks + metadata_chunks) * chunk_bytes
 
 
+def is_thin_snapshot(volume: Volume, origin: LogicalVolume) -> bool:
+    """Whether its snapshot shares the origin's thin pool: the origin lies in one, and no size is given."""
+    return volume.size is None and origin.is_thin
+
+
 def snapshot_extents(volume: Volume, backing: BackingFile | None, vg: VolumeGroup, origin: LogicalVolume) -> int:
     """Return the snapshot's size in extents: as asked, and never more than the origin can use."""
-    size, extent_bytes = volume.size, vg.extent_size_bytes
+    size, extent_bytes = volume.size or DEFAULT_SIZE, vg.extent_size_bytes
     chunk_bytes = volume.chunk_size_bytes or DEFAULT_CHUNK_BYTES
     origin_extents = origin.size_bytes // extent_bytes
     useful = ceil(largest_useful_bytes(origin.size_bytes, chunk_bytes), extent_bytes)

@@ -13,7 +13,7 @@ from lvmsnap.model.condition import (
 from lvmsnap.model.lvm_names import dm_name
 from lvmsnap.model.plan import Action, Key, Locks, Phase, Thing
 from lvmsnap.model.profile import Argv
-from lvmsnap.model.target import Target
+from lvmsnap.model.target import PoolSpace, Target
 from lvmsnap.planning.identify import Found, FoundSnapshot
 from lvmsnap.planning.left_alone import other_snapshots
 from lvmsnap.planning.loan_actions import allocatable, is_closed
@@ -44,9 +44,7 @@ def snapshot(target: Target, found: FoundSnapshot, all_found: Found, loop_device
         undo_summary="remove the snapshot",
         do=(_create(target, found, pvs), *closed),
         undo=(("lvremove", "--yes", *partial, "--select", _lv_selection(target, found), vg), *unwatched),
-        condition=SnapshotTaken(
-            vg, wanted.name, wanted.origin, target.tag, wanted.cow.size_bytes if wanted.cow else None
-        ),
+        condition=_taken(target, found),
         exists=found.lv is not None,
         needs_gone=tuple(needs_gone),
         locks=Locks((vg,)),
@@ -55,10 +53,26 @@ def snapshot(target: Target, found: FoundSnapshot, all_found: Found, loop_device
 
 def _create(target: Target, found: FoundSnapshot, pvs: tuple[str, ...]) -> Argv:
     wanted, cow = found.snapshot, found.snapshot.cow
+    if isinstance(cow, PoolSpace):
+        return _create_thin(target, found)
     chunk = ("--chunksize", f"{cow.chunk_size_bytes}b") if cow and cow.chunk_size_bytes else ()
     kind = ("--permission", wanted.permission.value, "--ignoremonitoring", "--addtag", target.tag, *chunk)
     size = ("--extents", str(cow.extents if cow else 0), "--name", wanted.name)
     return ("lvcreate", "--yes", "--snapshot", *size, *kind, _origin(found), *pvs)
+
+
+def _create_thin(target: Target, found: FoundSnapshot) -> Argv:
+    """Return what takes a snapshot in the origin's pool; no activation but this one brings it up beside its origin."""
+    wanted = found.snapshot
+    kind = ("--permission", wanted.permission.value, "--setactivationskip", "y", "--ignoreactivationskip")
+    return ("lvcreate", "--yes", "--snapshot", "--name", wanted.name, *kind, "--addtag", target.tag, _origin(found))
+
+
+def _taken(target: Target, found: FoundSnapshot) -> SnapshotTaken:
+    wanted, own = found.snapshot, found.snapshot.own_space
+    pool = wanted.cow.pool if isinstance(wanted.cow, PoolSpace) else ""
+    size_bytes = own.size_bytes if own else None
+    return SnapshotTaken(wanted.vg, wanted.name, wanted.origin, target.tag, size_bytes, pool)
 
 
 def _is_last_in(found: FoundSnapshot, all_found: Found) -> bool:

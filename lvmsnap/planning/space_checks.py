@@ -13,9 +13,11 @@ from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, SMALLEST_CHUNKS, human,
 
 def run(target: Target, vg: VolumeGroup) -> Iterator[Check]:
     """Yield the checks of the group's space, for all of the target's snapshots in it together."""
-    cows = [one.cow for one in target.snapshots if one.vg == vg.name and one.cow]
+    cows = [one.own_space for one in target.snapshots if one.vg == vg.name and one.own_space]
     for cow in cows:
         yield _smallest(cow)
+    if not cows:
+        return
     loan, wanted_extents = target.loan_to(vg.name), sum(cow.extents for cow in cows)
     lent_extents = lendable_extents(loan.size_bytes, vg.extent_size_bytes) if loan else 0
     yield _enough(loan, vg, wanted_extents, lent_extents)

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from lvmsnap.model.facts import Enlargement, Facts, LogicalVolume, Sighting
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.target import Record, Snapshot, Target
+from lvmsnap.planning import pools
 from lvmsnap.planning.hook_actions import AFTER_SNAPSHOT
 from lvmsnap.planning.identify import Found, FoundLoan, FoundSnapshot, find
 
@@ -19,6 +20,12 @@ UNKNOWN_HOST = "unknown"
 
 
 OVERFLOWED = "it overflowed, or a write to it failed"
+POOL_FAILED = "its thin pool ran full, or failed"
+# What to do so that it does not happen again. Such a snapshot is left to a person, who may be looking at it.
+REMEDIES = {
+    OVERFLOWED: "give the profile a larger `size`",
+    POOL_FAILED: "give the thin pool more room, or the profile a `size`, so that its snapshot takes none of it",
+}
 
 
 class State(Enum):
@@ -48,6 +55,8 @@ MEANING = {
 class Status:
     """One profile's state; `time` is when it was brought up (ISO 8601 UTC), `fill_percent` of its CoW space.
 
+    A thin snapshot has none: `size_bytes` and `fill_percent` are of its `pool`, VG/LV, its data or metadata.
+
     `rate_over` says of what the rate is: the "guard"'s last seconds, or the mean since "up". A snapshot that does not
     fill has a rate of 0, and None for `seconds_to_full`.
     """
@@ -65,6 +74,7 @@ class Status:
     rate_over: str | None = None
     seconds_to_full: float | None = None
     last_growth: Enlargement | None = None
+    pool: str = ""
 
     @property
     def is_well(self) -> bool:
@@ -92,12 +102,14 @@ def of_target(target: Target, facts: Facts, record: Record | None, past: Past | 
     state, problem = (State.MERGING, hint) if merging else _state(found, facts, record)
     status = Status(name=target.name, state=state, snapshot=names, time=record.time if record else "", problem=problem)
     fullest = max(found.snapshots, key=_fill, default=None)
-    if fullest is None or fullest.lv is None:
+    if fullest is None or fullest.lv is None or fullest.vg is None:
         return status
+    space = pools.space_of(fullest.lv, fullest.vg)
     status = replace(
         status,
-        size_bytes=fullest.lv.size_bytes,
-        fill_percent=fullest.lv.data_percent,
+        size_bytes=space.total_bytes if space else fullest.lv.size_bytes,
+        fill_percent=space.percent if space else None,
+        pool=f"{fullest.lv.vg}/{fullest.lv.pool}" if fullest.lv.is_thin else "",
         mountpoint=fullest.snapshot.mount.mountpoint if fullest.snapshot.mount and fullest.is_mounted else "",
         device=f"/dev/{fullest.lv.vg}/{fullest.lv.name}",
     )
@@ -106,7 +118,10 @@ def of_target(target: Target, facts: Facts, record: Record | None, past: Past | 
 
 def _fill(found: FoundSnapshot) -> float:
     """Return how full it is; what is not there comes after all that is."""
-    return -1.0 if found.lv is None else found.lv.data_percent or 0.0
+    if found.lv is None or found.vg is None:
+        return -1.0
+    space = pools.space_of(found.lv, found.vg)
+    return space.percent if space else 0.0
 
 
 def _with_filling(status: Status, found: FoundSnapshot, past: Past) -> Status:
@@ -116,17 +131,18 @@ def _with_filling(status: Status, found: FoundSnapshot, past: Past) -> Status:
     if seen is not None and seen.uuid != dm_uuid(vg.uuid, lv.uuid):
         seen = None
     status = replace(status, last_growth=seen.last_growth if seen else None)
-    if lv.is_invalid or lv.data_percent is None:
+    space = pools.space_of(lv, vg)
+    if lv.is_invalid or space is None:
         return status
-    used_bytes = lv.size_bytes * lv.data_percent / 100
+    used_bytes = space.total_bytes * space.percent / 100
     if seen is not None and 0 <= past.sighting_seconds < FRESH_SECONDS:
         rate, over = seen.rate_bytes_per_second, "guard"
-    elif past.up_seconds is not None and past.up_seconds >= 1:
+    elif past.up_seconds is not None and past.up_seconds >= 1 and not space.part:
         rate, over = _changed_bytes(lv, used_bytes) / past.up_seconds, "up"
     else:
         return status
     rate = round(rate, 1)
-    left = round(max(0.0, lv.size_bytes - used_bytes) / rate, 1) if rate else None
+    left = round(max(0.0, space.total_bytes - used_bytes) / rate, 1) if rate else None
     return replace(status, rate_bytes_per_second=rate, rate_over=over, seconds_to_full=left)
 
 
@@ -201,6 +217,8 @@ def _why_one_lost(found: FoundSnapshot, known: Snapshot | None, *, is_recorded: 
     lv, vg = found.lv, found.vg
     if lv is not None and lv.is_invalid:
         return OVERFLOWED
+    if lv is not None and vg is not None and pools.has_failed(lv, vg):
+        return POOL_FAILED
     if not is_recorded or vg is None:
         return ""
     if lv is not None and lv.is_partial:
@@ -220,12 +238,17 @@ def missing_things(found: Found) -> tuple[str, ...]:
         ("backing file", all(one.file is not None for one in loans)),
         ("loop device", all(one.loop is not None for one in loans)),
         ("lent PV", all(one.is_member and not one.is_missing for one in loans)),
-        ("snapshot", all(one.lv is not None and bool(one.lv.origin) for one in snapshots)),
+        ("snapshot", all(one.lv is not None and _is_whole(one.lv) for one in snapshots)),
         ("mount", all(one.is_mounted for one in mounts)),
         ("running origin", not any(one.suspended for one in snapshots)),
         ("run of the after_snapshot hook", AFTER_SNAPSHOT not in found.hooks_due),
     )
     return tuple(name for name, is_there in things if not is_there)
+
+
+def _is_whole(lv: LogicalVolume) -> bool:
+    """Whether it shows what it is to show: a thin one needs no origin, and can be inactive beside it."""
+    return lv.is_active if lv.is_thin else bool(lv.origin)
 
 
 def anything_exists(found: Found) -> bool:

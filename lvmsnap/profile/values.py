@@ -58,7 +58,7 @@ def _volume(data: Mapping[str, Any], name: str, *, has_tree: bool) -> Volume:
         vg=vg,
         origin=origin,
         snapshot=data.get("snapshot", default_snapshot(origin, name)),
-        size=_size(data["size"]),
+        size=_size(data["size"]) if "size" in data else None,
         chunk_size_bytes=size_bytes(data["chunk_size"]) if "chunk_size" in data else None,
         mountpoint=tidy_path(mountpoint) if mountpoint else None,
         mount_options=tuple(data["mount_options"]),

@@ -33,6 +33,10 @@ DEPS = struct.Struct("=II")
 CRYPT_PREFIX = "CRYPT-"
 # struct dm_target_spec: sector_start, length, status, next, target_type[16]; its status text follows.
 TARGET_SPEC = struct.Struct("=QQiI16s")
+# What a thin pool's status says between its counters (Documentation: thin-provisioning); "Fail" and "Error" are others.
+POOL_STATUS = re.compile(r"\d+ (\d+)/(\d+) (\d+)/(\d+) \S+ (\S+)(.*)")
+# dm-thin-metadata.h: the metadata has blocks of 4 KiB.
+METADATA_BLOCK_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +75,29 @@ def snapshot_status(name: str, uuid: str = "") -> SnapshotStatus | None:
     """Return how full the CoW space of the snapshot device `name` is; None where there is no such snapshot.
 
     With a `uuid` the device is known by that, whatever its name is by now. The kernel writes "USED/TOTAL METADATA" in
-    sectors, or "Invalid", "Overflow" (Documentation: dm snapshot).
+    sectors, or "Invalid", "Overflow" (Documentation: dm snapshot). Of a thin snapshot it is its pool that fills.
     """
     target = first_target(name, uuid=uuid)
-    if target is None or target.kind != "snapshot":
+    if target is None or target.kind not in ("snapshot", "thin"):
         return None
-    return replace(parse_snapshot_status(target.text), uuid=target.uuid, name=lvm_name(target.name))
+    status = parse_snapshot_status(target.text) if target.kind == "snapshot" else _thin_status(target)
+    return replace(status, uuid=target.uuid, name=lvm_name(target.name))
 
 
-def first_target(name: str, flags: int = 0, uuid: str = "") -> DmTarget | None:
-    """Return the first target of the device `name`, or of the one with the `uuid`, with its status.
+def _thin_status(thin: DmTarget) -> SnapshotStatus:
+    table = first_target(thin.name, STATUS_TABLE_FLAG)
+    number = table.text.partition(" ")[0] if table else ""
+    pool = first_target("", number=number) if number else None
+    pool_table = first_target("", STATUS_TABLE_FLAG, number=number) if number else None
+    if pool is None or pool_table is None or pool.kind != "thin-pool":
+        return SnapshotStatus(is_lost=True, used_bytes=0, total_bytes=0)
+    status = parse_pool_status(pool_table.text, pool.text)
+    is_lost = status.is_lost or thin.text == "Fail"
+    return replace(status, is_lost=is_lost, pool=lvm_name(pool.name.removesuffix("-tpool")))
+
+
+def first_target(name: str, flags: int = 0, uuid: str = "", number: str = "") -> DmTarget | None:
+    """Return the first target of the device `name`, or the one with the `uuid` or MAJOR:MINOR, with its status.
 
     Its table comes instead where `flags` ask for that.
 
@@ -92,7 +109,8 @@ def first_target(name: str, flags: int = 0, uuid: str = "") -> DmTarget | None:
         return None
     try:
         # Without NOFLUSH the kernel commits a thin pool's metadata before it answers, and waits for that.
-        answer = _ask(descriptor, TABLE_STATUS, "" if uuid else name, 1 << 12, flags | NOFLUSH_FLAG, uuid)
+        named = "" if uuid or number else name
+        answer = _ask(descriptor, TABLE_STATUS, named, 1 << 12, flags | NOFLUSH_FLAG, uuid, number)
     except OSError:
         return None
     finally:
@@ -111,6 +129,24 @@ def parse_snapshot_status(text: str) -> SnapshotStatus:
     if not match:
         return SnapshotStatus(is_lost=True, used_bytes=0, total_bytes=0)
     return SnapshotStatus(False, int(match[1]) * SECTOR_BYTES, int(match[2]) * SECTOR_BYTES)
+
+
+def parse_pool_status(table: str, text: str) -> SnapshotStatus:
+    """Make the status of what lies in a thin pool: the fuller of its data and metadata, lost once it takes no writes.
+
+    `table` begins with "METADATA_DEVICE DATA_DEVICE BLOCK_SECTORS"; both are the kernel's texts.
+    """
+    match = POOL_STATUS.match(text)
+    if not match:
+        return SnapshotStatus(is_lost=True, used_bytes=0, total_bytes=0)
+    used_metadata, metadata, used, blocks = (int(number) for number in match.groups()[:4])
+    is_lost = match[5] != "rw" or "needs_check" in match[6].split()
+    if used * metadata < used_metadata * blocks:
+        return SnapshotStatus(
+            is_lost, used_metadata * METADATA_BLOCK_BYTES, metadata * METADATA_BLOCK_BYTES, part="metadata"
+        )
+    block_bytes = int(table.split()[2]) * SECTOR_BYTES
+    return SnapshotStatus(is_lost, used * block_bytes, blocks * block_bytes, part="data")
 
 
 def _names(descriptor: int, buffer_bytes: int = 1 << 16) -> list[str]:
@@ -155,10 +191,13 @@ def _number(device: int) -> str:
     return f"{os.major(device)}:{os.minor(device)}"
 
 
-def _ask(descriptor: int, command: int, name: str, buffer_bytes: int, flags: int = 0, uuid: str = "") -> _Answer:
+def _ask(
+    descriptor: int, command: int, name: str, buffer_bytes: int, flags: int = 0, uuid: str = "", number: str = ""
+) -> _Answer:
     version = (4, 0, 0)
+    device = os.makedev(*map(int, number.split(":"))) if number else 0
     head = HEADER.pack(
-        *version, buffer_bytes, HEADER.size, 0, 0, flags, 0, 0, 0, os.fsencode(name), os.fsencode(uuid), b""
+        *version, buffer_bytes, HEADER.size, 0, 0, flags, 0, 0, device, os.fsencode(name), os.fsencode(uuid), b""
     )
     buffer = bytearray(head.ljust(buffer_bytes, b"\0"))
     fcntl.ioctl(descriptor, command, buffer)

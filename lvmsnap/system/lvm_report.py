@@ -15,7 +15,10 @@ Row = dict[str, str]
 
 VG_COLUMNS = "vg_name,vg_uuid,vg_extent_size,vg_free_count,vg_missing_pv_count,vg_exported,vg_lock_type"
 PV_COLUMNS = "pv_name,pv_uuid,vg_name,pv_pe_count,pv_pe_alloc_count,pv_missing,pv_allocatable"
-LV_COLUMNS = "lv_name,lv_uuid,lv_attr,lv_size,lv_tags,origin,lv_kernel_major,lv_kernel_minor,data_percent,lv_merging"
+LV_COLUMNS = (
+    "lv_name,lv_uuid,lv_attr,lv_size,lv_tags,origin,lv_kernel_major,lv_kernel_minor,data_percent,lv_merging,"
+    "pool_lv,metadata_percent,lv_metadata_size"
+)
 SEG_COLUMNS = "lv_uuid,segtype,devices,chunk_size"
 
 UNKNOWN_DEVICE = "[unknown]"
@@ -122,6 +125,9 @@ def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
         devices=tuple(sorted({_device(device.rsplit("(", 1)[0]) for device in devices})),
         is_hidden=row["lv_name"].startswith("["),
         is_merging=row["lv_merging"] == "merging",
+        pool=row["pool_lv"].strip("[]"),
+        metadata_percent=_percent(row["metadata_percent"]),
+        metadata_bytes=int(row["lv_metadata_size"] or 0),
     )
 
 

@@ -11,9 +11,9 @@ from tests.lab.machine import GiB, Machine
 
 HERE = Path(__file__).parent
 
-# A group with a valid snapshot on a lent PV, an invalid and a merging one, a thin pool and a cached LV; a group whose
-# lent PV is missing and whose own is closed to allocation; a PV in no group; mounts with a space in the name and of
-# one directory twice.
+# A group with a valid snapshot on a lent PV, an invalid and a merging one, a thin pool with a snapshot, a cached LV;
+# a group whose lent PV is missing and whose own is closed to allocation; a PV in no group; mounts with a space in the
+# name and of one directory twice.
 SCRIPT = r"""
 set -e
 mkfs.ext4 -q /dev/ubdd; mkdir -p /srv/space; mount /dev/ubdd /srv/space
@@ -40,6 +40,7 @@ lvconvert -q -y --merge vg0/going-back
 lvcreate -q -y -L 16M -n cached vg0 /dev/ubda
 lvcreate -q -y --type cache-pool --poolmetadataspare n -L 8M -n fast vg0 /dev/ubda
 lvconvert -q -y --type cache --cachepool fast vg0/cached
+lvcreate -q -y -s -n thin-weekly --setactivationskip y --ignoreactivationskip --addtag backup vg0/thin
 lvcreate -q -y -L 64M -n home vg1
 lvcreate -q -y -s -l 16 -n home-lvmsnap-weekly --addtag lvmsnap.weekly --monitor n vg1/home /dev/loop4
 pvchange -q --allocatable n /dev/ubdb

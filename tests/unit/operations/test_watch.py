@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from lvmsnap.execution import guard_reports
-from lvmsnap.model.facts import Facts, SnapshotStatus
+from lvmsnap.model.facts import Facts, Sighting, SnapshotStatus
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.units import MIB
 from lvmsnap.operations import sessions, watch
 from lvmsnap.operations.watch import Guard
+from lvmsnap.planning import fill_rate
 from lvmsnap.system import device_mapper, dmeventd, reading
 from lvmsnap.system.processes import Finished
 from tests import samples
@@ -30,6 +31,8 @@ class World:
     def __init__(self, patch: pytest.MonkeyPatch, fill_percent: int, renamed_at: str = "") -> None:
         self.fill_percent, self.renamed_at = fill_percent, renamed_at
         self.room = 1000
+        self.pool = ""
+        self.part = ""
         self.watched: set[str] = set()
         self.broken = ""
         self.asked: list[str] = []
@@ -65,7 +68,8 @@ class World:
         self.renamed_at = ""
 
     def status(self) -> SnapshotStatus:
-        return SnapshotStatus(False, 64 * MIB * self.fill_percent // 100, 64 * MIB, OWN, "/".join(self.names))
+        used_bytes, name = 64 * MIB * self.fill_percent // 100, "/".join(self.names)
+        return SnapshotStatus(False, used_bytes, 64 * MIB, OWN, name, self.pool, self.part)
 
     def hold(self, groups: tuple[str, ...], *, with_pvs: bool) -> None:
         """Be the locks of groups."""
@@ -220,3 +224,35 @@ def test_a_command_that_fails_to_keep_dmeventd_away_is_told_once(monkeypatch: py
 
     assert world.ran == [f"lvchange --monitor n {name} # fails"] * 2
     assert [line.partition(" once")[0] for line in world.warned] == [f"dmeventd unmounts {name}"]
+
+
+def test_a_pool_that_fills_is_warned_of_once_and_neither_grown_nor_taken_from_dmeventd(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, FULL_ENOUGH)
+    world.pool, world.part, world.watched = "vg0/pool", "metadata", {"vg0/system-lvmsnap-nightly"}
+    guarding = guard(world)
+
+    for _ in range(3):
+        guarding.look()
+
+    what = f"the metadata of vg0/pool, the thin pool of vg0/{samples.SNAPSHOT},"
+    assert world.warned == [f"{what} is 85 % full, not filling at present"]
+    assert (world.ran, world.held, world.asked) == ([], [], [])
+
+
+def test_another_part_of_a_pool_that_becomes_the_fuller_one_is_no_growth(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Sighting] = []
+    monkeypatch.setattr(guard_reports, "read", lambda *_: None)
+    monkeypatch.setattr(guard_reports, "write", lambda _name, sighting, _number: kept.append(sighting))
+    lookout = watch.Lookout("nightly")
+
+    for seconds, used, total, part in (
+        *((0.0, 10, 100, "metadata"), (2.0, 20, 100, "metadata")),
+        *((4.0, 500, 1000, "data"), (6.0, 520, 1000, "data"), (8.0, 520, 2000, "data")),
+    ):
+        status = SnapshotStatus(False, used, total, OWN, "vg0/s", "vg0/pool", part)
+        lookout.keep(status, fill_rate.sample(status, seconds))
+
+    assert [sighting.rate_bytes_per_second for sighting in kept] == [5.0, 10.0, 5.0]
+    assert [sighting.last_growth.bytes if sighting.last_growth else 0 for sighting in kept] == [0, 0, 1000]

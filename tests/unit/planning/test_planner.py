@@ -61,6 +61,8 @@ CASES = {
         ),
         samples.facts(),
     ),
+    "thin": Case(samples.profile(), samples.facts(samples.thin_vg())),
+    "thin-with-a-size": Case(plain("size: 64MiB"), samples.facts(samples.thin_vg())),
     "4k-disks": Case(samples.with_file(), samples.facts(pv_logical_block_bytes=4096)),
     "no-direct-io": Case(samples.with_file(), samples.facts(directory=replace(DIRECTORY, logical_block_bytes=4096))),
     "devices-file": Case(samples.with_file(), samples.facts(devices_file="/etc/lvm/devices/system.devices")),
@@ -185,7 +187,7 @@ def test_the_file_has_the_lent_extents_and_one_mebibyte_more(name: str) -> None:
 
     assert target is not None
     for loan in target.loans if name != "lent-and-free-space" else ():
-        cows = [one.cow.size_bytes for one in target.snapshots if one.vg == loan.vg and one.cow]
+        cows = [one.own_space.size_bytes for one in target.snapshots if one.vg == loan.vg and one.own_space]
         assert loan.size_bytes == MIB + sum(cows)
 
 
@@ -315,7 +317,7 @@ def test_an_offline_plan_assumes_an_origin_of_100_gib() -> None:
 
     assert plan.target is not None
     # A fifth of 100 GiB, and what lists all of its chunks of 4 KiB, as lvcreate makes it.
-    cow = plan.target.snapshots[0].cow
+    cow = plan.target.snapshots[0].own_space
     assert cow is not None
     assert 20.3 * GIB < cow.size_bytes < 20.4 * GIB
 

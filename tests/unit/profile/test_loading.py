@@ -120,7 +120,7 @@ def test_a_profile_of_one_line_gets_every_default() -> None:
         name="nightly",
         path="nightly.yaml",
         description="",
-        volumes=(Volume("vg0", "root", "root-lvmsnap-nightly", Size(4 * GIB), None, "/run/lvmsnap/nightly", ()),),
+        volumes=(Volume("vg0", "root", "root-lvmsnap-nightly", None, None, "/run/lvmsnap/nightly", ()),),
         backing_files=(),
         remove_mountpoint=False,
     )

@@ -44,6 +44,7 @@ def test_a_group_is_read_with_its_numbers() -> None:
     assert sorted(lv.name for lv in vg.lvs) == [
         *("cached", "cached_corig", "data-2", "fast_cpool", "fast_cpool_cdata", "fast_cpool_cmeta", "going-back"),
         *("merged", "overflown", "pool", "pool_tdata", "pool_tmeta", "system", "system-lvmsnap-nightly", "thin"),
+        "thin-weekly",
     ]
 
 
@@ -77,6 +78,18 @@ def test_a_valid_snapshot_on_a_lent_pv_is_read_in_every_field() -> None:
     assert lv.segment_types == ("linear",)
     assert lv.is_active
     assert not lv.is_invalid
+
+
+def test_a_thin_snapshot_is_read_with_its_pool_and_the_pool_with_both_its_fills() -> None:
+    vg = groups()["vg0"]
+    lv, pool = vg.lv("thin-weekly"), vg.lv("pool")
+
+    assert lv is not None
+    assert pool is not None
+    assert (lv.origin, lv.pool, lv.is_thin, lv.is_active, lv.size_bytes) == ("thin", "pool", True, True, 64 * MIB)
+    assert (pool.is_thin, pool.size_bytes, pool.metadata_bytes) == (False, 32 * MIB, 4 * MIB)
+    assert (pool.data_percent, pool.metadata_percent) == (0.0, 10.94)
+    assert vg.lv("cached").pool == "fast_cpool"  # type: ignore[union-attr]
 
 
 def test_an_overflown_snapshot_is_invalid_and_an_origin_is_not() -> None:
