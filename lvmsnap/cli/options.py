@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from lvmsnap.cli import commands, help_pages, setup_commands
+
+DEFAULT_PROFILE_DIR = commands.USUAL_FOLDER
+DEFAULT_WAIT_SECONDS = 60.0
 
 
 def _add_boot_risk(parser: argparse.ArgumentParser) -> None:
@@ -169,3 +173,44 @@ COMMANDS = (
     ("schema", setup_commands.cmd_schema, "print the JSON Schema of profiles", _add_nothing),
     ("help", help_pages.cmd_help, "print a page of the documentation; without TOPIC, name them all", _add_help),
 )
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Give the parser all commands with their options, and those that may stand before the command too."""
+    _add_common(parser, top=True)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, function, text, add_options in COMMANDS:
+        command = subparsers.add_parser(name, help=text, description=text)
+        _add_common(command, top=False)
+        add_options(command)
+        command.set_defaults(command=function)
+
+
+def _add_common(parser: argparse.ArgumentParser, *, top: bool) -> None:
+    def default(value: object) -> object:
+        return value if top else argparse.SUPPRESS
+
+    directory = os.environ.get("LVMSNAP_PROFILE_DIR") or DEFAULT_PROFILE_DIR
+    text = f"where profiles are (default {DEFAULT_PROFILE_DIR}, or LVMSNAP_PROFILE_DIR)"
+    parser.add_argument("--profile-dir", metavar="DIR", default=default(directory), help=text)
+    text = f"how long to wait for another lvmsnap or LVM command (default {DEFAULT_WAIT_SECONDS:g})"
+    parser.add_argument("--wait", metavar="SECONDS", type=seconds, default=default(DEFAULT_WAIT_SECONDS), help=text)
+    loud = parser.add_mutually_exclusive_group()
+    loud.add_argument(
+        "-q",
+        "--quiet",
+        dest="verbosity",
+        action="store_const",
+        const=-1,
+        default=default(0),
+        help="no progress",
+    )
+    loud.add_argument(
+        "-v",
+        "--verbose",
+        dest="verbosity",
+        action="store_const",
+        const=1,
+        default=default(0),
+        help="print each command and its time",
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -11,13 +10,10 @@ from typing import Any
 
 from lvmsnap import __version__
 from lvmsnap.cli import commands, setup_commands
-from lvmsnap.cli.options import COMMANDS, seconds
+from lvmsnap.cli.options import add_commands
 from lvmsnap.model.errors import LvmsnapError, explained
 from lvmsnap.model.printable import NEXT_LINE, on_lines
 from lvmsnap.system import streams
-
-DEFAULT_PROFILE_DIR = commands.USUAL_FOLDER
-DEFAULT_WAIT_SECONDS = 60.0
 
 DESCRIPTION = """\
 LVM snapshots for backups, from named profiles: planned, made, and taken back
@@ -117,41 +113,5 @@ def build_parser() -> argparse.ArgumentParser:
     form = argparse.RawDescriptionHelpFormatter
     parser = _Parser("lvmsnap", description=DESCRIPTION, epilog=EXIT_CODES, formatter_class=form)
     parser.add_argument("--version", action="version", version=f"lvmsnap {__version__}")
-    _add_common(parser, top=True)
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, function, text, add_options in COMMANDS:
-        command = subparsers.add_parser(name, help=text, description=text)
-        _add_common(command, top=False)
-        add_options(command)
-        command.set_defaults(command=function)
+    add_commands(parser)
     return parser
-
-
-def _add_common(parser: argparse.ArgumentParser, *, top: bool) -> None:
-    def default(value: object) -> object:
-        return value if top else argparse.SUPPRESS
-
-    directory = os.environ.get("LVMSNAP_PROFILE_DIR") or DEFAULT_PROFILE_DIR
-    text = f"where profiles are (default {DEFAULT_PROFILE_DIR}, or LVMSNAP_PROFILE_DIR)"
-    parser.add_argument("--profile-dir", metavar="DIR", default=default(directory), help=text)
-    text = f"how long to wait for another lvmsnap or LVM command (default {DEFAULT_WAIT_SECONDS:g})"
-    parser.add_argument("--wait", metavar="SECONDS", type=seconds, default=default(DEFAULT_WAIT_SECONDS), help=text)
-    loud = parser.add_mutually_exclusive_group()
-    loud.add_argument(
-        "-q",
-        "--quiet",
-        dest="verbosity",
-        action="store_const",
-        const=-1,
-        default=default(0),
-        help="no progress",
-    )
-    loud.add_argument(
-        "-v",
-        "--verbose",
-        dest="verbosity",
-        action="store_const",
-        const=1,
-        default=default(0),
-        help="print each command and its time",
-    )
