@@ -256,11 +256,14 @@ class Commands:
     # --- the mount ----------------------------------------------------------------------------------------------
 
     def _mount(self, argv: tuple[str, ...]) -> tuple[int, str]:
-        options, device, mountpoint = argv[4].split(","), argv[5], argv[6]
-        if mountpoint not in self.system.directories:
+        options, device, mountpoint = argv[-3].split(","), argv[-2], argv[-1]
+        if not self.system.is_directory(mountpoint):
             if not any(option.startswith("X-mount.mkdir") for option in options):
                 return 32, f"mount: {mountpoint}: mount point does not exist."
-            self.system.directories[mountpoint] = 0
+            self.system.make_directories(mountpoint)
+        if "bind" in options:
+            self.system.mounts.append((mountpoint, dict(self.system.mounts)[device]))
+            return 0, ""
         name = dm_name(*device.removeprefix("/dev/").split("/"))
         dm: Dm | None = self.system.dm.get(name)
         if dm is None or dm.live is None:
@@ -275,7 +278,7 @@ class Commands:
         here = [mount for mount in self.system.mounts if mount[0] == mountpoint]
         if not here:
             return 32, f"umount: {mountpoint}: not mounted."
-        if mountpoint in self.system.busy:
+        if mountpoint in self.system.busy or any(path.startswith(f"{mountpoint}/") for path, _ in self.system.mounts):
             return 32, f"umount: {mountpoint}: target is busy."
         self.system.mounts.remove(here[-1])
         return 0, ""
@@ -284,7 +287,7 @@ class Commands:
         path = argv[-1]
         if path not in self.system.directories:
             return 1, f"rmdir: failed to remove '{path}': No such file or directory"
-        if self.system.directories[path] or any(mountpoint == path for mountpoint, _ in self.system.mounts):
+        if self.system.directories[path] or self.system.is_used(path):
             return 1, f"rmdir: failed to remove '{path}': Device or resource busy"
         del self.system.directories[path]
         return 0, ""

@@ -27,6 +27,7 @@ from lvmsnap.model.errors import (
     StepError,
 )
 from lvmsnap.model.facts import Facts
+from lvmsnap.model.paths import RUN_DIR
 from lvmsnap.model.plan import Check, Thing
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Record, Target
@@ -346,10 +347,16 @@ class Stage:
         return tuple(check for check in preparation.plan(working, loaded).checks if not check.passed)
 
 
-def make_world(*mountpoints: str, other_snapshot: bool = False, directory: str = "") -> World:
+# Mounts of the server below the origin's own: of another origin, and of a partition.
+HOME_AND_BOOT = ((f"{ORIGIN_MOUNT}/home", "vg0-home"), (f"{ORIGIN_MOUNT}/boot", "boot"))
+TREE = f"{RUN_DIR}/nightly"
+
+
+def make_world(*mountpoints: str, other_snapshot: bool = False, directory: str = "", tree: bool = False) -> World:
     """Make a machine with nothing of the profile: vg0 with `system`, mounted, `home`, `other` and a snapshot of it.
 
-    With `other_snapshot` somebody has a snapshot of `system` too; `directory` is there and empty.
+    With `other_snapshot` somebody has a snapshot of `system` too; `directory` is there and empty; with `tree` `home` is
+    mounted below `system`, and a partition.
     """
     system = System(members=[DISK_PV], pv_extents={DISK_PV: 255})
     system.files[f"{SPACE}/foreign"] = File(11, 1 << 20, 1 << 20)
@@ -364,7 +371,8 @@ def make_world(*mountpoints: str, other_snapshot: bool = False, directory: str =
     for lv in system.lvs.values():
         system.activate(lv)
     system.directories = {"/media/foreign": 3} | ({directory: 0} if directory else {})
-    system.mounts = [(SPACE, "space"), (ORIGIN_MOUNT, "vg0-system")]
+    system.fstab = ((SPACE, "space"), (ORIGIN_MOUNT, "vg0-system"), *((HOME_AND_BOOT) if tree else ()))
+    system.mounts = [*system.fstab]
     add_foreign_loop(system)
     return World(system, mountpoints)
 
@@ -423,11 +431,15 @@ def standing(world: World, *, found_directory: bool) -> str:
         for thing, exists in _of_volume(world, origin, snapshot, mountpoint, found_directory).items()
         if exists
     ]
-    return ", ".join(sorted([*of_volumes, *(thing.value for thing, exists in there.items() if exists)]))
+    of_tree = [Thing.DIRECTORY.value for path in system.directories if f"{path}/".startswith(f"{TREE}/")]
+    included = [Thing.INCLUDE.value for path, source in system.mounts if source == "boot" and path.startswith(TREE)]
+    made = [*of_volumes, *of_tree, *included]
+    return ", ".join(sorted([*made, *(thing.value for thing, exists in there.items() if exists)]))
 
 
 def _of_volume(world: World, origin: str, name: str, mountpoint: str, found_directory: bool) -> dict[Thing, bool]:
     system = world.system
+    tree = [path for path in system.directories if f"{path}/".startswith(f"{TREE}/")]
     ours = [lv for lv in system.lvs.values() if OURS in lv.tags and lv.name == name]
     real_left = f"vg0-{origin}-real" in system.dm and not system.snapshots(origin)
     left = not ours and (real_left or bool({f"vg0-{name}", f"vg0-{name}-cow"} & set(system.dm)))
@@ -436,7 +448,7 @@ def _of_volume(world: World, origin: str, name: str, mountpoint: str, found_dire
         Thing.LEFTOVER_DEVICES: left,
         Thing.SNAPSHOT: bool(ours),
         Thing.SUSPENDED_ORIGIN: any(dm.suspended for device, dm in system.dm.items() if device in suspended),
-        Thing.DIRECTORY: mountpoint in system.directories and not found_directory,
+        Thing.DIRECTORY: mountpoint in {*system.directories} - {*tree} and not found_directory,
         Thing.MOUNT: any(path == mountpoint for path, _ in system.mounts),
     }
 
@@ -451,5 +463,5 @@ def look(system: System) -> dict[str, object]:
         "members": sorted(system.members),
         "lvs": sorted((lv.name, lv.uuid, lv.origin, lv.tags, *lv.extents.items()) for lv in system.lvs.values()),
         "devices": sorted((name, dm.uuid, dm.live, dm.loaded, dm.suspended) for name, dm in system.dm.items()),
-        "mounts": sorted(mount for mount in system.mounts if mount[0] != ORIGIN_MOUNT),
+        "mounts": sorted(mount for mount in system.mounts if not mount[0].startswith(ORIGIN_MOUNT)),
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume, Loop, Mount, PhysicalVolume, VolumeGroup
 from lvmsnap.model.looked import DirectoryFacts, FileFacts, Gate, GroupFacts, Looked, MountpointFacts
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
+from lvmsnap.model.paths import RUN_DIR
 from lvmsnap.model.units import MIB
 from lvmsnap.planning.lent_pvs import PV_UUID_PREFIX
 from lvmsnap.system.ancestors import Way
@@ -46,6 +47,8 @@ class System:
     is_locked: bool = False
     # A user owns the directories of the backing file and of the mountpoint, and has swapped them.
     is_swapped: bool = False
+    # What the boot mounts.
+    fstab: tuple[tuple[str, str], ...] = ()
     boots: int = 1
     host: str = samples.HOST
     serial: int = 100
@@ -104,6 +107,21 @@ class System:
         """Whether a device is mounted, or another lies on it."""
         return any(source == name for _, source in self.mounts) or bool(self.users(name))
 
+    def is_directory(self, path: str) -> bool:
+        """Whether a directory is there, of its own or in what is mounted above."""
+        return path in self.directories or any(path.startswith(f"{mounted}/") for mounted, _ in self.mounts)
+
+    def make_directories(self, path: str) -> None:
+        """Make a directory, and those above it in the folder for mounts, as mount does with X-mount.mkdir."""
+        parts = path.removeprefix(f"{RUN_DIR}/").split("/") if path.startswith(f"{RUN_DIR}/") else []
+        for count in range(1, len(parts)):
+            self.directories.setdefault("/".join((RUN_DIR, *parts[:count])), 0)
+        self.directories[path] = 0
+
+    def is_used(self, path: str) -> bool:
+        """Whether something is mounted on a directory, or is in it."""
+        return any(one == path for one, _ in self.mounts) or any(one.startswith(f"{path}/") for one in self.directories)
+
     def file_at(self, path: str) -> File | None:
         """Return the file to which the path leads now."""
         return self.files.get(FOREIGN_FILE if self.is_swapped and path == FILE else path)
@@ -132,10 +150,16 @@ class System:
 
     def kernel_mounts(self) -> tuple[Mount, ...]:
         """As lvmsnap.kernel.mounts."""
-        return tuple(
-            Mount(self._number_of(source), "/", path, "ext4", f"/dev/mapper/{source}", place)
-            for place, (path, source) in enumerate(self.mounts, 1)
-        )
+        return tuple(self._mount(place, path, source) for place, (path, source) in enumerate(self.mounts, 1))
+
+    def _mount(self, place: int, path: str, source: str) -> Mount:
+        options = ("ro",) if path.startswith(RUN_DIR) else ()
+        ids = (place, self._parent(path))
+        return Mount(self._number_of(source), "/", path, "ext4", f"/dev/mapper/{source}", *ids, options=options)
+
+    def _parent(self, path: str) -> int:
+        above = [(len(one), place) for place, (one, _) in enumerate(self.mounts, 1) if path.startswith(f"{one}/")]
+        return max(above, default=(0, 0))[1]
 
     def _number_of(self, source: str) -> str:
         return self.dm[source].number if source in self.dm else "98:16"
@@ -175,7 +199,8 @@ class System:
 
     def _mountpoint(self, mountpoint: str) -> MountpointFacts:
         mounted = any(path == mountpoint for path, _ in self.mounts)
-        there = {None: "absent", 0: "empty"}.get(self.directories.get(mountpoint), "not empty")
+        there = "not empty" if self.is_used(mountpoint) or self.directories.get(mountpoint) else "empty"
+        there = there if self.is_directory(mountpoint) else "absent"
         return MountpointFacts("mounted" if mounted else there, mountpoint, "")
 
     def _group(self) -> VolumeGroup:
@@ -294,9 +319,7 @@ class System:
             self._repair()
         if activation != "event" or not self.missing():
             self.activate_all()
-        self.mounts.append((SPACE, "space"))
-        if "vg0-system" in self.dm:
-            self.mounts.append((ORIGIN_MOUNT, "vg0-system"))
+        self.mounts += [(path, source) for path, source in self.fstab if source in self.dm or "vg0" not in source]
 
     def _lose(self, fate: str) -> None:
         file = self.files.get(FILE)

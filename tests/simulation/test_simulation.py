@@ -19,8 +19,8 @@ from tests import samples
 from tests.simulation import actors
 from tests.simulation.lvcreate import REVERTED, STAGES
 from tests.simulation.parts import Fault, Raising
-from tests.simulation.stage import NAME, Stage, World, look, make_world, standing
-from tests.simulation.system import DISK_PV, ELSEWHERE, FILE, FOREIGN_FILE
+from tests.simulation.stage import NAME, TREE, Stage, World, look, make_world, standing
+from tests.simulation.system import DISK_PV, ELSEWHERE, FILE, FOREIGN_FILE, ORIGIN_MOUNT
 
 FAILURES = ("fails", "fails after all", "lies")
 KILLS = ("killed before", "killed after")
@@ -43,9 +43,12 @@ class Scene:
     other_snapshot: bool = False
     hooks: tuple[str, ...] = ()
     two: bool = False
+    tree: bool = False
 
     @property
     def profile(self) -> Profile:
+        if self.tree:
+            return self._tree()
         first = f"origin: vg0/system, snapshot: snap, size: 16MiB, mountpoint: {self.mountpoint}"
         text = f"volumes: [{{{first}}}]\n"
         text += f"backing_file: {{path: {FILE}, allocation: {self.backing}}}\n" if self.backing else ""
@@ -57,7 +60,16 @@ class Scene:
         two = replace(one, volumes=(volume, second), is_consistent=False)
         return two if self.two else one
 
+    def _tree(self) -> Profile:
+        names = (("system", "snap"), ("home", "snap2"))
+        volumes = ", ".join(f"{{origin: vg0/{origin}, snapshot: {name}, size: 16MiB}}" for origin, name in names)
+        text = f"volumes: [{volumes}]\ninclude: [{ORIGIN_MOUNT}/boot]\nconsistent: false\n"
+        return samples.profile(text + (f"backing_file: {{path: {FILE}}}\n" if self.backing else ""))
+
     def clean(self) -> World:
+        if self.tree:
+            at = f"{TREE}{ORIGIN_MOUNT}"
+            return make_world(at, f"{at}/home", tree=True)
         there = self.mountpoint if self.found else ""
         second = (SECOND,) if self.two else ()
         return make_world(self.mountpoint, *second, other_snapshot=self.other_snapshot, directory=there)
@@ -78,6 +90,8 @@ SCENES = {
     "hooks, and a file": Scene("fallocate", hooks=HOOKS),
     "two volumes": Scene(two=True),
     "two volumes, hooks and a file": Scene("fallocate", hooks=HOOKS, two=True),
+    "a tree": Scene(tree=True),
+    "a tree and a file": Scene("fallocate", tree=True),
 }
 
 
