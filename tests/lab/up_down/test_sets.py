@@ -70,3 +70,52 @@ def test_a_set_is_one_tree_that_looks_like_the_server_and_goes_without_a_trace(l
     assert fingerprint(lab, FOLDERS) == before
     assert looking.kept(lab) == []
     assert not looking.exists(lab, TREE)
+
+
+def test_the_command_of_a_run_finds_the_tree_and_a_set_is_lost_with_one_of_its_snapshots(lab: Machine) -> None:
+    make_server(lab)
+    before = fingerprint(lab, FOLDERS)
+
+    good = lvmsnap(lab, "run server -- sh -c 'cd $LVMSNAP_MOUNTPOINT && find . -name c; echo ${LVMSNAP_DEVICE-none}'")
+    assert good.stdout == "./srv/var/lib/data/c\nnone\n"
+    fill = "dd if=/dev/zero of=/srv/var/lib/data/fill bs=1M count=30 conv=fsync 2>&1"
+    lost = lvmsnap(lab, f"run server -- sh -c '{fill}; sleep 3; true'", code=124)
+
+    assert "lost" in lost.stderr
+    lab.run("rm /srv/var/lib/data/fill; sync")
+    assert fingerprint(lab, FOLDERS) == before
+    assert not looking.exists(lab, TREE)
+
+
+def test_a_tree_goes_down_by_its_marks_alone_and_what_is_in_use_inside_is_named(lab: Machine) -> None:
+    make_server(lab)
+    write_profile(lab, "server", SET + FILES)
+    before = fingerprint(lab, FOLDERS)
+    lvmsnap(lab, "up server")
+    lab.run("rm /var/lib/lvmsnap/server.json")
+
+    lab.start(f"cd {TREE}/srv/home && exec sleep 1000")
+    busy = lvmsnap(lab, "down server", code=4)
+    lab.run("pkill -f 'sleep 1000'")
+    assert f"{TREE}/srv/home" in busy.stderr
+    assert "sleep" in busy.stderr
+    lvmsnap(lab, "down server")
+
+    assert fingerprint(lab, FOLDERS) == before
+    assert not looking.exists(lab, TREE)
+
+
+def test_sixteen_volumes_are_planned_with_the_processes_of_one(lab: Machine) -> None:
+    names = [f"v{number}" for number in range(16)]
+    make_vg(lab, volumes=dict.fromkeys(names, "16M"))
+    write_profile(lab, "one", "volumes: [{origin: vg0/v0, size: 8MiB, mountpoint: null}]\n")
+    volumes = ", ".join(f"{{origin: vg0/{name}, size: 8MiB, mountpoint: null}}" for name in names)
+    write_profile(lab, "all", f"volumes: [{volumes}]\nconsistent: false\n")
+
+    one, sixteen = (looking.traced(lab, f"plan {name}") for name in ("one", "all"))
+    assert sixteen.started == one.started
+    assert sixteen.returncode == 0
+    up = lvmsnap(lab, "up all")
+    assert up.stdout.splitlines() == [f"/dev/vg0/{name}-lvmsnap-all" for name in names]
+    lvmsnap(lab, "down all")
+    assert looking.kept(lab) == []
