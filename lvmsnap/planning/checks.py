@@ -30,7 +30,7 @@ from lvmsnap.planning.sizing import LARGEST_SHARE_PERCENT, human, is_thin_snapsh
 from lvmsnap.planning.state import from_host, merging_hint
 
 PACKAGES = {"lvm": "lvm2", "dmsetup": "dmsetup", "fallocate": "util-linux", "losetup": "mount or util-linux"}
-PACKAGES |= {"mount": "mount or util-linux", "umount": "mount or util-linux", "dd": "coreutils", "blkid": "util-linux"}
+PACKAGES |= {"mount": "mount or util-linux", "umount": "mount or util-linux", "dd": "coreutils", "wipefs": "util-linux"}
 NO_FILE_ON = re.compile(
     r"(tmpfs|ramfs|nfs.*|cifs|smb.*|fuse.*|ceph|9p|afs|glusterfs|btrfs|zfs|bcachefs|overlay|squashfs|iso9660)$"
 )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lvmsnap.model.facts import DmDevice, Facts
+from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume
 from lvmsnap.model.looked import Gate, OriginFacts
 from lvmsnap.model.luks_names import is_luks
 from lvmsnap.system import ancestors, block_devices, luks_header, mount_table, superblock
@@ -19,29 +19,39 @@ PROC_EXT4 = Path("/proc/fs/ext4")
 
 
 def add(runner: Runner, facts: Facts, interest: Interest, tags: Callable[[str], tuple[str, ...]]) -> Facts:
-    """Return the facts with what is on each origin; blkid is started only where nothing else knows a filesystem.
+    """Return the facts with what is on each origin; wipefs is started only where nothing else knows a filesystem.
 
     `tags` gives those of a device by its number, "UUID=..." and "LABEL=...".
     """
-    origins = {place: _look(runner, facts, *place, tags) for place in interest.origins}
+    lvs = {place: lv for place in interest.origins if (lv := _active_lv(facts, *place))}
+    mappings = (_mapping(facts, lv.device_number) for lv in lvs.values())
+    numbers = [*(lv.device_number for lv in lvs.values()), *(one.device_number for one in mappings if one)]
+    types = filesystems(runner, facts, numbers)
+    origins = {
+        place: _look(facts, lvs[place], types, tags) if place in lvs else OriginFacts() for place in interest.origins
+    }
     return replace(facts, looked=replace(facts.looked, origins=origins))
 
 
-def _look(runner: Runner, facts: Facts, vg: str, name: str, tags: Callable[[str], tuple[str, ...]]) -> OriginFacts:
+def _active_lv(facts: Facts, vg: str, name: str) -> LogicalVolume | None:
     group = facts.vg(vg)
     lv = group.lv(name) if group else None
-    if lv is None or not lv.is_active:
-        return OriginFacts()
+    return lv if lv and lv.is_active else None
+
+
+def _look(
+    facts: Facts, lv: LogicalVolume, types: Mapping[str, str], tags: Callable[[str], tuple[str, ...]]
+) -> OriginFacts:
     device, number = f"/dev/{lv.vg}/{lv.name}", lv.device_number
-    looked = replace(_content(runner, facts, number, device), tags=tags(number))
+    looked = replace(_content(facts, number, device, types), tags=tags(number))
     if looked.filesystem != "crypto_LUKS":
         return looked
-    return replace(looked, luks=luks_header.read(device), inside=_inside(runner, facts, number))
+    return replace(looked, luks=luks_header.read(device), inside=_inside(facts, number, types))
 
 
-def _content(runner: Runner, facts: Facts, number: str, device: str) -> OriginFacts:
+def _content(facts: Facts, number: str, device: str, types: Mapping[str, str]) -> OriginFacts:
     return OriginFacts(
-        filesystem=filesystem(runner, facts, number, device),
+        filesystem=types[number],
         superblock=superblock.read(device),
         ways=_ways(facts, number),
         is_mounted=_is_mounted(facts, number),
@@ -50,13 +60,13 @@ def _content(runner: Runner, facts: Facts, number: str, device: str) -> OriginFa
     )
 
 
-def _inside(runner: Runner, facts: Facts, number: str) -> OriginFacts | None:
+def _inside(facts: Facts, number: str, types: Mapping[str, str]) -> OriginFacts | None:
     """Return what is in the LUKS container on the device of that number, None where it is not open on this host."""
     mapping = _mapping(facts, number)
     if mapping is None:
         return None
     device = f"/dev/{_kernel_name(mapping.device_number)}"
-    return replace(_content(runner, facts, mapping.device_number, device), is_in_luks=True)
+    return replace(_content(facts, mapping.device_number, device, types), is_in_luks=True)
 
 
 def _mapping(facts: Facts, number: str) -> DmDevice | None:
@@ -66,14 +76,16 @@ def _mapping(facts: Facts, number: str) -> DmDevice | None:
     return max(found, key=lambda device: device.device_number in mounted, default=None)
 
 
-def filesystem(runner: Runner, facts: Facts, number: str, device: str) -> str:
-    """Return the type of the filesystem on a device, "" where none is known.
+def filesystems(runner: Runner, facts: Facts, numbers: Sequence[str]) -> dict[str, str]:
+    """Return the types of the filesystems on devices, by the devices' numbers; "" where none is known.
 
-    The mount table knows it, else udev's database, which udev filled with blkid and keeps true; else blkid itself.
+    The mount table knows them, else udev's database, which udev filled with blkid and keeps true; else the signatures
+    on the devices themselves.
     """
-    if mounted := next((mount for mount in facts.mounts if mount.device_number == number), None):
-        return mounted.filesystem
-    return _from_udev(number) or _from_blkid(runner, device)
+    mounted = {mount.device_number: mount.filesystem for mount in reversed(facts.mounts)}
+    known = {number: mounted.get(number) or _from_udev(number) for number in numbers}
+    unknown = [number for number, found in known.items() if not found]
+    return known | (_from_signatures(runner, unknown) if unknown else {})
 
 
 def _is_mounted(facts: Facts, number: str) -> bool:
@@ -109,7 +121,14 @@ def _from_udev(number: str) -> str:
     return next((line.removeprefix(key) for line in mount_table.lines(raw) if line.startswith(key)), "")
 
 
-def _from_blkid(runner: Runner, device: str) -> str:
-    # blkid(8): 2 is "nothing found", 8 "several, I cannot tell which"; both are no filesystem we could mount.
-    command = ("blkid", "--probe", "--match-tag", "TYPE", "--output", "value", device)
-    return runner.read(command, accept=(0, 2, 8)).stdout.strip()
+def _from_signatures(runner: Runner, numbers: Sequence[str]) -> dict[str, str]:
+    """Return what the one signature on each device says; where there are several, nobody can tell which one is true.
+
+    One wipefs(8), which only lists them, looks at all devices; blkid(8) would stop at the first without a signature.
+    """
+    names = {number: _kernel_name(number) for number in numbers}
+    devices = [f"/dev/{name}" for name in names.values()]
+    listed = runner.read(("wipefs", "--no-act", "--noheadings", "--output", "DEVICE,TYPE", *devices)).stdout
+    found = [line.split() for line in listed.splitlines()]
+    types = {name: {words[1] for words in found if len(words) == 2 and words[0] == name} for name in names.values()}
+    return {number: next(iter(types[name])) if len(types[name]) == 1 else "" for number, name in names.items()}

@@ -270,7 +270,7 @@ class Stage:
             (sessions, "HookRunner", lambda signals, _say: FakeHooks(self.world, signals)),
             (reading, "read_system", lambda *_, **__: self.world.system.facts()),
             (reading, "focus", self._focus),
-            (origin_facts, "filesystem", lambda *_: "ext4"),
+            (origin_facts, "filesystems", lambda _runner, _facts, numbers: dict.fromkeys(numbers, "ext4")),
             (origin_facts, "superblock", SimpleNamespace(read=lambda _: None)),
             (reading, "missing_tools", lambda *_: ()),
             (preparation, "secrets", SimpleNamespace(token_hex=lambda _: "0123456789abcdef012345")),

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.lab
 
 FOLDERS = ("/etc/lvmsnap", "/media", "/media/other", "/mnt")
 FILE = {"path": "/media/other/lent.tmp"}
-READING = re.compile(r"(lvm fullreport|blkid --probe) ")
+READING = re.compile(r"(lvm fullreport|wipefs --no-act) ")
 
 
 def make_system(m: Machine) -> None:
