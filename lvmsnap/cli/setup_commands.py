@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lvmsnap.cli.commands import USUAL_FOLDER, _require_root, _session
 from lvmsnap.model.errors import ProfileError, ProfileProblem, UsageError
+
+if TYPE_CHECKING:
+    from lvmsnap.model.profile import Profile
 
 
 def cmd_validate(options: argparse.Namespace) -> int:
@@ -24,17 +29,26 @@ def cmd_validate(options: argparse.Namespace) -> int:
         try:
             path = loading.find(name, options.profile_dir)
             # What `up NAME` would refuse is a mistake; a file in a checkout may be anybody's.
-            loading.load(path, require_root_owned=os.geteuid() == 0 and str(path) != name)
+            profile = loading.load(path, require_root_owned=os.geteuid() == 0 and str(path) != name)
         except ProfileError as error:
             problems += error.problems
         except UsageError as error:
             problems.append(ProfileProblem(name, 0, 0, "", error.message, error.hint))
         else:
             if options.verbosity >= 0:
-                print(f"{path}: valid")
+                print(f"{path}: valid", *(f"{path}: note: {note}" for note in _notes(profile)), sep="\n")
     if problems:
         raise ProfileError(tuple(problems))
     return 0
+
+
+def _notes(profile: Profile) -> Iterator[str]:
+    """Give what is no mistake, and may surprise all the same."""
+    if profile.tree:
+        yield (
+            f"its volumes are below {profile.tree} as they are on the server; a profile's only volume is at the top: "
+            "adding a volume moves the first, and borg and restic, which know files by path, read it anew"
+        )
 
 
 def cmd_install_boot(options: argparse.Namespace) -> int:

@@ -17,11 +17,14 @@ from lvmsnap.cli.layout import (
     hint_lines,
 )
 from lvmsnap.model import codec
-from lvmsnap.model.plan import Action, Check, Direction, Plan
+from lvmsnap.model.plan import Action, Check, Direction, Fact, Plan
 from lvmsnap.operations.recover import Recovered
 from lvmsnap.planning.state import MEANING, Status
 from lvmsnap.planning.wording import in_words
 from lvmsnap.system.processes import shell_line
+
+# What these are of is shown with one volume too.
+ALWAYS_NAMED = ("volume group", "origin", "tree")
 
 
 def plan_lines(name: str, plan: Plan, *, note: str = "", description: str = "") -> Iterator[Line]:
@@ -33,7 +36,7 @@ def plan_lines(name: str, plan: Plan, *, note: str = "", description: str = "") 
     if plan.facts:
         yield ()
         yield ((BOLD, "Facts"),)
-        yield from (((DIM, f"  {what:<14} "), ("", value)) for what, value in plan.facts)
+        yield from _fact_lines(plan.facts)
     if plan.checks:
         yield ()
         yield from _check_lines(plan.checks)
@@ -45,6 +48,14 @@ def plan_lines(name: str, plan: Plan, *, note: str = "", description: str = "") 
     yield ((BOLD, "Steps"),)
     for number, action in enumerate(plan.actions, 1):
         yield from _step_lines(number, action, plan.direction)
+
+
+def _fact_lines(facts: tuple[Fact, ...]) -> Iterator[Line]:
+    """Give the facts; where there are several volumes, each with what it is of."""
+    several = sum(fact.name == "snapshot" for fact in facts) > 1
+    for fact in facts:
+        of = f"{fact.of}: " if fact.of and (several or fact.name in ALWAYS_NAMED) else ""
+        yield ((DIM, f"  {fact.name:<14} "), ("", f"{of}{fact.value}"))
 
 
 def _check_lines(checks: tuple[Check, ...]) -> Iterator[Line]:
@@ -106,4 +117,4 @@ def _plan_data(plan: Plan) -> dict[str, object]:
         return {**fields, **commands, "condition": in_words(action.condition)}
 
     steps = [step(action) for action in plan.actions]
-    return {**asdict(plan), "facts": dict(plan.facts), "actions": steps}
+    return {**asdict(plan), "actions": steps}

@@ -107,6 +107,15 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """What a plan rests on, for a reader; `of` is the group, volume or file that it is of, "" for the whole profile."""
+
+    name: str
+    value: str
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What `up` or `down` will do, in order: the product that is shown, then walked.
 
@@ -117,7 +126,7 @@ class Plan:
     target: Target | None
     actions: tuple[Action, ...]
     checks: tuple[Check, ...]
-    facts: tuple[tuple[str, str], ...]
+    facts: tuple[Fact, ...]
 
     def in_phase(self, phase: Phase) -> tuple[Action, ...]:
         """Return the actions of one phase, in order."""

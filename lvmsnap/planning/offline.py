@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lvmsnap.model.facts import Facts, LogicalVolume, Mount, VolumeGroup
 from lvmsnap.model.looked import DirectoryFacts, GroupFacts, Looked, MountpointFacts, OriginFacts
-from lvmsnap.model.plan import Plan
+from lvmsnap.model.plan import Fact, Plan
 from lvmsnap.model.profile import Profile, Volume
 from lvmsnap.model.units import GIB, MIB, SECTOR_BYTES
 from lvmsnap.planning import planner
@@ -17,6 +17,8 @@ ORIGIN_BYTES = 100 * GIB
 FREE_BYTES = 1024 * GIB
 ASSUMED = "ext4, 100 GiB, in a group with 1 TiB free and 4 MiB extents"
 DEPENDS = "where it lies in a thin pool it gets a thin snapshot instead, which needs no space; a `size` prevents that"
+# The facts that do not depend on the machine.
+SURE = ("snapshot", "tree", "before_down", "after_down")
 HOST = "HOSTHOST"
 PV_UUID = "lvmsn2-HOST-HOST-NAME-NAME-RAND-RANDOM"
 
@@ -25,9 +27,9 @@ def plan(profile: Profile) -> Plan:
     """Return the plan of `up` on a system where nothing is in the way. Checks are left out: nothing was looked at."""
     made = planner.plan_up(profile, _facts(profile), _pv_uuids(len(profile.backing_files)))
     origins = "the origin is" if len(profile.volumes) == 1 else "each origin is"
-    assumed = (("assumed", f"{origins} {ASSUMED}"),)
-    sure = tuple(fact for fact in made.facts if fact[0] in ("snapshot", "before_down", "after_down"))
-    depends = (("depends on the origin", DEPENDS),) if any(one.size is None for one in profile.volumes) else ()
+    assumed = (Fact("assumed", f"{origins} {ASSUMED}"),)
+    sure = tuple(fact for fact in made.facts if fact.name in SURE)
+    depends = (Fact("depends on the origin", DEPENDS),) if any(one.size is None for one in profile.volumes) else ()
     return replace(made, checks=(), facts=(*assumed, *sure, *depends))
 
 

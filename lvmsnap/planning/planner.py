@@ -5,13 +5,12 @@ from __future__ import annotations
 import shlex
 
 from lvmsnap.model.facts import Facts, LogicalVolume, VolumeGroup
-from lvmsnap.model.plan import Direction, Plan, Thing
+from lvmsnap.model.plan import Direction, Fact, Plan, Thing
 from lvmsnap.model.profile import BackingFile, Profile, Volume
 from lvmsnap.model.target import CowSpace, Loan, MountTarget, PoolSpace, Record, Snapshot, Target
 from lvmsnap.planning import actions, checks, filesystems, pools, snapshot_actions, tree
 from lvmsnap.planning.found_mounts import removed_directories
 from lvmsnap.planning.identify import as_named_now, find, nothing_found
-from lvmsnap.planning.left_out import left_out
 from lvmsnap.planning.lent_pvs import available_extents, own_pvs
 from lvmsnap.planning.sizing import PV_HEADER_BYTES, human, is_thin_snapshot, lendable_extents, snapshot_extents
 
@@ -167,36 +166,40 @@ def free_loop_numbers(facts: Facts, at_least: int = 1) -> tuple[int, ...]:
     return (*free, *range(first_new, first_new + max(0, at_least - len(free))))
 
 
-def describe(profile: Profile, target: Target, facts: Facts) -> tuple[tuple[str, str], ...]:
-    """Return the facts that the plan rests on, as (what, value) lines for a reader."""
+def describe(profile: Profile, target: Target, facts: Facts) -> tuple[Fact, ...]:
+    """Return the facts that the plan rests on, for a reader."""
     lines = []
     for name in target.groups:
         if vg := facts.vg(name):
-            lines.append(("volume group", f"{vg.name}: {human(available_extents(vg) * vg.extent_size_bytes)} free"))
+            free_bytes = available_extents(vg) * vg.extent_size_bytes
+            lines.append(Fact("volume group", f"{human(free_bytes)} free", vg.name))
     for volume, snapshot in zip(profile.volumes, target.snapshots, strict=True):
-        lines += _describe_volume(volume, snapshot, facts)
+        lines += _describe_volume(profile, volume, snapshot, facts)
+    lines += tree.describe(profile)
     for loan in target.loans:
         backing = profile.backing_file(loan.vg)
         directory = facts.looked.directories.get(backing.path) if backing else None
         if directory:
             free = f"{human(directory.available_bytes)} available on {directory.filesystem}"
-            lines.append(("backing file", f"{human(loan.size_bytes)}; {free}"))
+            lines.append(Fact("backing file", f"{human(loan.size_bytes)}; {free}", loan.path))
     # The steps of `up` do not show them.
     at_down = (("before_down", profile.hooks.before_down), ("after_down", profile.hooks.after_down))
-    return (*lines, *((name, f"at down: {shlex.join(argv)}") for name, argv in at_down if argv))
+    return (*lines, *(Fact(name, f"at down: {shlex.join(argv)}") for name, argv in at_down if argv))
 
 
-def _describe_volume(volume: Volume, snapshot: Snapshot, facts: Facts) -> list[tuple[str, str]]:
+def _describe_volume(profile: Profile, volume: Volume, snapshot: Snapshot, facts: Facts) -> list[Fact]:
     origin, vg = _origin(volume, facts), facts.vg(volume.vg)
     if origin is None or vg is None:
         return []
     mountpoints = [m.mountpoint for m in facts.mounts if m.device_number == origin.device_number]
     mounted = f"mounted at {mountpoints[0]}" if mountpoints else "not mounted"
     filesystem = facts.looked.origins[volume.vg, volume.origin].filesystem or "no filesystem"
+    missing = [f"{mount.mountpoint} ({mount.source})" for mount in tree.left_out_of(profile, origin, facts)]
+    why = "mounted below it, so the snapshot has an empty directory there"
     return [
-        ("origin", f"{volume.vg}/{origin.name}: {human(origin.size_bytes)}, {filesystem}, {mounted}"),
-        ("snapshot", _describe_space(snapshot, origin, vg)),
-        *_describe_left_out(origin, facts),
+        Fact("origin", f"{human(origin.size_bytes)}, {filesystem}, {mounted}", volume.path),
+        Fact("snapshot", _describe_space(snapshot, origin, vg), volume.path),
+        *([Fact("left out", f"{', '.join(missing)}: {why}", volume.path)] if missing else []),
     ]
 
 
@@ -205,9 +208,3 @@ def _describe_space(snapshot: Snapshot, origin: LogicalVolume, vg: VolumeGroup) 
         return f"{human(cow.size_bytes)} for changes ({cow.extents} extents)"
     pool = pools.pool_of(origin, vg)
     return f"thin; {pools.describe(pool, vg)}" if pool else "thin"
-
-
-def _describe_left_out(origin: LogicalVolume, facts: Facts) -> list[tuple[str, str]]:
-    missing = [f"{mount.mountpoint} ({mount.source})" for mount in left_out(origin, facts.mounts)]
-    why = "mounted below it, so the snapshot has an empty directory there"
-    return [("left out", f"{', '.join(missing)}: {why}")] if missing else []

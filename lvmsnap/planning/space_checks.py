@@ -13,14 +13,18 @@ from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, SMALLEST_CHUNKS, human,
 
 def run(target: Target, vg: VolumeGroup) -> Iterator[Check]:
     """Yield the checks of the group's space, for all of the target's snapshots in it together."""
-    cows = [one.own_space for one in target.snapshots if one.vg == vg.name and one.own_space]
-    for cow in cows:
-        yield _smallest(cow)
+    is_set = len(target.snapshots) > 1
+    cows = []
+    for one in target.snapshots:
+        if one.vg == vg.name and (cow := one.own_space):
+            cows.append(cow)
+            yield _smallest(cow, f"the snapshot of {vg.name}/{one.origin}" if is_set else "the snapshot")
     if not cows:
         return
     loan, wanted_extents = target.loan_to(vg.name), sum(cow.extents for cow in cows)
     lent_extents = lendable_extents(loan.size_bytes, vg.extent_size_bytes) if loan else 0
-    yield _enough(loan, vg, wanted_extents, lent_extents)
+    what = f"the snapshots in {vg.name}" if is_set else "the snapshot"
+    yield _enough(what, loan, vg, wanted_extents, lent_extents)
     if loan is not None:
         spare = lent_extents - wanted_extents
         left = f"{human(spare * vg.extent_size_bytes)} of the lent space stay unused"
@@ -29,14 +33,14 @@ def run(target: Target, vg: VolumeGroup) -> Iterator[Check]:
         yield Check(title, spare <= 0, left if spare > 0 else "all of it used", hint)
 
 
-def _smallest(cow: CowSpace) -> Check:
+def _smallest(cow: CowSpace, what: str) -> Check:
     least_bytes = SMALLEST_CHUNKS * (cow.chunk_size_bytes or DEFAULT_CHUNK_BYTES)
     found = f"{human(cow.size_bytes)} of at least {human(least_bytes)}"
     hint = "give a larger `size`, or a smaller `chunk_size`"
-    return Check("the snapshot has room for three chunks", cow.size_bytes >= least_bytes, found, hint)
+    return Check(f"{what} has room for three chunks", cow.size_bytes >= least_bytes, found, hint)
 
 
-def _enough(loan: Loan | None, vg: VolumeGroup, wanted_extents: int, lent_extents: int) -> Check:
+def _enough(what: str, loan: Loan | None, vg: VolumeGroup, wanted_extents: int, lent_extents: int) -> Check:
     with_group = loan is None or bool(loan.allocate_on)
     free = available_extents(vg) if with_group else 0
     is_enough = wanted_extents <= free + lent_extents
@@ -48,4 +52,4 @@ def _enough(loan: Loan | None, vg: VolumeGroup, wanted_extents: int, lent_extent
         more = human(sum(pv.unused_extents for pv in closed) * vg.extent_size_bytes)
         found += f"; {more} more on {', '.join(pv.device for pv in closed)}, closed to allocation"
         instead += f", or open what is closed: pvchange --allocatable y {closed[0].device}"
-    return Check("space for the snapshot", is_enough, found, f"give a smaller `size`, or {instead}")
+    return Check(f"space for {what}", is_enough, found, f"give a smaller `size`, or {instead}")

@@ -6,17 +6,22 @@ have it there: whatever it is mounted on has to be part of the tree too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from lvmsnap.model.facts import Facts, Mount, mount_of, top_mount
+from lvmsnap.model.facts import Facts, LogicalVolume, Mount, mount_of, top_mount
 from lvmsnap.model.paths import RUN_DIR
-from lvmsnap.model.plan import Check
+from lvmsnap.model.plan import Check, Fact
 from lvmsnap.model.profile import Profile, Volume
 from lvmsnap.model.target import Include, MountTarget
+from lvmsnap.planning.left_out import left_out
 
 # An automount point that nobody has looked into yet (autofs(5)): there is nothing to be included.
 NOT_MOUNTED_YET = "autofs"
+MOVED = (
+    "below the top, where a profile's only volume is: "
+    "adding a volume moves the first, and borg and restic, which know files by path, read it anew"
+)
 BIND_OPTIONS = ("bind", "ro", "nosuid", "nodev", "private")
 
 
@@ -103,6 +108,35 @@ def _include(profile: Profile, path: str, mount: Mount, facts: Facts) -> Include
     return Include(path, mount.device_number, mount.root, where)
 
 
+def left_out_of(profile: Profile, origin: LogicalVolume, facts: Facts) -> tuple[Mount, ...]:
+    """Return what is mounted below an origin and is not to be seen in its snapshot, nor in the tree, if there is one.
+
+    What is below another volume of the tree too is that one's.
+    """
+    found = left_out(origin, facts.mounts)
+    if not profile.tree:
+        return found
+    shown = parts(profile, facts)
+    volumes = {path: one for path, one in shown.items() if path not in profile.includes}
+    others = {path for path, one in volumes.items() if one.device_number != origin.device_number}
+    return tuple(one for one in found if one.mountpoint not in shown and _nearest(one.mountpoint, shown) not in others)
+
+
+def _nearest(path: str, known: Iterable[str]) -> str:
+    """Return the innermost of the known mountpoints that a path is below, "" where it is below none."""
+    above = (one for one in known if one != path and f"{path}/".startswith(f"{one.rstrip('/')}/"))
+    return max(above, key=len, default="")
+
+
+def describe(profile: Profile) -> tuple[Fact, ...]:
+    """Say which volumes are elsewhere than where each would be if it were alone in its profile."""
+    moved = [one.path for one in profile.volumes if one.is_in_tree and one.mountpoint not in (None, profile.tree)]
+    if not moved:
+        return ()
+    names = f"{', '.join(moved)} {'are' if len(moved) > 1 else 'is'}"
+    return (Fact("tree", f"{names} {MOVED}", profile.tree),)
+
+
 def checks(profile: Profile, facts: Facts) -> Iterator[Check]:
     """Yield the checks that each part of the tree has one place in it, and finds its directory there."""
     if not profile.tree:
@@ -137,10 +171,9 @@ def _own_mount(path: str, facts: Facts) -> Check:
 
 def _has_directory(path: str, known: dict[str, Mount], facts: Facts) -> Check:
     title = f"{path} has its place in the tree"
-    above = [one for one in known if one != path and f"{path}/".startswith(f"{one.rstrip('/')}/")]
-    if path == "/" or not above:
+    nearest = _nearest(path, known)
+    if path == "/" or not nearest:
         return Check(title, True, "")
-    nearest = max(above, key=len)
     parent = mount_of(path.rpartition("/")[0] or "/", facts.mounts)
     if parent is None or parent.mount_id == known[nearest].mount_id:
         return Check(title, True, f"in that of {nearest}")

@@ -85,8 +85,10 @@ def test_what_is_mounted_below_the_origin_is_named_by_the_plan_and_empty_in_the_
     write_profile(lab, "p", "volumes: [{origin: vg0/data, size: 16MiB}]")
 
     facts = json.loads(lvmsnap(lab, "plan p --json").stdout)["facts"]
-    assert facts["left out"].startswith("/mnt/home (/dev/mapper/vg0-home): mounted below it")
-    assert "/mnt/tmp" not in facts["left out"]
+    (left_out,) = (fact for fact in facts if fact["name"] == "left out")
+    assert left_out["of"] == "vg0/data"
+    assert left_out["value"].startswith("/mnt/home (/dev/mapper/vg0-home): mounted below it")
+    assert "/mnt/tmp" not in left_out["value"]
 
     assert lvmsnap(lab, "up p").stderr == ""
     assert lab.run("cd /run/lvmsnap/p && cat file && ls -A home").stdout == "1\n"

@@ -55,11 +55,13 @@ def test_it_shows_the_origin_as_it_was_file_by_file_and_needs_no_room_in_the_gro
     assert fingerprint(server, ("/media",)) == before
 
 
+def facts(m: Machine, command: str) -> dict[str, str]:
+    return {fact["name"]: fact["value"] for fact in json.loads(lvmsnap(m, command).stdout)["facts"]}
+
+
 def test_plan_and_status_tell_of_the_pool(server: Machine) -> None:
-    planned = json.loads(lvmsnap(server, "plan p --json").stdout)
-    assert planned["facts"]["snapshot"].startswith("thin; pool vg0/pool: 64 MiB, ")
-    offline = json.loads(lvmsnap(server, "plan p --offline --json").stdout)
-    assert "thin snapshot" in offline["facts"]["depends on the origin"]
+    assert facts(server, "plan p --json")["snapshot"].startswith("thin; pool vg0/pool: 64 MiB, ")
+    assert "thin snapshot" in facts(server, "plan p --offline --json")["depends on the origin"]
 
     lvmsnap(server, "up p")
     (told,) = json.loads(lvmsnap(server, "status p --json").stdout)

@@ -246,6 +246,26 @@ def test_validate_takes_the_whole_profile_directory_by_default(directory: str) -
     assert lvmsnap("validate", "-q", "--profile-dir", directory).stdout == ""
 
 
+ONE = "volumes: [{origin: vg0/root}]\n"
+SET = "volumes: [{origin: vg0/root}, {origin: vg0/home}]\nconsistent: false\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_moved"),
+    [(SET, True), (f"{ONE}include: [/boot]\n", True), (ONE, False)],
+)
+def test_validate_says_that_a_tree_has_its_volumes_elsewhere_than_one_alone_is(
+    text: str, is_moved: bool, tmp_path: Path
+) -> None:
+    path = profile(tmp_path, "server", text)
+
+    done = lvmsnap("validate", path)
+
+    assert (done.returncode, done.stdout.startswith(f"{path}: valid\n")) == (0, True)
+    assert (f"\n{path}: note: its volumes are below /run/lvmsnap/server " in done.stdout) is is_moved
+    assert lvmsnap("validate", "-q", path).stdout == ""
+
+
 def test_validate_names_the_files_that_are_no_profiles_for_their_names(directory: str) -> None:
     for name in ("My Backup.yaml", "home.yml", ".home.yaml.swp", "notes.txt", "home.yaml~"):
         Path(directory, name).write_text("volumes: [{origin: vg0/root}]\n")

@@ -32,6 +32,7 @@ from lvmsnap.planning import offline, planner
 from lvmsnap.planning.state import State, Status
 from lvmsnap.system.processes import Finished
 from tests import TOP, samples
+from tests.unit.planning import test_tree
 
 ROOT = TOP
 GOLDEN = TOP / "tests/unit/golden"
@@ -66,6 +67,28 @@ def test_a_plan_that_is_refused_is_shown_with_what_to_do() -> None:
     plan = planner.plan_up(samples.with_file(), facts, (samples.PV_UUID,))
 
     golden("refused-plan.txt", shown(views.plan_lines("nightly", plan, note="/etc/lvmsnap/nightly.yaml")))
+
+
+def test_a_plan_of_several_volumes_names_the_volume_of_each_fact() -> None:
+    facts = test_tree.server(*test_tree.WHOLE, ("8:2", "/boot/efi"))
+    profile = test_tree.a_set("system", "home", "db", more="include: [/boot]\n")
+
+    golden("set-plan.txt", shown(views.plan_lines("nightly", planner.plan_up(profile, facts, ()))))
+
+
+def test_a_plan_as_json_has_each_fact_with_its_name_and_what_it_is_of() -> None:
+    profile = test_tree.a_set("system", "home")
+    plan = json.loads(views.to_json(planner.plan_up(profile, test_tree.server(*test_tree.WHOLE), ())))
+
+    assert [(fact["name"], fact["of"]) for fact in plan["facts"]] == [
+        ("volume group", "vg0"),
+        ("origin", "vg0/system"),
+        ("snapshot", "vg0/system"),
+        ("left out", "vg0/system"),
+        ("origin", "vg0/home"),
+        ("snapshot", "vg0/home"),
+        ("tree", test_tree.TOP),
+    ]
 
 
 def test_a_plan_of_down_is_shown() -> None:

@@ -67,7 +67,7 @@ def test_an_origin_that_is_mounted_nowhere_leaves_out_nothing() -> None:
 
 
 def planned(facts: Facts) -> dict[str, str]:
-    return dict(planner.plan_up(samples.profile(), facts, ()).facts)
+    return {fact.name: fact.value for fact in planner.plan_up(samples.profile(), facts, ()).facts}
 
 
 def test_the_plan_says_what_is_left_out_and_nothing_where_nothing_is() -> None:

@@ -16,7 +16,7 @@ from lvmsnap.cli import views
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.looked import MountpointFacts
 from lvmsnap.model.lvm_names import dm_uuid
-from lvmsnap.model.plan import Direction, Plan, Thing
+from lvmsnap.model.plan import Direction, Fact, Plan, Thing
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.units import GIB, MIB
 from lvmsnap.planning import offline, planner
@@ -206,7 +206,7 @@ def test_disks_that_are_closed_to_allocation_are_neither_room_nor_help() -> None
 
     assert target is not None
     assert samples.first(target).lent_pv.allocate_on == ("/dev/sda2",)
-    assert planner.describe(case.profile, target, facts)[0] == ("volume group", "vg0: 7.812 GiB free")
+    assert planner.describe(case.profile, target, facts)[0] == Fact("volume group", "7.812 GiB free", "vg0")
 
 
 def test_without_group_or_origin_nothing_is_decided_and_the_checks_say_why() -> None:
@@ -309,7 +309,7 @@ def test_an_offline_plan_has_the_same_steps_as_one_on_a_clean_system(name: str) 
     expected = {Thing.DIRECTORY} if case.profile.volumes[0].mountpoint else set()
     assert set(things(plan)) == set(things(made(case))) | expected
     assert plan.checks == ()
-    assert plan.facts[0][0] == "assumed"
+    assert plan.facts[0].name == "assumed"
 
 
 def test_an_offline_plan_assumes_an_origin_of_100_gib() -> None:

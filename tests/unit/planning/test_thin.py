@@ -58,7 +58,7 @@ def test_an_origin_in_a_pool_gets_a_thin_snapshot_where_no_size_is_given() -> No
     )
     assert "--extents" not in taking(plan).do[0]
     assert failed(plan) == []
-    said = dict(plan.facts)["snapshot"]
+    said = {fact.name: fact.value for fact in plan.facts}["snapshot"]
     assert said == "thin; pool vg0/pool: 10 GiB, 20 % used, 3 % of its metadata; its volumes have 10 GiB together"
 
 
@@ -76,7 +76,7 @@ def test_with_a_size_it_gets_a_space_of_its_own(size: str, extents: int) -> None
 def test_an_origin_in_no_pool_gets_4_gib_where_no_size_is_given() -> None:
     plan = planner.plan_up(of(), samples.facts(), ())
 
-    assert dict(plan.facts)["snapshot"] == "4 GiB for changes (1024 extents)"
+    assert {fact.name: fact.value for fact in plan.facts}["snapshot"] == "4 GiB for changes (1024 extents)"
 
 
 def test_a_thin_snapshot_needs_no_room_in_the_group_and_no_dm_snapshot() -> None:
@@ -95,8 +95,10 @@ def test_no_boot_can_take_a_thin_snapshot_for_its_origin() -> None:
 
 
 def test_an_offline_plan_says_that_the_kind_depends_on_the_origin() -> None:
-    assert "thin snapshot" in dict(offline.plan(of()).facts)["depends on the origin"]
-    assert "depends on the origin" not in dict(offline.plan(of("size: 4GiB")).facts)
+    told = {fact.name: fact.value for fact in offline.plan(of()).facts}
+
+    assert "thin snapshot" in told["depends on the origin"]
+    assert "depends on the origin" not in {fact.name for fact in offline.plan(of("size: 4GiB")).facts}
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------

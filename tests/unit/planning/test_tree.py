@@ -176,6 +176,35 @@ def test_directories_go_only_when_nothing_of_others_is_in_them() -> None:
     assert removable_directories(target, set(), facts) == (TOP, f"{TOP}/var", f"{TOP}/var/lib")
 
 
+def left_out_of(profile: Profile, facts: Facts) -> dict[str, str]:
+    found = planner.plan_up(profile, facts, ()).facts
+    return {fact.of: fact.value.partition(": mounted")[0] for fact in found if fact.name == "left out"}
+
+
+def test_what_is_in_the_tree_is_not_left_out_and_what_is_not_is_named_once() -> None:
+    facts = server(*WHOLE, ("8:2", "/boot/efi"), ("8:3", "/home/bob"), ("8:4", "/opt"))
+
+    assert left_out_of(a_set("system", "home", "db", more="include: [/boot]\n"), facts) == {
+        "vg0/system": "/boot/efi (/dev/8:2), /opt (/dev/8:4)",
+        "vg0/home": "/home/bob (/dev/8:3)",
+    }
+    assert "/home" in left_out_of(a_set("system"), facts)["vg0/system"]
+
+
+@pytest.mark.parametrize(
+    ("origins", "value"),
+    [
+        (("system", "home", "db"), "vg0/home, vg0/db are below the top, "),
+        (("system", "home"), "vg0/home is below the top, "),
+        (("home",), ""),
+    ],
+)
+def test_a_plan_says_that_a_volume_which_is_added_moves_the_first_one(origins: tuple[str, ...], value: str) -> None:
+    told = [fact for fact in planner.plan_up(a_set(*origins), server(*WHOLE), ()).facts if fact.name == "tree"]
+
+    assert [(fact.of, fact.value.startswith(value)) for fact in told] == ([(TOP, True)] if value else [])
+
+
 def test_what_is_mounted_in_the_tree_is_found_without_a_record() -> None:
     target = planner.plan_up(a_set("home", "db", more="include: [/boot]\n"), server(*WHOLE), ()).target
     assert target
