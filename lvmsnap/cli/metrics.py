@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from lvmsnap.planning.state import State, Status
+from lvmsnap.planning.volume_state import VolumeStatus
 
 # Labels and value.
 Sample = tuple[str, float]
@@ -26,15 +27,27 @@ def _lines(statuses: tuple[Status, ...], now: datetime) -> Iterator[str]:
         for state in State
     ]
     yield from _family("profile_state", f"Whether the profile is in this state: {states}.", samples)
-    values = [(status, _values(status)) for status in statuses]
-    for name, meaning in METRICS.items():
-        found = [(_labels(profile=status.name), value[name]) for status, value in values if value[name] is not None]
-        yield from _family(name, meaning, [(labels, float(value)) for labels, value in found if value is not None])
+    for name, meaning in PROFILE_METRICS.items():
+        of_profile = ((_labels(profile=status.name), _profile_values(status)[name]) for status in statuses)
+        yield from _family(name, meaning, _known(of_profile))
+    for name, meaning in SNAPSHOT_METRICS.items():
+        of_volume = (
+            (_labels(profile=status.name, origin=volume.origin), _snapshot_values(volume)[name])
+            for status in statuses
+            for volume in status.volumes
+        )
+        yield from _family(name, meaning, _known(of_volume))
 
 
-METRICS = {
+def _known(values: Iterable[tuple[str, float | None]]) -> list[Sample]:
+    return [(labels, float(value)) for labels, value in values if value is not None]
+
+
+PROFILE_METRICS = {
     "profile_problem": "Whether a person should look at the profile: lvmsnap status says why.",
     "up_timestamp_seconds": "When the profile was brought up.",
+}
+SNAPSHOT_METRICS = {
     "snapshot_size_bytes": "The snapshot's space for changes; of a thin one, its pool's.",
     "snapshot_fill_ratio": "How much of the snapshot's space is used, 0 to 1.",
     "snapshot_fill_bytes_per_second": "How fast it fills, by the guard's last seconds, else the mean since up.",
@@ -45,17 +58,19 @@ METRICS = {
 }
 
 
-def _values(status: Status) -> dict[str, float | None]:
-    rate, fill, grown = status.rate_bytes_per_second, status.fill_percent, status.last_growth
-    exists = status.size_bytes > 0
+def _profile_values(status: Status) -> dict[str, float | None]:
+    return {"profile_problem": not status.is_well, "up_timestamp_seconds": _timestamp(status.time)}
+
+
+def _snapshot_values(volume: VolumeStatus) -> dict[str, float | None]:
+    rate, fill, grown = volume.rate_bytes_per_second, volume.fill_percent, volume.last_growth
+    exists = volume.size_bytes > 0
     return {
-        "profile_problem": not status.is_well,
-        "up_timestamp_seconds": _timestamp(status.time),
-        "snapshot_size_bytes": status.size_bytes if exists else None,
+        "snapshot_size_bytes": volume.size_bytes if exists else None,
         "snapshot_fill_ratio": None if fill is None else fill / 100,
         "snapshot_fill_bytes_per_second": rate,
-        "snapshot_full_in_seconds": float("inf") if rate == 0 else status.seconds_to_full,
-        "snapshot_guarded": status.rate_over == "guard" if exists else None,
+        "snapshot_full_in_seconds": float("inf") if rate == 0 else volume.seconds_to_full,
+        "snapshot_guarded": volume.rate_over == "guard" if exists else None,
         "snapshot_last_growth_timestamp_seconds": _timestamp(grown.time if grown else ""),
         "snapshot_last_growth_bytes": grown.bytes if grown else None,
     }

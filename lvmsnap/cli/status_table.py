@@ -6,10 +6,12 @@ import shutil
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 
 from lvmsnap.cli.layout import BAD, BOLD, DIM, GOOD, WARN, Line
 from lvmsnap.planning.sizing import human
 from lvmsnap.planning.state import MEANING, State, Status
+from lvmsnap.planning.volume_state import VolumeStatus
 
 STATE_STYLE = {State.UP: GOOD, State.DOWN: DIM, State.STALE: WARN, State.PARTIAL: WARN, State.FOREIGN: WARN}
 HEAD = ("PROFILE", "STATE", "SIZE", "FILL", "AGE", "RATE", "FULL IN", "GREW", "SNAPSHOT", "MOUNTPOINT")
@@ -17,20 +19,27 @@ HEAD = ("PROFILE", "STATE", "SIZE", "FILL", "AGE", "RATE", "FULL IN", "GREW", "S
 SPLITS = (len(HEAD), HEAD.index("SNAPSHOT"), HEAD.index("GREW"), HEAD.index("RATE"))
 INDENT = "  "
 YEAR_SECONDS = 365 * 86400
+Row = tuple[str, ...]
 
 
 def status_lines(statuses: tuple[Status, ...], now: datetime, columns: int = sys.maxsize) -> Iterator[Line]:
-    """Return the table, for a terminal of so many columns; what is wrong with a profile is below its row."""
+    """Return the table, for a terminal of so many columns; what is wrong with a profile is below its rows.
+
+    A profile with one volume has a row, one with several a row of its own and one for each volume, indented.
+    """
     if not statuses:
         yield (("", "no profiles, and nothing of lvmsnap's on this machine"),)
         return
-    rows = [_row(status, now) for status in statuses]
-    widths = [max(len(row[column]) for row in [HEAD, *rows]) for column in range(len(HEAD))]
-    split = next((split for split in SPLITS if _width(widths[:split]) <= columns), SPLITS[-1])
-    yield from _table_row(HEAD, widths, split, [BOLD] * len(HEAD))
-    for status, row in zip(statuses, rows, strict=True):
+    rows = [_rows(status, now) for status in statuses]
+    widths = [max(len(row[column]) for row in [HEAD, *chain(*rows)]) for column in range(len(HEAD))]
+    # What is below a row is farther in than the row of a volume.
+    indent = INDENT * (2 if any(len(own) > 1 for own in rows) else 1)
+    lines = _lines_of(widths, columns, len(indent))
+    yield from _table_row(HEAD, widths, lines, indent, [BOLD] * len(HEAD))
+    for status, own in zip(statuses, rows, strict=True):
         style = STATE_STYLE.get(status.state, BAD)
-        yield from _table_row(row, widths, split, ["", style, *[""] * (len(HEAD) - 2)])
+        for row in own:
+            yield from _table_row(row, widths, lines, indent, ["", style, *[""] * (len(HEAD) - 2)])
         if wrong := _wrong(status):
             yield ((WARN if style in (GOOD, DIM) else style, f"  {wrong}"),)
 
@@ -40,44 +49,72 @@ def terminal_columns() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
 
 
+def _lines_of(widths: list[int], columns: int, indent: int) -> list[range]:
+    """Return the columns that stand in each line of a row."""
+    split = next((split for split in SPLITS if _width(widths[:split]) <= columns), 0)
+    lines = [range(split)] if split else []
+    while (first := lines[-1].stop if lines else 0) < len(widths):
+        room = columns - indent if lines else columns
+        fits = [last for last in range(first + 1, len(widths) + 1) if _width(widths[first:last]) <= room]
+        lines.append(range(first, max(fits, default=first + 1)))
+    return lines
+
+
 def _width(widths: list[int]) -> int:
     return sum(widths) + 2 * len(widths) - 2
 
 
-def _table_row(row: tuple[str, ...], widths: list[int], split: int, styles: list[str]) -> Iterator[Line]:
+def _table_row(row: Row, widths: list[int], lines: list[range], indent: str, styles: list[str]) -> Iterator[Line]:
     cells = [(style, f"{cell:<{width}}  ") for style, cell, width in zip(styles, row, widths, strict=True)]
-    yield tuple(cells[:split])
-    if any(cell != "-" for cell in row[split:]):
-        yield (("", INDENT), *cells[split:])
+    for number, line in enumerate(lines):
+        if number == 0:
+            yield tuple(cells[column] for column in line)
+        elif any(row[column].strip("-") for column in line):
+            yield (("", indent), *(cells[column] for column in line))
 
 
-def _row(status: Status, now: datetime) -> tuple[str, ...]:
-    fill = "-" if status.fill_percent is None else f"{status.fill_percent:.1f} %"
-    size = human(status.size_bytes) if status.size_bytes else "-"
-    place = status.mountpoint or status.device or "-"
-    past = (_rate(status), _full_in(status), _grew(status, now))
-    return (status.name, status.state.value, size, fill, age(status.time, now), *past, status.snapshot or "-", place)
+def _rows(status: Status, now: datetime) -> list[Row]:
+    """Return the rows of a profile: one, or where it has several volumes one more for each that may be there."""
+    if len(status.volumes) < 2:
+        return [(status.name, status.state.value, *_cells(status, age(status.time, now), now))]
+    told = ("", "", age(status.time, now), "", "", "", f"{len(status.volumes)} volumes", status.mountpoint)
+    volumes = status.volumes if any(volume.device for volume in status.volumes) else ()
+    return [
+        (status.name, status.state.value, *told),
+        *((f"{INDENT}{one.origin}", _state_of(one), *_cells(one, "", now)) for one in volumes),
+    ]
 
 
-def _rate(status: Status) -> str:
+def _state_of(volume: VolumeStatus) -> str:
+    return State.LOST.value if volume.lost else "" if volume.device else "missing"
+
+
+def _cells(of: Status | VolumeStatus, since: str, now: datetime) -> Row:
+    fill = "-" if of.fill_percent is None else f"{of.fill_percent:.1f} %"
+    size = human(of.size_bytes) if of.size_bytes else "-"
+    place = of.mountpoint or of.device or "-"
+    return (size, fill, since, _rate(of), _full_in(of), _grew(of, now), of.snapshot or "-", place)
+
+
+def _rate(status: Status | VolumeStatus) -> str:
     rate = status.rate_bytes_per_second
     if rate is None:
         return "-"
     return f"{_about(status)}{_rough(rate)}/s" if rate else "0 B/s"
 
 
-def _full_in(status: Status) -> str:
+def _full_in(status: Status | VolumeStatus) -> str:
     seconds = status.seconds_to_full
     if seconds is None:
         return "-"
     return "> 1 year" if seconds > YEAR_SECONDS else f"{_about(status)}{duration(seconds)}"
 
 
-def _about(status: Status) -> str:
+def _about(status: Status | VolumeStatus) -> str:
     return "" if status.rate_over == "guard" else "~"
 
 
-def _grew(status: Status, now: datetime) -> str:
+def _grew(status: Status | VolumeStatus, now: datetime) -> str:
     grown = status.last_growth
     return f"+{_rough(grown.bytes)} {age(grown.time, now)} ago" if grown else "-"
 

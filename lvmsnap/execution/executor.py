@@ -23,7 +23,7 @@ from lvmsnap.model.errors import (
 )
 from lvmsnap.model.plan import Action, Plan, Thing
 from lvmsnap.model.profile import Argv
-from lvmsnap.model.target import Record, Snapshot, Target
+from lvmsnap.model.target import Loss, Record, Snapshot, Target
 from lvmsnap.planning import hook_actions
 from lvmsnap.system import mount_table
 from lvmsnap.system.processes import shell_line
@@ -152,16 +152,16 @@ def _leaving_directories(target: Target) -> Target:
     return replace(target, snapshots=tuple(left(snapshot) for snapshot in target.snapshots))
 
 
-def bring_down(target: Target, record: Record | None, work: Work, lost: str = "") -> tuple[str, ...]:
+def bring_down(target: Target, record: Record | None, work: Work, lost: Loss | None = None) -> tuple[str, ...]:
     """Take down everything that exists of the target, and its record. Raises ResidueError where something is left.
 
-    `lost` says how its snapshot was lost: it is record down first, for whoever has to try again.
+    `lost` says how a snapshot was lost: it is written down first, for whoever has to try again.
     Returns what went wrong with the hooks around it, which keeps nothing from being taken down. A signal does not stop
     it half-way: it ends with everything taken down, then raises InterruptedBySignalError.
     """
     why = f"{target.name} could not be taken down"
-    if record is not None and lost != record.lost:
-        record = replace(record, lost=lost)
+    if record is not None and (how := lost.how if lost else "") != record.lost:
+        record = replace(record, lost=how, lost_origin=lost.origin if lost else "")
         records.keep(record)
     ended = _take_down_or_say(target, record, work, verb="down", why=why)
     if ended.left:

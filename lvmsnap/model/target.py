@@ -117,6 +117,11 @@ class Snapshot:
         return f"{self.vg}/{self.name}"
 
     @property
+    def origin_path(self) -> str:
+        """The origin's LVM name, VG/LV."""
+        return f"{self.vg}/{self.origin}"
+
+    @property
     def own_space(self) -> CowSpace | None:
         """Its own space for changes; None for a thin snapshot, and where only marks tell of it."""
         return self.cow if isinstance(self.cow, CowSpace) else None
@@ -163,6 +168,19 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """How a snapshot was lost; `origin` is its origin, VG/LV, where the profile has several volumes, "" where not."""
+
+    how: str
+    origin: str = ""
+
+    @property
+    def of(self) -> str:
+        """Which snapshot it is of, to follow that word."""
+        return f" of {self.origin}" if self.origin else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Process:
     """A process of this boot: its pid, and when it began in clock ticks since the boot (proc(5), starttime)."""
 
@@ -177,7 +195,7 @@ class Record:
     `hooks_due` names the hooks that are still to be run before all is down: after_snapshot once before_snapshot
     began, before_down and after_down once all was up. `process` is the `lvmsnap run` that all of it is up for, None
     where `up` made it to stay, and `command` what that one started. `lost` says how a snapshot was lost, once that was
-    found out.
+    found out, and `lost_origin` which, where there are several.
     """
 
     target: Target
@@ -189,3 +207,4 @@ class Record:
     process: Process | None = None
     command: Process | None = None
     lost: str = ""
+    lost_origin: str = ""

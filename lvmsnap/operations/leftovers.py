@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError, ResidueError, SnapshotLostError
 from lvmsnap.model.facts import Facts
-from lvmsnap.model.target import Record, Target
+from lvmsnap.model.target import Loss, Record, Target
 from lvmsnap.planning import state
 from lvmsnap.planning.identify import find
 from lvmsnap.planning.state import REMEDIES, State, Status
@@ -16,14 +16,14 @@ from lvmsnap.system.reading import Interest
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What of a target is there. `lost` says how its snapshot was lost, "" where it was not.
+    """What of a target is there. `lost` says how a snapshot of it was lost, None where none was.
 
     `run_pid` is that of the `lvmsnap run` that it is up for, 0 where there is none that still runs. `is_left`: a crash,
     a power cut or a run that was killed left it.
     """
 
     status: Status
-    lost: str
+    lost: Loss | None
     run_pid: int
     is_left: bool
 
@@ -39,7 +39,8 @@ def look(target: Target, record: Record | None, system: Facts) -> Seen:
     if seen.state in (State.MERGING, State.FOREIGN):
         return Seen(seen, lost, 0, is_left=False)
     # What overflowed is left to a person: somebody may be looking at it.
-    is_left = seen.state in (State.PARTIAL, State.STALE) or (seen.state is State.LOST and lost not in REMEDIES)
+    is_shown = lost is not None and lost.how in REMEDIES
+    is_left = seen.state in (State.PARTIAL, State.STALE) or (seen.state is State.LOST and not is_shown)
     return Seen(seen, lost, 0, is_left or process is not None)
 
 
@@ -57,17 +58,17 @@ def refuse_at_work(name: str, seen: Seen) -> None:
         raise RefusedError((Refusal(found, f"wait for it to end; lvmsnap status {name} shows it"),))
 
 
-def warn_of_lost(name: str, lost: str) -> str:
+def warn_of_lost(name: str, lost: Loss) -> str:
     """Return the warning that a profile's snapshot was lost."""
-    return f"the snapshot of {name} was lost while it was up: {lost}; do not trust what was read from it"
+    what = state.whose_snapshot(name, lost)
+    return f"{what} was lost while it was up: {lost.how}; do not trust what was read from it"
 
 
-def lost_at_down(name: str, lost: str, failed: LvmsnapError | None) -> SnapshotLostError:
+def lost_at_down(name: str, lost: Loss, failed: LvmsnapError | None) -> SnapshotLostError:
     """Return the error of a profile whose snapshot was lost while it was up; `failed` is what else went wrong."""
     done = f"{name} is taken down" if failed is None else failed.message
-    larger = f"; {REMEDIES[lost]}, or back up when less is written" if lost in REMEDIES else ""
+    larger = f"; {REMEDIES[lost.how]}, or back up when less is written" if lost.how in REMEDIES else ""
     hint = f"do not trust what was read from it{larger}"
     residue = failed if isinstance(failed, ResidueError) else None
-    return SnapshotLostError(
-        f"the snapshot of {name} was lost while it was up: {lost}; {done}", hint=hint, residue=residue
-    )
+    what = f"{state.whose_snapshot(name, lost)} was lost while it was up: {lost.how}; {done}"
+    return SnapshotLostError(what, hint=hint, residue=residue)

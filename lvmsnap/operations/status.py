@@ -11,10 +11,12 @@ from lvmsnap.execution import guard_reports
 from lvmsnap.model.errors import LvmsnapError, ProfileError, explained
 from lvmsnap.model.facts import Facts, LogicalVolume
 from lvmsnap.model.profile import Profile
+from lvmsnap.model.target import Target
 from lvmsnap.operations import history, named_profile, other_hosts, sessions
 from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import lost_record, state
-from lvmsnap.planning.state import Past, State, Status
+from lvmsnap.planning.state import State, Status
+from lvmsnap.planning.volume_state import Past, VolumeStatus
 from lvmsnap.system import reading
 from lvmsnap.system.reading import Interest
 
@@ -78,16 +80,19 @@ def _status(name: str, profile: Profile | None, system: Facts) -> Status:
     known = history.look_back(name, profile, system)
     if known.target is not None:
         focused = reading.focus(system, Interest.of_target(known.target, known.record))
-        past = _past(name, known.record.time if known.record else "")
+        past = _past(known.target, known.record.time if known.record else "")
         return state.of_target(known.target, focused, known.record, past)
     volumes = profile.volumes if profile else ()
+    down = tuple(VolumeStatus(volume.path, f"{volume.vg}/{volume.snapshot}") for volume in volumes)
     groups = ((system.vg(volume.vg), volume) for volume in volumes)
     if taken := next((lv for vg, volume in groups if vg and (lv := vg.lv(volume.snapshot))), None):
-        return Status(name, State.FOREIGN, f"{taken.vg}/{taken.name}", problem=_whose(taken, system))
+        problem = _whose(taken, system) if len(volumes) == 1 else f"{taken.vg}/{taken.name}: {_whose(taken, system)}"
+        there = Status(name, State.FOREIGN, f"{taken.vg}/{taken.name}", problem=problem)
+        return replace(there, volumes=down)
     theirs = [] if volumes else [mark for mark in other_hosts.others_marks(system) if mark.name == name]
     if theirs:
         return Status(name, State.FOREIGN, theirs[0].object, problem=state.from_host(theirs[0].host))
-    return Status(name, State.DOWN, ", ".join(f"{volume.vg}/{volume.snapshot}" for volume in volumes))
+    return state.of_volumes(Status(name, State.DOWN), down)
 
 
 def _whose(lv: LogicalVolume, system: Facts) -> str:
@@ -99,7 +104,7 @@ def _whose(lv: LogicalVolume, system: Facts) -> str:
     return state.from_host(theirs[0].host) if theirs else f"see what it is: lvs -o+tags,origin {lv.vg}/{lv.name}"
 
 
-def _past(name: str, up_time: str) -> Past:
-    seen = guard_reports.read(name)
+def _past(target: Target, up_time: str) -> Past:
+    seen = (guard_reports.read(target.name, number) for number in range(1, len(target.snapshots) + 1))
     up_seconds = (datetime.now(UTC) - datetime.fromisoformat(up_time)).total_seconds() if up_time else None
-    return Past(up_seconds, seen, time.monotonic() - seen.seconds if seen else 0.0)
+    return Past(up_seconds, tuple((one, time.monotonic() - one.seconds) for one in seen if one))

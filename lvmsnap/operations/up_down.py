@@ -11,7 +11,7 @@ from lvmsnap.execution import executor, locks, records
 from lvmsnap.model.errors import LvmsnapError, StepError, as_ours, refused_after
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.profile import Profile
-from lvmsnap.model.target import Process, Record, Target
+from lvmsnap.model.target import Loss, Process, Record, Target
 from lvmsnap.operations import history, leftovers, preparation, sessions
 from lvmsnap.operations.leftovers import Seen
 from lvmsnap.operations.sessions import Session
@@ -192,7 +192,7 @@ def _down_one(session: Session, target: Target, record: Record | None, system: F
     _bring_down(session, target, record, system, seen.lost)
 
 
-def _bring_down(session: Session, target: Target, record: Record | None, system: Facts, lost: str) -> None:
+def _bring_down(session: Session, target: Target, record: Record | None, system: Facts, lost: Loss | None) -> None:
     """Take it down; that its snapshot was lost is the worst of what may be wrong then."""
     failed: LvmsnapError | None = None
     try:

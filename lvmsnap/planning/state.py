@@ -1,4 +1,4 @@
-"""What state each profile is in, and how fast its snapshot fills: facts and record in, a Status out. Pure."""
+"""What state each profile is in, and what is wrong with it: facts and record in, a Status out. Pure."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import zip_longest
 
-from lvmsnap.model.facts import Enlargement, Facts, LogicalVolume, Sighting
+from lvmsnap.model.facts import Enlargement, Facts, LogicalVolume
 from lvmsnap.model.lvm_names import dm_uuid
-from lvmsnap.model.target import Record, Snapshot, Target
+from lvmsnap.model.target import Loss, Record, Snapshot, Target
 from lvmsnap.planning import pools
 from lvmsnap.planning.hook_actions import AFTER_SNAPSHOT
 from lvmsnap.planning.identify import Found, FoundLoan, FoundSnapshot, find
+from lvmsnap.planning.volume_state import Past, VolumeStatus, fullest, of_snapshot
 
-# A guard looks once a second, but not while it gives the snapshot more room. What it saw longer ago is no rate of now.
-FRESH_SECONDS = 10.0
 # What `recover --from-host` calls the host of marks that name none.
 UNKNOWN_HOST = "unknown"
 
@@ -53,12 +52,10 @@ MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One profile's state; `time` is when it was brought up (ISO 8601 UTC), `fill_percent` of its CoW space.
+    """One profile's state; `time` is when it was brought up (ISO 8601 UTC).
 
-    A thin snapshot has none: `size_bytes` and `fill_percent` are of its `pool`, VG/LV, its data or metadata.
-
-    `rate_over` says of what the rate is: the "guard"'s last seconds, or the mean since "up". A snapshot that does not
-    fill has a rate of 0, and None for `seconds_to_full`.
+    `volumes` has each volume for itself. What is said of a snapshot here is that of the one volume; where there are
+    several, of the one that was lost, or is the fullest. `mountpoint` is then the tree's top, if there is a tree.
     """
 
     name: str
@@ -75,6 +72,7 @@ class Status:
     seconds_to_full: float | None = None
     last_growth: Enlargement | None = None
     pool: str = ""
+    volumes: tuple[VolumeStatus, ...] = ()
 
     @property
     def is_well(self) -> bool:
@@ -82,84 +80,43 @@ class Status:
         return self.state in (State.UP, State.DOWN) and not self.problem
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What is known beside the facts: how long ago `up` was, the guard's last sighting and how long ago that was."""
-
-    up_seconds: float | None = None
-    sighting: Sighting | None = None
-    sighting_seconds: float = 0.0
-
-
 def of_target(target: Target, facts: Facts, record: Record | None, past: Past | None = None) -> Status:
-    """Return the state of a target, by what of it exists; with the `past`, how fast its snapshot fills too."""
+    """Return the state of a target, by what of it exists; with the `past`, how fast its snapshots fill too."""
     found = find(target, facts, record)
-    names = ", ".join(one.snapshot.path for one in found.snapshots)
     if target.host and target.host != facts.host:
-        return Status(target.name, State.FOREIGN, names, problem=from_host(target.host))
-    merging = next((one for one in found.snapshots if one.is_merging), None)
-    hint = merging_hint(merging, found.loan_to(merging.snapshot.vg)) if merging else ""
-    state, problem = (State.MERGING, hint) if merging else _state(found, facts, record)
-    status = Status(name=target.name, state=state, snapshot=names, time=record.time if record else "", problem=problem)
-    fullest = max(found.snapshots, key=_fill, default=None)
-    if fullest is None or fullest.lv is None or fullest.vg is None:
+        names = tuple(VolumeStatus(one.origin_path, one.path) for one in target.snapshots)
+        return of_volumes(Status(target.name, State.FOREIGN, problem=from_host(target.host)), names)
+    state, problem = _merging(found) or _state(found, facts, record)
+    status = Status(name=target.name, state=state, time=record.time if record else "", problem=problem)
+    lost = _losses(found, facts, record)
+    volumes = tuple(map(of_snapshot, found.snapshots, lost, (past,) * len(lost)))
+    is_tree_there = any(one.mountpoint.startswith(target.tree) for one in volumes if one.mountpoint)
+    return of_volumes(status, volumes, target.tree if is_tree_there else "")
+
+
+def of_volumes(status: Status, volumes: tuple[VolumeStatus, ...], tree: str = "") -> Status:
+    """Return the status with its volumes, and what is to be said of the one to be looked at first."""
+    first = fullest(volumes)
+    if first is None:
         return status
-    space = pools.space_of(fullest.lv, fullest.vg)
-    status = replace(
-        status,
-        size_bytes=space.total_bytes if space else fullest.lv.size_bytes,
-        fill_percent=space.percent if space else None,
-        pool=f"{fullest.lv.vg}/{fullest.lv.pool}" if fullest.lv.is_thin else "",
-        mountpoint=fullest.snapshot.mount.mountpoint if fullest.snapshot.mount and fullest.is_mounted else "",
-        device=f"/dev/{fullest.lv.vg}/{fullest.lv.name}",
-    )
-    return _with_filling(status, fullest, past) if past else status
+    same = {name: getattr(first, name) for name in VolumeStatus.__slots__ if name in Status.__slots__}
+    status = replace(status, **same, volumes=volumes)
+    return replace(status, mountpoint=tree) if tree else status
 
 
-def _fill(found: FoundSnapshot) -> float:
-    """Return how full it is; what is not there comes after all that is."""
-    if found.lv is None or found.vg is None:
-        return -1.0
-    space = pools.space_of(found.lv, found.vg)
-    return space.percent if space else 0.0
-
-
-def _with_filling(status: Status, found: FoundSnapshot, past: Past) -> Status:
-    lv, vg, seen = found.lv, found.vg, past.sighting
-    if lv is None or vg is None:
-        return status
-    if seen is not None and seen.uuid != dm_uuid(vg.uuid, lv.uuid):
-        seen = None
-    status = replace(status, last_growth=seen.last_growth if seen else None)
-    space = pools.space_of(lv, vg)
-    if lv.is_invalid or space is None:
-        return status
-    used_bytes = space.total_bytes * space.percent / 100
-    if seen is not None and 0 <= past.sighting_seconds < FRESH_SECONDS:
-        rate, over = seen.rate_bytes_per_second, "guard"
-    elif past.up_seconds is not None and past.up_seconds >= 1 and not space.part:
-        rate, over = _changed_bytes(lv, used_bytes) / past.up_seconds, "up"
-    else:
-        return status
-    rate = round(rate, 1)
-    left = round(max(0.0, space.total_bytes - used_bytes) / rate, 1) if rate else None
-    return replace(status, rate_bytes_per_second=rate, rate_over=over, seconds_to_full=left)
-
-
-def _changed_bytes(snapshot: LogicalVolume, used_bytes: float) -> float:
-    """Return how much was used since it was made: it begins with a header and a metadata chunk (dm-snap-persistent.c).
-
-    LVM reports the fill in hundredths of a percent; less than one of them is nothing.
-    """
-    changed = used_bytes - 2 * snapshot.chunk_size_bytes
-    return changed if changed >= snapshot.size_bytes / 10_000 else 0.0
+def _merging(found: Found) -> tuple[State, str] | None:
+    one = next((one for one in found.snapshots if one.is_merging), None)
+    if one is None:
+        return None
+    of = f"{one.snapshot.origin_path}: " if len(found.snapshots) > 1 else ""
+    return State.MERGING, of + merging_hint(one, found.loan_to(one.snapshot.vg))
 
 
 def _state(found: Found, facts: Facts, record: Record | None) -> tuple[State, str]:
     if record is not None and record.boot_id != facts.boot_id:
         return State.STALE, ""
     if lost := why_lost(found, facts, record):
-        return State.LOST, lost
+        return State.LOST, f"{lost.origin}: {lost.how}" if lost.origin else lost.how
     if record is not None and record.process is not None and facts.looked.is_process_gone:
         return State.PARTIAL, f"left by lvmsnap run (pid {record.process.pid}), which was killed"
     return _state_now(found, record)
@@ -197,20 +154,31 @@ def merging_hint(one: FoundSnapshot, lent: FoundLoan | None) -> str:
     return f"the merge begins when neither is open, at the latest at the next boot{held}{keep}"
 
 
-def why_lost(found: Found, facts: Facts, record: Record | None) -> str:
-    """Say how a snapshot was lost while it was up, "" where none was; what a reboot ended is not lost but stale.
+def why_lost(found: Found, facts: Facts, record: Record | None) -> Loss | None:
+    """Say how a snapshot was lost while it was up, None where none was; what a reboot ended is not lost but stale.
 
     Where several are up, all are lost with the first: they are one moment in time together.
     """
-    if record is not None and record.boot_id != facts.boot_id:
-        return ""
-    # What `find` gives is in the order of the target.
-    known = record.target.snapshots if record else ()
-    for one, recorded in zip_longest(found.snapshots, known):
-        if one and (lost := _why_one_lost(one, recorded, is_recorded=record is not None)):
-            return lost
+    for one, how in zip(found.snapshots, _losses(found, facts, record), strict=True):
+        if how:
+            return Loss(how, one.snapshot.origin_path if len(found.snapshots) > 1 else "")
     is_seen = all(one.vg for one in found.snapshots)
-    return record.lost if record is not None and is_seen else ""
+    is_known = record is not None and record.boot_id == facts.boot_id and bool(record.lost)
+    return Loss(record.lost, record.lost_origin) if record and is_known and is_seen else None
+
+
+def whose_snapshot(name: str, lost: Loss) -> str:
+    """Return what is said of a lost snapshot of profile `name`: which it is."""
+    return f"{name}'s snapshot of {lost.origin}" if lost.origin else f"the snapshot of {name}"
+
+
+def _losses(found: Found, facts: Facts, record: Record | None) -> tuple[str, ...]:
+    """Return how each snapshot was lost, "" for one that was not."""
+    if record is not None and record.boot_id != facts.boot_id:
+        return ("",) * len(found.snapshots)
+    # What `find` gives is in the order of the target.
+    recorded = zip_longest(found.snapshots, record.target.snapshots if record else ())
+    return tuple(_why_one_lost(one, known, is_recorded=record is not None) for one, known in recorded if one)
 
 
 def _why_one_lost(found: FoundSnapshot, known: Snapshot | None, *, is_recorded: bool) -> str:
@@ -231,19 +199,20 @@ def _why_one_lost(found: FoundSnapshot, known: Snapshot | None, *, is_recorded: 
 
 
 def missing_things(found: Found) -> tuple[str, ...]:
-    """Return what the target should have and has not, each kind once."""
-    loans, snapshots = found.loans, found.snapshots
-    mounts = [one for one in snapshots if one.snapshot.mount]
-    things = (
-        ("backing file", all(one.file is not None for one in loans)),
-        ("loop device", all(one.loop is not None for one in loans)),
-        ("lent PV", all(one.is_member and not one.is_missing for one in loans)),
-        ("snapshot", all(one.lv is not None and _is_whole(one.lv) for one in snapshots)),
-        ("mount", all(one.is_mounted for one in mounts)),
-        ("running origin", not any(one.suspended for one in snapshots)),
-        ("run of the after_snapshot hook", AFTER_SNAPSHOT not in found.hooks_due),
-    )
-    return tuple(name for name, is_there in things if not is_there)
+    """Return what the target should have and has not; of several volumes each that lacks it is named."""
+    of = {id(one): f" of {one.snapshot.origin_path}" for one in found.snapshots if len(found.snapshots) > 1}
+    of |= {id(one): f" of {one.loan.vg}" for one in found.loans if len(found.loans) > 1}
+    things = [
+        *(("backing file", one, one.file is not None) for one in found.loans),
+        *(("loop device", one, one.loop is not None) for one in found.loans),
+        *(("lent PV", one, one.is_member and not one.is_missing) for one in found.loans),
+        *(("snapshot", one, one.lv is not None and _is_whole(one.lv)) for one in found.snapshots),
+        *(("mount", one, one.is_mounted) for one in found.snapshots if one.snapshot.mount),
+        *((f"included {one.include.source}", one, one.is_mounted) for one in found.includes),
+        *(("running origin", one, not one.suspended) for one in found.snapshots),
+        ("run of the after_snapshot hook", found, AFTER_SNAPSHOT not in found.hooks_due),
+    ]
+    return tuple(f"{name}{of.get(id(part), '')}" for name, part, is_there in things if not is_there)
 
 
 def _is_whole(lv: LogicalVolume) -> bool:

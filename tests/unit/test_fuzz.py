@@ -18,7 +18,7 @@ from lvmsnap.execution.records import RecordError
 from lvmsnap.model.errors import ProfileError, ProfileProblem
 from lvmsnap.model.target import Record
 from lvmsnap.planning import planner, state
-from lvmsnap.planning.state import Past
+from lvmsnap.planning.volume_state import Past
 from lvmsnap.profile import loading
 from lvmsnap.system import lvm_report, mount_table
 from lvmsnap.system.mount_owners import fstab_fields

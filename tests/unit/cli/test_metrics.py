@@ -13,24 +13,26 @@ import pytest
 from lvmsnap.cli import commands, metrics, parser
 from lvmsnap.model.facts import Enlargement
 from lvmsnap.model.units import MIB
+from lvmsnap.planning import state
 from lvmsnap.planning.state import State, Status
+from lvmsnap.planning.volume_state import VolumeStatus
 from tests import TOP, samples
 
 NOW = datetime.fromisoformat("2024-05-04T05:30:00+00:00")
-UP = Status(
-    "nightly",
-    State.UP,
+VOLUME = VolumeStatus(
+    "vg0/system",
     "vg0/s",
     64 * MIB,
     12.5,
     "/media/s",
     "/dev/vg0/s",
-    samples.TIME,
     rate_bytes_per_second=1024.5,
     rate_over="guard",
     seconds_to_full=57344.0,
     last_growth=Enlargement("2024-05-04T05:29:55+00:00", 32 * MIB),
 )
+NIGHTLY = Status("nightly", State.UP, time=samples.TIME)
+UP = state.of_volumes(NIGHTLY, (VOLUME,))
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"'
@@ -96,6 +98,20 @@ def test_all_that_is_known_of_a_profile_is_told_in_base_units() -> None:
     }
 
 
+def test_what_is_of_a_snapshot_is_told_of_each_with_its_origin_and_what_is_of_the_profile_once() -> None:
+    other = replace(VOLUME, origin="vg1/data", fill_percent=50.0, last_growth=None)
+
+    found = parse(metrics.to_prometheus((state.of_volumes(NIGHTLY, (VOLUME, other)),), NOW))
+
+    labels = [dict(labels) for name, labels in found if name.startswith("lvmsnap_snapshot_")]
+    assert {(one["profile"], one["origin"]) for one in labels} == {("nightly", "vg0/system"), ("nightly", "vg1/data")}
+    assert [dict(labels) for name, labels in found if name == "lvmsnap_up_timestamp_seconds"] == [
+        {"profile": "nightly"}
+    ]
+    fills = {dict(labels)["origin"]: value for (name, labels), value in found.items() if name.endswith("_fill_ratio")}
+    assert fills == {"vg0/system": 0.125, "vg1/data": 0.5}
+
+
 def test_what_is_not_known_has_no_sample() -> None:
     assert set(told(Status("idle", State.DOWN, "vg0/idle"))) == {
         "lvmsnap_status_timestamp_seconds",
@@ -104,18 +120,20 @@ def test_what_is_not_known_has_no_sample() -> None:
 
 
 def test_a_snapshot_that_does_not_fill_is_never_full() -> None:
-    resting = replace(UP, rate_bytes_per_second=0.0, seconds_to_full=None, rate_over="up")
+    resting = state.of_volumes(
+        NIGHTLY, (replace(VOLUME, rate_bytes_per_second=0.0, seconds_to_full=None, rate_over="up"),)
+    )
 
     assert told(resting)["lvmsnap_snapshot_full_in_seconds"] == math.inf
     assert told(resting)["lvmsnap_snapshot_guarded"] == 0
 
 
-@pytest.mark.parametrize("state", State)
-def test_every_state_has_its_series_and_one_of_them_is_1(state: State) -> None:
-    found = states(Status("x", state), UP)
+@pytest.mark.parametrize("wanted", State)
+def test_every_state_has_its_series_and_one_of_them_is_1(wanted: State) -> None:
+    found = states(Status("x", wanted), UP)
 
     assert {key: value for key, value in found.items() if key[0] == "x"} == {
-        ("x", other.value): float(other is state) for other in State
+        ("x", other.value): float(other is wanted) for other in State
     }
     assert sum(value for key, value in found.items() if key[0] == "nightly") == 1
 
@@ -151,6 +169,7 @@ def test_without_profiles_only_the_time_is_told() -> None:
 
 # --- the page ---------------------------------------------------------------------------------------------------------
 
+MEANINGS = metrics.PROFILE_METRICS | metrics.SNAPSHOT_METRICS
 PAGE = (TOP / "lvmsnap/docs/monitoring.md").read_text()
 
 
@@ -158,8 +177,8 @@ def test_the_metrics_of_the_page_are_those_there_are() -> None:
     listed = re.findall(r"^\| `(lvmsnap_\w+)` \| (.*) \|$", PAGE, re.MULTILINE)
 
     assert {name for name, _ in listed} == {name for name, _ in parse(metrics.to_prometheus((UP,), NOW))}
-    assert {name: told for name, told in listed if name.removeprefix("lvmsnap_") in metrics.METRICS} == {
-        f"lvmsnap_{name}": told for name, told in metrics.METRICS.items()
+    assert {name: told for name, told in listed if name.removeprefix("lvmsnap_") in MEANINGS} == {
+        f"lvmsnap_{name}": told for name, told in MEANINGS.items()
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from lvmsnap.cli import layout, status_table
 from lvmsnap.model.facts import Enlargement
 from lvmsnap.model.units import GIB, KIB, MIB
+from lvmsnap.planning import state
 from lvmsnap.planning.state import State, Status
+from lvmsnap.planning.volume_state import VolumeStatus
 from tests import samples
 from tests.unit.cli.test_views import ODD, golden
 
@@ -28,6 +31,31 @@ GUARDED = Status(
     rate_over="guard",
     seconds_to_full=621.8,
     last_growth=Enlargement("2024-05-04T05:29:55+00:00", 1344 * MIB),
+)
+HOME = VolumeStatus(
+    "vg0/home",
+    "vg0/home-lvmsnap-server",
+    2 * GIB,
+    71.5,
+    "/run/lvmsnap/server/home",
+    "/dev/vg0/home-lvmsnap-server",
+    rate_bytes_per_second=1.5 * MIB,
+    rate_over="guard",
+    seconds_to_full=389.0,
+    last_growth=Enlargement("2024-05-04T05:25:00+00:00", 512 * MIB),
+)
+ROOT = VolumeStatus(
+    "vg0/root", "vg0/root-lvmsnap-server", 4 * GIB, 3.2, "/run/lvmsnap/server", "/dev/vg0/root-lvmsnap-server"
+)
+DATA = VolumeStatus("vg1/data", "vg1/data-lvmsnap-server", GIB, 0.0, "", "/dev/vg1/data-lvmsnap-server")
+SERVER = state.of_volumes(Status("server", State.UP, time=samples.TIME), (ROOT, HOME, DATA), "/run/lvmsnap/server")
+LOST = state.of_volumes(
+    Status("other", State.LOST, time=samples.TIME, problem="vg0/home: it overflowed, or a write to it failed"),
+    (ROOT, replace(HOME, lost="it overflowed, or a write to it failed", fill_percent=100.0), DATA),
+    "/run/lvmsnap/server",
+)
+IDLE = state.of_volumes(
+    Status("both", State.DOWN), (VolumeStatus("vg0/root", "vg0/r"), VolumeStatus("vg0/home", "vg0/h"))
 )
 STATUSES = (
     GUARDED,
@@ -61,6 +89,14 @@ def test_states_are_a_table_with_a_line_for_each_profile_and_what_is_wrong_below
     golden("status.txt", "\n".join(table(*STATUSES)))
 
 
+SETS = (SERVER, IDLE, LOST, Status("idle", State.DOWN, "vg0/idle"))
+
+
+@pytest.mark.parametrize("columns", [10_000, 120, 80, 40])
+def test_a_profile_with_several_volumes_has_a_row_and_an_indented_one_for_each(columns: int) -> None:
+    golden(f"status-sets{f'-{columns}' if columns < 1000 else ''}.txt", "\n".join(table(*SETS, columns=columns)))
+
+
 def test_no_states_are_a_sentence() -> None:
     assert table() == ["no profiles, and nothing of lvmsnap's on this machine"]
 
@@ -70,9 +106,10 @@ def test_on_a_narrow_terminal_the_last_columns_go_below_the_others(columns: int,
     golden(name, "\n".join(table(*STATUSES, columns=columns)))
 
 
-@pytest.mark.parametrize("columns", [80, 100, 120])
-def test_all_that_fits_below_one_another_fits_the_terminal(columns: int) -> None:
-    lines = table(GUARDED, columns=columns)
+@pytest.mark.parametrize("columns", [40, 80, 100, 120])
+@pytest.mark.parametrize("status", [GUARDED, SERVER], ids=["one", "set"])
+def test_all_that_fits_below_one_another_fits_the_terminal(status: Status, columns: int) -> None:
+    lines = table(status, columns=columns)
 
     assert max(map(len, lines)) <= columns
 

@@ -15,7 +15,7 @@ from lvmsnap.execution import records
 from lvmsnap.model.errors import RefusedError, ResidueError, SnapshotLostError, worst
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.lvm_names import dm_uuid
-from lvmsnap.model.target import Process, Record
+from lvmsnap.model.target import Loss, Process, Record
 from lvmsnap.operations import leftovers
 from lvmsnap.operations.leftovers import Seen
 from lvmsnap.planning import state
@@ -95,7 +95,9 @@ def test_a_record_of_format_1_is_read_and_is_nobodys_run(tmp_path: Path) -> None
 
 
 def test_the_process_and_what_it_started_are_read_as_they_were_written(tmp_path: Path) -> None:
-    written = up_record(process=Process(4711, 99), command=Process(4712, 100), lost="it overflowed")
+    written = up_record(
+        process=Process(4711, 99), command=Process(4712, 100), lost="it overflowed", lost_origin="vg0/home"
+    )
 
     records.write(written, str(tmp_path))
 
@@ -133,13 +135,15 @@ def test_what_was_lost_while_it_was_up_is_told_from_what_was_never_there(
 ) -> None:
     system = samples.up_facts(group)  # type: ignore[arg-type]
 
-    assert state.why_lost(find(TARGET, system, written), system, written) == lost
+    found = state.why_lost(find(TARGET, system, written), system, written)
+
+    assert found == (Loss(lost) if lost else None)
 
 
 def test_a_lost_snapshot_that_cannot_be_taken_down_is_124_and_says_what_is_left() -> None:
     residue = ResidueError("nightly could not be taken down", residue=("mount: /m",), commands=("umount /m",))
 
-    error = leftovers.lost_at_down("nightly", "it overflowed", residue)
+    error = leftovers.lost_at_down("nightly", Loss("it overflowed"), residue)
 
     assert (error.exit_code, error.residue) == (124, residue)
     assert "it overflowed; nightly could not be taken down" in error.message
@@ -202,7 +206,7 @@ def test_the_state_of_what_a_killed_run_left_says_so() -> None:
 
 
 def test_what_a_living_run_is_at_work_with_is_refused_and_named() -> None:
-    seen = Seen(state.Status("nightly", State.UP), "", 4711, is_left=False)
+    seen = Seen(state.Status("nightly", State.UP), None, 4711, is_left=False)
 
     with pytest.raises(RefusedError, match=r"lvmsnap run \(pid 4711\) is using nightly"):
         leftovers.refuse_at_work("nightly", seen)

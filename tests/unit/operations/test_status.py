@@ -148,7 +148,7 @@ def test_one_that_cannot_be_read_is_told_of_and_the_others_too(
         dict(labels)["profile"]: value for (name, labels), value in metrics.items() if name == "lvmsnap_profile_problem"
     }
     assert problems == {"nightly": 0, "wrong": 1, "good": 0, "loop": 1, "torn": 1}
-    assert metrics["lvmsnap_snapshot_fill_ratio", (("profile", "nightly"),)] == 0.25
+    assert metrics["lvmsnap_snapshot_fill_ratio", (("profile", "nightly"), ("origin", "vg0/system"))] == 0.25
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), RecursionError(), MemoryError()])

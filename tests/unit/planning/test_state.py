@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
-from lvmsnap.model.facts import Enlargement, Facts, Sighting
+from lvmsnap.model.facts import Enlargement, Facts, LogicalVolume, Sighting
 from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.target import Loss, Target
 from lvmsnap.model.units import KIB, MIB
-from lvmsnap.planning import state
-from lvmsnap.planning.state import Past, State, Status
+from lvmsnap.planning import planner, state
+from lvmsnap.planning.state import State, Status
+from lvmsnap.planning.volume_state import Past
 from tests import samples
 from tests.samples import DISK, EARLIER_BOOT, ORIGIN_UUID, TARGET, VG_UUID
+from tests.unit.planning.test_tree import TOP, WHOLE, a_set, server
 
 SUSPENDED = samples.dm("vg0-system", dm_uuid(VG_UUID, ORIGIN_UUID), suspended=True)
 INVALID = samples.vg(samples.snapshot_lv(attr="swi-I-s---"), pvs=(DISK, samples.lent_pv()))
@@ -145,7 +148,7 @@ def trend(found: Status) -> tuple[object, ...]:
 
 
 def test_the_guards_rate_is_told_with_the_time_to_full_and_the_last_growth() -> None:
-    found = filling(75, Past(up_seconds=3600, sighting=SEEN, sighting_seconds=2))
+    found = filling(75, Past(3600, ((SEEN, 2),)))
 
     assert trend(found) == (2 * MIB, "guard", 8)
     assert found.last_growth == GROWN
@@ -153,7 +156,7 @@ def test_the_guards_rate_is_told_with_the_time_to_full_and_the_last_growth() -> 
 
 @pytest.mark.parametrize("seconds", [10, 1000, -1])
 def test_a_sighting_of_long_ago_tells_the_last_growth_but_no_rate(seconds: float) -> None:
-    found = filling(75, Past(up_seconds=48, sighting=SEEN, sighting_seconds=seconds))
+    found = filling(75, Past(48, ((SEEN, seconds),)))
 
     assert trend(found) == (pytest.approx(MIB, rel=0.001), "up", pytest.approx(16, rel=0.001))
     assert found.last_growth == GROWN
@@ -162,7 +165,7 @@ def test_a_sighting_of_long_ago_tells_the_last_growth_but_no_rate(seconds: float
 def test_a_sighting_of_another_snapshot_of_the_same_name_tells_nothing() -> None:
     other = replace(SEEN, uuid=dm_uuid(VG_UUID, samples.OTHER_UUID))
 
-    found = filling(75, Past(up_seconds=48, sighting=other, sighting_seconds=1))
+    found = filling(75, Past(48, ((other, 1),)))
 
     assert found.rate_over == "up"
     assert found.last_growth is None
@@ -183,7 +186,7 @@ def test_what_a_snapshot_begins_with_is_no_filling(percent: float, rate: float) 
 def test_a_guard_that_sees_nothing_change_tells_no_time_to_full() -> None:
     resting = replace(SEEN, rate_bytes_per_second=0.0)
 
-    assert trend(filling(75, Past(48, resting, 1))) == (0, "guard", None)
+    assert trend(filling(75, Past(48, ((resting, 1),)))) == (0, "guard", None)
 
 
 @pytest.mark.parametrize("past", [None, Past(), Past(up_seconds=0.4), Past(up_seconds=-3600)])
@@ -193,13 +196,94 @@ def test_without_a_time_there_is_no_rate(past: Past | None) -> None:
 
 @pytest.mark.parametrize("attr", ["swi-I-s---", "swi-S-s---"])
 def test_a_lost_snapshot_has_no_rate(attr: str) -> None:
-    found = filling(100, Past(48, SEEN, 1), attr=attr)
+    found = filling(100, Past(48, ((SEEN, 1),)), attr=attr)
 
     assert found.state is State.LOST
     assert trend(found) == (None, None, None)
 
 
 def test_what_is_not_active_and_what_is_not_there_have_no_rate() -> None:
-    assert trend(filling(None, Past(48, SEEN, 1))) == (None, None, None)
-    down = state.of_target(TARGET, samples.facts(), None, Past(48, SEEN, 1))
+    assert trend(filling(None, Past(48, ((SEEN, 1),)))) == (None, None, None)
+    down = state.of_target(TARGET, samples.facts(), None, Past(48, ((SEEN, 1),)))
     assert (trend(down), down.last_growth) == ((None, None, None), None)
+
+
+# --- several volumes --------------------------------------------------------------------------------------------------
+
+HOME = samples.snapshot_lv(
+    name="home-lvmsnap-nightly", origin="home", uuid="home-snap", device_number="254:4", data_percent=40.0
+)
+SHOWN = (("254:3", TOP), ("254:4", f"{TOP}/home"), ("8:1", f"{TOP}/boot"))
+SET = a_set("system", "home", more="include: [/boot]\n")
+
+
+def set_target() -> Target:
+    target = planner.plan_up(SET, server(*WHOLE), ()).target
+    assert target is not None
+    uuids = (samples.SNAPSHOT_UUID, "home-snap")
+    taken = (replace(one, dm_uuid=dm_uuid(VG_UUID, uuid)) for one, uuid in zip(target.snapshots, uuids, strict=True))
+    return replace(target, snapshots=tuple(taken))
+
+
+def set_status(home: LogicalVolume | None = HOME, *shown: tuple[str, str], past: Past | None = None) -> Status:
+    """The state of a set of vg0/system and vg0/home, of which the latter's snapshot is as told."""
+    facts, target = server(*WHOLE, *(shown or SHOWN)), set_target()
+    (group,) = facts.vgs
+    lvs = (*group.lvs, samples.snapshot_lv(chunk_size_bytes=4 * KIB), *((home,) if home else ()))
+    facts = replace(facts, vgs=(replace(group, lvs=lvs),))
+    return state.of_target(target, facts, replace(samples.record(), target=target), past)
+
+
+def test_a_set_tells_each_of_its_volumes_and_for_the_profile_the_fullest_and_the_trees_top() -> None:
+    found = set_status()
+
+    assert [(one.origin, one.fill_percent, one.mountpoint) for one in found.volumes] == [
+        ("vg0/system", 1.5, TOP),
+        ("vg0/home", 40.0, f"{TOP}/home"),
+    ]
+    assert (found.state, found.snapshot, found.fill_percent) == (State.UP, "vg0/home-lvmsnap-nightly", 40.0)
+    assert (found.device, found.mountpoint) == ("/dev/vg0/home-lvmsnap-nightly", TOP)
+
+
+@pytest.mark.parametrize(
+    ("home", "how"),
+    [
+        (replace(HOME, attr="swi-I-s---", data_percent=100.0), state.OVERFLOWED),
+        (None, "it was removed or replaced"),
+    ],
+    ids=["overflowed", "removed"],
+)
+def test_a_set_is_lost_with_one_of_its_snapshots_which_is_named(home: LogicalVolume | None, how: str) -> None:
+    found = set_status(home)
+
+    assert (found.state, found.problem) == (State.LOST, f"vg0/home: {how}")
+    assert [one.lost for one in found.volumes] == ["", how]
+    assert found.snapshot == "vg0/home-lvmsnap-nightly"
+
+
+@pytest.mark.parametrize(
+    ("shown", "problem"),
+    [
+        (SHOWN[:1] + SHOWN[2:], "missing: mount of vg0/home"),
+        (SHOWN[:2], "missing: included /boot"),
+        ((("8:9", "/media"),), "missing: mount of vg0/system, mount of vg0/home, included /boot"),
+    ],
+)
+def test_what_a_set_lacks_is_named_with_its_volume(shown: tuple[tuple[str, str], ...], problem: str) -> None:
+    found = set_status(HOME, *shown)
+
+    assert (found.state, found.problem) == (State.PARTIAL, problem)
+
+
+def test_each_snapshot_of_a_set_has_what_its_own_guard_saw() -> None:
+    of_home = replace(SEEN, uuid=dm_uuid(VG_UUID, "home-snap"), rate_bytes_per_second=float(MIB), last_growth=None)
+
+    found = set_status(past=Past(1000, ((of_home, 1), (SEEN, 1))))
+
+    assert [(one.rate_bytes_per_second, one.last_growth) for one in found.volumes] == [(2 * MIB, GROWN), (MIB, None)]
+    assert found.rate_bytes_per_second == MIB
+
+
+def test_a_lost_snapshot_is_called_by_its_profile_or_where_there_are_several_by_its_origin() -> None:
+    assert state.whose_snapshot("nightly", Loss(state.OVERFLOWED)) == "the snapshot of nightly"
+    assert state.whose_snapshot("nightly", Loss(state.OVERFLOWED, "vg0/home")) == "nightly's snapshot of vg0/home"

@@ -16,7 +16,8 @@ from lvmsnap.model.units import GIB, MIB
 from lvmsnap.planning import lost_record, offline, planner, pools, state
 from lvmsnap.planning.identify import find
 from lvmsnap.planning.left_alone import other_snapshots
-from lvmsnap.planning.state import Past, State
+from lvmsnap.planning.state import State
+from lvmsnap.planning.volume_state import Past
 from tests import samples
 from tests.samples import PV_UUID, SNAPSHOT_UUID, VG_UUID
 
