@@ -44,7 +44,8 @@ class LogicalVolume:
     `size_bytes` of a snapshot is the size of its CoW space; its device is as large as its origin. `is_hidden`: LVM
     lists it only with --all, a merging snapshot or a part of another LV. `is_merging`: a snapshot that is being merged
     into its origin, or such an origin, begun or put off until both are closed (lvconvert(8)). `pool` is the name of the
-    pool that it lies in; a thin pool's own `data_percent` and `metadata_percent` say how full it is.
+    pool that it lies in; a thin pool's own `data_percent` and `metadata_percent` say how full it is. Thin volumes
+    show what an external origin holds where they were not written to. `reshape_bytes`: what RAID has for reshaping.
     """
 
     vg: str
@@ -64,6 +65,8 @@ class LogicalVolume:
     pool: str = ""
     metadata_percent: float | None = None
     metadata_bytes: int = 0
+    is_external_origin: bool = False
+    reshape_bytes: int = 0
 
     @property
     def is_thin(self) -> bool:

@@ -19,6 +19,7 @@ from lvmsnap.planning import (
     held_blocks,
     hook_actions,
     mountpoint_checks,
+    origin_kinds,
     rings,
     space_checks,
     thin_checks,
@@ -169,8 +170,7 @@ def _origin(profile: Profile, volume: Volume, vg: VolumeGroup, made: Snapshot | 
         return
     active = origin.is_active
     yield Check(f"{name} is active", active, "" if active else "it is inactive", f"lvchange --activate y {name}")
-    why_not = "a snapshot is being merged into it" if origin.is_merging else _no_snapshot_of(origin, vg)
-    yield Check(f"{name} can be snapshotted", not why_not, why_not, "name another origin")
+    yield origin_kinds.check(origin, vg)
     prefix = dm_uuid(vg.uuid, origin.uuid)
     suspended = [device.name for device in facts.dm_devices if device.suspended and device.uuid.startswith(prefix)]
     hint = "a killed command may have left it so: lvmsnap recover; else dmsetup resume"
@@ -179,23 +179,6 @@ def _origin(profile: Profile, volume: Volume, vg: VolumeGroup, made: Snapshot | 
     if (volume.mountpoint or volume.is_in_tree) and active:
         cow_bytes = made.own_space.size_bytes if made and made.own_space else None
         yield from filesystems.checks(name, facts.looked.origins[vg.name, origin.name], cow_bytes)
-
-
-def _no_snapshot_of(origin: LogicalVolume, vg: VolumeGroup) -> str:
-    """Say why LVM would take no snapshot of it, "" where it would (lvm2's tools/lvcreate.c; tried in the lab).
-
-    Segment types decide: lv_attr shows a cache pool and a volume that is cached alike as C, a VDO volume as virtual.
-    """
-    if origin.is_hidden:
-        return "it is a part of another volume"
-    for kind in origin.segment_types:
-        if kind in ("thin-pool", "cache-pool", "vdo-pool"):
-            return f"it is a {kind.replace('vdo', 'VDO').replace('-', ' ')}"
-    if any(lv.segment_types == ("integrity",) and lv.name.startswith(f"{origin.name}_rimage_") for lv in vg.lvs):
-        return "it is RAID with integrity"
-    if origin.attr[2:3].isupper():
-        return "LVM has locked it, as pvmove does"
-    return {"s": "it is a snapshot itself", "c": "it is being converted"}.get(origin.attr[:1], "")
 
 
 def _snapshot_name(volume: Volume, vg: VolumeGroup, facts: Facts) -> Iterator[Check]:

@@ -110,7 +110,9 @@ def _lv_selection(target: Target, found: FoundSnapshot) -> str:
 
 def resumed_origin(found: FoundSnapshot) -> Action:
     """Set the origin going again where a killed lvcreate left it suspended; nothing of `up` makes this."""
-    # With a snapshot in the metadata LVM knows the way itself; without one it would load the wrong table.
+    # With a snapshot in the metadata LVM knows the way itself; without one it would load the wrong table. A thin
+    # lvcreate beside such a snapshot holds -real alone: LVM would freeze the filesystem first, and wait for ever.
+    is_held_above = dm_name(found.snapshot.vg, found.snapshot.origin) in found.suspended
     by_lvm: tuple[Argv, ...] = (("lvchange", "--refresh", _origin(found)),)
     by_hand = tuple(("dmsetup", verb, name) for name in found.suspended for verb in ("clear", "resume"))
     return Action(
@@ -119,7 +121,7 @@ def resumed_origin(found: FoundSnapshot) -> Action:
         summary="resume the origin that a killed command left suspended",
         undo_summary="resume the origin that a killed command left suspended",
         do=(),
-        undo=by_lvm if found.origin_has_snapshots else by_hand,
+        undo=by_lvm if found.origin_has_snapshots and is_held_above else by_hand,
         condition=OriginSuspended(found.snapshot.vg, found.snapshot.origin),
         exists=bool(found.suspended),
         locks=Locks((found.snapshot.vg,)),

@@ -19,6 +19,11 @@ def run(profile: Profile, volume: Volume, space: PoolSpace, vg: VolumeGroup) -> 
     name = f"{vg.name}/{space.pool}"
     if pool := vg.lv(space.pool):
         yield from _pool(name, pool, vg, profile.overflow.warn_percent)
+    own = [f"{vg.name}/{lv.name}" for lv in vg.lvs if lv.origin == volume.origin and not lv.is_thin]
+    why = "has a space of its own: LVM would not hold the filesystem still then, and show it half-written"
+    hint = f"wait until it is removed; or {OWN_SPACE}"
+    found = f"{own[0]} {why}" if own else ""
+    yield Check(f"{vg.name}/{volume.origin} has thin snapshots alone", not own, found, hint)
     backing = profile.backing_file(vg.name)
     why = "lends space to its group: if the pool grew onto that, it could not be given back"
     hint = f"leave out `backing_file`, which a thin snapshot has no use for; or {OWN_SPACE}"

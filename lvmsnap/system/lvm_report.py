@@ -17,9 +17,9 @@ VG_COLUMNS = "vg_name,vg_uuid,vg_extent_size,vg_free_count,vg_missing_pv_count,v
 PV_COLUMNS = "pv_name,pv_uuid,vg_name,pv_pe_count,pv_pe_alloc_count,pv_missing,pv_allocatable"
 LV_COLUMNS = (
     "lv_name,lv_uuid,lv_attr,lv_size,lv_tags,origin,lv_kernel_major,lv_kernel_minor,data_percent,lv_merging,"
-    "pool_lv,metadata_percent,lv_metadata_size"
+    "pool_lv,metadata_percent,lv_metadata_size,lv_role"
 )
-SEG_COLUMNS = "lv_uuid,segtype,devices,chunk_size"
+SEG_COLUMNS = "lv_uuid,segtype,devices,chunk_size,reshape_len"
 
 UNKNOWN_DEVICE = "[unknown]"
 
@@ -128,6 +128,8 @@ def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
         pool=row["pool_lv"].strip("[]"),
         metadata_percent=_percent(row["metadata_percent"]),
         metadata_bytes=int(row["lv_metadata_size"] or 0),
+        is_external_origin="extthinorigin" in row["lv_role"].split(","),
+        reshape_bytes=max((int(segment["reshape_len"] or 0) for segment in own), default=0),
     )
 
 

@@ -24,6 +24,7 @@ SIZE = "16MiB"
 FAILS_BEFORE = 'echo "made to fail" >&2; exit 7'
 FAILS_AFTER = 'real "$@"; echo "made to fail after all" >&2; exit 7'
 LIES = "exit 0"
+STRACE = "exec strace -f -o /run/faults/trace -e trace=ioctl -e inject=ioctl:signal=SIGKILL:when={number} /sbin/{name}"
 ALL_ARE_DOWN = "nothing to recover"
 
 SCRIPT = """#!/bin/sh
@@ -62,6 +63,11 @@ class Fault:
 def undo_fault(command: str, body: str = FAILS_BEFORE, *, once: bool = False) -> Fault:
     """Give a fault in a command's use as an undo; losetup is also used to attach."""
     return Fault(command, body, "--detach" if command == "losetup" else "", once)
+
+
+def kill_at(name: str, number: int) -> Fault:
+    """Give a fault that kills an LVM command, the first time, at its ioctl of that number."""
+    return Fault(name, f'{STRACE.format(number=number, name=name)} "$@"', once=True)
 
 
 def break_commands(machine: Machine, *faults: Fault) -> str:

@@ -6,7 +6,19 @@ import signal
 
 import pytest
 
-from tests.lab.faults import BIN, FILE, FOLDERS, MOUNTPOINT, ORIGIN, Fault, Stage, break_commands, build_stage, standing
+from tests.lab.faults import (
+    BIN,
+    FILE,
+    FOLDERS,
+    MOUNTPOINT,
+    ORIGIN,
+    Fault,
+    Stage,
+    break_commands,
+    build_stage,
+    kill_at,
+    standing,
+)
 from tests.lab.helpers import MachineFactory, fingerprint
 from tests.lab.machine import Machine, MiB
 from tests.lab.support import lvmsnap, start_lvmsnap
@@ -99,7 +111,6 @@ def test_recover_waits_for_the_command_that_a_killed_lvmsnap_left_running(stage:
 
 
 # About 90 ioctls make a snapshot and 60 remove one; these lie around the loads of tables, the suspend and the resume.
-STRACE = "exec strace -f -o /run/faults/trace -e trace=ioctl -e inject=ioctl:signal=SIGKILL:when={number} /sbin/{name}"
 AT_EACH = ", at each ioctl"
 NUMBERS: dict[str, tuple[int, ...]] = {
     "lvcreate, alone": (20, 40, 46, 52, 58, 64, 73, 88),
@@ -114,11 +125,6 @@ NUMBERS: dict[str, tuple[int, ...]] = {
 KEEP = "lvcreate -q -y -s -l 5 -n keep vg0/system"
 READ_KEPT = "mkdir /run/kept; mount -o ro,noload /dev/vg0/keep /run/kept; grep before /run/kept/file"
 REMOVE_KEPT = "umount /run/kept; rmdir /run/kept; lvremove -q -y vg0/keep"
-
-
-def kill_at(name: str, number: int) -> Fault:
-    """Give a fault that kills an LVM command, the first time, at its ioctl of that number."""
-    return Fault(name, f'{STRACE.format(number=number, name=name)} "$@"', once=True)
 
 
 @pytest.mark.parametrize("case", NUMBERS)

@@ -74,53 +74,6 @@ END
             one.refuse(situation)
 
 
-# How a volume of each kind is made, and a part of it that is a volume of its own.
-KINDS = {
-    "raid": ("lvcreate -q -y --type raid1 -m 1 -L 16M -n raid vg0", "raid_rimage_0"),
-    "mirror": ("lvcreate -q -y --type mirror -m 1 --mirrorlog core -L 16M -n mirror vg0", "mirror_mimage_0"),
-    "thin": ("lvcreate -q -y -L 32M -T vg0/pool\nlvcreate -q -y -V 16M -T vg0/pool -n thin", "pool_tdata"),
-    "cached": (
-        """lvcreate -q -y -L 16M -n cached vg0
-lvcreate -q -y --type cache-pool -L 8M -n fast vg0
-lvconvert -q -y --type cache --cachepool fast vg0/cached""",
-        "cached_corig",
-    ),
-    "written": (
-        """lvcreate -q -y -L 16M -n written vg0
-lvcreate -q -y -an -L 8M -n faster vg0
-lvconvert -q -y --type writecache --cachevol faster vg0/written""",
-        "written_wcorig",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_raid_mirrors_thin_and_cached_volumes_can_be_snapshotted(lab: Machine, kind: str) -> None:
-    make, part = KINDS[kind]
-    lab.run(
-        f"""set -e
-        lvm <<END
-vgcreate -q -y vg0 /dev/ubda /dev/ubdb
-{make}
-END
-        mkfs.ext4 -q /dev/vg0/{kind}; mkdir /mnt/{kind}; mount /dev/vg0/{kind} /mnt/{kind}
-        echo old > /mnt/{kind}/file"""
-    )
-    look = "lvs -a --noheadings -o lv_name,lv_uuid,lv_attr vg0; dmsetup table"
-    volumes = lab.run(look).stdout
-    write_profile(lab, kind, profile_text(f"vg0/{kind}", size="4MiB", mountpoint=f"/media/{kind}"))
-    write_profile(lab, "part", profile_text(f"vg0/{part}", snapshot="part", size="4MiB", mountpoint=None))
-
-    lvmsnap(lab, f"up {kind}")
-    seen = lab.run(f"echo new > /mnt/{kind}/file; cat /media/{kind}/file /mnt/{kind}/file").stdout.split()
-    lvmsnap(lab, f"down {kind}")
-
-    assert seen == ["old", "new"]
-    assert lab.run(look).stdout == volumes
-    assert lab.run("ls /media").stdout == ""
-    assert "it is a part of another volume" in lvmsnap(lab, "up part", code=3).stderr
-
-
 def test_a_frozen_filesystem_fails_the_snapshot_and_everything_is_as_before(lab: Machine) -> None:
     make_vg(
         lab,

@@ -167,7 +167,7 @@ BAD = {
         "another origin",
     ),
     "origin locked by pvmove": Bad(
-        origin(attr="-wI-ao----"), "vg0/system can be snapshotted: LVM has locked it, as pvmove does", "another origin"
+        origin(attr="-wI-ao----"), "vg0/system can be snapshotted: LVM has locked it, as pvmove does", "pvmove --abort"
     ),
     "origin RAID with integrity": Bad(
         samples.facts(samples.vg(samples.lv("system_rimage_0", segment_types=("integrity",), is_hidden=True))),
@@ -182,7 +182,31 @@ BAD = {
     "origin merging": Bad(
         origin(attr="Owi-aos---", is_merging=True),
         "vg0/system can be snapshotted: a snapshot is being merged into it",
-        "another",
+        "wait until the merge is done",
+    ),
+    # As LVM reports it, only the snapshot is merging then.
+    "origin merging, thin": Bad(
+        samples.facts(samples.thin_vg(samples.thin_lv(name="old", tags=(), is_hidden=True, is_merging=True))),
+        "vg0/system can be snapshotted: a snapshot is being merged into it",
+        "wait until the merge is done",
+    ),
+    "origin an external one": Bad(
+        origin(attr="ori-a-----", is_external_origin=True),
+        "vg0/system can be snapshotted: it is the external origin of thin volumes",
+        "back it up as it is",
+    ),
+    "origin RAID that was reshaped": Bad(
+        origin(attr="rwi-a-r---", segment_types=("raid5",), reshape_bytes=16 * MIB),
+        "vg0/system can be snapshotted: it is RAID that is being reshaped, or was: lvcreate would leave it suspended",
+        "lvconvert --stripes",
+    ),
+    "origin cached RAID that was reshaped": Bad(
+        samples.facts(samples.vg(samples.lv("system_corig", is_hidden=True, reshape_bytes=16 * MIB))),
+        "vg0/system can be snapshotted: it is RAID that is being reshaped, or was: lvcreate would leave it suspended",
+        "lvconvert --stripes",
+    ),
+    "origin being converted": Bad(
+        origin(attr="cwi-aom---"), "vg0/system can be snapshotted: it is being converted", "wait until it is done"
     ),
     "origin suspended": Bad(
         samples.facts(dm_devices=(SUSPENDED,)), "vg0/system is not suspended: vg0-system suspended", "lvmsnap recover"

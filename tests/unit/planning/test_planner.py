@@ -286,13 +286,17 @@ def test_a_missing_lent_pv_is_taken_out_without_force() -> None:
 
 def test_a_suspended_origin_goes_on_by_lvm_where_it_has_a_snapshot_else_by_hand() -> None:
     suspended = samples.dm("vg0-system", dm_uuid(samples.VG_UUID, samples.ORIGIN_UUID), suspended=True)
+    real = replace(suspended, name="vg0-system-real", uuid=f"{suspended.uuid}-real")
 
     with_snapshot = planner.plan_down(TARGET, samples.up_facts(dm_devices=(suspended,)), None)
     without = planner.plan_down(TARGET, samples.facts(dm_devices=(suspended,)), None)
+    beneath = planner.plan_down(TARGET, samples.up_facts(dm_devices=(real,)), None)
 
     (by_lvm,) = [a.undo for a in with_snapshot.actions if a.thing is Thing.SUSPENDED_ORIGIN]
     assert by_lvm == (("lvchange", "--refresh", "vg0/system"),)
     assert without.actions[0].undo == (("dmsetup", "clear", "vg0-system"), ("dmsetup", "resume", "vg0-system"))
+    (by_hand,) = [a.undo for a in beneath.actions if a.thing is Thing.SUSPENDED_ORIGIN]
+    assert by_hand == (("dmsetup", "clear", "vg0-system-real"), ("dmsetup", "resume", "vg0-system-real"))
 
 
 # --- offline ----------------------------------------------------------------------------------------------------------

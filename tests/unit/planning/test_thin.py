@@ -154,6 +154,18 @@ def test_a_pool_as_full_as_warn_at_is_warned_of_by_the_fuller_of_its_two(pool: d
     assert warned(planned(of("", "overflow: {warn_at: 75%}\n"), **pool)) == []
 
 
+def test_beside_a_snapshot_with_a_space_of_its_own_it_is_refused_and_beside_thin_ones_not() -> None:
+    theirs = {"name": "theirs", "tags": (), "uuid": samples.OTHER_UUID}
+
+    def beside(lv: LogicalVolume, volume: str = "") -> list[str]:
+        return failed(planner.plan_up(of(volume), samples.facts(samples.thin_vg(lv)), ()))
+
+    (found,) = beside(samples.snapshot_lv(**theirs))
+
+    assert found.startswith("vg0/system has thin snapshots alone: vg0/theirs has a space of its own")
+    assert beside(samples.snapshot_lv(**theirs), "size: 64MiB") == beside(samples.thin_lv(**theirs)) == []
+
+
 def test_what_the_pool_has_promised_is_told() -> None:
     group = samples.thin_vg(samples.thin_lv(name="a", tags=()), samples.thin_lv(name="b", tags=(), pool="pool2"))
     pool = group.lv("pool")

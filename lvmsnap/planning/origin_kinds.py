@@ -1,0 +1,51 @@
+"""Why LVM takes no snapshot of a volume, or breaks it by taking one, and what to do then. Pure; tried in the lab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lvmsnap.model.facts import LogicalVolume, VolumeGroup
+from lvmsnap.model.plan import Check
+
+ANOTHER = "name another origin"
+MERGING = "wait until the merge is done: it begins when neither is open, at the latest at the next boot"
+MOVING = "wait until it is done, or pvmove --abort"
+CONVERTING = "wait until it is done: lvs -a -o +copy_percent"
+RESHAPED = "once it is done, lvconvert --stripes with the number it has frees the space that was for that"
+READ_ONLY = "it is read-only, and changes as little as a snapshot of it would: back it up as it is"
+
+
+def check(origin: LogicalVolume, vg: VolumeGroup) -> Check:
+    """Return the check that LVM takes a snapshot of the volume, and leaves it running."""
+    found, hint = next(_problems(origin, vg), ("", ANOTHER))
+    return Check(f"{vg.name}/{origin.name} can be snapshotted", not found, found, hint)
+
+
+def _problems(origin: LogicalVolume, vg: VolumeGroup) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong, and what to do, the most important first (lvm2's tools/lvcreate.c).
+
+    Segment types decide: lv_attr shows a cache pool and a volume that is cached alike as C, a VDO volume as virtual.
+    """
+    # LVM takes a thin snapshot all the same; the merge then leaves it without its origin.
+    if any(lv.is_merging and origin.name in (lv.name, lv.origin) for lv in vg.lvs):
+        yield "a snapshot is being merged into it", MERGING
+    if origin.is_hidden:
+        yield "it is a part of another volume", ANOTHER
+    for kind in origin.segment_types:
+        if kind in ("thin-pool", "cache-pool", "vdo-pool"):
+            yield f"it is a {kind.replace('vdo', 'VDO').replace('-', ' ')}", ANOTHER
+    # Its device -real is there for good, and no leftover of ours.
+    if origin.is_external_origin:
+        yield "it is the external origin of thin volumes", READ_ONLY
+    parts = [lv for lv in vg.lvs if lv is origin or (lv.is_hidden and lv.name.startswith(f"{origin.name}_"))]
+    if any("integrity" in lv.segment_types for lv in parts):
+        yield "it is RAID with integrity", ANOTHER
+    # lvcreate (LVM 2.03.16) then loads a table that is larger than the device, and leaves the origin suspended.
+    if any(lv.reshape_bytes for lv in parts):
+        yield "it is RAID that is being reshaped, or was: lvcreate would leave it suspended", RESHAPED
+    if origin.attr[2:3].isupper():
+        yield "LVM has locked it, as pvmove does", MOVING
+    if origin.attr[:1] == "c":
+        yield "it is being converted", CONVERTING
+    if origin.attr[:1] == "s":
+        yield "it is a snapshot itself", ANOTHER
