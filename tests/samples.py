@@ -7,7 +7,18 @@ from types import SimpleNamespace
 from typing import Any
 
 from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume, Loop, Mount, PhysicalVolume, VolumeGroup
-from lvmsnap.model.looked import DirectoryFacts, FileFacts, Gate, GroupFacts, Looked, MountpointFacts, OriginFacts
+from lvmsnap.model.looked import (
+    DirectoryFacts,
+    FileFacts,
+    Gate,
+    GroupFacts,
+    KeyFileFacts,
+    Looked,
+    LuksHeader,
+    MountpointFacts,
+    OriginFacts,
+)
+from lvmsnap.model.luks_names import mapping_uuid
 from lvmsnap.model.profile import Allocation, Profile
 from lvmsnap.model.target import CowSpace, Loan, MountTarget, Permission, PoolSpace, Record, Snapshot, Target
 from lvmsnap.model.units import GIB, MIB
@@ -30,6 +41,10 @@ OTHER_HOST = "4e5f6071"
 PV_UUID = "lvmsn2-0a1b-2c3d-2a3b-62b5-bbbb-cccccc"
 # An older lvmsnap's, without the host.
 OLD_PV_UUID = "lvmsnp-2a3b-aaaa-bbbb-cccc-dddd-eeeeee"
+
+LUKS_UUID = "0a1b2c3d-4e5f-4071-8293-a4b5c6d7e8f9"
+MAPPING_UUID = mapping_uuid(2, LUKS_UUID, "lvmsnap-nightly")
+KEY_FILE = "/root/system.key"
 
 FILE = "/srv/space/lent"
 MOUNTPOINT = "/run/lvmsnap/nightly"
@@ -110,6 +125,7 @@ GOOD = Facts(
     lvm_filters=(),
     devices_file="",
     host=HOST,
+    crypt_target=True,
 )
 
 
@@ -196,6 +212,29 @@ def dm(name: str, uuid: str, *, suspended: bool = False) -> DmDevice:
     return DmDevice("254:9", name, uuid, suspended)
 
 
+def mapping(uuid: str = MAPPING_UUID, name: str = "lvmsnap-nightly", **fields: Any) -> DmDevice:
+    """Make a LUKS mapping, nightly's on its snapshot unless told otherwise."""
+    standing = {"device_number": "254:20", "suspended": False, "beneath": ("254:3",)}
+    return DmDevice(**{"name": name, "uuid": uuid, **standing, **fields})
+
+
+def luks_facts(inside: str | None = "ext4", group: VolumeGroup = GROUP, **fields: Any) -> Facts:
+    """Make a good system whose origin holds LUKS2, open here by the mapping `data`; closed where `inside` is None."""
+    opened = mapping("CRYPT-LUKS2-0a1b2c3d4e5f40718293a4b5c6d7e8f9-data", "data", beneath=("254:0",))
+    opened = replace(opened, device_number="254:10")
+    content = OriginFacts(inside or "", ways=(WAY,), is_mounted=True, is_in_luks=True, device_number="254:10")
+    devices = (opened,) if inside is not None else ()
+    own: dict[str, Any] = {
+        "origin_filesystem": "crypto_LUKS",
+        "origin_luks": LuksHeader(2, LUKS_UUID),
+        "origin_inside": content if inside is not None else None,
+        "origin_ways": (),
+        "dm_devices": (*devices, *fields.pop("more_devices", ())),
+        "mounts": (mounted("/srv/system", "254:10"),) if inside is not None else (),
+    }
+    return facts(group, **{**own, **fields})
+
+
 def mounted(mountpoint: str = MOUNTPOINT, device_number: str = "254:3") -> Mount:
     """Make a mount, of nightly's snapshot unless told otherwise."""
     return Mount(device_number, "/", mountpoint, "ext4", "/dev/mapper/x")
@@ -216,6 +255,7 @@ class Everywhere(dict[Any, Any]):
         return self.value
 
 
+GOOD_KEY_FILE = KeyFileFacts("regular", 0, 0o400, 32, WAY)
 ORIGIN_LOOKED = OriginFacts("ext4", ways=(WAY,))
 LOOKED = {"missing_tools", "boot_recovery", "boot_tags", "is_process_gone"}
 
@@ -231,6 +271,8 @@ def looked(**fields: Any) -> Looked:
         mountpoints=Everywhere(fields.pop("mountpoint", MountpointFacts("absent", MOUNTPOINT, ""))),
         groups=Everywhere(GroupFacts(**{to: fields.pop(name) for to, name in group.items() if name in fields})),
         origins=Everywhere(replace(ORIGIN_LOOKED, **origin)),
+        key_files=Everywhere(fields.pop("key_file", GOOD_KEY_FILE)),
+        udev_rules=Everywhere(fields.pop("udev_rule", False)),
         **fields,
     )
 

@@ -99,7 +99,7 @@ def cmd_up(options: argparse.Namespace) -> int:
 def where_to_find(target: Target) -> tuple[str, ...]:
     """Return where a backup finds what is up: the tree's top, and the mountpoint or device of what is not in it."""
     apart = [one for one in target.snapshots if not (target.tree and one.mount and _is_in(one.mount, target.tree))]
-    others = [one.mount.mountpoint if one.mount else f"/dev/{one.path}" for one in apart]
+    others = [one.mount.mountpoint if one.mount else one.device for one in apart]
     return (*filter(None, [target.tree]), *others)
 
 

@@ -88,6 +88,9 @@ def cmd_install_units(options: argparse.Namespace) -> int:
             timer_units.remove(session.runner, options.name, session.progress.note)
             return 0
         profile, _ = named_profile.load_for_change(options.name, options.profile_dir)
+        if any(volume.luks and volume.luks.key_file is None for volume in profile.volumes):
+            hint = f"give `luks` in {profile.path} a `key_file`"
+            raise UsageError(f"{profile.name} asks for a passphrase, and a unit has no terminal", hint=hint)
         folder = "" if options.profile_dir == USUAL_FOLDER else os.path.abspath(options.profile_dir)
         wish = timer_units.Wish(profile.name, options.argv, folder, options.on_calendar or "")
         timer_units.install(session.runner, wish, session.progress.note)

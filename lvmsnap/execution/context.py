@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lvmsnap.model.facts import Facts
-from lvmsnap.model.plan import Action
+from lvmsnap.model.plan import Action, Key
 from lvmsnap.model.profile import Argv
 from lvmsnap.model.target import Target
 from lvmsnap.system.held_signals import Signals
@@ -97,7 +97,8 @@ class Work:
     """What a walk works with. `read` reads the system for a target, `holders` names who keeps its snapshot busy.
 
     `pins` names those of the snapshot at a mountpoint that umount would not notice: it stays mounted while it has any.
-    Where the walk does not own the record of the target's name, that stays: it is of another host's profile.
+    Where the walk does not own the record of the target's name, that stays: it is of another host's profile. `secrets`
+    are what the commands of some actions read from their stdin.
     """
 
     runner: Runner
@@ -109,6 +110,7 @@ class Work:
     locks: Locking
     pins: Callable[[Target, str], tuple[str, ...]] = lambda *_: ()
     owns_record: bool = True
+    secrets: Mapping[Key, bytes] = field(default_factory=dict, repr=False)
 
 
 def hold_for(action: Action, locks: Locking, *, is_up: bool = False) -> None:

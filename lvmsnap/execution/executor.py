@@ -11,7 +11,7 @@ from typing import NoReturn
 from lvmsnap.execution import places, records, teardown, verification
 from lvmsnap.execution.context import Work, hold_for, run_all
 from lvmsnap.execution.records import RecordError
-from lvmsnap.model.condition import SnapshotMounted, SnapshotTaken
+from lvmsnap.model.condition import MappingOpen, SnapshotMounted, SnapshotTaken
 from lvmsnap.model.errors import (
     FAULTS,
     InterruptedBySignalError,
@@ -111,7 +111,8 @@ def _run(action: Action, argv: Argv, target: Target, work: Work) -> str:
     """Run one command of an action; return what is wrong, "" where nothing is."""
     if hook := hook_actions.hook_of(action):
         return work.hooks.run(hook, argv, target)
-    finished = work.runner.run(argv)
+    secret = work.secrets.get(action.key)
+    finished = work.runner.run(argv) if secret is None else work.runner.run(argv, secret)
     if finished.ok:
         return ""
     why = verification.why_failed(action.condition)
@@ -213,7 +214,9 @@ def _give_back_unseen(target: Target, record: Record | None, work: Work) -> tupl
 def _residue(why: str, left: tuple[Action, ...], target: Target, work: Work) -> ResidueError:
     busy: tuple[str, ...] = ()
     with suppress(*FAULTS):
-        is_of_snapshot = any(isinstance(action.condition, SnapshotMounted | SnapshotTaken) for action in left)
+        is_of_snapshot = any(
+            isinstance(action.condition, SnapshotMounted | MappingOpen | SnapshotTaken) for action in left
+        )
         busy = work.holders(target) if is_of_snapshot else ()
     return ResidueError(
         f"{why}; what is left is named below",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 
+from lvmsnap.execution import mappings
 from lvmsnap.model.condition import (
     Condition,
     FileFilled,
     FileMade,
     LoopBound,
+    MappingOpen,
     MountIncluded,
     PVLent,
     SnapshotMounted,
@@ -28,6 +30,8 @@ def exposed(condition: Condition, target: Target) -> str:
     match condition:
         case PVLent(_, path, _):
             return ring(path, target)
+        case MappingOpen(key_file=key_file) if key_file:
+            return access.exposed(ancestors.walk(os.path.dirname(key_file), mount_table.mounts()).gates)
         case FileMade(path) | FileFilled(path) | LoopBound(_, path):
             return _exposed(path, ())
         case SnapshotMounted(path) | MountIncluded(path):
@@ -104,16 +108,21 @@ def take_back(action: Action, target: Target, mounts_before: tuple[Mount, ...]) 
     match action.condition:
         case LoopBound(device) as condition if any(loop.device == device for loop in block_devices.loops()):
             return () if is_bound(condition, target) else action.undo
-        case SnapshotMounted(mountpoint, vg, name):
-            return _astray(mountpoint, _number(dm_name(vg, name)), mounts_before)
+        case MappingOpen(dm_uuid=uuid) as condition if any(one.uuid == uuid for one in device_mapper.devices()):
+            return () if mappings.number_of(condition) else action.undo
+        case SnapshotMounted(mountpoint) as condition:
+            return _astray(mountpoint, mounted_number(condition), mounts_before)
         case MountIncluded(mountpoint, _, device_number):
             return _astray(mountpoint, device_number, mounts_before)
         case _:
             return ()
 
 
-def _number(dm_name: str) -> str:
-    return next((device.device_number for device in device_mapper.devices() if device.name == dm_name), "")
+def mounted_number(condition: SnapshotMounted) -> str:
+    """Return the number of the device that is to be mounted, "" where there is none."""
+    name, uuid = dm_name(condition.vg, condition.name), condition.mapping_uuid
+    own = (one for one in device_mapper.devices() if (one.uuid == uuid if uuid else one.name == name))
+    return next((device.device_number for device in own), "")
 
 
 def _astray(mountpoint: str, number: str, mounts_before: tuple[Mount, ...]) -> tuple[Argv, ...]:

@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from typing import assert_never
 
-from lvmsnap.execution import places
+from lvmsnap.execution import mappings, places
 from lvmsnap.model.condition import (
     Condition,
     DevicesLeft,
@@ -21,6 +21,7 @@ from lvmsnap.model.condition import (
     HookOver,
     LabelWritten,
     LoopBound,
+    MappingOpen,
     MountIncluded,
     OriginInactive,
     OriginSuspended,
@@ -28,6 +29,7 @@ from lvmsnap.model.condition import (
     SnapshotMerging,
     SnapshotMounted,
     SnapshotTaken,
+    UdevRuleWritten,
 )
 from lvmsnap.model.facts import top_mount
 from lvmsnap.model.lvm_names import dm_name
@@ -45,8 +47,8 @@ def unmet(condition: Condition, target: Target) -> str:
             return _loan_unmet(condition, target)
         case SnapshotTaken():
             return _snapshot_missing(condition)
-        case SnapshotMounted() | MountIncluded():
-            return _mount_missing(condition)
+        case UdevRuleWritten() | MappingOpen() | SnapshotMounted() | MountIncluded():
+            return _not_shown(condition)
         case PVLent() | DirectoryMade():
             return ""  # The next step's command fails without it.
         case HookDue() | HookOver():
@@ -97,7 +99,7 @@ def as_going(condition: Condition, target: Target) -> Target:
 def why_failed(condition: Condition) -> str:
     """Say why a command failed, where the system knows better than its message, else ""."""
     match condition:
-        case SnapshotMounted(_, vg, name):
+        case SnapshotMounted(_, vg, name) | MappingOpen(_, _, vg, name):
             # Mounting what ran full only says that no superblock can be read.
             return overflowed(vg, name)
     return ""
@@ -119,7 +121,9 @@ def remains(condition: Condition, target: Target, undo: str) -> str:
             # losetup(8): a device in use is detached at its last close; its file must stay until then.
             is_gone = _is_detached(condition, target)
             return "" if is_gone else f"{device} is still in use {DETACH_SECONDS:g} s after losetup --detach"
-        case FileMade(path) | DirectoryMade(path):
+        case MappingOpen(name, dm_uuid):
+            return f"{name} is still there after {undo}" if mappings.is_there(dm_uuid) else ""
+        case FileMade(path) | DirectoryMade(path) | UdevRuleWritten(path):
             return f"{path} is still there after {undo}" if os.path.lexists(path) else ""
         case LabelWritten() | PVLent() | SnapshotTaken() | SnapshotMounted() | MountIncluded():
             return ""  # What needs it gone fails where it is not; the snapshot's devices are looked for at the end.
@@ -192,11 +196,21 @@ def _snapshot_missing(condition: SnapshotTaken) -> str:
     return overflowed(condition.vg, condition.name)
 
 
+def _not_shown(condition: UdevRuleWritten | MappingOpen | SnapshotMounted | MountIncluded) -> str:
+    match condition:
+        case UdevRuleWritten():
+            return mappings.rule_unmet(condition)
+        case MappingOpen(_, _, vg, name):
+            return mappings.mapping_unmet(condition) or overflowed(vg, name)
+        case SnapshotMounted() | MountIncluded():
+            return _mount_missing(condition)
+        case _:
+            assert_never(condition)
+
+
 def _is_mounted(condition: SnapshotMounted) -> bool:
-    name = dm_name(condition.vg, condition.name)
-    number = next((device.device_number for device in device_mapper.devices() if device.name == name), "")
     top = top_mount(mount_table.mounts(), condition.mountpoint)
-    return top is not None and top.device_number == number
+    return top is not None and top.device_number == places.mounted_number(condition)
 
 
 def _mount_missing(condition: SnapshotMounted | MountIncluded) -> str:

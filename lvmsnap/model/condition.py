@@ -72,12 +72,37 @@ class SnapshotMerging:
 
 
 @dataclass(frozen=True, slots=True)
+class UdevRuleWritten:
+    """The file has this rule of udev's in it, and nothing else."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MappingOpen:
+    """The LUKS mapping with this device-mapper UUID lies on the snapshot, and on nothing else.
+
+    `key_file` is where the key is read from, "" for a passphrase. `is_examined`: what is in it was not known before,
+    and must be a filesystem that can be mounted.
+    """
+
+    name: str
+    dm_uuid: str
+    vg: str
+    snapshot: str
+    key_file: str
+    is_examined: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotMounted:
-    """The top mount at the mountpoint is of the snapshot's device."""
+    """The top mount at the mountpoint is of the snapshot's device, or of the mapping with `mapping_uuid` on it."""
 
     mountpoint: str
     vg: str
     name: str
+    mapping_uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +167,8 @@ Condition = (
     | PVLent
     | SnapshotTaken
     | SnapshotMerging
+    | UdevRuleWritten
+    | MappingOpen
     | SnapshotMounted
     | MountIncluded
     | DirectoryMade

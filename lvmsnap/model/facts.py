@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lvmsnap.model.looked import Looked
+from lvmsnap.model.luks_names import is_luks
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +177,8 @@ class Loop:
 class DmDevice:
     """A device-mapper device, with or without a table.
 
-    `beneath` are the numbers of what its table lies on, the loaded one where none is live; only of those with a UUID of
-    cryptsetup's, () for all others.
+    `has_table`: a live one. `beneath` are the numbers of what its table lies on, the loaded one where none is live, and
+    () for all that cryptsetup did not make.
     """
 
     device_number: str
@@ -185,6 +186,7 @@ class DmDevice:
     uuid: str
     suspended: bool
     beneath: tuple[str, ...] = ()
+    has_table: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,3 +251,9 @@ class Facts:
     def vg(self, name: str) -> VolumeGroup | None:
         """Return the VG of that name, if there is one."""
         return next((vg for vg in self.vgs if vg.name == name), None)
+
+    def luks_mapping_of(self, device_number: str) -> DmDevice | None:
+        """Return the mapping of the LUKS container on a device; where it is opened twice, one that is mounted."""
+        mounted = {mount.device_number for mount in self.mounts}
+        found = (one for one in self.dm_devices if one.beneath == (device_number,) and is_luks(one.uuid))
+        return max(found, key=lambda one: one.device_number in mounted, default=None)

@@ -171,6 +171,7 @@ class Looked:
     origins: Mapping[tuple[str, str], OriginFacts] = field(default_factory=dict)
     key_files: Mapping[str, KeyFileFacts] = field(default_factory=dict)
     has_terminal: bool = False
+    udev_rules: Mapping[str, bool] = field(default_factory=dict)
     is_process_gone: bool = False  # the `lvmsnap run` that the record names has ended
     missing_tools: tuple[str, ...] = ()
     boot_recovery: bool = False

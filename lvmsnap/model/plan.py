@@ -25,6 +25,8 @@ class Thing(Enum):
     SNAPSHOT = "snapshot"
     AFTER_SNAPSHOT = "after_snapshot hook"
     SUSPENDED_ORIGIN = "suspended origin"
+    UDEV_RULE = "udev rule"
+    LUKS = "LUKS mapping"
     DIRECTORY = "mountpoint directory"
     MOUNT = "mount"
     INCLUDE = "included mount"

@@ -44,7 +44,8 @@ class Loan:
 class MountTarget:
     """Where and how something is mounted. `make_directory`: it was absent, so it is ours to make and remove.
 
-    `parents` are the directories above it that are made and removed with it, the outermost first.
+    `parents` are the directories above it that are made and removed with it, the outermost first. `filesystem` is ""
+    where it is not known before a LUKS container is open; `options` then lack its own.
     """
 
     mountpoint: str
@@ -67,6 +68,29 @@ class Include:
     device_number: str
     root: str
     mount: MountTarget
+
+
+@dataclass(frozen=True, slots=True)
+class LuksMapping:
+    """The mapping that opens the LUKS container in a snapshot. No key is in it: `key_file` is a path.
+
+    `dm_uuid` is the mapping's UUID in device-mapper: cryptsetup makes it of the container's UUID and the mapping's
+    name. `key_file` "": the passphrase is asked for on the terminal.
+    """
+
+    name: str
+    dm_uuid: str
+    key_file: str = ""
+
+    @property
+    def path(self) -> str:
+        """Its device."""
+        return f"/dev/mapper/{self.name}"
+
+    @property
+    def udev_rule(self) -> str:
+        """The file with the rule that keeps udev from it; before those of device-mapper, for this boot alone."""
+        return f"/run/udev/rules.d/12-{self.name}.rules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +121,7 @@ class Snapshot:
     UUIDs are LVM's, "" where they are not known; names may change while it is up. `cow` says where changes are kept; it
     is None where only marks tell of it. `dm_uuid` is its device's in device-mapper, once it was taken: by that it is
     recognised, and so is what a killed command leaves of it. `is_going`: its removal has begun, so that it is not lost
-    when it is gone.
+    when it is gone. `luks` is the mapping that opens what is in it.
     """
 
     vg: str
@@ -110,6 +134,7 @@ class Snapshot:
     mount: MountTarget | None
     dm_uuid: str = ""
     is_going: bool = False
+    luks: LuksMapping | None = None
 
     @property
     def path(self) -> str:
@@ -125,6 +150,11 @@ class Snapshot:
     def own_space(self) -> CowSpace | None:
         """Its own space for changes; None for a thin snapshot, and where only marks tell of it."""
         return self.cow if isinstance(self.cow, CowSpace) else None
+
+    @property
+    def device(self) -> str:
+        """The device with what is in it to be read: its own, or the mapping that opens it."""
+        return self.luks.path if self.luks else f"/dev/{self.path}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import checks, lost_record, planner, replacement, state
 from lvmsnap.planning.identify import find
 from lvmsnap.planning.state import State, Status
-from lvmsnap.system import origin_facts, reading
+from lvmsnap.system import origin_facts, reading, terminal
 from lvmsnap.system.reading import Interest
 
 
@@ -87,6 +87,7 @@ def _look(session: Session, profile: Profile, system: Facts) -> Facts:
         missing_tools=reading.missing_tools(checks.tools(profile)),
         boot_recovery=boot_recovery.is_installed(),
         boot_tags=boot_tags.boot_tags(),
+        has_terminal=terminal.is_there(),
     )
     return replace(focused, looked=looked)
 

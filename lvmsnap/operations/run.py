@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lvmsnap.execution import executor, locks, records
 from lvmsnap.execution.locks import Waiting
@@ -22,32 +21,20 @@ from lvmsnap.model.errors import (
     StepError,
     explained,
 )
-from lvmsnap.model.facts import DmDevice, Mount, top_mount
-from lvmsnap.model.lvm_names import dm_name
 from lvmsnap.model.profile import Profile
-from lvmsnap.model.target import Record, Snapshot, Target
+from lvmsnap.model.target import Record, Target
 from lvmsnap.operations import sessions, up_down
 from lvmsnap.operations.sessions import Session
+from lvmsnap.operations.stands import Unmounts, look, why_hidden, why_lost
 from lvmsnap.operations.user_command import supervise
-from lvmsnap.operations.watch import Guards, snapshot_status
+from lvmsnap.operations.watch import Guards
 from lvmsnap.planning import hook_actions
-from lvmsnap.planning.state import OVERFLOWED, POOL_FAILED, REMEDIES
-from lvmsnap.system import device_mapper, mount_table, process_table
+from lvmsnap.planning.state import REMEDIES
+from lvmsnap.system import device_mapper, process_table
 from lvmsnap.system.mount_users import holders
 
 STRAGGLER_SECONDS = 30.0
 TRIES = 3
-HIDDEN = "{} was unmounted or mounted over"
-
-
-@dataclass(frozen=True, slots=True)
-class Stand:
-    """What the command is given of one snapshot as it is when the command begins: it must be the same when it ends."""
-
-    snapshot: Snapshot
-    dm_uuid: str
-    mountpoint: str
-    mount_id: int
 
 
 def run(session: Session, profile: Profile, text: str, argv: tuple[str, ...], *, replace_old: bool) -> int:
@@ -225,74 +212,3 @@ def _wait_for_stragglers(session: Session, target: Target) -> None:
 
 def _busy(mountpoints: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(line for mountpoint in mountpoints for line in holders(mountpoint)))
-
-
-class Unmounts:
-    """Notices that a mountpoint is unmounted, though it be mounted again at once, maybe with the same mount id.
-
-    By inotify(7): unlike an open directory it does not keep the filesystem busy.
-    """
-
-    def __init__(self, mountpoint: str) -> None:
-        self.mountpoint = mountpoint
-        libc = ctypes.CDLL(None)
-        self._descriptor: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC) if mountpoint else -1
-        if self._descriptor >= 0:
-            # IN_UNMOUNT comes whatever the mask is; IN_DELETE_SELF never does on a read-only mount.
-            libc.inotify_add_watch(self._descriptor, os.fsencode(mountpoint), 0x400)
-
-    def happened(self) -> bool:
-        """Whether it was; to be asked once, after which it notices no more."""
-        if self._descriptor < 0:
-            return False
-        try:
-            return bool(os.read(self._descriptor, 4096))
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def look(target: Target) -> tuple[Stand, ...]:
-    """Return how each of the target's snapshots is now; reads the kernel alone."""
-    devices, mounts = device_mapper.devices(), mount_table.mounts()
-    return tuple(_look(snapshot, devices, mounts) for snapshot in target.snapshots)
-
-
-def _look(snapshot: Snapshot, devices: tuple[DmDevice, ...], mounts: tuple[Mount, ...]) -> Stand:
-    # A device that was renamed meanwhile, with its group for example, shows what it showed.
-    name = dm_name(snapshot.vg, snapshot.name)
-    known = ((device.uuid, device.uuid if snapshot.dm_uuid else device.name) for device in devices)
-    uuid = next((uuid for uuid, key in known if key == (snapshot.dm_uuid or name)), "")
-    mountpoint = snapshot.mount.mountpoint if snapshot.mount else ""
-    return Stand(snapshot, uuid, mountpoint, _mount_id(mountpoint, mounts))
-
-
-def why_hidden(before: tuple[Stand, ...]) -> str:
-    """Say which snapshot its mountpoint does not show just now, "" where all do; reads the mount table alone."""
-    mounts = mount_table.mounts()
-    hidden = (stand for stand in before if stand.mountpoint and stand.mount_id != _mount_id(stand.mountpoint, mounts))
-    return next((HIDDEN.format(stand.mountpoint) for stand in hidden), "")
-
-
-def _mount_id(mountpoint: str, mounts: tuple[Mount, ...]) -> int:
-    top = top_mount(mounts, mountpoint) if mountpoint else None
-    return top.mount_id if top else 0
-
-
-def why_lost(before: tuple[Stand, ...], target: Target) -> str:
-    """Say why what was read since `before` does not count, "" where it does."""
-    lost = (_why_lost(then, now) for then, now in zip(before, look(target), strict=True))
-    return next(filter(None, lost), "")
-
-
-def _why_lost(before: Stand, now: Stand) -> str:
-    status = snapshot_status(before.snapshot)
-    if status is None or now.dm_uuid != before.dm_uuid:
-        return "it was removed or replaced"
-    if status.is_lost:
-        return POOL_FAILED if status.pool else OVERFLOWED
-    if now.mount_id != before.mount_id:
-        return HIDDEN.format(before.mountpoint) if before.mountpoint else ""
-    return ""

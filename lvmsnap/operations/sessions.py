@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -13,13 +13,13 @@ from lvmsnap.execution.locks import Waiting
 from lvmsnap.model.errors import LvmsnapError, RefusedError
 from lvmsnap.model.facts import DmDevice, Facts
 from lvmsnap.model.lvm_names import dm_uuid, lvm_name
+from lvmsnap.model.plan import Key
 from lvmsnap.model.target import Loan, Snapshot, Target
 from lvmsnap.operations import named_profile
 from lvmsnap.planning import lost_record
 from lvmsnap.planning.identify import as_named_now
-from lvmsnap.system import device_mapper, reading
+from lvmsnap.system import device_mapper, mapping_users, reading
 from lvmsnap.system.held_signals import Signals
-from lvmsnap.system.mount_users import holders, pins, snapshot_number
 from lvmsnap.system.processes import Runner
 from lvmsnap.system.reading import Interest
 
@@ -67,8 +67,8 @@ def all_names(session: Session, system: Facts) -> tuple[str, ...]:
     return tuple(sorted({*named, *records.names(), *tagged}))
 
 
-def work(session: Session, first: Facts | None = None) -> Work:
-    """Return what the executor works with; `first` spares it its first reading."""
+def work(session: Session, first: Facts | None = None, secrets: Mapping[Key, bytes] | None = None) -> Work:
+    """Return what the executor works with; `first` spares it its first reading, `secrets` are for its commands."""
     at_hand, waiting = [first] if first else [], session.waiting()
 
     def read(target: Target) -> Facts:
@@ -76,20 +76,25 @@ def work(session: Session, first: Facts | None = None) -> Work:
         return reading.focus(system, Interest.of_target(target))
 
     def name_holders(target: Target) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(line for one in target.snapshots for line in _holders(one)))
+        return tuple(dict.fromkeys(line for one in target.snapshots for line in mapping_users.holders(one)))
 
     def name_pins(target: Target, mountpoint: str) -> tuple[str, ...]:
         at = (one for one in target.snapshots if one.mount and one.mount.mountpoint == mountpoint)
-        return next((pins(mountpoint, snapshot_number(one)) for one in at), ())
+        return next((mapping_users.pins(one, mountpoint) for one in at), ())
 
     hooks = HookRunner(session.signals, session.progress.note)
     held = locks.GroupLocks(session.runner, waiting)
-    return Work(session.runner, session.signals, session.progress, read, name_holders, hooks, held, name_pins)
-
-
-def _holders(snapshot: Snapshot) -> tuple[str, ...]:
-    mountpoint = snapshot.mount.mountpoint if snapshot.mount else ""
-    return holders(mountpoint, snapshot_number(snapshot), with_silent=True)
+    return Work(
+        runner=session.runner,
+        signals=session.signals,
+        progress=session.progress,
+        read=read,
+        holders=name_holders,
+        hooks=hooks,
+        locks=held,
+        pins=name_pins,
+        secrets=secrets or {},
+    )
 
 
 def read_changing(

@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from lvmsnap.execution import executor, locks, records
 from lvmsnap.model.errors import LvmsnapError, StepError, as_ours, refused_after
 from lvmsnap.model.facts import Facts
+from lvmsnap.model.plan import Plan
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Loss, Process, Record, Target
-from lvmsnap.operations import history, leftovers, preparation, sessions
+from lvmsnap.operations import history, leftovers, passphrases, preparation, sessions
+from lvmsnap.operations.history import Known
 from lvmsnap.operations.leftovers import Seen
 from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import planner
@@ -34,7 +36,7 @@ def up(
     """
     with sessions.walking(session, profile.name), ExitStack() as stack:
         system = sessions.read_changing(session, sessions.recorded_target(profile.name), profile.groups)
-        known, done = history.look_back(profile.name, profile, system), ""
+        known, done, secrets = history.look_back(profile.name, profile, system), "", None
         if known.target is not None:
             seen = leftovers.look(known.target, known.record, system)
             leftovers.refuse_at_work(profile.name, seen)
@@ -44,13 +46,17 @@ def up(
             if replace_old or (process and known.record and known.record.process):
                 _refuse_to_take(known.target, known.record, system)
                 preparation.refuse_hopeless(session, profile, known.target, known.record, system)
+                secrets = passphrases.ask(session, profile)
                 done = take_old(session, profile, known.target, known.record, seen, system)
                 system = sessions.read_changing(session, None, profile.groups)
                 known = history.look_back(profile.name, profile, system)
-        system = replace(system, loop_numbers=_keep_loop_devices(profile, system, stack))
-        # Who has LVM's lock now is waited for when it is needed.
-        made = preparation.plan_up(session, profile, system, known, is_locked_later=True)
-        preparation.refuse_failed(made.checks, done)
+        loop_numbers = _keep_loop_devices(profile, system, stack)
+        made = _plan(session, profile, replace(system, loop_numbers=loop_numbers), known, done)
+        if secrets is None and (secrets := passphrases.ask(session, profile)):
+            # That takes as long as it takes: what was read before is not true any more.
+            system = sessions.read_changing(session, None, profile.groups)
+            known = history.look_back(profile.name, profile, system)
+            made = _plan(session, profile, replace(system, loop_numbers=loop_numbers), known, done)
         for check in made.checks:
             if check.warning:
                 session.progress.warn(f"{check.title}: {check.found}; {check.hint}")
@@ -58,7 +64,15 @@ def up(
             raise LvmsnapError("the plan has no target though every check passed")
         now = datetime.now(UTC).isoformat(timespec="seconds")
         record = Record(made.target, text, os.path.abspath(profile.path), system.boot_id, now, process=process)
-        return executor.bring_up(made, record, sessions.work(session))
+        return executor.bring_up(made, record, sessions.work(session, secrets=secrets))
+
+
+def _plan(session: Session, profile: Profile, system: Facts, known: Known, done: str) -> Plan:
+    """Return the plan of `up`, with every check passed. Raises RefusedError, StepError where `done` was done before."""
+    # Who has LVM's lock now is waited for when it is needed.
+    made = preparation.plan_up(session, profile, system, known, is_locked_later=True)
+    preparation.refuse_failed(made.checks, done)
+    return made
 
 
 def _keep_loop_devices(profile: Profile, system: Facts, stack: ExitStack) -> tuple[int, ...]:

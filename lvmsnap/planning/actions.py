@@ -1,7 +1,7 @@
 """The stack: the actions of all of a target's parts, in the order of `up`. Pure.
 
 Each command, its undo and how to see whether it took effect are in `file_actions`, `loan_actions`, `snapshot_actions`,
-`mount_actions` and `hook_actions`.
+`luks_actions`, `mount_actions` and `hook_actions`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from lvmsnap.model.plan import Action, Phase
 from lvmsnap.model.target import Target
-from lvmsnap.planning import file_actions, hook_actions, loan_actions, mount_actions, snapshot_actions
+from lvmsnap.planning import file_actions, hook_actions, loan_actions, luks_actions, mount_actions, snapshot_actions
 from lvmsnap.planning.identify import Found, FoundLoan, FoundSnapshot
 
 
@@ -27,10 +27,11 @@ def stack(target: Target, found: Found, loop_devices: Mapping[str, str]) -> tupl
     lent = [action for one in found.loans for action in _lending(one, found, loop_devices[one.loan.pv_uuid])]
     taken = [action for one in found.snapshots for action in _taking(target, one, found, loop_devices)]
     resumed = [snapshot_actions.resumed_origin(one) for one in found.snapshots]
+    opened = [action for one in found.snapshots for action in luks_actions.opening(one)]
     middle = (
         *_in(Phase.PREPARE, (*files, *before, *lent)),
         *_in(Phase.CUT, taken),
-        *_in(Phase.EXPOSE, (*after, *resumed, *mount_actions.mounts(target, found))),
+        *_in(Phase.EXPOSE, (*after, *resumed, *opened, *mount_actions.mounts(target, found))),
     )
     last, first = hook_actions.around_down(target, found.hooks_due, middle)
     return (*last, *(_with_all_groups(action, target) for action in middle), *first)

@@ -18,6 +18,7 @@ from lvmsnap.planning import (
     filesystems,
     held_blocks,
     hook_actions,
+    luks,
     mountpoint_checks,
     origin_kinds,
     rings,
@@ -32,6 +33,7 @@ from lvmsnap.planning.state import from_host, merging_hint
 
 PACKAGES = {"lvm": "lvm2", "dmsetup": "dmsetup", "fallocate": "util-linux", "losetup": "mount or util-linux"}
 PACKAGES |= {"mount": "mount or util-linux", "umount": "mount or util-linux", "dd": "coreutils", "wipefs": "util-linux"}
+PACKAGES |= {"cryptsetup": "cryptsetup", "blkid": "util-linux"}
 NO_FILE_ON = re.compile(
     r"(tmpfs|ramfs|nfs.*|cifs|smb.*|fuse.*|ceph|9p|afs|glusterfs|btrfs|zfs|bcachefs|overlay|squashfs|iso9660)$"
 )
@@ -44,7 +46,9 @@ def tools(profile: Profile) -> tuple[str, ...]:
     file_tools = ("sh", "readlink", "stat", *sorted(fill), "losetup", "rm") if fill else ()
     own = (argv[0] for argv in hook_actions.commands(profile.hooks))
     is_mounted = bool(profile.tree) or any(volume.mountpoint for volume in profile.volumes)
-    return ("lvm", "dmsetup", *file_tools, *own, *(("mount", "umount", "rmdir") if is_mounted else ()))
+    to_open = ("sh", "cryptsetup", "rm") if any(volume.luks for volume in profile.volumes) else ()
+    tools = ("lvm", "dmsetup", *file_tools, *to_open, *own, *(("mount", "umount", "rmdir") if is_mounted else ()))
+    return tuple(dict.fromkeys(tools))
 
 
 def run(profile: Profile, target: Target | None, facts: Facts, loop_devices: Mapping[str, str]) -> tuple[Check, ...]:
@@ -176,9 +180,12 @@ def _origin(profile: Profile, volume: Volume, vg: VolumeGroup, made: Snapshot | 
     hint = "a killed command may have left it so: lvmsnap recover; else dmsetup resume"
     found = ", ".join(suspended) + " suspended" if suspended else ""
     yield Check(f"{name} is not suspended", not suspended, found, hint)
+    looked = facts.looked.origins[vg.name, origin.name]
+    if active:
+        yield from luks.checks(profile, volume, looked, facts)
     if (volume.mountpoint or volume.is_in_tree) and active:
         cow_bytes = made.own_space.size_bytes if made and made.own_space else None
-        yield from filesystems.checks(name, facts.looked.origins[vg.name, origin.name], cow_bytes)
+        yield from filesystems.checks(name, luks.content(volume, looked), cow_bytes)
 
 
 def _snapshot_name(volume: Volume, vg: VolumeGroup, facts: Facts) -> Iterator[Check]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lvmsnap.model.facts import LogicalVolume, Mount
-from lvmsnap.model.looked import OriginFacts
+from lvmsnap.model.facts import Mount
+from lvmsnap.model.looked import OriginFacts, Superblock
 from lvmsnap.model.plan import Check
 from lvmsnap.model.target import Permission
 from lvmsnap.planning.sizing import human
@@ -20,6 +20,8 @@ MOUNT_OPTIONS = {
     "xfs": ("ro", "nouuid"),
 }
 
+KNOWN = ", ".join(MOUNT_OPTIONS)
+
 # A journal is replayed even for a read-only mount, into the CoW space. Where LVM froze the origin, as it does with one
 # that is mounted on this host, there is nothing to replay; a virtual machine's disk would be shown half-written.
 JOURNALED = ("ext3", "ext4", "xfs")
@@ -31,7 +33,7 @@ WHY_NOT = {
     "btrfs": "btrfs refuses two filesystems with one fsid, and may mix them up",
     "swap": "swap holds no files",
     "LVM2_member": "it holds a volume group of its own",
-    "crypto_LUKS": "it is encrypted, and its files are on another device",
+    "crypto_LUKS": "it is encrypted: `luks` with a `key_file`, or with `prompt: true`, opens it",
 }
 
 DEVICE_ALONE = "write `mountpoint: null` to get the device alone"
@@ -44,9 +46,12 @@ NO_REPLAY = {"noload", "norecovery"}
 def _is_settled(looked: OriginFacts) -> bool:
     """Whether the origin's mount on this host and LVM's freeze leave it whole, with nothing to replay.
 
-    A read-only mount repairs nothing of an ext2, and one that replays no journal leaves it as full as it was.
+    A read-only mount repairs nothing of an ext2, and one that replays no journal leaves it as full as it was. The
+    freeze does not reach what is in LUKS.
     """
     superblock, options = looked.superblock, looked.mount_options
+    if looked.is_in_luks:
+        return False
     if not looked.is_mounted or superblock is None:
         return looked.is_mounted
     if superblock.has_journal:
@@ -54,21 +59,27 @@ def _is_settled(looked: OriginFacts) -> bool:
     return "ro" not in options
 
 
-def permission(filesystem: str) -> Permission:
-    """Return whether the snapshot of such a filesystem must take writes: a journal is replayed into it."""
-    return Permission.READ_WRITE if filesystem in JOURNALED else Permission.READ_ONLY
+def permission(filesystem: str, *, is_opened: bool = False) -> Permission:
+    """Return whether the snapshot of such a filesystem must take writes: a journal is replayed into it.
+
+    `is_opened`: it is LUKS, and in what is in it there may be one.
+    """
+    return Permission.READ_WRITE if filesystem in JOURNALED or is_opened else Permission.READ_ONLY
 
 
 def mount_options(
-    origin: LogicalVolume, looked: OriginFacts, mounts: tuple[Mount, ...], wanted: tuple[str, ...]
+    device_number: str, looked: OriginFacts, mounts: tuple[Mount, ...], wanted: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return the options for the snapshot's mount: what the filesystem needs, what protects others, what is wanted."""
+    """Return the options for the snapshot's mount: what the filesystem needs, what protects others, what is wanted.
+
+    The device with that number is mounted where the origin's files are.
+    """
     needed = MOUNT_OPTIONS.get(looked.filesystem, ("ro",))
     superblock = looked.superblock
     if superblock and superblock.needs_other_device and looked.filesystem != "xfs":
         # Its journal is in use by the origin, whose freeze left nothing in it to replay.
         needed = ("ro", "noload", *needed[1:])
-    own = {option for mount in mounts if mount.device_number == origin.device_number for option in mount.options}
+    own = {option for mount in mounts if mount.device_number == device_number for option in mount.options}
     kept = ["nosuid", "nodev", *(["noexec"] if "noexec" in own else [])]
     protecting = [option for option in kept if OPPOSITES[option] not in wanted]
     return tuple(dict.fromkeys((*needed, *protecting, *wanted)))
@@ -80,23 +91,45 @@ def checks(name: str, looked: OriginFacts, cow_bytes: int | None) -> Iterator[Ch
     `cow_bytes` is the snapshot's space for changes, None where it is not known.
     """
     filesystem, superblock = looked.filesystem, looked.superblock
-    mountable = filesystem in MOUNT_OPTIONS
-    why = WHY_NOT.get(filesystem, f"only {', '.join(MOUNT_OPTIONS)} are known to work")
+    mountable, title = filesystem in MOUNT_OPTIONS, f"{name}'s filesystem can be mounted beside it"
+    if looked.is_in_luks and not looked.device_number:
+        found = f"its LUKS is closed here: what is in it is examined once it is open, and must be one of {KNOWN}"
+        yield Check(title, True, found)
+        return
+    why = WHY_NOT.get(filesystem, f"only {KNOWN} are known to work")
     found = filesystem or "no filesystem found"
-    title = f"{name}'s filesystem can be mounted beside it"
     yield Check(title, mountable, found if mountable else f"{found}: {why}", DEVICE_ALONE)
     if superblock is None or not mountable:
         return
-    elsewhere = superblock.needs_other_device and (filesystem == "xfs" or not _is_settled(looked))
-    found = "its journal, or other data, is on another device, which has no snapshot" if elsewhere else ""
-    yield Check(f"{name}'s filesystem is all on {name}", not elsewhere, found, DEVICE_ALONE)
-    broken = not superblock.has_journal and not superblock.is_clean and not _is_settled(looked)
-    where = "and is mounted read-only" if looked.is_mounted else "or is mounted elsewhere"
-    found = f"it has no journal, and was not cleanly unmounted, {where}" if broken else ""
+    found = _elsewhere(looked, superblock)
+    yield Check(f"{name}'s filesystem is all on {name}", not found, found, DEVICE_ALONE)
+    found = _broken(looked, superblock)
     hint = f"e2fsck it while nobody uses it; or {DEVICE_ALONE}"
-    yield Check(f"{name}'s filesystem is whole", not broken, found, hint)
+    yield Check(f"{name}'s filesystem is whole", not found, found, hint)
     if cow_bytes is not None and cow_bytes < superblock.journal_bytes and not _is_settled(looked):
         found = f"{human(cow_bytes)}, less than its journal of {human(superblock.journal_bytes)}"
         why = "its mount here replays none" if looked.is_mounted else "it is not mounted on this host"
+        why = "it is in LUKS, and not frozen" if looked.is_in_luks else why
         hint = f"the journal is replayed into that space, since {why}: give a larger `size`"
         yield Check(f"the snapshot has room for {name}'s journal", True, found, hint, warning=True)
+
+
+def why_not_mounted(superblock: Superblock | None) -> str:
+    """Say why what is in a LUKS container that was just opened is not mounted, "" where nothing is against it."""
+    if superblock is None:
+        return f"it holds no filesystem that is known to work ({KNOWN})"
+    looked = OriginFacts(is_in_luks=True)
+    return _elsewhere(looked, superblock) or _broken(looked, superblock)
+
+
+def _elsewhere(looked: OriginFacts, superblock: Superblock) -> str:
+    elsewhere = superblock.needs_other_device and (looked.filesystem == "xfs" or not _is_settled(looked))
+    return "its journal, or other data, is on another device, which has no snapshot" if elsewhere else ""
+
+
+def _broken(looked: OriginFacts, superblock: Superblock) -> str:
+    if superblock.has_journal or superblock.is_clean or _is_settled(looked):
+        return ""
+    where = "and is mounted read-only" if looked.is_mounted else "or is mounted elsewhere"
+    where = "or is mounted" if looked.is_in_luks else where
+    return f"it has no journal, and was not cleanly unmounted, {where}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lvmsnap.model.facts import Facts, LogicalVolume, top_mount
+from lvmsnap.model.facts import Facts, top_mount
 from lvmsnap.model.target import Include, MountTarget, Target
 
 
@@ -16,10 +16,10 @@ class FoundInclude:
     is_mounted: bool = False
 
 
-def is_mounted(mount: MountTarget, lv: LogicalVolume | None, facts: Facts) -> bool:
-    """Whether the mountpoint shows the snapshot."""
+def is_mounted(mount: MountTarget, numbers: set[str], facts: Facts) -> bool:
+    """Whether the mountpoint shows the snapshot: its device, or its LUKS mapping's, has one of the numbers."""
     top = top_mount(facts.mounts, mount.mountpoint)
-    return lv is not None and top is not None and top.device_number == lv.device_number
+    return top is not None and top.device_number in numbers
 
 
 def find_includes(target: Target, facts: Facts) -> tuple[FoundInclude, ...]:

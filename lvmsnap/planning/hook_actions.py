@@ -26,10 +26,10 @@ def variables(target: Target) -> dict[str, str]:
     found = {
         "LVMSNAP_PROFILE": target.name,
         "LVMSNAP_MOUNTPOINT": target.tree or (only.mount.mountpoint if only and only.mount else ""),
-        "LVMSNAP_DEVICE": f"/dev/{only.path}" if only else "",
+        "LVMSNAP_DEVICE": only.device if only else "",
     }
     for number, snapshot in enumerate(target.snapshots, 1):
-        found[f"LVMSNAP_DEVICE_{number}"] = f"/dev/{snapshot.path}"
+        found[f"LVMSNAP_DEVICE_{number}"] = snapshot.device
         found[f"LVMSNAP_MOUNTPOINT_{number}"] = snapshot.mount.mountpoint if snapshot.mount else ""
     return {name: value for name, value in found.items() if value}
 

@@ -1,7 +1,7 @@
 """Says what of a target's stack is on the machine, and ours: target and facts in, `Found` out. Pure.
 
 What is ours is never recognised by a name alone. A snapshot needs the tag and the origin, the file its inode or our
-PV's label, a loop device the file's device and inode, a mount the snapshot's device number.
+PV's label, a loop device the file's device and inode, a mount the snapshot's device number; of LUKS see `luks`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.model.target import Loan, Record, Snapshot, Target
 from lvmsnap.planning import found_mounts
 from lvmsnap.planning.found_mounts import FoundInclude
+from lvmsnap.planning.luks import NOTHING_OPEN, FoundLuks, find_luks, shown_by
 from lvmsnap.planning.pools import has_snapshots
 
 # What LVM reports for the device of a PV that is missing.
@@ -65,6 +66,7 @@ class FoundSnapshot:
     suspended: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
     origin_has_snapshots: bool = False
+    luks: FoundLuks = NOTHING_OPEN
 
     @property
     def is_merging(self) -> bool:
@@ -144,15 +146,16 @@ def _find_snapshot(target: Target, snapshot: Snapshot, facts: Facts) -> FoundSna
     vg = find_vg(snapshot, facts)
     lv = find_lv(target, snapshot, vg) if vg else None
     suspended = tuple(device.name for device in origin_devices(snapshot, facts.dm_devices) if device.suspended)
-    mount = snapshot.mount
+    mount, luks = snapshot.mount, find_luks(snapshot, lv, facts)
     return FoundSnapshot(
         snapshot=snapshot,
         vg=vg,
         lv=lv,
-        is_mounted=mount is not None and found_mounts.is_mounted(mount, lv, facts),
+        is_mounted=mount is not None and found_mounts.is_mounted(mount, shown_by(snapshot, lv, luks), facts),
         suspended=() if vg is not None and is_merged_into(snapshot, vg) else suspended,
         leftovers=() if vg is None else leftover_devices(target, snapshot, vg, facts.dm_devices),
         origin_has_snapshots=vg is not None and has_snapshots(snapshot.origin, vg),
+        luks=luks,
     )
 
 

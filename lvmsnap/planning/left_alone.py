@@ -20,6 +20,8 @@ def _snapshot_left_alone(target: Target, found: FoundSnapshot, facts: Facts) -> 
     if lv is not None and lv != found.lv:
         why = f"a snapshot of {snapshot.vg}/{snapshot.origin}" if target.tag in lv.tags else f"tagged {target.tag}"
         lines.append(f"{lv.vg}/{lv.name}: it is not {why}")
+    if snapshot.luks and any(one.name == snapshot.luks.name and one not in found.luks.own for one in facts.dm_devices):
+        lines.append(f"{snapshot.luks.path}: it is not the mapping that lvmsnap opened")
     kind = facts.looked.mountpoints[snapshot.mount.mountpoint].kind if snapshot.mount else ""
     if snapshot.mount and not found.is_mounted and kind in ("mounted", "not empty"):
         what = "something else is mounted there" if kind == "mounted" else "there are files in it"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lvmsnap.model.facts import LogicalVolume, Mount
+from lvmsnap.model.facts import Mount
 from lvmsnap.model.paths import RUN_DIR
 
 # No block device of their own: their device numbers have the major number 0, as those of /proc and tmpfs have.
@@ -11,15 +11,18 @@ WITHOUT_DEVICE = ("btrfs", "zfs", "bcachefs")
 IMAGES = ("squashfs", "erofs", "iso9660", "udf")
 
 
-def left_out(origin: LogicalVolume, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
-    """Return the mounts of other local filesystems below the origin's: its snapshot has empty directories there."""
-    places = {mount.mountpoint.rstrip("/") for mount in mounts if _is_all_of(mount, origin)}
+def left_out(device_number: str, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+    """Return the mounts of other local filesystems below the origin's: its snapshot has empty directories there.
+
+    `device_number` is that of the origin, or of the mapping in which its filesystem is; "" where that is not open.
+    """
+    places = {mount.mountpoint.rstrip("/") for mount in mounts if _is_all_of(mount, device_number)}
     found = {mount.mountpoint: mount for mount in mounts if _is_below(mount, places)}
-    return tuple(mount for mount in found.values() if mount.device_number != origin.device_number and _has_data(mount))
+    return tuple(mount for mount in found.values() if mount.device_number != device_number and _has_data(mount))
 
 
-def _is_all_of(mount: Mount, origin: LogicalVolume) -> bool:
-    return mount.device_number == origin.device_number and mount.root == "/"
+def _is_all_of(mount: Mount, device_number: str) -> bool:
+    return mount.device_number == device_number and mount.root == "/"
 
 
 def _is_below(mount: Mount, places: set[str]) -> bool:

@@ -16,7 +16,7 @@ from lvmsnap.model.lvm_names import is_profile_name, snapshot_tag
 from lvmsnap.model.profile import Allocation, Profile, Volume
 from lvmsnap.model.target import Loan, MountTarget, Permission, Snapshot, Target
 from lvmsnap.model.units import SECTOR_BYTES
-from lvmsnap.planning import lost_tree, tree
+from lvmsnap.planning import lost_tree, luks, tree
 from lvmsnap.planning.identify import as_named_now, find_lv, find_vg
 from lvmsnap.planning.lent_pvs import host_of_pv, host_prefix, is_lent
 
@@ -157,7 +157,9 @@ def _marked_snapshot(name: str, profile: Profile | None, facts: Facts, vg: Volum
     # Where the origin was renamed, or the profile edited, its one volume still says where to look.
     volume = volumes[at] if at < len(volumes) else volumes[0] if len(volumes) == 1 else None
     origin = vg.lv(lv.origin or (volume.origin if volume else ""))
-    mounted = next((m.mountpoint for m in facts.mounts if m.device_number == lv.device_number), "")
+    opened = luks.marked_mapping(name, profile, volume, lv, facts)
+    numbers = luks.numbers(opened, lv, facts)
+    mounted = next((m.mountpoint for m in facts.mounts if m.device_number in numbers), "")
     mountpoint = mounted or (volume.mountpoint if volume else None)
     return Snapshot(
         vg=vg.name,
@@ -168,6 +170,7 @@ def _marked_snapshot(name: str, profile: Profile | None, facts: Facts, vg: Volum
         cow=None,
         permission=Permission.READ_ONLY,
         mount=_marked_mount(name, profile, mountpoint),
+        luks=opened,
     )
 
 

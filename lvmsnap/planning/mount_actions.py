@@ -11,6 +11,7 @@ from lvmsnap.model.condition import DirectoryMade, MountIncluded, SnapshotMounte
 from lvmsnap.model.plan import Action, Key, Thing
 from lvmsnap.model.profile import Argv
 from lvmsnap.model.target import MountTarget, Target
+from lvmsnap.planning import luks_actions
 from lvmsnap.planning.found_mounts import FoundInclude, removed_directories
 from lvmsnap.planning.identify import Found, FoundSnapshot
 
@@ -63,14 +64,17 @@ def _within(path: str, keys: list[Key]) -> Iterator[Key]:
 
 def _mount(where: MountTarget, found: FoundSnapshot, target: Target) -> Action:
     """Mount the snapshot read-only, with what its filesystem needs beside its origin."""
+    luks = found.snapshot.luks
     return Action(
         thing=Thing.MOUNT,
         object=where.mountpoint,
         summary="mount it read-only",
         undo_summary="unmount the snapshot",
-        do=(_command(where, f"/dev/{found.snapshot.path}"),),
+        do=(_command(where, found.snapshot.device),),
         undo=(("umount", "--", where.mountpoint),),
-        condition=SnapshotMounted(where.mountpoint, found.snapshot.vg, found.snapshot.name),
+        condition=SnapshotMounted(
+            where.mountpoint, found.snapshot.vg, found.snapshot.name, luks.dm_uuid if luks else ""
+        ),
         exists=found.is_mounted,
         needs_gone=tuple(_mounts_inside(where, target)),
     )
@@ -99,5 +103,8 @@ def _mounts_inside(where: MountTarget, target: Target) -> Iterator[Key]:
 
 def _command(where: MountTarget, source: str) -> Argv:
     make = ("X-mount.mkdir=0755",) if where.make_directory else ()
+    options = ",".join((*where.options, *make))
+    if not where.filesystem:
+        return luks_actions.mount_what_is_there(where, source, options)
     kind = ("--types", where.filesystem) if where.filesystem != "none" else ()
-    return ("mount", *kind, "--options", ",".join((*where.options, *make)), source, where.mountpoint)
+    return ("mount", *kind, "--options", options, source, where.mountpoint)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Check
 from lvmsnap.model.profile import Profile, Volume
-from lvmsnap.planning import access, tree
+from lvmsnap.planning import access, luks, tree
 
 
 def run(volume: Volume, path: str, facts: Facts) -> Iterator[Check]:
@@ -59,7 +59,7 @@ def _is_no_more_open(volume: Volume, path: str, facts: Facts) -> Iterator[Check]
     if here.stalling:
         return
     name, looked = f"{volume.vg}/{volume.origin}", facts.looked.origins.get((volume.vg, volume.origin))
-    opened = access.opened(here.gates, looked.ways if looked else ())
+    opened = access.opened(here.gates, luks.content(volume, looked).ways if looked else ())
     allowed = volume.allow_wider_access
     now = f"{opened.path} keeps others from it" if opened and opened.path else f"{name} is mounted nowhere for others"
     found = f"{now}, but nothing keeps them from {path}{', as the profile allows' * allowed}" if opened else ""

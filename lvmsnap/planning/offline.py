@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lvmsnap.model.facts import Facts, LogicalVolume, Mount, VolumeGroup
-from lvmsnap.model.looked import DirectoryFacts, GroupFacts, Looked, MountpointFacts, OriginFacts
+from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume, Mount, VolumeGroup
+from lvmsnap.model.looked import (
+    DirectoryFacts,
+    GroupFacts,
+    KeyFileFacts,
+    Looked,
+    LuksHeader,
+    MountpointFacts,
+    OriginFacts,
+)
+from lvmsnap.model.luks_names import mapping_uuid
 from lvmsnap.model.plan import Fact, Plan
 from lvmsnap.model.profile import Profile, Volume
 from lvmsnap.model.units import GIB, MIB, SECTOR_BYTES
@@ -18,8 +27,9 @@ FREE_BYTES = 1024 * GIB
 ASSUMED = "ext4, 100 GiB, in a group with 1 TiB free and 4 MiB extents"
 DEPENDS = "where it lies in a thin pool it gets a thin snapshot instead, which needs no space; a `size` prevents that"
 # The facts that do not depend on the machine.
-SURE = ("snapshot", "tree", "before_down", "after_down")
+SURE = ("snapshot", "LUKS", "tree", "before_down", "after_down")
 HOST = "HOSTHOST"
+LUKS_UUID = "LUKS-UUID"
 PV_UUID = "lvmsn2-HOST-HOST-NAME-NAME-RAND-RANDOM"
 
 
@@ -48,7 +58,7 @@ def _facts(profile: Profile) -> Facts:
         mounts=tuple(_mounts(profile)),
         loops=(),
         loop_numbers=tuple(range(8)),
-        dm_devices=(),
+        dm_devices=tuple(_mapping(volume, profile) for volume in profile.volumes if volume.luks),
         lvm_filters=(),
         devices_file="",
         host=HOST,
@@ -66,8 +76,25 @@ def _looked(profile: Profile) -> Looked:
         },
         mountpoints={path: MountpointFacts("absent", path, "") for path in mountpoints},
         groups={name: GroupFacts() for name in profile.groups},
-        origins={(volume.vg, volume.origin): OriginFacts("ext4") for volume in profile.volumes},
+        origins={(volume.vg, volume.origin): _content(volume, profile) for volume in profile.volumes},
+        key_files={
+            one.luks.key_file: KeyFileFacts("regular") for one in profile.volumes if one.luks and one.luks.key_file
+        },
     )
+
+
+def _content(volume: Volume, profile: Profile) -> OriginFacts:
+    if volume.luks is None:
+        return OriginFacts("ext4")
+    inside = OriginFacts("ext4", is_in_luks=True, device_number=_mapping(volume, profile).device_number)
+    return OriginFacts("crypto_LUKS", luks=LuksHeader(2, LUKS_UUID), inside=inside)
+
+
+def _mapping(volume: Volume, profile: Profile) -> DmDevice:
+    """Return the mapping that an origin's LUKS is open by."""
+    number = profile.volumes.index(volume)
+    uuid = mapping_uuid(2, f"{number:032x}", volume.origin)
+    return DmDevice(f"253:{1000 + number}", volume.origin, uuid, False, (_device_number(volume, profile),))
 
 
 def _group(profile: Profile, name: str) -> VolumeGroup:
@@ -79,7 +106,8 @@ def _mounts(profile: Profile) -> Iterator[Mount]:
     """Give the mounts of a server on which each origin of the tree is mounted somewhere, and what is included."""
     for volume in profile.volumes:
         if volume.is_in_tree:
-            yield _mount(_device_number(volume, profile), f"/MOUNTPOINT-OF-{volume.vg}-{volume.origin}")
+            own = _mapping(volume, profile).device_number if volume.luks else _device_number(volume, profile)
+            yield _mount(own, f"/MOUNTPOINT-OF-{volume.vg}-{volume.origin}")
     for number, path in enumerate(profile.includes):
         yield _mount(f"8:{number}", path)
 

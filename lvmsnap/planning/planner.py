@@ -8,7 +8,7 @@ from lvmsnap.model.facts import Facts, LogicalVolume, VolumeGroup
 from lvmsnap.model.plan import Direction, Fact, Plan, Thing
 from lvmsnap.model.profile import BackingFile, Profile, Volume
 from lvmsnap.model.target import CowSpace, Loan, MountTarget, PoolSpace, Record, Snapshot, Target
-from lvmsnap.planning import actions, checks, filesystems, pools, snapshot_actions, tree
+from lvmsnap.planning import actions, checks, filesystems, luks, pools, snapshot_actions, tree
 from lvmsnap.planning.found_mounts import removed_directories
 from lvmsnap.planning.identify import as_named_now, find, nothing_found
 from lvmsnap.planning.lent_pvs import available_extents, own_pvs
@@ -99,8 +99,9 @@ def _snapshot(profile: Profile, volume: Volume, facts: Facts) -> Snapshot:
         origin_uuid=origin.uuid,
         name=volume.snapshot,
         cow=_space(profile, volume, vg, origin),
-        permission=filesystems.permission(looked.filesystem),
+        permission=filesystems.permission(looked.filesystem, is_opened=volume.luks is not None),
         mount=_mount(profile, volume, volume.mountpoint, origin, facts) if volume.mountpoint else None,
+        luks=luks.mapping(profile, volume, looked),
     )
 
 
@@ -137,12 +138,13 @@ def _loan(backing: BackingFile, snapshots: tuple[Snapshot, ...], vg: VolumeGroup
 
 def _mount(profile: Profile, volume: Volume, mountpoint: str, origin: LogicalVolume, facts: Facts) -> MountTarget:
     looked = facts.looked.origins[volume.vg, volume.origin]
-    options = filesystems.mount_options(origin, looked, facts.mounts, volume.mount_options)
+    number, content = luks.as_mounted(volume, origin, facts), luks.content(volume, looked)
+    options = filesystems.mount_options(number, content, facts.mounts, volume.mount_options)
     if volume.is_in_tree:
-        return tree.mount_target(profile, mountpoint, looked.filesystem, options, facts)
+        return tree.mount_target(profile, mountpoint, content.filesystem, options, facts)
     is_absent = facts.looked.mountpoints[mountpoint].kind == "absent"
     is_removed = is_absent or profile.remove_mountpoint
-    return MountTarget(mountpoint, looked.filesystem, options, make_directory=is_absent, remove_directory=is_removed)
+    return MountTarget(mountpoint, content.filesystem, options, make_directory=is_absent, remove_directory=is_removed)
 
 
 def choose_loop_devices(profile: Profile, facts: Facts) -> dict[str, str]:
@@ -191,14 +193,16 @@ def _describe_volume(profile: Profile, volume: Volume, snapshot: Snapshot, facts
     origin, vg = _origin(volume, facts), facts.vg(volume.vg)
     if origin is None or vg is None:
         return []
-    mountpoints = [m.mountpoint for m in facts.mounts if m.device_number == origin.device_number]
+    looked = facts.looked.origins[volume.vg, volume.origin]
+    number = luks.as_mounted(volume, origin, facts)
+    mountpoints = [m.mountpoint for m in facts.mounts if number and m.device_number == number]
     mounted = f"mounted at {mountpoints[0]}" if mountpoints else "not mounted"
-    filesystem = facts.looked.origins[volume.vg, volume.origin].filesystem or "no filesystem"
-    missing = [f"{mount.mountpoint} ({mount.source})" for mount in tree.left_out_of(profile, origin, facts)]
+    missing = [f"{mount.mountpoint} ({mount.source})" for mount in tree.left_out_of(profile, number, facts)]
     why = "mounted below it, so the snapshot has an empty directory there"
     return [
-        Fact("origin", f"{human(origin.size_bytes)}, {filesystem}, {mounted}", volume.path),
+        Fact("origin", f"{human(origin.size_bytes)}, {luks.described(volume, looked)}, {mounted}", volume.path),
         Fact("snapshot", _describe_space(snapshot, origin, vg), volume.path),
+        *([Fact("LUKS", luks.NOT_FROZEN, volume.path)] if volume.luks else []),
         *([Fact("left out", f"{', '.join(missing)}: {why}", volume.path)] if missing else []),
     ]
 

@@ -24,6 +24,8 @@ def without_old(facts: Facts, found: Found) -> Facts:
     """Return the facts as if everything that was found of a target were taken down."""
     loops = {one.loop.device for one in found.loans if one.loop}
     numbers = {one.lv.device_number for one in found.snapshots if one.lv}
+    mapped = {device for one in found.snapshots for device in (*one.luks.own, *one.luks.left)}
+    numbers |= {device.device_number for device in mapped}
     uuids = tuple(dm_uuid(one.vg.uuid, one.lv.uuid) for one in found.snapshots if one.vg and one.lv)
     leftovers = {name for one in found.snapshots for name in one.leftovers}
     return replace(
@@ -34,7 +36,7 @@ def without_old(facts: Facts, found: Found) -> Facts:
         dm_devices=tuple(
             device
             for device in facts.dm_devices
-            if not (uuids and device.uuid.startswith(uuids)) and device.name not in leftovers
+            if not (uuids and device.uuid.startswith(uuids)) and device.name not in leftovers and device not in mapped
         ),
         looked=_looked(facts.looked, found),
     )

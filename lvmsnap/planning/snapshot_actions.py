@@ -28,6 +28,8 @@ def snapshot(target: Target, found: FoundSnapshot, all_found: Found, loop_device
     wanted, vg, lent = found.snapshot, found.snapshot.vg, all_found.loan_to(found.snapshot.vg)
     # lvremove resumes a suspended origin with the tables that a killed lvcreate had loaded, and calls it done.
     needs_gone = [Key(Thing.SUSPENDED_ORIGIN, _origin(found))]
+    if wanted.luks:
+        needs_gone.insert(0, Key(Thing.LUKS, wanted.luks.name))
     if wanted.mount:
         needs_gone.insert(0, Key(Thing.MOUNT, wanted.mount.mountpoint))
     unwatched = tuple(("lvchange", "--monitor", "n", other) for other in other_snapshots(target, found))

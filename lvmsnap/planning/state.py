@@ -207,6 +207,7 @@ def missing_things(found: Found) -> tuple[str, ...]:
         *(("loop device", one, one.loop is not None) for one in found.loans),
         *(("lent PV", one, one.is_member and not one.is_missing) for one in found.loans),
         *(("snapshot", one, one.lv is not None and _is_whole(one.lv)) for one in found.snapshots),
+        *(("LUKS mapping", one, one.luks.is_open) for one in found.snapshots if one.snapshot.luks),
         *(("mount", one, one.is_mounted) for one in found.snapshots if one.snapshot.mount),
         *((f"included {one.include.source}", one, one.is_mounted) for one in found.includes),
         *(("running origin", one, not one.suspended) for one in found.snapshots),

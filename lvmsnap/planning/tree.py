@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from lvmsnap.model.facts import Facts, LogicalVolume, Mount, mount_of, top_mount
+from lvmsnap.model.facts import Facts, Mount, mount_of, top_mount
 from lvmsnap.model.paths import RUN_DIR
 from lvmsnap.model.plan import Check, Fact
 from lvmsnap.model.profile import Profile, Volume
 from lvmsnap.model.target import Include, MountTarget
 from lvmsnap.planning.left_out import left_out
+from lvmsnap.planning.luks import as_mounted
 
 # An automount point that nobody has looked into yet (autofs(5)): there is nothing to be included.
 NOT_MOUNTED_YET = "autofs"
@@ -46,9 +47,10 @@ def origin_mounts(volume: Volume, facts: Facts) -> tuple[Mount, ...]:
     """Return the places where all of an origin is mounted on the server, and to be seen."""
     vg = facts.vg(volume.vg)
     origin = vg.lv(volume.origin) if vg else None
-    if origin is None or not origin.device_number:
+    number = as_mounted(volume, origin, facts) if origin else ""
+    if not number:
         return ()
-    whole = (one for one in facts.mounts if one.device_number == origin.device_number and one.root == "/")
+    whole = (one for one in facts.mounts if one.device_number == number and one.root == "/")
     return tuple(one for one in whole if _is_seen(one, facts) and not f"{one.mountpoint}/".startswith(f"{RUN_DIR}/"))
 
 
@@ -108,17 +110,17 @@ def _include(profile: Profile, path: str, mount: Mount, facts: Facts) -> Include
     return Include(path, mount.device_number, mount.root, where)
 
 
-def left_out_of(profile: Profile, origin: LogicalVolume, facts: Facts) -> tuple[Mount, ...]:
+def left_out_of(profile: Profile, device_number: str, facts: Facts) -> tuple[Mount, ...]:
     """Return what is mounted below an origin and is not to be seen in its snapshot, nor in the tree, if there is one.
 
     What is below another volume of the tree too is that one's.
     """
-    found = left_out(origin, facts.mounts)
+    found = left_out(device_number, facts.mounts)
     if not profile.tree:
         return found
     shown = parts(profile, facts)
     volumes = {path: one for path, one in shown.items() if path not in profile.includes}
-    others = {path for path, one in volumes.items() if one.device_number != origin.device_number}
+    others = {path for path, one in volumes.items() if one.device_number != device_number}
     return tuple(one for one in found if one.mountpoint not in shown and _nearest(one.mountpoint, shown) not in others)
 
 

@@ -53,7 +53,7 @@ class Past:
 def of_snapshot(found: FoundSnapshot, lost: str, past: Past | None) -> VolumeStatus:
     """Return the state of one snapshot; with the `past`, how fast it fills too."""
     status = VolumeStatus(found.snapshot.origin_path, found.snapshot.path, lost=lost)
-    lv, vg, mount = found.lv, found.vg, found.snapshot.mount
+    lv, vg, mount, luks = found.lv, found.vg, found.snapshot.mount, found.snapshot.luks
     if lv is None or vg is None:
         return status
     space = pools.space_of(lv, vg)
@@ -63,7 +63,7 @@ def of_snapshot(found: FoundSnapshot, lost: str, past: Past | None) -> VolumeSta
         fill_percent=space.percent if space else None,
         pool=f"{lv.vg}/{lv.pool}" if lv.is_thin else "",
         mountpoint=mount.mountpoint if mount and found.is_mounted else "",
-        device=f"/dev/{lv.vg}/{lv.name}",
+        device=luks.path if luks and found.luks.is_open else f"/dev/{lv.vg}/{lv.name}",
     )
     return _with_filling(status, lv, vg, space, past) if past else status
 

@@ -12,6 +12,7 @@ from lvmsnap.model.condition import (
     HookOver,
     LabelWritten,
     LoopBound,
+    MappingOpen,
     MountIncluded,
     OriginInactive,
     OriginSuspended,
@@ -19,13 +20,14 @@ from lvmsnap.model.condition import (
     SnapshotMerging,
     SnapshotMounted,
     SnapshotTaken,
+    UdevRuleWritten,
 )
 from lvmsnap.planning.hook_actions import AFTER_SNAPSHOT
 
 
 def in_words(condition: Condition) -> str:
     """Return how the presence of a thing is seen."""
-    return _of_loan(condition) or _of_snapshot(condition) or _of_leftovers(condition)
+    return _of_loan(condition) or _of_snapshot(condition) or _of_mapping(condition) or _of_leftovers(condition)
 
 
 def _of_loan(condition: Condition) -> str:
@@ -49,12 +51,22 @@ def _of_snapshot(condition: Condition) -> str:
             return f"{vg} has an LV tagged {tag} whose origin is {origin}"
         case SnapshotMerging(vg, name):
             return f"LVM is merging {vg}/{name}"
-        case SnapshotMounted(mountpoint):
-            return f"the top mount at {mountpoint} is of the snapshot's device"
+        case SnapshotMounted(mountpoint, mapping_uuid=mapping_uuid):
+            device = "mapping on the snapshot" if mapping_uuid else "snapshot's device"
+            return f"the top mount at {mountpoint} is of the {device}"
         case MountIncluded(mountpoint, source):
             return f"the top mount at {mountpoint} is the one of {source}"
         case DirectoryMade(path):
             return f"{path} was made by this profile, and is empty"
+    return ""
+
+
+def _of_mapping(condition: Condition) -> str:
+    match condition:
+        case UdevRuleWritten(path):
+            return f"{path} has the rule in it"
+        case MappingOpen(_, dm_uuid):
+            return f"the device with UUID {dm_uuid} lies on the snapshot alone"
     return ""
 
 

@@ -22,6 +22,7 @@ def check(source: Source, name: str) -> None:
         _check_names(source, volume, name)
         _check_size(source, volume)
         _check_unmounted(source, volume)
+        _check_luks(source, volume)
     _check_mountpoints(source, name)
     for file in files(source):
         _check_growth(source, file)
@@ -65,6 +66,21 @@ def _check_size(source: Source, volume: Place) -> None:
     if size_path and size_path not in source.values and size_path not in source.unreadable:
         message = f"{in_volume(volume)}.size is {size}, but backing_file.size, on which that depends, is not given"
         source.add(source.values[path], path, message, "give backing_file a size, or the snapshot an amount")
+
+
+def _check_luks(source: Source, volume: Place) -> None:
+    """A LUKS container is opened in one way."""
+    path, prompt_path = (*volume, "luks"), (*volume, "luks", "prompt")
+    luks = source.readable(path)
+    ways = {(*path, "key_file"), prompt_path}
+    if not isinstance(luks, dict) or ways & source.unreadable or source.unreadable & {(*path, key) for key in luks}:
+        return
+    if source.readable(prompt_path) is False:
+        message = f"{in_volume(volume)}.luks.prompt is false, and nothing else opens it"
+        source.add(source.values[prompt_path], prompt_path, message, "write prompt: true, or a key_file instead")
+    elif len(ways & source.values.keys()) != 1:
+        message = f"{in_volume(volume)}.luks must have a key_file, or prompt: true, and not both"
+        source.add(source.values[path], path, message, "for example luks: {key_file: /root/system.key}")
 
 
 def _check_mountpoints(source: Source, name: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lvmsnap.model.paths import RUN_DIR
-from lvmsnap.model.profile import Allocation, Argv, BackingFile, Hooks, Overflow, Profile, Size, SizeUnit, Volume
+from lvmsnap.model.profile import Allocation, Argv, BackingFile, Hooks, Luks, Overflow, Profile, Size, SizeUnit, Volume
 from lvmsnap.model.units import GIB, KIB, MIB, TIB
 
 _UNITS = {"K": KIB, "M": MIB, "G": GIB, "T": TIB}
@@ -63,8 +63,13 @@ def _volume(data: Mapping[str, Any], name: str, *, has_tree: bool) -> Volume:
         mountpoint=tidy_path(mountpoint) if mountpoint else None,
         mount_options=tuple(data["mount_options"]),
         allow_wider_access=data["allow_wider_access"],
+        luks=_luks(data["luks"]) if "luks" in data else None,
         is_in_tree=is_in_tree,
     )
+
+
+def _luks(data: Mapping[str, Any]) -> Luks:
+    return Luks(tidy_path(data["key_file"]) if "key_file" in data else None)
 
 
 def _backing_file(data: Mapping[str, Any], only_vg: str) -> BackingFile:

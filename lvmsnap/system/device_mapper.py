@@ -22,6 +22,7 @@ DEV_STATUS = 0xC138FD07
 TABLE_DEPS = 0xC138FD0B
 TABLE_STATUS = 0xC138FD0C
 SUSPEND_FLAG = 1 << 1
+ACTIVE_FLAG = 1 << 5
 STATUS_TABLE_FLAG = 1 << 4
 NOFLUSH_FLAG = 1 << 11
 QUERY_INACTIVE_FLAG = 1 << 12
@@ -170,7 +171,8 @@ def _device(descriptor: int, name: str) -> DmDevice | None:
     except OSError:
         return None  # It was removed since it was listed.
     beneath = _beneath(descriptor, name) if answer.uuid.startswith(CRYPT_PREFIX) else ()
-    return DmDevice(_number(answer.device), name, answer.uuid, bool(answer.flags & SUSPEND_FLAG), beneath)
+    is_suspended, has_table = bool(answer.flags & SUSPEND_FLAG), bool(answer.flags & ACTIVE_FLAG)
+    return DmDevice(_number(answer.device), name, answer.uuid, is_suspended, beneath, has_table)
 
 
 def _beneath(descriptor: int, name: str) -> tuple[str, ...]:

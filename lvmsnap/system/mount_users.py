@@ -234,7 +234,12 @@ def _openers(number: str) -> Iterator[str]:
 
 
 def _above(number: str) -> Iterator[str]:
-    yield from (f"device {name} above it" for name in block_devices.holders_of(number))
+    yield from (above(name) for name in block_devices.holders_of(number))
+
+
+def above(name: str) -> str:
+    """Say that a device of that name lies on what is asked for."""
+    return f"device {name} above it"
 
 
 def _device_at(path: str) -> str:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume
+from lvmsnap.model.facts import Facts, LogicalVolume
 from lvmsnap.model.looked import Gate, OriginFacts
-from lvmsnap.model.luks_names import is_luks
 from lvmsnap.system import ancestors, block_devices, luks_header, mount_table, superblock
 from lvmsnap.system.processes import Runner
 from lvmsnap.system.reading import Interest
@@ -24,7 +23,7 @@ def add(runner: Runner, facts: Facts, interest: Interest, tags: Callable[[str], 
     `tags` gives those of a device by its number, "UUID=..." and "LABEL=...".
     """
     lvs = {place: lv for place in interest.origins if (lv := _active_lv(facts, *place))}
-    mappings = (_mapping(facts, lv.device_number) for lv in lvs.values())
+    mappings = (facts.luks_mapping_of(lv.device_number) for lv in lvs.values())
     numbers = [*(lv.device_number for lv in lvs.values()), *(one.device_number for one in mappings if one)]
     types = filesystems(runner, facts, numbers)
     origins = {
@@ -62,18 +61,11 @@ def _content(facts: Facts, number: str, device: str, types: Mapping[str, str]) -
 
 def _inside(facts: Facts, number: str, types: Mapping[str, str]) -> OriginFacts | None:
     """Return what is in the LUKS container on the device of that number, None where it is not open on this host."""
-    mapping = _mapping(facts, number)
+    mapping = facts.luks_mapping_of(number)
     if mapping is None:
         return None
     device = f"/dev/{_kernel_name(mapping.device_number)}"
     return replace(_content(facts, mapping.device_number, device, types), is_in_luks=True)
-
-
-def _mapping(facts: Facts, number: str) -> DmDevice | None:
-    """Return the mapping of a LUKS container; where somebody has opened it twice, the one that is mounted."""
-    found = [device for device in facts.dm_devices if is_luks(device.uuid) and device.beneath == (number,)]
-    mounted = {mount.device_number for mount in facts.mounts}
-    return max(found, key=lambda device: device.device_number in mounted, default=None)
 
 
 def filesystems(runner: Runner, facts: Facts, numbers: Sequence[str]) -> dict[str, str]:

@@ -40,6 +40,7 @@ class Interest:
     mountpoints: tuple[str, ...] = ()
     process: Process | None = None
     key_files: tuple[str, ...] = ()
+    udev_rules: tuple[str, ...] = ()
 
     @classmethod
     def of_profile(cls, profile: Profile) -> Interest:
@@ -61,6 +62,7 @@ class Interest:
             files=tuple(loan.path for loan in target.loans),
             mountpoints=tuple(dict.fromkeys(path for one in target.mounts for path in (*one.parents, one.mountpoint))),
             process=record.process if record else None,
+            udev_rules=tuple(snapshot.luks.udev_rule for snapshot in target.snapshots if snapshot.luks),
         )
 
 
@@ -103,6 +105,7 @@ def focus(facts: Facts, interest: Interest) -> Facts:
         groups={name: _group(name, facts) for name in interest.groups},
         is_process_gone=interest.process is not None and not process_table.is_running(interest.process),
         key_files={path: key_file_facts(path, facts.mounts) for path in interest.key_files},
+        udev_rules={path: os.path.lexists(path) for path in interest.udev_rules},
     )
     return replace(facts, looked=looked)
 

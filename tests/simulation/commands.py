@@ -10,7 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from lvmsnap.model.luks_names import mapping_uuid
 from lvmsnap.model.lvm_names import dm_name
+from lvmsnap.planning.luks_actions import MOUNT_SCRIPT, WRITE_SCRIPT
+from tests import samples
 from tests.simulation.lvcreate import REVERTED, STAGES, revert, to_stage
 from tests.simulation.parts import Bound, Dm, File, Lv
 from tests.simulation.system import ELSEWHERE, FOREIGN_FILE, System
@@ -30,7 +33,7 @@ class Commands:
         if {"--force", "-f", "-ff", "--lazy", "-l", "-fl"} & set(argv):
             self.wrongs.append(" ".join(argv))
         handler: Callable[..., tuple[int, str]] = getattr(self, f"_{argv[0]}")
-        result = handler(argv, stage) if argv[0] == "lvcreate" else handler(argv)
+        result = handler(argv, stage) if argv[0] in ("lvcreate", "cryptsetup") else handler(argv)
         self.system.settle()
         return result
 
@@ -48,13 +51,22 @@ class Commands:
 
     def _sh(self, argv: tuple[str, ...]) -> tuple[int, str]:
         path, fill = argv[4], argv[5:]
-        if fill:
-            file = self.system.file_at(path)
-            if file is None or self.system.is_swapped or file.size:
-                return 1, f"{path} is not the new, empty file"
-            words = dict(word.split("=", 1) for word in fill if "=" in word)
-            file.size = file.allocated = int(words["count"]) if words else int(fill[2])
+        if argv[2] == WRITE_SCRIPT:
+            self.system.rules.add(path)
             return 0, ""
+        if argv[2] == MOUNT_SCRIPT:
+            return self._mount(("mount", "--types", "ext4", "--options", argv[6], path, argv[5]))
+        return self._fill(path, fill) if fill else self._claim(path)
+
+    def _fill(self, path: str, fill: tuple[str, ...]) -> tuple[int, str]:
+        file = self.system.file_at(path)
+        if file is None or self.system.is_swapped or file.size:
+            return 1, f"{path} is not the new, empty file"
+        words = dict(word.split("=", 1) for word in fill if "=" in word)
+        file.size = file.allocated = int(words["count"]) if words else int(fill[2])
+        return 0, ""
+
+    def _claim(self, path: str) -> tuple[int, str]:
         if self.system.is_swapped:
             return 1, f"{path} cannot be made there"
         if path in self.system.files:
@@ -64,6 +76,9 @@ class Commands:
 
     def _rm(self, argv: tuple[str, ...]) -> tuple[int, str]:
         path = argv[-1]
+        if path in self.system.rules:
+            self.system.rules.remove(path)
+            return 0, ""
         if self.system.file_at(path) is None or self.system.is_swapped:
             return 1, f"rm: cannot remove '{path}': No such file or directory"
         file = self.system.files.pop(path)
@@ -239,7 +254,39 @@ class Commands:
             self.system.dm.pop(dm_name("vg0", lv.name) + "-real", None)
         return 0, ""
 
+    def _cryptsetup(self, argv: tuple[str, ...], stage: str) -> tuple[int, str]:
+        device, name = argv[-2:]
+        below = dm_name(*device.removeprefix("/dev/").split("/"))
+        if below not in self.system.dm or self.system.dm[below].live is None:
+            return 4, f"Device {device} does not exist or access denied."
+        if name in self.system.dm:
+            return 5, f"Device {name} already exists."
+        if self.system.is_open(below):
+            return 5, f"Cannot use device {device} which is in use (already mapped or mounted)."
+        if not self.system.rules:
+            self.wrongs.append("opened while udev may link to what is in it")
+        uuid = mapping_uuid(2, samples.LUKS_UUID, name)
+        made = self.system.dm.setdefault(name, Dm(uuid, f"254:{self.system.next()}"))
+        if stage == "made":
+            return -9, ""
+        made.loaded = (below,)
+        if stage == "loaded":
+            return -9, ""
+        made.resume()
+        return 0, ""
+
+    def _dmsetup_by_uuid(self, uuid: str) -> tuple[int, str]:
+        name = next((name for name, dm in self.system.dm.items() if dm.uuid == uuid), "")
+        if not name:
+            return 1, f"Device {uuid} not found"
+        if self.system.is_open(name):
+            return 1, f"device-mapper: remove ioctl on {uuid} failed: Device or resource busy"
+        del self.system.dm[name]
+        return 0, ""
+
     def _dmsetup(self, argv: tuple[str, ...]) -> tuple[int, str]:
+        if "--uuid" in argv:
+            return self._dmsetup_by_uuid(argv[-1])
         dm = self.system.dm.get(argv[2])
         if dm is None:
             return 1, f"device-mapper: {argv[1]} ioctl on {argv[2]} failed: No such device or address"
@@ -264,7 +311,8 @@ class Commands:
         if "bind" in options:
             self.system.mounts.append((mountpoint, dict(self.system.mounts)[device]))
             return 0, ""
-        name = dm_name(*device.removeprefix("/dev/").split("/"))
+        mapped = device.removeprefix("/dev/mapper/")
+        name = mapped if mapped != device else dm_name(*device.removeprefix("/dev/").split("/"))
         dm: Dm | None = self.system.dm.get(name)
         if dm is None or dm.live is None:
             return 32, f"mount: {mountpoint}: special device {device} does not exist."

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lvmsnap.execution import executor, locks, places, records, teardown
+from lvmsnap.execution import executor, locks, mappings, places, records, teardown
 from lvmsnap.execution import verification as seen
 from lvmsnap.execution.context import Sheltered
 from lvmsnap.execution.records import RecordError
@@ -27,15 +27,26 @@ from lvmsnap.model.errors import (
     StepError,
 )
 from lvmsnap.model.facts import Facts
+from lvmsnap.model.looked import LuksHeader, Superblock
 from lvmsnap.model.paths import RUN_DIR
 from lvmsnap.model.plan import Check, Thing
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Record, Target
-from lvmsnap.operations import preparation, recover, run, sessions, up_down
+from lvmsnap.operations import preparation, recover, run, sessions, stands, up_down
 from lvmsnap.operations.sessions import Session
 from lvmsnap.planning.lent_pvs import PV_UUID_PREFIX
 from lvmsnap.profile import loading
-from lvmsnap.system import ancestors, atomic_files, block_devices, device_mapper, mount_table, origin_facts, reading
+from lvmsnap.system import (
+    ancestors,
+    atomic_files,
+    block_devices,
+    device_mapper,
+    luks_header,
+    mapping_users,
+    mount_table,
+    origin_facts,
+    reading,
+)
 from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Finished
 from lvmsnap.system.reading import Interest
@@ -45,6 +56,7 @@ from tests.simulation.parts import Fault, File, Killed, Lv, PowerCut, Raising
 from tests.simulation.system import DISK_PV, FILE, FOREIGN_FILE, ORIGIN_MOUNT, SPACE, System, add_foreign_loop
 
 NAME = "nightly"
+WHOLE = Superblock(0, needs_other_device=False, has_journal=True, is_clean=True)
 HOOKS = {
     Thing.BEFORE_SNAPSHOT: "before_snapshot",
     Thing.AFTER_SNAPSHOT: "after_snapshot",
@@ -270,20 +282,27 @@ class Stage:
             (sessions, "HookRunner", lambda signals, _say: FakeHooks(self.world, signals)),
             (reading, "read_system", lambda *_, **__: self.world.system.facts()),
             (reading, "focus", self._focus),
-            (origin_facts, "filesystems", lambda _runner, _facts, numbers: dict.fromkeys(numbers, "ext4")),
+            (origin_facts, "filesystems", self._filesystems),
             (origin_facts, "superblock", SimpleNamespace(read=lambda _: None)),
+            (luks_header, "read", lambda _: LuksHeader(2, samples.LUKS_UUID)),
+            (mappings, "rule_unmet", lambda rule: "" if rule.path in self.world.system.rules else "no rule"),
+            (mappings, "superblock", SimpleNamespace(read=lambda _: WHOLE, has_pv_label=lambda _: False)),
+            (mappings, "_number_at", lambda path: self.world.system.dm[path.removeprefix("/dev/mapper/")].number),
             (reading, "missing_tools", lambda *_: ()),
             (preparation, "secrets", SimpleNamespace(token_hex=lambda _: "0123456789abcdef012345")),
             (boot_recovery, "is_installed", lambda: True),
-            (sessions, "holders", lambda *_: ()),
-            (sessions, "pins", lambda *_: ()),
+            (mapping_users, "holders", lambda *_: ()),
+            (mapping_users, "pins", lambda *_: ()),
             (loading, "names", lambda *_: (NAME,)),
             (run, "supervise", lambda *_: 0),
-            (run, "look", lambda _: (run.Stand(samples.TAKEN, "", "", 0),)),
+            (run, "look", lambda _: (stands.Stand(samples.TAKEN, "", "", 0),)),
             (run, "why_lost", lambda *_: ""),
             (run, "holders", lambda *_: ()),
             (run, "Unmounts", lambda _: SimpleNamespace(happened=lambda: False)),
         ]
+
+    def _filesystems(self, _runner: object, _facts: Facts, numbers: list[str]) -> dict[str, str]:
+        return dict.fromkeys(numbers, "crypto_LUKS" if self.world.system.has_luks else "ext4")
 
     def _called(self, method: str) -> Callable[..., Any]:
         """Return a function that calls a method of the world that is on the stage then."""
@@ -302,7 +321,8 @@ class Stage:
         return ask
 
     def _exists(self, path: str) -> bool:
-        return path in self.world.system.files or path in self.world.system.directories
+        system = self.world.system
+        return path in system.files or path in system.directories or path in system.rules
 
     def _sleep(self, seconds: float) -> None:
         self.world.clock += max(seconds, 1)
@@ -352,7 +372,9 @@ HOME_AND_BOOT = ((f"{ORIGIN_MOUNT}/home", "vg0-home"), (f"{ORIGIN_MOUNT}/boot", 
 TREE = f"{RUN_DIR}/nightly"
 
 
-def make_world(*mountpoints: str, other_snapshot: bool = False, directory: str = "", tree: bool = False) -> World:
+def make_world(
+    *mountpoints: str, other_snapshot: bool = False, directory: str = "", tree: bool = False, has_luks: bool = False
+) -> World:
     """Make a machine with nothing of the profile: vg0 with `system`, mounted, `home`, `other` and a snapshot of it.
 
     With `other_snapshot` somebody has a snapshot of `system` too; `directory` is there and empty; with `tree` `home` is
@@ -371,8 +393,10 @@ def make_world(*mountpoints: str, other_snapshot: bool = False, directory: str =
     for lv in system.lvs.values():
         system.activate(lv)
     system.directories = {"/media/foreign": 3} | ({directory: 0} if directory else {})
-    system.fstab = ((SPACE, "space"), (ORIGIN_MOUNT, "vg0-system"), *((HOME_AND_BOOT) if tree else ()))
+    mounted = () if has_luks else ((ORIGIN_MOUNT, "vg0-system"),)
+    system.fstab = ((SPACE, "space"), *mounted, *((HOME_AND_BOOT) if tree else ()))
     system.mounts = [*system.fstab]
+    system.has_luks = has_luks
     add_foreign_loop(system)
     return World(system, mountpoints)
 
@@ -450,6 +474,8 @@ def _of_volume(world: World, origin: str, name: str, mountpoint: str, found_dire
         Thing.SUSPENDED_ORIGIN: any(dm.suspended for device, dm in system.dm.items() if device in suspended),
         Thing.DIRECTORY: mountpoint in {*system.directories} - {*tree} and not found_directory,
         Thing.MOUNT: any(path == mountpoint for path, _ in system.mounts),
+        Thing.LUKS: any(dm.uuid == samples.MAPPING_UUID for dm in system.dm.values()) and origin == "system",
+        Thing.UDEV_RULE: bool(system.rules) and origin == "system",
     }
 
 
@@ -459,6 +485,7 @@ def look(system: System) -> dict[str, object]:
         "files": sorted((path, file.inode, file.size, file.label) for path, file in system.files.items()),
         "directories": sorted(system.directories.items()),
         "locked": system.is_locked,
+        "rules": sorted(system.rules),
         "loops": sorted((device, bound.path, bound.leaving) for device, bound in system.loops.items()),
         "members": sorted(system.members),
         "lvs": sorted((lv.name, lv.uuid, lv.origin, lv.tags, *lv.extents.items()) for lv in system.lvs.values()),

@@ -45,6 +45,9 @@ class System:
     busy: set[str] = field(default_factory=set)
     # What the profile's hooks hold: before_snapshot locks a database, after_snapshot gives it back.
     is_locked: bool = False
+    # `system` holds LUKS that is closed on this host; and the rules of udev's that are of this boot.
+    has_luks: bool = False
+    rules: set[str] = field(default_factory=set)
     # A user owns the directories of the backing file and of the mountpoint, and has swapped them.
     is_swapped: bool = False
     # What the boot mounts.
@@ -166,7 +169,14 @@ class System:
 
     def dm_devices(self) -> tuple[DmDevice, ...]:
         """As lvmsnap.device_mapper.devices."""
-        return tuple(DmDevice(dm.number, name, dm.uuid, dm.suspended) for name, dm in self.dm.items())
+        return tuple(
+            DmDevice(dm.number, name, dm.uuid, dm.suspended, self._beneath(dm), dm.live is not None)
+            for name, dm in self.dm.items()
+        )
+
+    def _beneath(self, dm: Dm) -> tuple[str, ...]:
+        table = (dm.live or dm.loaded or ()) if dm.uuid.startswith("CRYPT-") else ()
+        return tuple(self.dm[name].number for name in table)
 
     def device_bytes(self, number: str) -> int:
         """As lvmsnap.kernel.device_bytes, for the devices of snapshots."""
@@ -194,6 +204,8 @@ class System:
             directories={path: DIRECTORY for path in interest.files if path},
             mountpoints={path: self._mountpoint(path) for path in interest.mountpoints},
             groups={name: GroupFacts() for name in interest.groups},
+            key_files=dict.fromkeys(interest.key_files, samples.GOOD_KEY_FILE),
+            udev_rules={path: path in self.rules for path in interest.udev_rules},
         )
         return replace(read, looked=looked)
 
@@ -311,7 +323,7 @@ class System:
         (lvmsnap's boot recovery).
         """
         self.boots += 1
-        self.loops, self.dm, self.mounts, self.busy = {}, {}, [], set()
+        self.loops, self.dm, self.mounts, self.busy, self.rules = {}, {}, [], set(), set()
         self.directories = {path: count for path, count in self.directories.items() if not path.startswith("/run/")}
         self._lose(fate)
         add_foreign_loop(self)

@@ -44,12 +44,16 @@ class Scene:
     hooks: tuple[str, ...] = ()
     two: bool = False
     tree: bool = False
+    luks: bool = False
 
     @property
     def profile(self) -> Profile:
         if self.tree:
             return self._tree()
         first = f"origin: vg0/system, snapshot: snap, size: 16MiB, mountpoint: {self.mountpoint}"
+        first += f", luks: {{key_file: {samples.KEY_FILE}}}" if self.luks else ""
+        # What is closed is open to nobody.
+        first += ", allow_wider_access: true" if self.luks and self.mountpoint != "null" else ""
         text = f"volumes: [{{{first}}}]\n"
         text += f"backing_file: {{path: {FILE}, allocation: {self.backing}}}\n" if self.backing else ""
         hooks = ", ".join(f"{name}: [hook, {name}]" for name in self.hooks)
@@ -72,7 +76,8 @@ class Scene:
             return make_world(at, f"{at}/home", tree=True)
         there = self.mountpoint if self.found else ""
         second = (SECOND,) if self.two else ()
-        return make_world(self.mountpoint, *second, other_snapshot=self.other_snapshot, directory=there)
+        paths, other = (self.mountpoint, *second), self.other_snapshot
+        return make_world(*paths, other_snapshot=other, directory=there, has_luks=self.luks)
 
 
 HOOKS = ("before_snapshot", "after_snapshot", "before_down", "after_down")
@@ -88,6 +93,9 @@ SCENES = {
     "another's snapshot": Scene("fallocate", other_snapshot=True),
     "hooks": HOOKED,
     "hooks, and a file": Scene("fallocate", hooks=HOOKS),
+    "luks": Scene(luks=True),
+    "luks, and a file": Scene("fallocate", hooks=HOOKS, luks=True),
+    "luks, device only": Scene(mountpoint="null", luks=True),
     "two volumes": Scene(two=True),
     "two volumes, hooks and a file": Scene("fallocate", hooks=HOOKS, two=True),
     "a tree": Scene(tree=True),
@@ -267,7 +275,9 @@ AFTER = (ERRORS[0], ERRORS[3], ERRORS[6], ERRORS[7])
 
 
 @pytest.mark.parametrize("what", [UP, DOWN, MEND, RUN])
-@pytest.mark.parametrize("scene", [PLAIN, SCENES["hooks, and a file"]], ids=["plain", "hooks, and a file"])
+@pytest.mark.parametrize(
+    "scene", [PLAIN, SCENES["hooks, and a file"], SCENES["luks"]], ids=["plain", "hooks, and a file", "luks"]
+)
 def test_whatever_is_raised_wherever_it_is_undone_as_a_failed_step_is(stage: Stage, scene: Scene, what: str) -> None:
     walk = Walk(stage, scene)
     up, _ = walk.act(UP, scene.clean())
@@ -343,6 +353,10 @@ def first_faults(commands: list[str]) -> Iterator[Fault]:
             for reached in (*STAGES, REVERTED):
                 for kind in ("dies", "killed after", "cut after"):
                     yield Fault(at, kind, reached)
+        if command == "cryptsetup":
+            for reached in ("made", "loaded"):
+                for kind in ("dies", "killed after", "cut after"):
+                    yield Fault(at, kind, reached)
 
 
 def later_faults(at: int) -> Iterator[Fault]:
@@ -356,7 +370,7 @@ def test_whatever_goes_wrong_nothing_foreign_is_touched_and_nothing_of_ours_stay
     up, how = walk.act(UP, scene.clean())
     assert how == "done"
     walk.all_of_it = standing(up, found_directory=scene.found)
-    twice = scene in (LENT, PLAIN, HOOKED) or scene.other_snapshot
+    twice = scene in (LENT, PLAIN, HOOKED, SCENES["luks"]) or scene.other_snapshot
     walk.one_fault(UP, scene.clean(), twice=twice)
     walk.one_fault(DOWN, up, twice=twice)
     print(f"{walk.paths} paths")

@@ -40,7 +40,7 @@ IMPURE_IMPORTS |= {"tempfile", "fcntl", "glob", "sys"}
 # Programs that change the system, as the first word of a command.
 CHANGING = re.compile(
     r"(lv|vg|pv)(create|remove|change|extend|reduce|resize|rename|convert|split|merge|move)$|lvmdevices$|losetup$|"
-    r"fallocate$|u?mount$|mkdir$|rmdir$|rm$|dd$|dmsetup$|fsfreeze$|chmod$|chown$|truncate$|wipefs$|systemctl$"
+    r"fallocate$|u?mount$|mkdir$|rmdir$|rm$|dd$|dmsetup$|fsfreeze$|chmod$|chown$|truncate$|wipefs$|systemctl$|cryptsetup$"
 )
 # Tuples that begin with such a word and are none: programs a profile needs, kinds of units, LVM's reserved names.
 NO_COMMANDS = {
@@ -173,6 +173,7 @@ def test_every_command_that_changes_the_system_is_written_with_the_actions() -> 
         "planning.file_actions",
         "planning.growth_actions",
         "planning.loan_actions",
+        "planning.luks_actions",
         "planning.mount_actions",
         "planning.snapshot_actions",
     ]
@@ -180,10 +181,11 @@ def test_every_command_that_changes_the_system_is_written_with_the_actions() -> 
     assert where["planning.loan_actions"] >= {"vgextend", "vgreduce", "pvcreate", "losetup"}
     assert where["planning.snapshot_actions"] >= {"lvcreate", "lvremove"}
     assert where["planning.mount_actions"] == {"mount", "umount", "rmdir"}
+    assert where["planning.luks_actions"] == {"cryptsetup", "dmsetup", "rm"}
 
 
 def test_no_command_forces_what_lvm_refuses() -> None:
-    trees = [tree(f"planning.{kind}_actions") for kind in ("loan", "snapshot", "mount", "file")]
+    trees = [tree(f"planning.{kind}_actions") for kind in ("loan", "snapshot", "mount", "luks", "file")]
     commands = [node for one in trees for node in ast.walk(one) if isinstance(node, ast.Tuple | ast.List)]
 
     for command in commands:

@@ -18,7 +18,7 @@ from lvmsnap.execution.locks import GroupLocks, Waiting
 from lvmsnap.model.errors import LvmsnapError, RefusedError
 from lvmsnap.model.plan import Action, Thing
 from lvmsnap.model.profile import Hooks
-from lvmsnap.model.target import Include, MountTarget
+from lvmsnap.model.target import Include, LuksMapping, MountTarget
 from lvmsnap.planning import actions
 from lvmsnap.planning.identify import find
 from lvmsnap.system import lvm_config, lvm_lock_holder
@@ -313,7 +313,8 @@ def every_action() -> tuple[Action, ...]:
     boot = MountTarget(
         f"{samples.MOUNTPOINT}/boot", "none", ("bind", "ro"), make_directory=False, remove_directory=False
     )
-    target = samples.target(hooks=hooks, includes=(Include("/boot", "8:1", "/", boot),))
+    luks = LuksMapping("lvmsnap-nightly", samples.MAPPING_UUID)
+    target = samples.target(hooks=hooks, includes=(Include("/boot", "8:1", "/", boot),), luks=luks)
     made = actions.stack(target, find(target, samples.up_facts()), {samples.PV_UUID: "/dev/loop7"})
     assert {action.thing for action in made} == set(Thing)
     return made
@@ -328,7 +329,7 @@ def test_nothing_is_locked_while_a_hook_runs_or_a_file_is_filled() -> None:
     needs = dict(zip([action.thing for action in every_action()], noted.held, strict=True))
     free = {thing for thing, held in needs.items() if held is None}
     assert free >= {Thing.FILE, Thing.SPACE, Thing.LOOP, Thing.BEFORE_SNAPSHOT, Thing.AFTER_SNAPSHOT, Thing.MOUNT}
-    assert free >= {Thing.BEFORE_DOWN, Thing.AFTER_DOWN, Thing.DIRECTORY}
+    assert free >= {Thing.BEFORE_DOWN, Thing.AFTER_DOWN, Thing.DIRECTORY, Thing.UDEV_RULE, Thing.LUKS}
     assert needs[Thing.VG_MEMBER] == (("vg0",), True, False)
     assert needs[Thing.SNAPSHOT] == (("vg0",), False, False)
     assert needs[Thing.PV] == ((), True, False)

@@ -29,7 +29,7 @@ from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.target import Process, Record, Target
 from lvmsnap.model.units import MIB
-from lvmsnap.operations import run, sessions, up_down
+from lvmsnap.operations import run, sessions, stands, up_down
 from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import growth
 from lvmsnap.planning.identify import find
@@ -375,9 +375,9 @@ def test_a_snapshot_whose_group_was_renamed_shows_what_it_showed(monkeypatch: py
     monkeypatch.setattr(mount_table, "mounts", lambda: (samples.mounted(),))
     monkeypatch.setattr(device_mapper, "snapshot_status", lambda _name, uuid: fine if uuid == OWN else None)
     monkeypatch.setattr(device_mapper, "devices", lambda: (samples.dm("vg0-system--lvmsnap--nightly", OWN),))
-    before = run.look(target)
+    before = stands.look(target)
 
     monkeypatch.setattr(device_mapper, "devices", lambda: (samples.dm("new-system--lvmsnap--nightly", OWN),))
-    assert run.why_lost(before, target) == ""
+    assert stands.why_lost(before, target) == ""
     monkeypatch.setattr(device_mapper, "devices", lambda: (samples.dm("vg0-system--lvmsnap--nightly", LATER),))
-    assert run.why_lost(before, target) == "it was removed or replaced"
+    assert stands.why_lost(before, target) == "it was removed or replaced"

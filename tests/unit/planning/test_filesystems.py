@@ -24,7 +24,7 @@ def origin(facts: Facts) -> OriginFacts:
 
 
 def options(facts: Facts, *wanted: str) -> list[str]:
-    return list(filesystems.mount_options(samples.ORIGIN, origin(facts), facts.mounts, wanted))
+    return list(filesystems.mount_options(samples.ORIGIN.device_number, origin(facts), facts.mounts, wanted))
 
 
 def checks(facts: Facts, cow_bytes: int = 1024 * MIB) -> dict[str, Check]:

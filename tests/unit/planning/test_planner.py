@@ -95,6 +95,13 @@ def with_home(vg: str) -> Facts:
     return replace(samples.facts(), vgs=(samples.GROUP, far))
 
 
+KEY = f"luks: {{key_file: {samples.KEY_FILE}}}"
+CASES |= {
+    "luks": Case(plain(KEY), samples.luks_facts()),
+    "luks-xfs-asked": Case(plain("luks: {prompt: true}"), samples.luks_facts("xfs", has_terminal=True)),
+    "luks-closed": Case(plain(f"{KEY}\n    mount_options: [noexec]"), samples.luks_facts(None)),
+    "luks-no-mountpoint": Case(plain(f"{KEY}\n    mountpoint: null"), samples.luks_facts()),
+}
 CASES |= {
     "two-volumes": Case(two(samples.with_file(), vg="vg0"), with_home("vg0")),
     "two-groups": Case(two(samples.with_file(), vg="vg1"), with_home("vg1")),

@@ -56,6 +56,8 @@ def test_the_schema_has_the_keys_that_work_and_no_others() -> None:
         "volumes",
         *(f"volumes[0].{key}" for key in ("origin", "snapshot", "size", "chunk_size", "mountpoint", "mount_options")),
         "volumes[0].allow_wider_access",
+        "volumes[0].luks",
+        *(f"volumes[0].luks.{key}" for key in ("key_file", "prompt")),
         "consistent",
         "include",
         "backing_file",
@@ -71,7 +73,7 @@ def test_the_schema_has_the_keys_that_work_and_no_others() -> None:
 
 def test_every_mapping_refuses_unknown_keys() -> None:
     mappings = [schema for schema in schemas() if "properties" in schema]
-    assert len(mappings) == 5
+    assert len(mappings) == 6
     assert all(schema["additionalProperties"] is False for schema in mappings)
 
 

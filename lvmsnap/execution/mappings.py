@@ -1,0 +1,57 @@
+"""Sees from the kernel alone whether a LUKS mapping is what was meant, and what is in it. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lvmsnap.model.condition import MappingOpen, UdevRuleWritten
+from lvmsnap.model.facts import DmDevice
+from lvmsnap.model.lvm_names import dm_name
+from lvmsnap.planning import filesystems
+from lvmsnap.system import block_devices, device_mapper, superblock
+
+
+def rule_unmet(condition: UdevRuleWritten) -> str:
+    """Say why the rule is not there, "" where it is."""
+    try:
+        text = Path(condition.path).read_text(encoding="utf-8")
+    except OSError as error:
+        return f"{condition.path} cannot be read: {error.strerror}"
+    return "" if text == f"{condition.text}\n" else f"{condition.path} does not have the rule in it"
+
+
+def mapping_unmet(condition: MappingOpen) -> str:
+    """Say why the mapping is not what was meant, "" where it is; and why what is in it must not be seen."""
+    device = number_of(condition)
+    if not device:
+        return f"{condition.name} is not there, or does not lie on {condition.vg}/{condition.snapshot} alone"
+    path = f"/dev/mapper/{condition.name}"
+    if _number_at(path) != device:
+        return f"{path} is another device"
+    if superblock.has_pv_label(path):
+        return "it holds a volume group of its own, which LVM would see"
+    return filesystems.why_not_mounted(superblock.read(path)) if condition.is_examined else ""
+
+
+def is_there(dm_uuid: str) -> bool:
+    """Whether there is a device with that device-mapper UUID."""
+    return any(device.uuid == dm_uuid for device in device_mapper.devices())
+
+
+def number_of(condition: MappingOpen) -> str:
+    """Return the number of the mapping, "" where there is none that is in use on the snapshot."""
+    devices = device_mapper.devices()
+    snapshot = next((one.device_number for one in devices if one.name == dm_name(condition.vg, condition.snapshot)), "")
+    return next((one.device_number for one in devices if _is_on(one, condition.dm_uuid, snapshot)), "")
+
+
+def _is_on(device: DmDevice, dm_uuid: str, snapshot: str) -> bool:
+    return device.uuid == dm_uuid and device.has_table and device.beneath == (snapshot,)
+
+
+def _number_at(path: str) -> str:
+    try:
+        return block_devices.device_number(os.stat(path).st_rdev)
+    except OSError:
+        return ""
