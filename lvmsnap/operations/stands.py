@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lvmsnap.model.facts import DmDevice, Mount, top_mount
 from lvmsnap.model.lvm_names import dm_name
 from lvmsnap.model.target import Snapshot, Target
-from lvmsnap.operations.watch import snapshot_status
+from lvmsnap.operations.watched import snapshot_status
 from lvmsnap.planning.state import OVERFLOWED, POOL_FAILED
 from lvmsnap.system import device_mapper, mount_table
 

@@ -1,19 +1,27 @@
-"""How a snapshot that is up can be given more room: how many extents, from where, or why not. Pure."""
+"""How snapshots that are up can be given more room: how many extents each, from where, or why not. Pure.
+
+What several of them need at one moment is planned together: a backing file grows once for all, and where there is not
+enough for all, they become full at the same moment, since with the first one the whole set is lost.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from lvmsnap.model.facts import Facts
-from lvmsnap.model.profile import Argv, BackingFile
+from lvmsnap.model.facts import Facts, VolumeGroup
+from lvmsnap.model.profile import Argv
 from lvmsnap.model.target import Target
-from lvmsnap.planning import growth_actions, held_blocks
+from lvmsnap.planning import growth_actions, held_blocks, shares
 from lvmsnap.planning.identify import Found, FoundLoan, FoundSnapshot
 from lvmsnap.planning.lent_pvs import available_extents, closed_pvs
+from lvmsnap.planning.shares import Want
 from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, PV_HEADER_BYTES, ceil, largest_useful_bytes
 
 # Not a want but an end: such a snapshot cannot become full.
 ENOUGH = "it has all the room its origin can ever use"
+ABSENT = "the snapshot is not there"
+KEPT = "what room is left is kept for another snapshot of the profile, which fills faster"
 # How lvextend begins to say that it cannot find so many extents.
 NO_ROOM = "Insufficient"
 # What may still be said of a growth that was made.
@@ -21,64 +29,135 @@ LATE = "more room came barely in time, or too late: give the profile a larger `s
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
-    """What gives the snapshot more room, and how many extents; without commands `reason` says why it cannot grow.
+class Ask:
+    """How much more room one snapshot of a target is to have: the one of that `number`, the first is 1.
 
-    `filling` makes the backing file larger, which may take long and comes first, while no group is locked for it.
+    `left_bytes` of its room are unused, and fill at that rate. Where it is not `is_due` it is given none yet, but where
+    others are its share is kept. `largest_file_bytes` is to what size its group's backing file may grow, None for no
+    further.
     """
 
-    commands: tuple[Argv, ...] = ()
-    filling: tuple[Argv, ...] = ()
+    number: int
+    wanted_bytes: int
+    left_bytes: int = 0
+    bytes_per_second: float = 0.0
+    is_due: bool = True
+    largest_file_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How many extents the snapshot of that `number` gets, and by which commands; with none `reason` says why."""
+
+    number: int
     extents: int = 0
+    commands: tuple[Argv, ...] = ()
     reason: str = ""
 
 
-def plan(
-    target: Target, one: FoundSnapshot, found: Found, backing: BackingFile | None, facts: Facts, wanted_bytes: int
-) -> Growth:
-    """Return how the snapshot `one` of what was `found` gets `wanted_bytes` more, or as much of it as can be had."""
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What gives snapshots of one group more room. First `filling` makes the backing file larger.
+
+    That may take long, and no group is locked for it. Then `resizing` makes the lent PV as large, and each grows.
+    """
+
+    vg: str
+    filling: tuple[Argv, ...] = ()
+    resizing: tuple[Argv, ...] = ()
+    growths: tuple[Growth, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Supply:
+    """How many extents can be had: `free` ones at once, `spare` once the PV is resized, all once the file is larger."""
+
+    extents: int = 0
+    reason: str = ""
+    free: int = 0
+    spare: int = 0
+
+
+def plan(target: Target, found: Found, asks: Sequence[Ask], facts: Facts) -> tuple[Room, ...]:
+    """Return how the snapshots that are due get what they ask for, or as much of it as can be had, group by group."""
+    groups = dict.fromkeys(found.snapshots[ask.number - 1].snapshot.vg for ask in asks if ask.is_due)
+    return tuple(
+        _room(target, found, vg, [ask for ask in asks if found.snapshots[ask.number - 1].snapshot.vg == vg], facts)
+        for vg in groups
+    )
+
+
+def _room(target: Target, found: Found, name: str, asks: Sequence[Ask], facts: Facts) -> Room:
+    wants = {ask.number: _want(found.snapshots[ask.number - 1], ask) for ask in asks}
+    able = {number: want for number, want in wants.items() if isinstance(want, Want)}
+    refused = [
+        Growth(ask.number, reason=why) for ask in asks if isinstance(why := wants[ask.number], str) and ask.is_due
+    ]
+    vg, lent = facts.vg(name), found.loan_to(name)
+    if vg is None or not able:
+        return Room(name, growths=tuple(refused))
+    supply = _lent_supply(lent, asks[0].largest_file_bytes, facts) if lent else _own_supply(vg)
+    given = dict(zip(able, shares.of(tuple(able.values()), supply.extents), strict=True))
+    due = {ask.number: given[ask.number] for ask in asks if ask.is_due and ask.number in given}
+    growths = [_growth(target, found, number, extents, vg, supply) for number, extents in due.items()]
+    room = Room(name, growths=(*refused, *growths))
+    return _with_file(room, vg, lent, sum(due.values()), supply) if lent else room
+
+
+def _want(one: FoundSnapshot, ask: Ask) -> Want | str:
+    """Return what a snapshot can use of what is asked for, or why it can be given nothing."""
     vg, lv = one.vg, one.lv
     origin = vg.lv(one.snapshot.origin) if vg else None
     if vg is None or lv is None or origin is None:
-        return Growth(reason="the snapshot is not there")
+        return ABSENT
     if one.is_merging:
-        return Growth(reason="LVM is merging it into its origin")
+        return "LVM is merging it into its origin"
     extent_bytes = vg.extent_size_bytes
     most_bytes = largest_useful_bytes(origin.size_bytes, lv.chunk_size_bytes or DEFAULT_CHUNK_BYTES)
     room = ceil(most_bytes, extent_bytes) - lv.size_bytes // extent_bytes
     if room <= 0:
-        return Growth(reason=ENOUGH)
-    wanted = min(room, ceil(wanted_bytes, extent_bytes))
-    if (lent := found.loan_to(vg.name)) is not None:
-        return _from_file(target, one, lent, backing, facts, wanted)
-    extents = min(wanted, available_extents(vg))
-    if extents <= 0:
-        closed = "".join(f"; {pv.device} is closed to allocation" for pv in closed_pvs(vg))
-        return Growth(reason=f"{vg.name} has no free extents{closed}")
-    return Growth(growth_actions.grow(target, one, vg, extents, None), extents=extents)
+        return ENOUGH
+    wanted = min(room, ceil(ask.wanted_bytes, extent_bytes))
+    return Want(wanted, ask.left_bytes / extent_bytes, ask.bytes_per_second / extent_bytes)
 
 
-def _from_file(
-    target: Target, one: FoundSnapshot, lent: FoundLoan, backing: BackingFile | None, facts: Facts, wanted: int
-) -> Growth:
-    largest_bytes = backing.max_size_bytes if backing else None
+def _own_supply(vg: VolumeGroup) -> _Supply:
+    closed = "".join(f"; {pv.device} is closed to allocation" for pv in closed_pvs(vg))
+    return _Supply(available_extents(vg), f"{vg.name} has no free extents{closed}")
+
+
+def _lent_supply(lent: FoundLoan, largest_bytes: int | None, facts: Facts) -> _Supply:
     if largest_bytes is None:
-        return Growth(reason="the profile has no backing_file.max_size")
+        return _Supply(reason="the profile has no backing_file.max_size")
     directory = facts.looked.directories.get(lent.loan.path)
     if lent.vg is None or lent.loop is None or lent.file is None or lent.pv is None or directory is None:
-        return Growth(reason="its backing file is not there")
+        return _Supply(reason="its backing file is not there")
     extent_bytes, old_bytes = lent.vg.extent_size_bytes, lent.file.size_bytes
     possible_bytes = old_bytes + held_blocks.largest_file_bytes(directory)
     # What a growth that failed half-way left is used first: free extents of the lent PV, or of its file.
     free = lent.pv.unused_extents
     spare = max(free, (old_bytes - PV_HEADER_BYTES) // extent_bytes - lent.pv.allocated_extents)
     new = max(0, min(largest_bytes, possible_bytes) - old_bytes) // extent_bytes
-    extents = min(wanted, spare + new)
+    why = "has its max_size" if largest_bytes <= possible_bytes else "has no room to grow where it lies"
+    return _Supply(spare + new, f"{lent.loan.path} {why}", free, spare)
+
+
+def _growth(target: Target, found: Found, number: int, extents: int, vg: VolumeGroup, supply: _Supply) -> Growth:
     if extents <= 0:
-        full = largest_bytes <= possible_bytes
-        return Growth(reason=f"{lent.loan.path} {'has its max_size' if full else 'has no room to grow where it lies'}")
-    new_bytes = old_bytes + max(0, extents - spare) * extent_bytes
-    is_filled = extents > free and new_bytes > old_bytes
-    filling = growth_actions.grow_file(lent.loan, old_bytes, new_bytes) if is_filled else ()
-    resized = growth_actions.grow_pv(lent.vg, lent.loop.device) if extents > free else ()
-    return Growth((*resized, *growth_actions.grow(target, one, lent.vg, extents, lent)), filling, extents)
+        return Growth(number, reason=KEPT if supply.extents > 0 else supply.reason)
+    return Growth(number, extents, extend(target, found, number, extents, vg))
+
+
+def extend(target: Target, found: Found, number: int, extents: int, vg: VolumeGroup) -> tuple[Argv, ...]:
+    """Return the commands that give one snapshot so many extents of what the group, or its lent PV, has."""
+    return growth_actions.grow(target, found.snapshots[number - 1], vg, extents, found.loan_to(vg.name))
+
+
+def _with_file(room: Room, vg: VolumeGroup, lent: FoundLoan, extents: int, supply: _Supply) -> Room:
+    """Return the room with what makes the backing file, and the PV on it, large enough for all that is given of it."""
+    if extents <= supply.free or lent.file is None or lent.loop is None:
+        return room
+    old_bytes = lent.file.size_bytes
+    new_bytes = old_bytes + max(0, extents - supply.spare) * vg.extent_size_bytes
+    filling = growth_actions.grow_file(lent.loan, old_bytes, new_bytes) if new_bytes > old_bytes else ()
+    return replace(room, filling=filling, resizing=growth_actions.grow_pv(vg, lent.loop.device))

@@ -19,6 +19,7 @@ UNKNOWN_HOST = "unknown"
 
 
 OVERFLOWED = "it overflowed, or a write to it failed"
+REMOVED = "it was removed or replaced"
 POOL_FAILED = "its thin pool ran full, or failed"
 # What to do so that it does not happen again. Such a snapshot is left to a person, who may be looking at it.
 REMEDIES = {
@@ -167,6 +168,11 @@ def why_lost(found: Found, facts: Facts, record: Record | None) -> Loss | None:
     return Loss(record.lost, record.lost_origin) if record and is_known and is_seen else None
 
 
+def loss(target: Target, number: int, how: str) -> Loss:
+    """Return that the snapshot of that number, the first is 1, was lost."""
+    return Loss(how, target.snapshots[number - 1].origin_path if len(target.snapshots) > 1 else "")
+
+
 def whose_snapshot(name: str, lost: Loss) -> str:
     """Return what is said of a lost snapshot of profile `name`: which it is."""
     return f"{name}'s snapshot of {lost.origin}" if lost.origin else f"the snapshot of {name}"
@@ -194,7 +200,7 @@ def _why_one_lost(found: FoundSnapshot, known: Snapshot | None, *, is_recorded: 
     # One that is there under another name, or without its tag, shows what it showed before.
     taken = known.dm_uuid if known and not known.is_going else ""
     if taken and not any(dm_uuid(vg.uuid, one.uuid) == taken for one in vg.lvs):
-        return "it was removed or replaced"
+        return REMOVED
     return ""
 
 

@@ -32,6 +32,7 @@ from lvmsnap.model.units import MIB
 from lvmsnap.operations import run, sessions, stands, up_down
 from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import growth
+from lvmsnap.planning.growth import Ask
 from lvmsnap.planning.identify import find
 from lvmsnap.system import device_mapper, mount_table, process_table
 from lvmsnap.system.held_signals import Signals
@@ -266,13 +267,12 @@ def test_a_file_that_grew_without_its_pv_gives_its_extents_first() -> None:
     (lent,) = found.loans
     assert lent.file is not None
     found = replace(found, loans=(replace(lent, file=replace(lent.file, size_bytes=81 * MIB)),))
-    backing = samples.with_file("max_size: 81MiB").backing_file("vg0")
 
-    made = growth.plan(samples.TARGET, found.snapshots[0], found, backing, facts, 100 * MIB)
+    (room,) = growth.plan(samples.TARGET, found, (Ask(1, 100 * MIB, largest_file_bytes=81 * MIB),), facts)
 
-    assert made.extents == 4
-    assert made.filling == ()
-    assert [argv[0] for argv in made.commands] == ["losetup", "pvresize", "lvextend", "lvchange"]
+    (made,) = room.growths
+    assert (made.extents, room.filling) == (4, ())
+    assert [argv[0] for argv in (*room.resizing, *made.commands)] == ["losetup", "pvresize", "lvextend", "lvchange"]
 
 
 def test_messages_that_nobody_reads_any_more_stop_nothing() -> None:

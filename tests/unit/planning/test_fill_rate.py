@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from lvmsnap.model.facts import Facts, LogicalVolume, PhysicalVolume, SnapshotStatus
-from lvmsnap.model.profile import Allocation, Overflow, Profile
+from lvmsnap.model.profile import Allocation, Argv, Overflow, Profile
 from lvmsnap.model.target import Target
 from lvmsnap.model.units import GIB, MIB
 from lvmsnap.planning import fill_rate, growth
 from lvmsnap.planning.fill_rate import Sample
+from lvmsnap.planning.growth import Ask
 from lvmsnap.planning.identify import Found, find
 from lvmsnap.system.device_mapper import parse_snapshot_status
 from tests import samples
@@ -102,11 +103,25 @@ def standing(*, snapshot: LogicalVolume | None = None, pv: PhysicalVolume | None
     return replace(found, loans=(loan,), snapshots=(replace(found.snapshots[0], lv=lv),))
 
 
-def plan(target: Target, profile: Profile, found: Found, facts: Facts, wanted_bytes: int) -> growth.Growth:
-    return growth.plan(target, found.snapshots[0], found, profile.backing_file("vg0"), facts, wanted_bytes)
+@dataclass
+class Made:
+    """What one snapshot alone is given: how many extents, and every command; or why not."""
+
+    extents: int
+    filling: tuple[Argv, ...]
+    commands: tuple[Argv, ...]
+    reason: str
 
 
-def planned(wanted_bytes: int, backing_line: str = "max_size: 1GiB", found: Found | None = None) -> growth.Growth:
+def plan(target: Target, profile: Profile, found: Found, facts: Facts, wanted_bytes: int) -> Made:
+    backing = profile.backing_file("vg0")
+    ask = Ask(1, wanted_bytes, largest_file_bytes=backing.max_size_bytes if backing else None)
+    (room,) = growth.plan(target, found, (ask,), facts)
+    (made,) = room.growths
+    return Made(made.extents, room.filling, (*room.resizing, *made.commands), made.reason)
+
+
+def planned(wanted_bytes: int, backing_line: str = "max_size: 1GiB", found: Found | None = None) -> Made:
     found = found or standing()
     facts = samples.up_facts(found.snapshots[0].vg)
     return plan(samples.TARGET, samples.with_file(backing_line), found, facts, wanted_bytes)

@@ -1,0 +1,104 @@
+"""Gives snapshots that are up more room: all that need it at one moment together, so that none waits for another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lvmsnap.execution.context import run_all
+from lvmsnap.execution.locks import GroupLocks
+from lvmsnap.model.facts import Facts, VolumeGroup
+from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.profile import Argv
+from lvmsnap.model.target import Target
+from lvmsnap.operations.sessions import Session
+from lvmsnap.operations.watched import Watched
+from lvmsnap.planning import growth
+from lvmsnap.planning.growth import Ask, Growth, Room
+from lvmsnap.planning.identify import Found, find
+from lvmsnap.planning.sizing import human
+from lvmsnap.system import reading
+from lvmsnap.system.reading import Interest
+
+# How often more room is planned anew where a snapshot, or its group, is renamed before it could be given.
+PLANS = 5
+
+
+class MoreRoom:
+    """Gives more room to the snapshots of one target."""
+
+    def __init__(self, session: Session, target: Target, watched: Sequence[Watched]):
+        """Give it to those that are `watched`."""
+        self._working, self._target = session, target
+        self._watched = {one.number: one for one in watched}
+
+    def give(self, asks: Sequence[Ask]) -> dict[int, str]:
+        """Give those that are due more room; return for each, by its number, why it has none, "" where it has."""
+        reasons: dict[int, str] = {}
+        for _ in range(PLANS):
+            reasons |= self._plan_and_give(asks)
+            # What fails because of a name of before is tried by the one of now; waiting would change nothing.
+            again = {number for number, why in reasons.items() if why and self._is_renamed(number)}
+            asks = [ask for ask in asks if ask.number in again or not ask.is_due]
+            if not again:
+                break
+        return reasons
+
+    def _is_renamed(self, number: int) -> bool:
+        one = self._watched[number]
+        return one.name() != one.snapshot.path
+
+    def _plan_and_give(self, asks: Sequence[Ask]) -> dict[int, str]:
+        system = reading.read_system(self._working.runner, locking=False)
+        system = reading.focus(system, Interest.of_target(self._target))
+        found = find(self._target, system)
+        there = [ask for ask in asks if self._is_there(ask.number, found)]
+        reasons = {ask.number: growth.ABSENT for ask in asks if ask.is_due and ask not in there}
+        for room in growth.plan(self._target, found, there, system):
+            reasons |= self._give(room, found, system)
+        return reasons
+
+    def _is_there(self, number: int, found: Found) -> bool:
+        """Whether it is still this very snapshot; it is then known by its group's and its own name of now."""
+        one, watched = found.snapshots[number - 1], self._watched[number]
+        if one.lv is None or one.vg is None or dm_uuid(one.vg.uuid, one.lv.uuid) != watched.uuid():
+            return False
+        watched.snapshot = one.snapshot
+        return True
+
+    def _give(self, room: Room, found: Found, system: Facts) -> dict[int, str]:
+        reasons = {one.number: one.reason for one in room.growths}
+        wanted, vg = [one for one in room.growths if one.commands], system.vg(room.vg)
+        if not wanted or vg is None:
+            return reasons
+        complaint = run_all(room.filling, self._working.runner)
+        if complaint:
+            return reasons | {one.number: complaint for one in wanted}
+        # LVM's part alone needs the group locked: nobody waits while the file is filled.
+        held = GroupLocks(self._working.runner, self._working.waiting())
+        held.hold((room.vg,), with_pvs=found.loan_to(room.vg) is not None)
+        try:
+            resizing = room.resizing
+            for one in wanted:
+                reasons[one.number] = self._extend(one, resizing, found, vg)
+                resizing = resizing if reasons[one.number] else ()
+        finally:
+            held.release()
+        return reasons
+
+    def _extend(self, one: Growth, first: tuple[Argv, ...], found: Found, vg: VolumeGroup) -> str:
+        watched = self._watched[one.number]
+        path = watched.snapshot.path
+        # While the lock was waited for, or the file filled, it may have been renamed.
+        if (name := watched.name()) != path:
+            return f"{path} was renamed to {name}"
+        complaint = run_all((*first, *one.commands), self._working.runner)
+        extents = one.extents
+        # Not all that is free can be had: the group's policy may forbid it, or others take of it at the same time.
+        while growth.NO_ROOM in complaint and extents > 1:
+            extents //= 2
+            commands = growth.extend(self._target, found, one.number, extents, vg)
+            complaint = run_all(commands, self._working.runner)
+        if not complaint:
+            more = human(extents * vg.extent_size_bytes)
+            self._working.progress.note(watched.told(f"{path} was given {more} more"))
+        return complaint
