@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -301,3 +302,30 @@ def test_watching_a_snapshot_at_rest_costs_next_to_nothing_and_starts_no_process
     assert int(after[-1]) - int(before[-1]) <= 6  # the shell that looks, and what it starts
     lvmsnap(server, "down p")
     assert job.wait().returncode == 0
+
+
+def test_two_on_one_file_are_given_room_at_one_moment_told_apart_and_lost_together(lab: Machine) -> None:
+    mounts = {"/dev/ubdb": "/media/b"}
+    make_vg(lab, volumes={"a": "64M", "b": "64M"}, filesystems={"/dev/ubdb": "ext4"}, mounts=mounts)
+    volumes = ", ".join(f"{{origin: vg0/{name}, size: 16MiB, mountpoint: null}}" for name in "ab")
+    text = f"volumes: [{volumes}]\nconsistent: false\nbacking_file: {{path: {FILE}, max_size: 64MiB}}\n"
+    write_profile(lab, "p", text)
+    before = fingerprint(lab, FOLDERS)
+    lvmsnap(lab, "up p")
+    job = start_lvmsnap(lab, "-v watch p")
+    lab.run("sleep 2")
+
+    fill = "dd if=/dev/urandom of=/dev/vg0/{} bs=1M count={} oflag=sync status=none"
+    lab.run(" & ".join(fill.format(name, 14) for name in "ab") + "; wait")
+    for name in "ab":
+        job.wait_for_output(f"vg0/{name}: vg0/{name}-lvmsnap-p was given")
+    lab.run("sleep 3")
+    (told,) = json.loads(lvmsnap(lab, "status p --json").stdout)
+    sizes = {one["origin"]: (one["size_bytes"] > 16 * MiB, one["last_growth"] is not None) for one in told["volumes"]}
+    assert sizes == {"vg0/a": (True, True), "vg0/b": (True, True)}
+
+    lab.run(fill.format("b", 64))
+    assert job.wait().returncode == 124
+    assert "p's snapshot of vg0/b is lost: it overflowed" in job.stderr
+    assert "p's snapshot of vg0/b was lost while it was up: it overflowed" in lvmsnap(lab, "down p", code=124).stderr
+    assert_gone(lab, before)
