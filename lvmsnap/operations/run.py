@@ -22,7 +22,7 @@ from lvmsnap.model.errors import (
     explained,
 )
 from lvmsnap.model.profile import Profile
-from lvmsnap.model.target import Record, Target
+from lvmsnap.model.target import Loss, Record, Target
 from lvmsnap.operations import sessions, up_down
 from lvmsnap.operations.sessions import Session
 from lvmsnap.operations.stands import Unmounts, look, why_hidden, why_lost
@@ -73,13 +73,14 @@ def _run_command(session: Session, profile: Profile, target: Target, argv: tuple
     """Run the command while the snapshot is up; return its exit status, or the error that it is to end in."""
     before, guarded = look(target), Guards(session, profile, target)
     unmounts = [Unmounts(stand.mountpoint) for stand in before]
-    losses: list[str] = []
+    losses: list[Loss] = []
 
     def watch() -> float:
         with suppress(Exception):  # what cannot be seen now is seen when the command has ended, which it is left to do
-            if not losses and (lost := why_hidden(before) or (guarded.is_lost() and why_lost(before, target))):
+            if not losses and (lost := why_hidden(before) or (why_lost(before, target) if guarded.is_lost() else None)):
                 losses.append(lost)
-                session.progress.warn(f"the snapshot is lost while {argv[0]} runs: {lost}; do not trust its result")
+                what = f"the snapshot{lost.of} is lost while {argv[0]} runs: {lost.how}"
+                session.progress.warn(f"{what}; do not trust its result")
         return guarded.look()
 
     try:
@@ -91,9 +92,9 @@ def _run_command(session: Session, profile: Profile, target: Target, argv: tuple
     finally:
         unmounted = [watcher.mountpoint for watcher in unmounts if watcher.happened()]
     lost = losses[0] if losses else why_lost(before, target)
-    if lost := lost or (f"{unmounted[0]} was unmounted for a while" if unmounted else ""):
-        larger = f"; {REMEDIES[lost]}, or run it when less is written" if lost in REMEDIES else ""
-        what = f"{argv[0]} exited {status}, but its snapshot was lost: {lost}"
+    if lost := lost or (Loss(f"{unmounted[0]} was unmounted for a while") if unmounted else None):
+        larger = f"; {REMEDIES[lost.how]}, or run it when less is written" if lost.how in REMEDIES else ""
+        what = f"{argv[0]} exited {status}, but its snapshot{lost.of} was lost: {lost.how}"
         return SnapshotLostError(what, hint=f"do not trust its result{larger}")
     if session.signals.received and not status:
         return 128 + session.signals.received

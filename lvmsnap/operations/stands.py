@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from lvmsnap.model.facts import DmDevice, Mount, top_mount
 from lvmsnap.model.lvm_names import dm_name
-from lvmsnap.model.target import Snapshot, Target
+from lvmsnap.model.target import Loss, Snapshot, Target
 from lvmsnap.operations.watched import snapshot_status
-from lvmsnap.planning.state import OVERFLOWED, POOL_FAILED
+from lvmsnap.planning.state import OVERFLOWED, POOL_FAILED, REMOVED
 from lvmsnap.system import device_mapper, mount_table
 
 HIDDEN = "{} was unmounted or mounted over"
@@ -20,14 +20,16 @@ HIDDEN = "{} was unmounted or mounted over"
 class Stand:
     """What the command is given of one snapshot as it is when the command begins: it must be the same when it ends.
 
-    `mapping` is the number of the LUKS mapping's device, "" where there is none on the snapshot.
+    `snapshot` is None for what is included in the tree. `mapping` is the number of the LUKS mapping's device, "" where
+    there is none on the snapshot. `origin` is the snapshot's, where there are several.
     """
 
-    snapshot: Snapshot
+    snapshot: Snapshot | None
     dm_uuid: str
     mountpoint: str
     mount_id: int
     mapping: str = ""
+    origin: str = ""
 
 
 class Unmounts:
@@ -58,18 +60,22 @@ class Unmounts:
 
 
 def look(target: Target) -> tuple[Stand, ...]:
-    """Return how each of the target's snapshots is now; reads the kernel alone."""
+    """Return how each of the target's snapshots, and what is included, is now; reads the kernel alone."""
     devices, mounts = device_mapper.devices(), mount_table.mounts()
-    return tuple(_look(snapshot, devices, mounts) for snapshot in target.snapshots)
+    is_set = len(target.snapshots) > 1
+    snapshots = (_look(one, one.origin_path if is_set else "", devices, mounts) for one in target.snapshots)
+    included = (one.mount.mountpoint for one in target.includes)
+    return (*snapshots, *(Stand(None, "", path, _mount_id(path, mounts)) for path in included))
 
 
-def _look(snapshot: Snapshot, devices: tuple[DmDevice, ...], mounts: tuple[Mount, ...]) -> Stand:
+def _look(snapshot: Snapshot, origin: str, devices: tuple[DmDevice, ...], mounts: tuple[Mount, ...]) -> Stand:
     # A device that was renamed meanwhile, with its group for example, shows what it showed.
     name = dm_name(snapshot.vg, snapshot.name)
     known = ((device.uuid, device.uuid if snapshot.dm_uuid else device.name) for device in devices)
     uuid = next((uuid for uuid, key in known if key == (snapshot.dm_uuid or name)), "")
     mountpoint = snapshot.mount.mountpoint if snapshot.mount else ""
-    return Stand(snapshot, uuid, mountpoint, _mount_id(mountpoint, mounts), _mapping(snapshot, uuid, devices))
+    mapping = _mapping(snapshot, uuid, devices)
+    return Stand(snapshot, uuid, mountpoint, _mount_id(mountpoint, mounts), mapping, origin)
 
 
 def _mapping(snapshot: Snapshot, uuid: str, devices: tuple[DmDevice, ...]) -> str:
@@ -79,11 +85,11 @@ def _mapping(snapshot: Snapshot, uuid: str, devices: tuple[DmDevice, ...]) -> st
     return next(own, "")
 
 
-def why_hidden(before: tuple[Stand, ...]) -> str:
-    """Say which snapshot its mountpoint does not show just now, "" where all do; reads the mount table alone."""
+def why_hidden(before: tuple[Stand, ...]) -> Loss | None:
+    """Say which snapshot its mountpoint does not show just now, None where all do; reads the mount table alone."""
     mounts = mount_table.mounts()
     hidden = (stand for stand in before if stand.mountpoint and stand.mount_id != _mount_id(stand.mountpoint, mounts))
-    return next((HIDDEN.format(stand.mountpoint) for stand in hidden), "")
+    return next((Loss(HIDDEN.format(stand.mountpoint), stand.origin) for stand in hidden), None)
 
 
 def _mount_id(mountpoint: str, mounts: tuple[Mount, ...]) -> int:
@@ -91,17 +97,17 @@ def _mount_id(mountpoint: str, mounts: tuple[Mount, ...]) -> int:
     return top.mount_id if top else 0
 
 
-def why_lost(before: tuple[Stand, ...], target: Target) -> str:
-    """Say why what was read since `before` does not count, "" where it does."""
-    lost = (_why_lost(then, now) for then, now in zip(before, look(target), strict=True))
-    return next(filter(None, lost), "")
+def why_lost(before: tuple[Stand, ...], target: Target) -> Loss | None:
+    """Say why what was read since `before` does not count, None where it does: all is lost with one of them."""
+    lost = ((then.origin, _why_lost(then, now)) for then, now in zip(before, look(target), strict=True))
+    return next((Loss(how, origin) for origin, how in lost if how), None)
 
 
 def _why_lost(before: Stand, now: Stand) -> str:
-    status = snapshot_status(before.snapshot)
-    if status is None or now.dm_uuid != before.dm_uuid:
-        return "it was removed or replaced"
-    if status.is_lost:
+    status = snapshot_status(before.snapshot) if before.snapshot else None
+    if before.snapshot and (status is None or now.dm_uuid != before.dm_uuid):
+        return REMOVED
+    if status and status.is_lost:
         return POOL_FAILED if status.pool else OVERFLOWED
     if now.mapping != before.mapping:
         return "its LUKS mapping was closed or replaced"

@@ -296,7 +296,7 @@ class Stage:
             (loading, "names", lambda *_: (NAME,)),
             (run, "supervise", lambda *_: 0),
             (run, "look", lambda _: (stands.Stand(samples.TAKEN, "", "", 0),)),
-            (run, "why_lost", lambda *_: ""),
+            (run, "why_lost", lambda *_: None),
             (run, "holders", lambda *_: ()),
             (run, "Unmounts", lambda _: SimpleNamespace(happened=lambda: False)),
         ]

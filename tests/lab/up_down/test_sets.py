@@ -81,7 +81,7 @@ def test_the_command_of_a_run_finds_the_tree_and_a_set_is_lost_with_one_of_its_s
     fill = "dd if=/dev/zero of=/srv/var/lib/data/fill bs=1M count=30 conv=fsync 2>&1"
     lost = lvmsnap(lab, f"run server -- sh -c '{fill}; sleep 3; true'", code=124)
 
-    assert "lost" in lost.stderr
+    assert "but its snapshot of vg1/data was lost: it overflowed" in lost.stderr
     lab.run("rm /srv/var/lib/data/fill; sync")
     assert fingerprint(lab, FOLDERS) == before
     assert not looking.exists(lab, TREE)

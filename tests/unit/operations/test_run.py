@@ -27,17 +27,19 @@ from lvmsnap.model.errors import (
 )
 from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.lvm_names import dm_uuid
-from lvmsnap.model.target import Process, Record, Target
+from lvmsnap.model.target import Include, Loss, MountTarget, Process, Record, Target
 from lvmsnap.model.units import MIB
-from lvmsnap.operations import run, sessions, stands, up_down
+from lvmsnap.operations import run, sessions, stands, up_down, watch
 from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import growth
 from lvmsnap.planning.growth import Ask
 from lvmsnap.planning.identify import find
+from lvmsnap.planning.state import OVERFLOWED
 from lvmsnap.system import device_mapper, mount_table, process_table
 from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Runner
 from tests import samples
+from tests.unit.planning import test_growth
 
 RESIDUE = ResidueError("p could not be taken down; what is left is named below", residue=("mount: /m",), commands=())
 
@@ -48,7 +50,7 @@ class World:
 
     up: BaseException | None = None
     command: int | BaseException = 0
-    lost: str = ""
+    lost: Loss | None = None
     down: BaseException | None = None
     before_down: Callable[[Session], None] = lambda _: None
     failed_hooks: tuple[str, ...] = ()
@@ -175,15 +177,28 @@ def test_a_command_that_cannot_start_after_all_has_its_snapshot_taken_down(world
 
 
 def test_a_lost_snapshot_is_124_though_the_command_exits_0(world: World) -> None:
-    world.lost = "it overflowed"
+    world.lost = Loss("it overflowed")
 
     with pytest.raises(SnapshotLostError, match="exited 0, but its snapshot was lost: it overflowed"):
         going()
     assert world.done == ["up", "command", "down"]
 
 
+def test_of_several_the_one_that_was_lost_is_named_at_once_and_at_the_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.lost, notes = Loss("it overflowed", "vg0/home"), Notes()
+    monkeypatch.setattr(watch.Guards, "is_lost", lambda _: True)
+    monkeypatch.setattr(run, "supervise", lambda *given: given[3]() * 0)
+
+    with pytest.raises(SnapshotLostError, match=r"exited 0\.0, but its snapshot of vg0/home was lost: it overflowed"):
+        going(notes=notes)
+    told = "the snapshot of vg0/home is lost while true runs: it overflowed; do not trust its result"
+    assert notes.notes == [f"warning: {told}"]
+
+
 def test_a_lost_snapshot_that_cannot_be_taken_down_is_124_and_says_what_is_left(world: World) -> None:
-    world.lost, world.down = "it overflowed", RESIDUE
+    world.lost, world.down = Loss("it overflowed"), RESIDUE
 
     with pytest.raises(SnapshotLostError) as caught:
         going()
@@ -198,8 +213,8 @@ def test_residue_after_a_good_command_is_4(world: World) -> None:
         going()
 
 
-@pytest.mark.parametrize("lost", ["", "it overflowed"])
-def test_a_signal_while_it_goes_down_does_not_change_the_result(world: World, lost: str) -> None:
+@pytest.mark.parametrize("lost", [None, Loss("it overflowed")])
+def test_a_signal_while_it_goes_down_does_not_change_the_result(world: World, lost: Loss | None) -> None:
     def interrupt(work: Any) -> None:
         work.signals.received = signal.SIGINT
 
@@ -378,6 +393,36 @@ def test_a_snapshot_whose_group_was_renamed_shows_what_it_showed(monkeypatch: py
     before = stands.look(target)
 
     monkeypatch.setattr(device_mapper, "devices", lambda: (samples.dm("new-system--lvmsnap--nightly", OWN),))
-    assert stands.why_lost(before, target) == ""
+    assert stands.why_lost(before, target) is None
     monkeypatch.setattr(device_mapper, "devices", lambda: (samples.dm("vg0-system--lvmsnap--nightly", LATER),))
-    assert stands.why_lost(before, target) == "it was removed or replaced"
+    assert stands.why_lost(before, target) == Loss("it was removed or replaced")
+
+
+def test_what_is_included_and_was_hidden_does_not_count_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, facts = test_growth.a_pair()
+    where = MountTarget("/t/boot", "none", ("bind",), make_directory=False, remove_directory=False)
+    target = replace(target, includes=(Include("/boot", "8:1", "/", where),))
+    fine = SnapshotStatus(False, 1, 100, OWN)
+    shown = replace(samples.mounted("/t/boot", "8:1"), mount_id=77)
+    monkeypatch.setattr(device_mapper, "snapshot_status", lambda *_: fine)
+    monkeypatch.setattr(device_mapper, "devices", tuple)
+    monkeypatch.setattr(mount_table, "mounts", lambda: (*facts.mounts, shown))
+    before = stands.look(target)
+
+    assert (stands.why_hidden(before), stands.why_lost(before, target)) == (None, None)
+    monkeypatch.setattr(mount_table, "mounts", lambda: facts.mounts)
+    lost = Loss("/t/boot was unmounted or mounted over")
+    assert (stands.why_hidden(before), stands.why_lost(before, target)) == (lost, lost)
+
+
+def test_of_several_snapshots_the_one_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, facts = test_growth.a_pair()
+    states = {one.dm_uuid: SnapshotStatus(False, 1, 100, one.dm_uuid) for one in target.snapshots}
+    monkeypatch.setattr(device_mapper, "snapshot_status", lambda _name, uuid: states.get(uuid))
+    monkeypatch.setattr(device_mapper, "devices", tuple)
+    monkeypatch.setattr(mount_table, "mounts", lambda: facts.mounts)
+    before = stands.look(target)
+
+    assert stands.why_lost(before, target) is None
+    states[target.snapshots[1].dm_uuid] = SnapshotStatus(True, 0, 0)
+    assert stands.why_lost(before, target) == Loss(OVERFLOWED, "vg0/home")
