@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lvmsnap.model.facts import Mount
@@ -18,13 +19,27 @@ MOUNT_OPTIONS = {
     "ext3": ("ro", "errors=continue"),
     "ext4": ("ro", "errors=continue"),
     "xfs": ("ro", "nouuid"),
+    "f2fs": ("ro",),
+    "vfat": ("ro",),
 }
 
 KNOWN = ", ".join(MOUNT_OPTIONS)
+# Files have no owners of their own there: whose they are is said by the mount, of the snapshot as of the origin (vfat
+# in mount(8)); so is how names are written.
+KEPT_OPTIONS = {
+    "vfat": re.compile(
+        r"(?:uid|gid|[df]?mask|umask|codepage|iocharset|shortname|tz|time_offset|utf8|uni_xlate)(?:=|$)"
+    ),
+}
+# Where the origin is not mounted nobody says whose they are: root's.
+ROOTS_ALONE = {"vfat": ("umask=0077",)}
+CHECKERS = {"vfat": "fsck.fat"}
 
 # A journal is replayed even for a read-only mount, into the CoW space. Where LVM froze the origin, as it does with one
 # that is mounted on this host, there is nothing to replay; a virtual machine's disk would be shown half-written.
-JOURNALED = ("ext3", "ext4", "xfs")
+JOURNALED = ("ext3", "ext4", "xfs", "f2fs")
+# Those that cannot be mounted at all without what is on another device.
+WHOLE = ("xfs", "f2fs")
 
 # What every mount gets unless the profile's mount options say the opposite.
 OPPOSITES = {"nosuid": "suid", "nodev": "dev", "noexec": "exec"}
@@ -76,13 +91,22 @@ def mount_options(
     """
     needed = MOUNT_OPTIONS.get(looked.filesystem, ("ro",))
     superblock = looked.superblock
-    if superblock and superblock.needs_other_device and looked.filesystem != "xfs":
+    if superblock and superblock.needs_other_device and looked.filesystem not in WHOLE:
         # Its journal is in use by the origin, whose freeze left nothing in it to replay.
         needed = ("ro", "noload", *needed[1:])
     own = {option for mount in mounts if mount.device_number == device_number for option in mount.options}
     kept = ["nosuid", "nodev", *(["noexec"] if "noexec" in own else [])]
     protecting = [option for option in kept if OPPOSITES[option] not in wanted]
-    return tuple(dict.fromkeys((*needed, *protecting, *wanted)))
+    return tuple(dict.fromkeys((*needed, *_owners(looked), *protecting, *wanted)))
+
+
+def _owners(looked: OriginFacts) -> tuple[str, ...]:
+    """Return what gives the snapshot's files the owners, permissions and names that the origin's have."""
+    kept = KEPT_OPTIONS.get(looked.filesystem)
+    if kept is None:
+        return ()
+    found = tuple(option for option in looked.mount_options if kept.match(option))
+    return found or ROOTS_ALONE[looked.filesystem]
 
 
 def checks(name: str, looked: OriginFacts, cow_bytes: int | None) -> Iterator[Check]:
@@ -104,7 +128,7 @@ def checks(name: str, looked: OriginFacts, cow_bytes: int | None) -> Iterator[Ch
     found = _elsewhere(looked, superblock)
     yield Check(f"{name}'s filesystem is all on {name}", not found, found, DEVICE_ALONE)
     found = _broken(looked, superblock)
-    hint = f"e2fsck it while nobody uses it; or {DEVICE_ALONE}"
+    hint = f"{CHECKERS.get(filesystem, 'e2fsck')} it while nobody uses it; or {DEVICE_ALONE}"
     yield Check(f"{name}'s filesystem is whole", not found, found, hint)
     if cow_bytes is not None and cow_bytes < superblock.journal_bytes and not _is_settled(looked):
         found = f"{human(cow_bytes)}, less than its journal of {human(superblock.journal_bytes)}"
@@ -123,7 +147,7 @@ def why_not_mounted(superblock: Superblock | None) -> str:
 
 
 def _elsewhere(looked: OriginFacts, superblock: Superblock) -> str:
-    elsewhere = superblock.needs_other_device and (looked.filesystem == "xfs" or not _is_settled(looked))
+    elsewhere = superblock.needs_other_device and (looked.filesystem in WHOLE or not _is_settled(looked))
     return "its journal, or other data, is on another device, which has no snapshot" if elsewhere else ""
 
 

@@ -9,13 +9,14 @@ from lvmsnap.model.condition import MappingOpen, UdevRuleWritten
 from lvmsnap.model.plan import Action, Key, Thing
 from lvmsnap.model.profile import Argv
 from lvmsnap.model.target import LuksMapping, MountTarget
-from lvmsnap.planning.filesystems import MOUNT_OPTIONS
+from lvmsnap.planning.filesystems import MOUNT_OPTIONS, ROOTS_ALONE
 from lvmsnap.planning.identify import FoundSnapshot
 
 WRITE_SCRIPT = (
     'mkdir -p "${1%/*}" && printf "%s\\n" "$2" > "$1" && { [ ! -S /run/udev/control ] || udevadm control --reload; }'
 )
-_KINDS = " ".join(f"{kind}) needed={','.join(options)};;" for kind, options in MOUNT_OPTIONS.items())
+_NEEDED = {kind: ",".join((*options, *ROOTS_ALONE.get(kind, ()))) for kind, options in MOUNT_OPTIONS.items()}
+_KINDS = " ".join(f"{kind}) needed={options};;" for kind, options in _NEEDED.items())
 MOUNT_SCRIPT = (
     f'type=$(blkid --probe --match-tag TYPE --output value "$1"); case $type in {_KINDS} '
     '*) echo "it holds ${type:-no filesystem}" >&2; exit 1;; esac; '

@@ -81,9 +81,9 @@ def filesystems(runner: Runner, facts: Facts, numbers: Sequence[str]) -> dict[st
 
 
 def _is_mounted(facts: Facts, number: str) -> bool:
-    """Whether the device is mounted on this host; the kernel lists ext4's and XFS's mounts of other namespaces too."""
+    """Whether the device is mounted on this host; the kernel lists those of other namespaces too, but of vfat."""
     name = _kernel_name(number)
-    listed = any(Path("/sys/fs", kind, name).is_dir() for kind in ("ext4", "xfs"))
+    listed = any(Path("/sys/fs", kind, name).is_dir() for kind in ("ext4", "xfs", "f2fs"))
     return listed or any(mount.device_number == number for mount in facts.mounts)
 
 

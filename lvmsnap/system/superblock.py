@@ -1,4 +1,4 @@
-"""Reads what a superblock says of its filesystem's journal; only ext2, ext3, ext4 and XFS are known. Only reads."""
+"""Reads what a superblock says of its filesystem's journal: of ext2, ext3, ext4, XFS, F2FS, FAT. Only reads."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ EXT_STATE, EXT_COMPAT, EXT_INCOMPAT, EXT_JOURNAL_INODE, EXT_JOURNAL_SIZE = 0x3A,
 VALID_FS, HAS_JOURNAL, NEEDS_RECOVERY = 1, 4, 4
 # xfs_format.h, struct xfs_dsb: offsets of its fields, all big-endian.
 XFS_BLOCK_SIZE, XFS_REALTIME_BLOCKS, XFS_LOG_START, XFS_LOG_BLOCKS = 4, 16, 48, 96
+# f2fs_fs.h, struct f2fs_super_block: the second of the devices that it lies on, "" where there is but one.
+F2FS_MAGIC, F2FS_SECOND_DEVICE = b"\x10\x20\xf5\xf2", 2201 + 68
+# linux/msdos_fs.h, struct fat_boot_sector: what kind it says it is, and its byte of state; bit 0: it is in use.
+FAT_KINDS = {b"FAT12": (54, 37), b"FAT16": (54, 37), b"FAT32": (82, 65)}
 READ_BYTES = 4096
 
 
@@ -42,8 +46,14 @@ def parse(head: bytes) -> Superblock | None:
         return None
     if head.startswith(b"XFSB"):
         return _xfs(head)
-    ext = head[EXT_OFFSET:]
-    return _ext(ext) if ext[0x38:0x3A] == EXT_MAGIC else None
+    below = head[EXT_OFFSET:]
+    if below.startswith(F2FS_MAGIC):
+        # Nor does its superblock say whether its log is clean.
+        return Superblock(0, needs_other_device=bool(below[F2FS_SECOND_DEVICE]), has_journal=True, is_clean=False)
+    if below[0x38:0x3A] == EXT_MAGIC:
+        return _ext(below)
+    states = [head[state] for kind, (place, state) in FAT_KINDS.items() if head.startswith(kind, place)]
+    return Superblock(0, needs_other_device=False, has_journal=False, is_clean=not states[0] & 1) if states else None
 
 
 def _ext(raw: bytes) -> Superblock:

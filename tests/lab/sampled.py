@@ -96,7 +96,9 @@ KEPT: dict[str, tuple[str, ...]] = {
     "refused/test_backing_checks.py::test_the_devices_file_has_no_entry_of_the_loop_device_afterwards": ("in use",),
     "refused/test_backing_checks.py::test_the_backing_file_is_readable_by_root_alone_at_every_moment": ("zero-fill",),
     "refused/test_foreign.py::test_a_volume_that_only_has_the_name_survives_every_command": ("of another profile",),
-    "up_down/test_filesystems.py::test_a_filesystem_is_mounted_beside_its_origin_and_leaves_it_sound": ("ext4", "xfs"),
+    "up_down/test_filesystems.py::test_a_filesystem_is_mounted_beside_its_origin_and_leaves_it_sound": (
+        *("ext4", "xfs", "f2fs", "vfat"),
+    ),
     "up_down/test_whole_snapshots.py::test_an_overflow_gives_io_errors_and_never_a_panic": ("ext4",),
     "up_down/test_plan.py::test_a_pasted_plan_does_what_up_does_and_its_undos_backwards_what_down_does": ("lent",),
     "up_down/test_plan.py::test_few_processes_are_started": ("lent",),

@@ -18,9 +18,11 @@ CHECKS = {
     "ext3": "e2fsck -fn /dev/vg0/data",
     "ext4": "e2fsck -fn /dev/vg0/data",
     "xfs": "xfs_repair -n /dev/vg0/data",
+    "f2fs": "fsck.f2fs --dry-run -f /dev/vg0/data | grep -q '\\[FSCK\\] other corrupted bugs *\\[Ok..\\]'",
+    "vfat": "fsck.vfat -n /dev/vg0/data",
 }
-SIZES = {"xfs": "300M"}
-NEEDED = {"ext2": {"ro"}, "ext3": {"ro"}, "ext4": {"ro"}, "xfs": {"ro", "nouuid"}}
+SIZES = {"xfs": "300M", "f2fs": "128M"}
+NEEDED = {"xfs": {"ro", "nouuid"}}
 
 
 @pytest.mark.parametrize("kind", CHECKS)
@@ -36,7 +38,7 @@ def test_a_filesystem_is_mounted_beside_its_origin_and_leaves_it_sound(lab: Mach
     lvmsnap(lab, "up p")
     lab.run("echo new > /mnt/folder/file; sync; cmp /tmp/old /run/lvmsnap/p/folder/file")
     options = set(looking.mount_options(lab, "/run/lvmsnap/p"))
-    assert {kind, "/dev/mapper/vg0-data--lvmsnap--p", "noexec", "nodev", "nosuid"} | NEEDED[kind] <= options
+    assert {kind, "/dev/mapper/vg0-data--lvmsnap--p", "noexec", "nodev", "nosuid"} | NEEDED.get(kind, {"ro"}) <= options
     assert lab.run("touch /run/lvmsnap/p/x", check=False).returncode != 0
     lvmsnap(lab, "down p")
     assert fingerprint(lab, ("/media",)) == before
@@ -93,3 +95,49 @@ def test_what_is_mounted_below_the_origin_is_named_by_the_plan_and_empty_in_the_
     assert lvmsnap(lab, "up p").stderr == ""
     assert lab.run("cd /run/lvmsnap/p && cat file && ls -A home").stdout == "1\n"
     lvmsnap(lab, "down p")
+
+
+@pytest.mark.parametrize(
+    ("mkfs", "mount", "works"),
+    [
+        ("", "-o usrquota,grpquota,prjquota", True),
+        ("-l logdev=/dev/ubdc,size=64m", "-o logdev=/dev/ubdc", False),
+        ("-r rtdev=/dev/ubdd", "-o rtdev=/dev/ubdd", False),
+    ],
+    ids=["quota", "external log", "realtime device"],
+)
+def test_an_xfs_is_mounted_beside_itself_unless_a_part_of_it_is_elsewhere(
+    lab: Machine, mkfs: str, mount: str, works: bool
+) -> None:
+    make_vg(lab, volumes={"data": "300M"})
+    lab.run(f"mkfs.xfs -q -f {mkfs} /dev/vg0/data; mkdir /mnt/d; mount {mount} /dev/vg0/data /mnt/d")
+    lab.run("mkdir /mnt/d/a; echo old > /mnt/d/a/file; chown 1000:1000 /mnt/d/a/file")
+    write_profile(lab, "p", profile_text("vg0/data", size="16MiB"))
+
+    if works:
+        lvmsnap(lab, "up p")
+        seen = lab.run("cd /run/lvmsnap/p/a; cat file; stat -c %u:%g file").stdout
+        lvmsnap(lab, "down p")
+        assert seen == "old\n1000:1000\n"
+    else:
+        said = lvmsnap(lab, "up p", code=3).stderr
+        assert "its journal, or other data, is on another device, which has no snapshot" in said
+    lab.run("umount /mnt/d")
+
+
+def test_the_files_of_a_vfat_belong_to_whom_they_belong_on_the_origin(lab: Machine) -> None:
+    make_vg(lab, volumes={"data": "64M"}, filesystems={"data": "vfat"})
+    lab.run("mkdir /mnt/d; mount -o uid=1000,gid=1001,umask=027 /dev/vg0/data /mnt/d; echo old > /mnt/d/Long.name")
+    write_profile(lab, "p", profile_text("vg0/data", size="16MiB"))
+    look = "cd {}; find . | sort | xargs stat -c '%n %f %u %g %s'; sha256sum Long.name"
+
+    lvmsnap(lab, "up p")
+    on_origin, on_snapshot = (lab.run(look.format(place)).stdout for place in ("/mnt/d", "/run/lvmsnap/p"))
+    lvmsnap(lab, "down p")
+    lab.run("umount /mnt/d")
+    lvmsnap(lab, "up p")
+    unmounted = lab.run("stat -c '%a %u' /run/lvmsnap/p/Long.name").stdout
+    lvmsnap(lab, "down p")
+
+    assert on_snapshot == on_origin
+    assert unmounted == "700 0\n"

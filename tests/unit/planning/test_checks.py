@@ -219,8 +219,8 @@ BAD = {
     ),
     "no filesystem": Bad(
         samples.facts(origin_filesystem=""),
-        "vg0/system's filesystem can be mounted beside it: no filesystem found: only ext2, ext3, ext4, xfs are known "
-        "to work",
+        "vg0/system's filesystem can be mounted beside it: no filesystem found: only ext2, ext3, ext4, xfs, f2fs, "
+        "vfat are known to work",
         "mountpoint: null",
     ),
     "a journal on another device": Bad(

@@ -41,9 +41,39 @@ def test_an_ext_filesystem_is_never_mounted_with_the_panic_of_its_superblock(kin
 
 
 def test_a_filesystem_with_a_journal_has_a_snapshot_that_takes_writes() -> None:
-    writable = {kind: filesystems.permission(kind) for kind in ("ext2", "ext3", "ext4", "xfs", "btrfs", "")}
+    writable = {
+        kind: filesystems.permission(kind) for kind in ("ext2", "ext3", "ext4", "xfs", "f2fs", "vfat", "btrfs", "")
+    }
 
-    assert [kind for kind, value in writable.items() if value is Permission.READ_WRITE] == ["ext3", "ext4", "xfs"]
+    assert {kind for kind, value in writable.items() if value is Permission.READ_WRITE} == set(filesystems.JOURNALED)
+    assert filesystems.JOURNALED == ("ext3", "ext4", "xfs", "f2fs")
+
+
+def test_the_files_of_a_vfat_belong_to_whom_they_belong_on_the_origin() -> None:
+    mounted = ("rw", "uid=1000", "fmask=0077", "dmask=0077", "codepage=437", "iocharset=utf8", "errors=remount-ro")
+    kept = ["uid=1000", "fmask=0077", "dmask=0077", "codepage=437", "iocharset=utf8"]
+
+    facts = samples.facts(origin_filesystem="vfat", origin_options=mounted, origin_is_mounted=True)
+
+    assert options(facts) == ["ro", *kept, "nosuid", "nodev"]
+    assert options(facts, "uid=0")[-1] == "uid=0"
+    assert options(samples.facts(origin_filesystem="vfat")) == ["ro", "umask=0077", "nosuid", "nodev"]
+
+
+@pytest.mark.parametrize(("kind", "program"), [("vfat", "fsck.fat"), ("ext2", "e2fsck")])
+def test_one_without_a_journal_that_nobody_froze_and_nobody_unmounted_is_refused(kind: str, program: str) -> None:
+    facts = samples.facts(origin_filesystem=kind, origin_superblock=DIRTY)
+
+    assert failed(facts) == ["vg0/system's filesystem is whole"]
+    assert program in checks(facts)["vg0/system's filesystem is whole"].hint
+
+
+@pytest.mark.parametrize("kind", ["xfs", "f2fs"])
+def test_one_that_lies_on_another_device_too_is_refused_though_it_is_mounted(kind: str) -> None:
+    facts = samples.facts(origin_filesystem=kind, origin_superblock=ELSEWHERE, origin_is_mounted=True)
+
+    assert failed(facts) == ["vg0/system's filesystem is all on vg0/system"]
+    assert "noload" not in options(facts)
 
 
 def test_the_origins_noexec_is_inherited_from_whichever_of_its_mounts_has_it() -> None:

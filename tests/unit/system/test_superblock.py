@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,23 @@ def test_what_is_no_known_superblock_is_none(tmp_path: Path, content: bytes) -> 
 
     assert superblock.read(str(tmp_path / "fs")) is None
     assert superblock.read(str(tmp_path / "none")) is None
+
+
+@pytest.mark.parametrize(("bits", "byte"), [("12", 37), ("16", 37), ("32", 65)])
+def test_a_vfat_says_whether_it_was_unmounted(tmp_path: Path, bits: str, byte: int) -> None:
+    raw = bytearray(made(tmp_path / "fs", "mkfs.vfat", "-F", bits, size_bytes=50 * MIB).read_bytes()[:4096])
+
+    assert superblock.parse(bytes(raw)) == Superblock(0, needs_other_device=False, has_journal=False, is_clean=True)
+    raw[byte] |= 1
+    assert superblock.parse(bytes(raw)) == Superblock(0, needs_other_device=False, has_journal=False, is_clean=False)
+
+
+def test_an_f2fs_says_whether_it_lies_on_one_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # it keeps no long names of its devices
+    alone = made(Path("alone"), "mkfs.f2fs", "-q", size_bytes=100 * MIB)
+    second = made(Path("second"), "true", size_bytes=100 * MIB)
+    two = made(Path("two"), "mkfs.f2fs", "-q", "-c", str(second), size_bytes=100 * MIB)
+
+    one = Superblock(0, needs_other_device=False, has_journal=True, is_clean=False)
+    assert superblock.read(str(alone)) == one
+    assert superblock.read(str(two)) == replace(one, needs_other_device=True)
