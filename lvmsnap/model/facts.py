@@ -243,6 +243,7 @@ class Facts:
     lvm_filters: tuple[tuple[str, tuple[str, ...]], ...]
     devices_file: str
     listed_devices: tuple[str, ...] = ()  # by the devices file
+    autoextend_percent: int = 100  # how full a thin pool may be for LVM to make a volume in it
     host: str = ""  # this machine's identity, "" where it has none
     boot_mountpoints: tuple[str, ...] = ("/",)
     crypt_target: bool = False

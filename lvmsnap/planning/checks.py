@@ -86,7 +86,7 @@ def _volumes(profile: Profile, group: str, target: Target | None, facts: Facts) 
         yield from _origin(profile, volume, vg, made, facts)
         yield from _snapshot_name(volume, vg, facts)
         if made and isinstance(made.cow, PoolSpace):
-            yield from thin_checks.run(profile, volume, made.cow, vg)
+            yield from thin_checks.run(profile, volume, made.cow, vg, facts.autoextend_percent)
     if target is not None:
         yield from space_checks.run(target, vg)
 

@@ -64,10 +64,14 @@ def _create(target: Target, found: FoundSnapshot, pvs: tuple[str, ...]) -> Argv:
 
 
 def _create_thin(target: Target, found: FoundSnapshot) -> Argv:
-    """Return what takes a snapshot in the origin's pool; no activation but this one brings it up beside its origin."""
+    """Return what takes a snapshot in the origin's pool; no activation but this one brings it up beside its origin.
+
+    Whether dmeventd watches the pool stays as it is.
+    """
     wanted = found.snapshot
     kind = ("--permission", wanted.permission.value, "--setactivationskip", "y", "--ignoreactivationskip")
-    return ("lvcreate", "--yes", "--snapshot", "--name", wanted.name, *kind, "--addtag", target.tag, _origin(found))
+    own = ("--name", wanted.name, *kind, "--ignoremonitoring", "--addtag", target.tag)
+    return ("lvcreate", "--yes", "--snapshot", *own, _origin(found))
 
 
 def _taken(target: Target, found: FoundSnapshot) -> SnapshotTaken:

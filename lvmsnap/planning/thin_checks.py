@@ -14,11 +14,16 @@ from lvmsnap.planning.sizing import human
 OWN_SPACE = "give `size`: the snapshot then has a space of its own in the group"
 
 
-def run(profile: Profile, volume: Volume, space: PoolSpace, vg: VolumeGroup) -> Iterator[Check]:
-    """Yield the checks of the pool, and of what the profile says that makes no sense in one."""
+def run(
+    profile: Profile, volume: Volume, space: PoolSpace, vg: VolumeGroup, autoextend_percent: int
+) -> Iterator[Check]:
+    """Yield the checks of the pool, and of what the profile says that makes no sense in one.
+
+    In a pool that is fuller than `autoextend_percent` LVM makes no volume.
+    """
     name = f"{vg.name}/{space.pool}"
     if pool := vg.lv(space.pool):
-        yield from _pool(name, pool, vg, profile.overflow.warn_percent)
+        yield from _pool(name, pool, vg, profile.overflow.warn_percent, autoextend_percent)
     own = [f"{vg.name}/{lv.name}" for lv in vg.lvs if lv.origin == volume.origin and not lv.is_thin]
     why = "has a space of its own: LVM would not hold the filesystem still then, and show it half-written"
     hint = f"wait until it is removed; or {OWN_SPACE}"
@@ -37,14 +42,20 @@ def run(profile: Profile, volume: Volume, space: PoolSpace, vg: VolumeGroup) -> 
     yield Check(title, not found, found, f"leave out `chunk_size`; or {OWN_SPACE}")
 
 
-def _pool(name: str, pool: LogicalVolume, vg: VolumeGroup, warn_percent: int) -> Iterator[Check]:
+def _pool(
+    name: str, pool: LogicalVolume, vg: VolumeGroup, warn_percent: int, autoextend_percent: int
+) -> Iterator[Check]:
     trouble = pools.trouble(pool)
     yield Check(f"thin pool {name} takes writes", not trouble, trouble, f"see lvs -a {vg.name}, and lvmthin(7)")
     fill = pools.fill_of(pool)
     if trouble or fill is None:
         return
-    promised = pools.promised_bytes(pool, vg)
     found = f"{fill.percent:.0f} % of its {fill.part} used"
+    if fill.percent > autoextend_percent:
+        found += f", more than thin_pool_autoextend_threshold in lvm.conf, {autoextend_percent} %"
+        yield Check(f"LVM makes a volume in {name}", False, found, f"lvextend {name}; or {OWN_SPACE}")
+        return
+    promised = pools.promised_bytes(pool, vg)
     found += f"; its volumes have {human(promised)} together, it has {human(pool.size_bytes)}"
     hint = f"when it is full, the snapshot is lost and so is what is written to its volumes: lvextend {name}"
     yield Check(f"thin pool {name} has room", True, found, hint, warning=fill.percent >= warn_percent)

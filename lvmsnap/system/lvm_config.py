@@ -1,4 +1,4 @@
-"""Reads of LVM's configuration what decides whether LVM will take a loop device (lvm.conf(5), section devices)."""
+"""Reads of LVM's configuration what decides whether LVM takes a loop device, or makes a thin volume (lvm.conf(5))."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DEFAULT_SYSTEM_DIR = "/etc/lvm"
 DEFAULT_LOCKING_DIR = "/run/lock/lvm"
 
 _SETTING = re.compile(
-    r"\b(global_filter|filter|use_devicesfile|devicesfile|locking_dir)\s*=\s*(\[[^\"\]]*(?:\"(?:[^\"\\]|\\.)*\"[^\"\]]*)*\]|\S+)"
+    r"\b(global_filter|filter|use_devicesfile|devicesfile|locking_dir|thin_pool_autoextend_threshold)\s*=\s*(\[[^\"\]]*(?:\"(?:[^\"\\]|\\.)*\"[^\"\]]*)*\]|\S+)"
 )
 _STRING_OR_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|#[^\n]*')
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -41,6 +41,12 @@ def filters(settings: dict[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]
     """Return the filters that are set, each with its patterns in order."""
     names = ("global_filter", "filter")
     return tuple((name, tuple(_STRING.findall(settings[name]))) for name in names if name in settings)
+
+
+def autoextend_percent(settings: dict[str, str]) -> int:
+    """Return how full a thin pool is when LVM extends it, and makes no new volume in it; 100 where it never does."""
+    text = settings.get("thin_pool_autoextend_threshold", "")
+    return int(text) if text.isascii() and text.isdigit() else 100
 
 
 def locking_dir(settings: dict[str, str]) -> str:

@@ -87,6 +87,7 @@ def read_system(runner: Runner, *, locking: bool = True) -> Facts:
         loop_numbers=block_devices.loop_numbers(),
         dm_devices=device_mapper.devices(),
         lvm_filters=lvm_config.filters(settings),
+        autoextend_percent=lvm_config.autoextend_percent(settings),
         devices_file=devices_file,
         listed_devices=lvm_config.listed_devices(devices_file),
         boot_mountpoints=boot_mountpoints(),

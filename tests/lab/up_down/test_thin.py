@@ -178,3 +178,30 @@ def test_its_origin_removed_or_renamed_meanwhile_it_goes_down_all_the_same(serve
 
     names = server.run("lvs --noheadings -o lv_name vg0").stdout.split()
     assert sorted(names) == ["active", "pool", "rest", "theirs"]
+
+
+@pytest.mark.parametrize("is_watched", ["y", "n"])
+def test_whether_dmeventd_watches_the_pool_stays_as_it_is(server: Machine, is_watched: str) -> None:
+    server.run(f"lvchange -q --monitor {is_watched} vg0/pool")
+    watched = [looking.lv(server, "vg0/pool", "seg_monitor")]
+
+    lvmsnap(server, "up p")
+    watched.append(looking.lv(server, "vg0/pool", "seg_monitor"))
+    lvmsnap(server, "down p")
+    watched.append(looking.lv(server, "vg0/pool", "seg_monitor"))
+
+    assert watched == [["monitored" if is_watched == "y" else "not monitored"]] * 3
+
+
+def test_a_pool_in_which_lvm_makes_no_more_volumes_is_refused_before_anything_is_changed(server: Machine) -> None:
+    server.run("head -c 20M /dev/urandom > /mnt/d/much; sync; cp /etc/lvm/lvm.conf /run/lvm.conf")
+    setting = "s/^.*thin_pool_autoextend_threshold = .*/thin_pool_autoextend_threshold = 20/"
+    try:
+        server.run(f"sed -i '{setting}' /etc/lvm/lvm.conf")
+        refused = lvmsnap(server, "up p", code=3).stderr
+        by_lvm = server.run("lvcreate -y -s -n no vg0/system", check=False).stderr
+    finally:
+        server.run("cp /run/lvm.conf /etc/lvm/lvm.conf")
+
+    assert "thin_pool_autoextend_threshold in lvm.conf, 20 %" in refused
+    assert "reached threshold" in by_lvm

@@ -55,7 +55,7 @@ def test_an_origin_in_a_pool_gets_a_thin_snapshot_where_no_size_is_given() -> No
     assert plan.target is not None
     assert plan.target.snapshots[0].cow == PoolSpace("pool")
     assert " ".join(taking(plan).do[0]).endswith(
-        f"--permission rw --setactivationskip y --ignoreactivationskip --addtag {THIN.tag} vg0/system"
+        f"--setactivationskip y --ignoreactivationskip --ignoremonitoring --addtag {THIN.tag} vg0/system"
     )
     assert "--extents" not in taking(plan).do[0]
     assert failed(plan) == []
@@ -113,6 +113,18 @@ def test_what_makes_no_sense_in_a_pool_is_refused_and_names_size_as_the_way_out(
         "no chunk_size is given for the snapshot of vg0/system",
     ]
     assert all("give `size`" in check.hint for check in plan.checks if not check.passed)
+
+
+def test_a_pool_in_which_lvm_makes_no_more_volumes_is_refused() -> None:
+    def full(percent: float) -> list[str]:
+        group = samples.thin_vg(pool={"data_percent": percent})
+        return failed(planner.plan_up(of(), samples.facts(group, autoextend_percent=60), ()))
+
+    assert full(60.0) == []
+    assert full(60.4) == [
+        "LVM makes a volume in vg0/pool: 60 % of its data used, more than thin_pool_autoextend_threshold in lvm.conf, "
+        "60 %"
+    ]
 
 
 def test_among_several_volumes_it_is_refused_unless_each_may_be_of_an_instant_of_its_own() -> None:

@@ -84,3 +84,18 @@ def test_the_devices_file_is_in_use_where_it_exists_and_is_not_switched_off(tmp_
     assert lvm_config.devices_file({"use_devicesfile": "0"}, system_dir) == ""
     assert lvm_config.devices_file({"devicesfile": '"mine"'}, system_dir) == str(tmp_path / "devices/mine")
     assert lvm_config.devices_file({"devicesfile": '"other"'}, system_dir) == ""
+
+
+@pytest.mark.parametrize(
+    ("conf", "expected"),
+    [
+        ("", 100),
+        ("activation {\n\tthin_pool_autoextend_threshold = 70\n}", 70),
+        ("# thin_pool_autoextend_threshold = 70", 100),
+        ("thin_pool_autoextend_threshold = x", 100),
+    ],
+)
+def test_how_full_a_pool_may_be_is_read(tmp_path: Path, conf: str, expected: int) -> None:
+    (tmp_path / "lvm.conf").write_text(conf)
+
+    assert lvm_config.autoextend_percent(lvm_config.read_settings(str(tmp_path))) == expected
