@@ -73,7 +73,7 @@ def test_plan_and_status_tell_of_the_pool(server: Machine) -> None:
     percent = float(looking.lv(server, "vg0/pool", "data_percent")[0])
     assert (told["state"], told["pool"], told["size_bytes"]) == ("up", "vg0/pool", 64 << 20)
     assert abs(told["fill_percent"] - percent) < 5
-    assert 'lvmsnap_snapshot_size_bytes{profile="p"} 67108864' in metrics
+    assert 'lvmsnap_snapshot_size_bytes{profile="p",origin="vg0/system"} 67108864' in metrics
     assert (inactive["state"], inactive["problem"]) == ("partial", "missing: snapshot, mount")
     assert lvmsnap(server, "status p").stdout.split("\n")[1].split()[1] == "down"
 
@@ -205,3 +205,25 @@ def test_a_pool_in_which_lvm_makes_no_more_volumes_is_refused_before_anything_is
 
     assert "thin_pool_autoextend_threshold in lvm.conf, 20 %" in refused
     assert "reached threshold" in by_lvm
+
+
+def test_luks_in_a_pool_is_opened_in_its_thin_snapshot(server: Machine) -> None:
+    server.run(
+        """set -e
+        umask 077; echo secret > /etc/lvmsnap/key; lvcreate -q -y -V 32M -T vg0/pool -n crypt
+        cryptsetup -q luksFormat --type luks1 --iter-time 1 /dev/vg0/crypt /etc/lvmsnap/key
+        cryptsetup open --key-file /etc/lvmsnap/key /dev/vg0/crypt open; mkfs.ext4 -q /dev/mapper/open
+        mkdir /mnt/c; mount /dev/mapper/open /mnt/c; echo old > /mnt/c/file; sync""",
+        timeout=120,
+    )
+    write_profile(server, "p", "volumes: [{origin: vg0/crypt, luks: {key_file: /etc/lvmsnap/key}}]")
+
+    lvmsnap(server, "up p")
+    server.run("echo new > /mnt/c/file; sync")
+    seen = server.run(f"cat {SNAP}/file").stdout
+    fields = looking.lv(server, "vg0/crypt-lvmsnap-p", "origin,pool_lv")
+    lvmsnap(server, "down p")
+    server.run("umount /mnt/c; cryptsetup close open")
+
+    assert (seen, fields) == ("old\n", ["crypt", "pool"])
+    assert "crypt-lvmsnap" not in server.run(LOOK).stdout
