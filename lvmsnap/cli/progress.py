@@ -42,7 +42,9 @@ class Reporter:
     def step(self, action: Action, number: int, total: int) -> None:
         """Show on a terminal what is going on."""
         self._place = f"{number}/{total}"
-        if self._verbosity >= 0 and sys.stderr.isatty():
+        # Who writes to the terminal's log may be held, and then the terminal waits.
+        self._stop()
+        if self._verbosity >= 0 and sys.stderr.isatty() and not action.holds:
             self._spin(text(printable(self._summary(action))))
 
     def done(self, action: Action, seconds: float) -> None:

@@ -112,7 +112,7 @@ def _plan_data(plan: Plan) -> dict[str, object]:
         return [shell_line(argv) for argv in commands]
 
     def step(action: Action) -> dict[str, object]:
-        fields = {name: value for name, value in asdict(action).items() if name != "locks"}
+        fields = {name: value for name, value in asdict(action).items() if name not in ("locks", "holds")}
         commands = {name: lines(getattr(action, name)) for name in ("do", "undo", "by_hand")}
         return {**fields, **commands, "condition": in_words(action.condition)}
 

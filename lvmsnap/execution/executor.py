@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NoReturn
 
-from lvmsnap.execution import places, records, teardown, verification
+from lvmsnap.execution import held_origins, places, records, teardown, verification
 from lvmsnap.execution.context import Work, hold_for, run_all
 from lvmsnap.execution.records import RecordError
 from lvmsnap.model.condition import MappingOpen, SnapshotMounted, SnapshotTaken
@@ -111,6 +111,8 @@ def _run(action: Action, argv: Argv, target: Target, work: Work) -> str:
     """Run one command of an action; return what is wrong, "" where nothing is."""
     if hook := hook_actions.hook_of(action):
         return work.hooks.run(hook, argv, target)
+    if action.holds:
+        return held_origins.run(action, argv, work)
     secret = work.secrets.get(action.key)
     finished = work.runner.run(argv) if secret is None else work.runner.run(argv, secret)
     if finished.ok:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from functools import reduce
 from typing import assert_never
 
 from lvmsnap.execution import mappings, places
 from lvmsnap.model.condition import (
+    AllTaken,
     Condition,
     DevicesLeft,
     DirectoryMade,
@@ -28,6 +30,7 @@ from lvmsnap.model.condition import (
     PVLent,
     SnapshotMerging,
     SnapshotMounted,
+    SnapshotsPrepared,
     SnapshotTaken,
     UdevRuleWritten,
 )
@@ -38,6 +41,7 @@ from lvmsnap.system import block_devices, device_mapper, mount_table
 from lvmsnap.system.path_facts import file_facts
 
 DETACH_SECONDS = 10.0
+LINK_SECONDS = 60.0
 
 
 def unmet(condition: Condition, target: Target) -> str:
@@ -45,8 +49,8 @@ def unmet(condition: Condition, target: Target) -> str:
     match condition:
         case FileMade() | FileFilled() | LoopBound() | LabelWritten():
             return _loan_unmet(condition, target)
-        case SnapshotTaken():
-            return _snapshot_missing(condition)
+        case SnapshotTaken() | SnapshotsPrepared() | AllTaken():
+            return _snapshots_unmet(condition)
         case UdevRuleWritten() | MappingOpen() | SnapshotMounted() | MountIncluded():
             return _not_shown(condition)
         case PVLent() | DirectoryMade():
@@ -55,6 +59,18 @@ def unmet(condition: Condition, target: Target) -> str:
             return ""  # A hook's exit status is all that there is to see.
         case SnapshotMerging() | OriginInactive() | OriginSuspended() | DevicesLeft():
             return "nothing of `up` makes that"
+        case _:
+            assert_never(condition)
+
+
+def _snapshots_unmet(condition: SnapshotTaken | SnapshotsPrepared | AllTaken) -> str:
+    match condition:
+        case SnapshotTaken():
+            return _snapshot_missing(condition)
+        case SnapshotsPrepared(names):
+            return active_already(names)
+        case AllTaken(snapshots):
+            return next(filter(None, map(_taken_missing, snapshots)), "")
         case _:
             assert_never(condition)
 
@@ -82,10 +98,10 @@ def learned(condition: Condition, target: Target) -> Target:
         case FileMade(path):
             loans = (_learn_file(loan) if loan.path == path else loan for loan in target.loans)
             return replace(target, loans=tuple(loans))
-        case SnapshotTaken(vg, name):
-            uuid = snapshot_uuid(vg, name)
-            taken = (replace(one, dm_uuid=uuid) if one.path == f"{vg}/{name}" else one for one in target.snapshots)
-            return replace(target, snapshots=tuple(taken))
+        case SnapshotTaken():
+            return _learn_device(condition, target)
+        case AllTaken(snapshots):
+            return reduce(lambda known, one: _learn_device(one, known), snapshots, target)
     return target
 
 
@@ -108,9 +124,18 @@ def why_failed(condition: Condition) -> str:
 def warning(condition: Condition, target: Target) -> str:
     """Say what a person should know though the command took effect, "" where that is nothing."""
     match condition:
-        case SnapshotTaken(vg) if (loan := target.loan_to(vg)) and (others := others_on_lent_pv(loan, target)):
-            down = f"before lvmsnap down {target.name}: pvmove {loop_device(loan)}"
-            return f"{', '.join(others)} was put on the lent space meanwhile; {down}"
+        case SnapshotTaken(vg):
+            return _others_warning(vg, target)
+        case AllTaken(snapshots):
+            groups = dict.fromkeys(one.vg for one in snapshots)
+            return "; ".join(filter(None, (_others_warning(vg, target) for vg in groups)))
+    return ""
+
+
+def _others_warning(vg: str, target: Target) -> str:
+    if (loan := target.loan_to(vg)) and (others := others_on_lent_pv(loan, target)):
+        down = f"before lvmsnap down {target.name}: pvmove {loop_device(loan)}"
+        return f"{', '.join(others)} was put on the lent space meanwhile; {down}"
     return ""
 
 
@@ -129,8 +154,8 @@ def remains(condition: Condition, target: Target, undo: str) -> str:
             return ""  # What needs it gone fails where it is not; the snapshot's devices are looked for at the end.
         case FileFilled() | HookDue() | HookOver() | SnapshotMerging() | OriginInactive() | OriginSuspended():
             return ""  # There is nothing to be gone.
-        case DevicesLeft():
-            return ""  # They are looked for at the end.
+        case SnapshotsPrepared() | AllTaken() | DevicesLeft():
+            return ""  # Each snapshot is undone by itself; devices are looked for at the end.
         case _:
             assert_never(condition)
 
@@ -181,6 +206,36 @@ def _blocks_missing(loan: Loan) -> str:
         return f"{loan.path} is no longer the file that was made there"
     whole = file.size_bytes == loan.size_bytes <= file.allocated_bytes
     return "" if whole else f"{loan.path} does not have all of its {loan.size_bytes} bytes allocated"
+
+
+def _learn_device(condition: SnapshotTaken, target: Target) -> Target:
+    """Return the target with the device of a snapshot that was taken."""
+    vg, name = condition.vg, condition.name
+    uuid = snapshot_uuid(vg, name)
+    taken = (replace(one, dm_uuid=uuid) if one.path == f"{vg}/{name}" else one for one in target.snapshots)
+    return replace(target, snapshots=tuple(taken))
+
+
+def active_already(names: tuple[str, ...]) -> str:
+    """Say which of these snapshots, VG/LV, the kernel has although it is to have none of them yet."""
+    known = {device.name for device in device_mapper.devices()}
+    active = [name for name in names if dm_name(*name.split("/")) in known]
+    return f"{active[0]} is active already: somebody else activated it" if active else ""
+
+
+def _taken_missing(condition: SnapshotTaken) -> str:
+    """Say what lacks of a snapshot that LVM did not wait for: its device, its origin's way through it, its link."""
+    if missing := _snapshot_missing(condition):
+        return missing
+    origin = device_mapper.first_target(dm_name(condition.vg, condition.origin))
+    if origin is None or origin.kind != "snapshot-origin":
+        return f"{condition.vg}/{condition.origin} does not go through its snapshot"
+    link, deadline = f"/dev/{condition.vg}/{condition.name}", time.monotonic() + LINK_SECONDS
+    while not os.path.lexists(link):
+        if time.monotonic() >= deadline:
+            return f"udev has not made {link} within {LINK_SECONDS:g} s"
+        time.sleep(0.02)
+    return ""
 
 
 def _snapshot_missing(condition: SnapshotTaken) -> str:

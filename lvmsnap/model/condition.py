@@ -64,6 +64,20 @@ class SnapshotTaken:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotsPrepared:
+    """The groups have these snapshots, VG/LV, in their metadata alone: the kernel has no devices of them yet."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AllTaken:
+    """The kernel has the devices of all these snapshots, and their origins go through them."""
+
+    snapshots: tuple[SnapshotTaken, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotMerging:
     """LVM is merging the snapshot into its origin: it is LVM's until that is done."""
 
@@ -166,6 +180,8 @@ Condition = (
     | LabelWritten
     | PVLent
     | SnapshotTaken
+    | SnapshotsPrepared
+    | AllTaken
     | SnapshotMerging
     | UdevRuleWritten
     | MappingOpen

@@ -177,8 +177,8 @@ class Loop:
 class DmDevice:
     """A device-mapper device, with or without a table.
 
-    `has_table`: a live one. `beneath` are the numbers of what its table lies on, the loaded one where none is live, and
-    () for all that cryptsetup did not make.
+    `has_table`: a live one; `is_loaded`: one waits for the next resume. `beneath` are the numbers of what its table
+    lies on, the loaded one where none is live, and () for all that cryptsetup did not make.
     """
 
     device_number: str
@@ -187,6 +187,7 @@ class DmDevice:
     suspended: bool
     beneath: tuple[str, ...] = ()
     has_table: bool = True
+    is_loaded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

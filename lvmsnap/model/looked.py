@@ -151,10 +151,22 @@ class OriginFacts:
 
 @dataclass(frozen=True, slots=True)
 class GroupFacts:
-    """What was looked at for a volume group: who holds LVM's lock of it, and its PVs' largest logical block."""
+    """What was looked at for a volume group: who holds LVM's lock of it, and its PVs' largest logical block.
+
+    `beneath_pvs` are the numbers of the block devices that its PVs are, and of all that they lie on.
+    """
 
     lock_holder: str = ""
     logical_block_bytes: int = SECTOR_BYTES
+    beneath_pvs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LvmPart:
+    """A path that LVM's commands need, and the numbers of the block devices that it lies on."""
+
+    path: str
+    block_devices: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,5 +186,7 @@ class Looked:
     udev_rules: Mapping[str, bool] = field(default_factory=dict)
     is_process_gone: bool = False  # the `lvmsnap run` that the record names has ended
     missing_tools: tuple[str, ...] = ()
+    lvm_parts: tuple[LvmPart, ...] = ()  # looked at for the snapshots that are to be of one instant
+    bound_to_group: str = ""  # the control group that no process of ours could leave
     boot_recovery: bool = False
     boot_tags: tuple[str, ...] = ()  # "UUID=...", "LABEL=...": what the boot looks for

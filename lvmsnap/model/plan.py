@@ -23,6 +23,8 @@ class Thing(Enum):
     VG_MEMBER = "lent PV in the volume group"
     LEFTOVER_DEVICES = "devices of a killed command"
     SNAPSHOT = "snapshot"
+    PREPARED = "prepared snapshots"
+    CUT = "one instant"
     AFTER_SNAPSHOT = "after_snapshot hook"
     SUSPENDED_ORIGIN = "suspended origin"
     UDEV_RULE = "udev rule"
@@ -65,6 +67,7 @@ class Action:
     `do` is empty where another action's command makes the thing too; `undo` is empty where undoing another
     action takes it along. `needs_gone` must be gone before the undo may run. `blocked` names what keeps the undo from
     working before a person has run `by_hand`, "" where nothing does. `locks` is None where LVM changes nothing.
+    `holds` are the origins, by their UUIDs in device-mapper, whose writers wait while its commands run.
     """
 
     thing: Thing
@@ -80,6 +83,7 @@ class Action:
     by_hand: tuple[Argv, ...] = ()
     phase: Phase = Phase.PREPARE
     locks: Locks | None = None
+    holds: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:

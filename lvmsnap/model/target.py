@@ -121,7 +121,8 @@ class Snapshot:
     UUIDs are LVM's, "" where they are not known; names may change while it is up. `cow` says where changes are kept; it
     is None where only marks tell of it. `dm_uuid` is its device's in device-mapper, once it was taken: by that it is
     recognised, and so is what a killed command leaves of it. `is_going`: its removal has begun, so that it is not lost
-    when it is gone. `luks` is the mapping that opens what is in it.
+    when it is gone. `luks` is the mapping that opens what is in it. `bears_lvm`: the programs that take it lie on its
+    origin.
     """
 
     vg: str
@@ -135,6 +136,7 @@ class Snapshot:
     dm_uuid: str = ""
     is_going: bool = False
     luks: LuksMapping | None = None
+    bears_lvm: bool = False
 
     @property
     def path(self) -> str:

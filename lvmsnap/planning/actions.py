@@ -1,7 +1,7 @@
 """The stack: the actions of all of a target's parts, in the order of `up`. Pure.
 
 Each command, its undo and how to see whether it took effect are in `file_actions`, `loan_actions`, `snapshot_actions`,
-`luks_actions`, `mount_actions` and `hook_actions`.
+`cut_actions`, `luks_actions`, `mount_actions` and `hook_actions`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,16 @@ from dataclasses import replace
 
 from lvmsnap.model.plan import Action, Phase
 from lvmsnap.model.target import Target
-from lvmsnap.planning import file_actions, hook_actions, loan_actions, luks_actions, mount_actions, snapshot_actions
-from lvmsnap.planning.identify import Found, FoundLoan, FoundSnapshot
+from lvmsnap.planning import (
+    cut_actions,
+    file_actions,
+    hook_actions,
+    loan_actions,
+    luks_actions,
+    mount_actions,
+    snapshot_actions,
+)
+from lvmsnap.planning.identify import Found, FoundLoan
 
 
 def stack(target: Target, found: Found, loop_devices: Mapping[str, str]) -> tuple[Action, ...]:
@@ -25,11 +33,11 @@ def stack(target: Target, found: Found, loop_devices: Mapping[str, str]) -> tupl
     # From vgextend to lvcreate the lent space is open to every allocation in the group, by dmeventd for instance:
     # nothing slow comes in between, and nothing of the user's.
     lent = [action for one in found.loans for action in _lending(one, found, loop_devices[one.loan.pv_uuid])]
-    taken = [action for one in found.snapshots for action in _taking(target, one, found, loop_devices)]
+    prepared, taken = _taking(target, found, loop_devices)
     resumed = [snapshot_actions.resumed_origin(one) for one in found.snapshots]
     opened = [action for one in found.snapshots for action in luks_actions.opening(one)]
     middle = (
-        *_in(Phase.PREPARE, (*files, *before, *lent)),
+        *_in(Phase.PREPARE, (*files, *before, *lent, *prepared)),
         *_in(Phase.CUT, taken),
         *_in(Phase.EXPOSE, (*after, *resumed, *opened, *mount_actions.mounts(target, found))),
     )
@@ -62,7 +70,14 @@ def _lending(found: FoundLoan, all_found: Found, loop_device: str) -> tuple[Acti
 
 
 def _taking(
-    target: Target, found: FoundSnapshot, all_found: Found, loop_devices: Mapping[str, str]
-) -> tuple[Action, ...]:
-    taken = snapshot_actions.snapshot(target, found, all_found, loop_devices)
-    return snapshot_actions.leftover_devices(found), taken
+    target: Target, found: Found, loop_devices: Mapping[str, str]
+) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
+    """Return what prepares the snapshots, and what takes them: one after the other, or all at one instant."""
+    taken = [snapshot_actions.snapshot(target, one, found, loop_devices) for one in found.snapshots]
+    if target.is_consistent:
+        taken = [replace(action, do=()) for action in taken]
+    left = [snapshot_actions.leftover_devices(one) for one in found.snapshots]
+    pairs = tuple(action for pair in zip(left, taken, strict=True) for action in pair)
+    if not target.is_consistent:
+        return (), pairs
+    return (cut_actions.prepared(target, found, loop_devices),), (*pairs, cut_actions.cut(target, found, loop_devices))

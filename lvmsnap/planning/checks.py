@@ -15,6 +15,7 @@ from lvmsnap.model.target import PoolSpace, Snapshot, Target
 from lvmsnap.planning import (
     access,
     boot_risk,
+    cut_checks,
     filesystems,
     held_blocks,
     hook_actions,
@@ -44,10 +45,19 @@ def tools(profile: Profile) -> tuple[str, ...]:
     """Return the programs that `up` and `down` of this profile start."""
     fill = {FILLERS[file.allocation] for file in profile.backing_files}
     file_tools = ("sh", "readlink", "stat", *sorted(fill), "losetup", "rm") if fill else ()
+    set_tools = ("sh",) if cut_checks.is_cut(profile) else ()
     own = (argv[0] for argv in hook_actions.commands(profile.hooks))
     is_mounted = bool(profile.tree) or any(volume.mountpoint for volume in profile.volumes)
     to_open = ("sh", "cryptsetup", "rm") if any(volume.luks for volume in profile.volumes) else ()
-    tools = ("lvm", "dmsetup", *file_tools, *to_open, *own, *(("mount", "umount", "rmdir") if is_mounted else ()))
+    tools = (
+        "lvm",
+        "dmsetup",
+        *set_tools,
+        *file_tools,
+        *to_open,
+        *own,
+        *(("mount", "umount", "rmdir") if is_mounted else ()),
+    )
     return tuple(dict.fromkeys(tools))
 
 
@@ -56,7 +66,7 @@ def run(profile: Profile, target: Target | None, facts: Facts, loop_devices: Map
 
     `loop_devices` are those that are to be bound, by volume group.
     """
-    found = [*_system(profile, target, facts), *_one_instant(profile)]
+    found = [*_system(profile, target, facts), *cut_checks.run(profile, target, facts)]
     for name in profile.groups:
         found += [*_volume_group(profile, name, facts), *_volumes(profile, name, target, facts)]
     for backing in profile.backing_files:
@@ -130,12 +140,6 @@ def _system(profile: Profile, target: Target | None, facts: Facts) -> Iterator[C
     if profile.backing_files:
         found = "" if facts.loop_driver else "missing"
         yield Check("kernel has loop devices", facts.loop_driver, found, "modprobe loop, or boot a kernel that has it")
-
-
-def _one_instant(profile: Profile) -> Iterator[Check]:
-    if len(profile.volumes) > 1 and profile.is_consistent:
-        found = "they are taken one after the other"
-        yield Check("all snapshots are of one instant", False, found, "where that will do, write `consistent: false`")
 
 
 def _volume_group(profile: Profile, name: str, facts: Facts) -> Iterator[Check]:

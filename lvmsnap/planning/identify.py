@@ -14,6 +14,7 @@ from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.model.target import Loan, Record, Snapshot, Target
 from lvmsnap.planning import found_mounts
 from lvmsnap.planning.found_mounts import FoundInclude
+from lvmsnap.planning.half_made import half_made, origin_devices, suspended_devices
 from lvmsnap.planning.luks import NOTHING_OPEN, FoundLuks, find_luks, shown_by
 from lvmsnap.planning.pools import has_snapshots
 
@@ -56,7 +57,7 @@ class FoundSnapshot:
     """What of one snapshot exists and is ours; None or False where it does not. `snapshot` has its names of now.
 
     `suspended` are the origin's device-mapper devices that a killed command left suspended, `leftovers` those of the
-    snapshot that LVM's metadata no longer knows.
+    snapshot that LVM's metadata no longer knows. `half_made`: see there.
     """
 
     snapshot: Snapshot
@@ -67,6 +68,7 @@ class FoundSnapshot:
     leftovers: tuple[str, ...] = ()
     origin_has_snapshots: bool = False
     luks: FoundLuks = NOTHING_OPEN
+    half_made: tuple[str, ...] | None = None
 
     @property
     def is_merging(self) -> bool:
@@ -145,7 +147,7 @@ def _find_loan(
 def _find_snapshot(target: Target, snapshot: Snapshot, facts: Facts) -> FoundSnapshot:
     vg = find_vg(snapshot, facts)
     lv = find_lv(target, snapshot, vg) if vg else None
-    suspended = tuple(device.name for device in origin_devices(snapshot, facts.dm_devices) if device.suspended)
+    suspended = suspended_devices(snapshot, facts.dm_devices)
     mount, luks = snapshot.mount, find_luks(snapshot, lv, facts)
     return FoundSnapshot(
         snapshot=snapshot,
@@ -156,6 +158,7 @@ def _find_snapshot(target: Target, snapshot: Snapshot, facts: Facts) -> FoundSna
         leftovers=() if vg is None else leftover_devices(target, snapshot, vg, facts.dm_devices),
         origin_has_snapshots=vg is not None and has_snapshots(snapshot.origin, vg),
         luks=luks,
+        half_made=half_made(snapshot, lv, vg, facts.dm_devices) if vg and lv else None,
     )
 
 
@@ -208,12 +211,6 @@ def is_ours(lv: LogicalVolume, target: Target, snapshot: Snapshot) -> bool:
 def is_recorded(lv: LogicalVolume, snapshot: Snapshot) -> bool:
     """Whether the LV has the UUID that was recorded of the snapshot when it was taken; its name may have changed."""
     return bool(snapshot.dm_uuid) and snapshot.dm_uuid == dm_uuid(snapshot.vg_uuid, lv.uuid)
-
-
-def origin_devices(snapshot: Snapshot, devices: tuple[DmDevice, ...]) -> tuple[DmDevice, ...]:
-    """Return the origin's device-mapper devices: its own, and -real while it has snapshots."""
-    prefix = dm_uuid(snapshot.vg_uuid, snapshot.origin_uuid)
-    return tuple(device for device in devices if device.uuid.startswith(prefix))
 
 
 def leftover_devices(

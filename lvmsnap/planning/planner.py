@@ -8,7 +8,7 @@ from lvmsnap.model.facts import Facts, LogicalVolume, VolumeGroup
 from lvmsnap.model.plan import Direction, Fact, Plan, Thing
 from lvmsnap.model.profile import BackingFile, Profile, Volume
 from lvmsnap.model.target import CowSpace, Loan, MountTarget, PoolSpace, Record, Snapshot, Target
-from lvmsnap.planning import actions, checks, filesystems, luks, pools, snapshot_actions, tree
+from lvmsnap.planning import actions, checks, cut_checks, filesystems, luks, pools, snapshot_actions, tree
 from lvmsnap.planning.found_mounts import removed_directories
 from lvmsnap.planning.identify import as_named_now, find, nothing_found
 from lvmsnap.planning.lent_pvs import available_extents, own_pvs
@@ -100,6 +100,7 @@ def _snapshot(profile: Profile, volume: Volume, facts: Facts) -> Snapshot:
         name=volume.snapshot,
         cow=_space(profile, volume, vg, origin),
         permission=filesystems.permission(looked.filesystem, is_opened=volume.luks is not None),
+        bears_lvm=cut_checks.is_cut(profile) and cut_checks.lvm_part_on(origin, facts) is not None,
         mount=_mount(profile, volume, volume.mountpoint, origin, facts) if volume.mountpoint else None,
         luks=luks.mapping(profile, volume, looked),
     )

@@ -35,18 +35,17 @@ def snapshot(target: Target, found: FoundSnapshot, all_found: Found, loop_device
     unwatched = tuple(("lvchange", "--monitor", "n", other) for other in other_snapshots(target, found))
     # An active snapshot whose PV is gone can only be taken from its origin so; lvremove(8) has no option for it.
     partial = ("--config", 'activation/activation_mode="partial"') if lent and lent.is_missing else ()
-    closed: tuple[Argv, ...] = ()
-    if lent and _is_last_in(found, all_found) and is_closed(target, lent.loan):
-        closed = (allocatable("n", found.vg, loop_devices[lent.loan.pv_uuid]),)
-    pvs = (loop_devices[lent.loan.pv_uuid], *lent.loan.allocate_on) if lent else ()
     return Action(
         thing=Thing.SNAPSHOT,
         object=found.name,
         summary=f"take the snapshot of {_origin(found)}",
         undo_summary="remove the snapshot",
-        do=(_create(target, found, pvs), *closed),
+        do=(
+            _create(target, found, allocate_on(found, all_found, loop_devices)),
+            *closing(target, found, all_found, loop_devices),
+        ),
         undo=(("lvremove", "--yes", *partial, "--select", _lv_selection(target, found), vg), *unwatched),
-        condition=_taken(target, found),
+        condition=taken(target, found),
         exists=found.lv is not None,
         needs_gone=tuple(needs_gone),
         locks=Locks((vg,)),
@@ -74,11 +73,28 @@ def _create_thin(target: Target, found: FoundSnapshot) -> Argv:
     return ("lvcreate", "--yes", "--snapshot", *own, _origin(found))
 
 
-def _taken(target: Target, found: FoundSnapshot) -> SnapshotTaken:
+def taken(target: Target, found: FoundSnapshot) -> SnapshotTaken:
+    """Return how the snapshot is seen once it is taken."""
     wanted, own = found.snapshot, found.snapshot.own_space
     pool = wanted.cow.pool if isinstance(wanted.cow, PoolSpace) else ""
     size_bytes = own.size_bytes if own else None
     return SnapshotTaken(wanted.vg, wanted.name, wanted.origin, target.tag, size_bytes, pool)
+
+
+def allocate_on(found: FoundSnapshot, all_found: Found, loop_devices: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the PVs that the snapshot's space is to lie on, () for any of its group's."""
+    lent = all_found.loan_to(found.snapshot.vg)
+    return (loop_devices[lent.loan.pv_uuid], *lent.loan.allocate_on) if lent else ()
+
+
+def closing(
+    target: Target, found: FoundSnapshot, all_found: Found, loop_devices: Mapping[str, str]
+) -> tuple[Argv, ...]:
+    """Return what closes the lent PV to others once the last snapshot of its group has its space."""
+    lent = all_found.loan_to(found.snapshot.vg)
+    if lent is None or not _is_last_in(found, all_found) or not is_closed(target, lent.loan):
+        return ()
+    return (allocatable("n", found.vg, loop_devices[lent.loan.pv_uuid]),)
 
 
 def _is_last_in(found: FoundSnapshot, all_found: Found) -> bool:
@@ -115,11 +131,11 @@ def _lv_selection(target: Target, found: FoundSnapshot) -> str:
 
 
 def resumed_origin(found: FoundSnapshot) -> Action:
-    """Set the origin going again where a killed lvcreate left it suspended; nothing of `up` makes this."""
+    """Set the origin going again where a killed command left it suspended or half-way; nothing of `up` makes this."""
     # With a snapshot in the metadata LVM knows the way itself; without one it would load the wrong table. A thin
     # lvcreate beside such a snapshot holds -real alone: LVM would freeze the filesystem first, and wait for ever.
     is_held_above = dm_name(found.snapshot.vg, found.snapshot.origin) in found.suspended
-    by_lvm: tuple[Argv, ...] = (("lvchange", "--refresh", _origin(found)),)
+    by_lvm: tuple[Argv, ...] = (*_without_unused(found), ("lvchange", "--refresh", _origin(found)))
     by_hand = tuple(("dmsetup", verb, name) for name in found.suspended for verb in ("clear", "resume"))
     return Action(
         thing=Thing.SUSPENDED_ORIGIN,
@@ -127,11 +143,19 @@ def resumed_origin(found: FoundSnapshot) -> Action:
         summary="resume the origin that a killed command left suspended",
         undo_summary="resume the origin that a killed command left suspended",
         do=(),
-        undo=by_lvm if found.origin_has_snapshots and is_held_above else by_hand,
+        undo=by_lvm if found.origin_has_snapshots and (is_held_above or not found.suspended) else by_hand,
         condition=OriginSuspended(found.snapshot.vg, found.snapshot.origin),
-        exists=bool(found.suspended),
+        exists=bool(found.suspended) or found.half_made is not None,
         locks=Locks((found.snapshot.vg,)),
     )
+
+
+def _without_unused(found: FoundSnapshot) -> tuple[Argv, ...]:
+    """Return what removes devices without a table in use: LVM does not know what to do with them."""
+    unused = found.half_made or ()
+    origin = dm_name(found.snapshot.vg, found.snapshot.origin)
+    clear = (("dmsetup", "clear", origin),) if f"{origin}-real" in unused else ()
+    return (*clear, *(("dmsetup", "remove", name) for name in unused))
 
 
 def leftover_devices(found: FoundSnapshot) -> Action:

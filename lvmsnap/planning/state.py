@@ -125,6 +125,9 @@ def _state(found: Found, facts: Facts, record: Record | None) -> tuple[State, st
 
 def _state_now(found: Found, record: Record | None) -> tuple[State, str]:
     missing = missing_things(found)
+    if record is not None and record.target.is_consistent and not all(one.dm_uuid for one in record.target.snapshots):
+        # Whoever took them was killed before it was known whether they are of one instant.
+        missing = (*missing, "end of the cut")
     if not missing and record is None and not any(one.is_mounted for one in found.snapshots):
         # Nothing says of which boot it is: a mount is of this one.
         missing = ("record",)
@@ -223,8 +226,8 @@ def missing_things(found: Found) -> tuple[str, ...]:
 
 
 def _is_whole(lv: LogicalVolume) -> bool:
-    """Whether it shows what it is to show: a thin one needs no origin, and can be inactive beside it."""
-    return lv.is_active if lv.is_thin else bool(lv.origin)
+    """Whether it shows what it is to show: a thin one needs no origin; what is inactive shows nothing."""
+    return lv.is_active and (lv.is_thin or bool(lv.origin))
 
 
 def anything_exists(found: Found) -> bool:

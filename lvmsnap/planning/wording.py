@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lvmsnap.model.condition import (
+    AllTaken,
     Condition,
     DevicesLeft,
     DirectoryMade,
@@ -19,6 +20,7 @@ from lvmsnap.model.condition import (
     PVLent,
     SnapshotMerging,
     SnapshotMounted,
+    SnapshotsPrepared,
     SnapshotTaken,
     UdevRuleWritten,
 )
@@ -27,7 +29,8 @@ from lvmsnap.planning.hook_actions import AFTER_SNAPSHOT
 
 def in_words(condition: Condition) -> str:
     """Return how the presence of a thing is seen."""
-    return _of_loan(condition) or _of_snapshot(condition) or _of_mapping(condition) or _of_leftovers(condition)
+    of_snapshot = _of_snapshot(condition) or _of_cut(condition) or _of_mapping(condition)
+    return _of_loan(condition) or of_snapshot or _of_leftovers(condition)
 
 
 def _of_loan(condition: Condition) -> str:
@@ -42,6 +45,16 @@ def _of_loan(condition: Condition) -> str:
             return f"a PV with UUID {pv_uuid} is there"
         case PVLent(pv_uuid, _, vg):
             return f"the PV with UUID {pv_uuid} is in {vg}"
+    return ""
+
+
+def _of_cut(condition: Condition) -> str:
+    match condition:
+        case SnapshotsPrepared(names):
+            return f"LVM's metadata have {', '.join(names)}, and the kernel has no device of them"
+        case AllTaken(snapshots):
+            names = tuple(f"{one.vg}/{one.name}" for one in snapshots)
+            return f"the kernel has the devices of {', '.join(names)}, and their origins go through them"
     return ""
 
 

@@ -9,7 +9,7 @@ import fcntl
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lvmsnap.model.facts import Loop, Mount, mount_of
@@ -124,6 +124,14 @@ def own_devices_under(path: str, table: tuple[Mount, ...]) -> tuple[str, ...]:
     """
     seen: dict[str, None] = {}
     for number in _devices_of_filesystem(path, table):
+        _collect(number, seen, table)
+    return tuple(seen)
+
+
+def beneath(numbers: Iterable[str], table: tuple[Mount, ...]) -> tuple[str, ...]:
+    """Return these block devices, and all that they lie on, each once."""
+    seen: dict[str, None] = {}
+    for number in numbers:
         _collect(number, seen, table)
     return tuple(seen)
 

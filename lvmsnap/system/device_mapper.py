@@ -22,7 +22,7 @@ DEV_STATUS = 0xC138FD07
 TABLE_DEPS = 0xC138FD0B
 TABLE_STATUS = 0xC138FD0C
 SUSPEND_FLAG = 1 << 1
-ACTIVE_FLAG = 1 << 5
+ACTIVE_FLAG, INACTIVE_FLAG = 1 << 5, 1 << 6
 STATUS_TABLE_FLAG = 1 << 4
 NOFLUSH_FLAG = 1 << 11
 QUERY_INACTIVE_FLAG = 1 << 12
@@ -171,8 +171,9 @@ def _device(descriptor: int, name: str) -> DmDevice | None:
     except OSError:
         return None  # It was removed since it was listed.
     beneath = _beneath(descriptor, name) if answer.uuid.startswith(CRYPT_PREFIX) else ()
-    is_suspended, has_table = bool(answer.flags & SUSPEND_FLAG), bool(answer.flags & ACTIVE_FLAG)
-    return DmDevice(_number(answer.device), name, answer.uuid, is_suspended, beneath, has_table)
+    flags = (bool(answer.flags & flag) for flag in (SUSPEND_FLAG, ACTIVE_FLAG, INACTIVE_FLAG))
+    suspended, has_table, is_loaded = flags
+    return DmDevice(_number(answer.device), name, answer.uuid, suspended, beneath, has_table, is_loaded)
 
 
 def _beneath(descriptor: int, name: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ DEFAULT_SYSTEM_DIR = "/etc/lvm"
 DEFAULT_LOCKING_DIR = "/run/lock/lvm"
 
 _SETTING = re.compile(
-    r"\b(global_filter|filter|use_devicesfile|devicesfile|locking_dir|thin_pool_autoextend_threshold)\s*=\s*(\[[^\"\]]*(?:\"(?:[^\"\\]|\\.)*\"[^\"\]]*)*\]|\S+)"
+    r"\b(global_filter|filter|use_devicesfile|devicesfile|locking_dir|thin_pool_autoextend_threshold|file)\s*=\s*(\[[^\"\]]*(?:\"(?:[^\"\\]|\\.)*\"[^\"\]]*)*\]|\S+)"
 )
 _STRING_OR_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|#[^\n]*')
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -52,6 +52,11 @@ def autoextend_percent(settings: dict[str, str]) -> int:
 def locking_dir(settings: dict[str, str]) -> str:
     """Return the directory of LVM's lock files."""
     return settings.get("locking_dir", DEFAULT_LOCKING_DIR).strip('"')
+
+
+def log_file(settings: dict[str, str]) -> str:
+    """Return the file that LVM's commands write their log to, "" where they write none (section log)."""
+    return settings.get("file", "").strip('"')
 
 
 def devices_file(settings: dict[str, str], system_dir: str) -> str:

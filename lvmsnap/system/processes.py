@@ -7,8 +7,8 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from lvmsnap.model.errors import ToolError
@@ -76,6 +76,7 @@ class Runner:
         self._signals = signals or Signals()
         self.lock_fds: tuple[int, ...] = ()
         self._deadline = None if stop_after is None else time.monotonic() + stop_after
+        self._unheard: list[Finished] | None = None
 
     def read(self, argv: tuple[str, ...], *, accept: tuple[int, ...] = (0,)) -> Finished:
         """Run a command that only reads. Raises ToolError where its exit status is not in `accept`."""
@@ -126,9 +127,27 @@ class Runner:
                 raise
             text = (stdout.decode(errors="surrogateescape"), stderr.decode(errors="replace"))
             finished = Finished(argv, process.returncode, *text, time.monotonic() - start)
+        self._tell(finished)
+        return finished
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Have nobody hear of what is run before this is over: whoever is told may write, and wait for that."""
+        unheard: list[Finished] = []
+        self._unheard = unheard
+        try:
+            yield
+        finally:
+            self._unheard = None
+            for finished in unheard:
+                self._tell(finished)
+
+    def _tell(self, finished: Finished) -> None:
+        if self._unheard is not None:
+            self._unheard.append(finished)
+            return
         with suppress(Exception):  # who only watches stops nothing
             self._observe(finished)
-        return finished
 
     def _communicate(
         self, process: subprocess.Popen[bytes], argv: tuple[str, ...], start: float, secret: bytes | None
@@ -144,7 +163,7 @@ class Runner:
                 seconds = time.monotonic() - start
                 if interruptible and self._signals.received:
                     process.terminate()
-                if seconds >= next_stall:
+                if seconds >= next_stall and self._unheard is None:
                     with suppress(Exception):
                         self._stalled(argv, seconds)
                     next_stall += next_stall
@@ -199,6 +218,17 @@ def ask(argv: tuple[str, ...], text: bytes, seconds: float) -> bytes:
         return bytes(expired.output or b"")
     finally:
         _let_go(process)
+
+
+def fork(work: Callable[[], None]) -> int:
+    """Do `work` in a copy of this process, which ends with it; return the copy's pid here."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        work()
+    finally:
+        os._exit(0)
 
 
 def _let_go(process: Process) -> None:

@@ -15,10 +15,12 @@ from lvmsnap.model.target import Process, Record, Target
 from lvmsnap.model.units import SECTOR_BYTES
 from lvmsnap.system import (
     ancestors,
+    apart,
     block_devices,
     device_mapper,
     lvm_config,
     lvm_lock_holder,
+    lvm_parts,
     lvm_report,
     mount_table,
     process_table,
@@ -41,6 +43,7 @@ class Interest:
     process: Process | None = None
     key_files: tuple[str, ...] = ()
     udev_rules: tuple[str, ...] = ()
+    is_cut: bool = False
 
     @classmethod
     def of_profile(cls, profile: Profile) -> Interest:
@@ -51,6 +54,7 @@ class Interest:
             files=tuple(file.path for file in profile.backing_files),
             mountpoints=(*filter(None, [profile.tree]), *(one.mountpoint for one in profile.volumes if one.mountpoint)),
             key_files=tuple(volume.luks.key_file for volume in profile.volumes if volume.luks and volume.luks.key_file),
+            is_cut=profile.is_consistent and len(profile.volumes) > 1,
         )
 
     @classmethod
@@ -104,6 +108,8 @@ def focus(facts: Facts, interest: Interest) -> Facts:
         directories={path: directory_facts(os.path.dirname(path), way, facts.mounts) for path, way in ways.items()},
         mountpoints={path: mountpoint_facts(path, facts.mounts) for path in interest.mountpoints},
         groups={name: _group(name, facts) for name in interest.groups},
+        lvm_parts=lvm_parts.parts(facts.mounts) if interest.is_cut else (),
+        bound_to_group=apart.bound_to_group() if interest.is_cut else "",
         is_process_gone=interest.process is not None and not process_table.is_running(interest.process),
         key_files={path: key_file_facts(path, facts.mounts) for path in interest.key_files},
         udev_rules={path: os.path.lexists(path) for path in interest.udev_rules},
@@ -121,7 +127,8 @@ def _group(name: str, facts: Facts) -> GroupFacts:
     present = [pv.device for pv in vg.pvs if Path(pv.device).is_block_device()] if vg else []
     numbers = [block_devices.device_number(os.stat(device).st_rdev) for device in present]
     sizes = map(block_devices.logical_block_bytes, numbers)
-    return GroupFacts(lvm_lock_holder.holder(f"V_{name}"), max(sizes, default=SECTOR_BYTES))
+    beneath = block_devices.beneath(numbers, facts.mounts)
+    return GroupFacts(lvm_lock_holder.holder(f"V_{name}"), max(sizes, default=SECTOR_BYTES), beneath)
 
 
 def missing_tools(tools: Iterable[str]) -> tuple[str, ...]:

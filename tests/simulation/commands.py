@@ -14,6 +14,7 @@ from lvmsnap.model.luks_names import mapping_uuid
 from lvmsnap.model.lvm_names import dm_name
 from lvmsnap.planning.luks_actions import MOUNT_SCRIPT, WRITE_SCRIPT
 from tests import samples
+from tests.simulation import cut
 from tests.simulation.lvcreate import REVERTED, STAGES, revert, to_stage
 from tests.simulation.parts import Bound, Dm, File, Lv
 from tests.simulation.system import ELSEWHERE, FOREIGN_FILE, System
@@ -33,7 +34,8 @@ class Commands:
         if {"--force", "-f", "-ff", "--lazy", "-l", "-fl"} & set(argv):
             self.wrongs.append(" ".join(argv))
         handler: Callable[..., tuple[int, str]] = getattr(self, f"_{argv[0]}")
-        result = handler(argv, stage) if argv[0] in ("lvcreate", "cryptsetup") else handler(argv)
+        staged = argv[0] in ("lvcreate", "cryptsetup") or (argv[0] == "sh" and cut.SCRIPT in argv[2])
+        result = handler(argv, stage) if staged else handler(argv)
         self.system.settle()
         return result
 
@@ -49,7 +51,9 @@ class Commands:
 
     # --- the file and its loop device ---------------------------------------------------------------------------
 
-    def _sh(self, argv: tuple[str, ...]) -> tuple[int, str]:
+    def _sh(self, argv: tuple[str, ...], stage: str = "") -> tuple[int, str]:
+        if cut.SCRIPT in argv[2]:
+            return cut.run(self.system, argv[2], int(stage) if stage else None)
         path, fill = argv[4], argv[5:]
         if argv[2] == WRITE_SCRIPT:
             self.system.rules.add(path)
@@ -222,6 +226,10 @@ class Commands:
         system, name = self.system, dm_name("vg0", lv.name)
         if system.is_open(name):
             return 5, f"Logical volume vg0/{lv.name} contains a filesystem in use."
+        real = system.dm.get(f"{dm_name('vg0', lv.origin)}-real") if lv.origin else None
+        if real is not None and real.live is None:
+            lv.origin = ""
+            return 5, f"Failed to suspend logical volume vg0/{lv.name}."
         del system.lvs[lv.name]
         # A -cow without the snapshot's own device is beyond what LVM looks for.
         if name in system.dm:
@@ -240,7 +248,8 @@ class Commands:
             return
         self.system.activate(origin)
         if not self.system.snapshots(origin.name):
-            del self.system.dm[f"{dm_name('vg0', origin.name)}-real"]
+            # A snapshot of the metadata alone has none.
+            self.system.dm.pop(f"{dm_name('vg0', origin.name)}-real", None)
 
     def _lvchange(self, argv: tuple[str, ...]) -> tuple[int, str]:
         lv = self.system.lvs.get(argv[-1].removeprefix("vg0/"))
@@ -248,6 +257,9 @@ class Commands:
             return 5, f'Failed to find logical volume "{argv[-1]}"'
         if self.system.is_partial(lv):
             return 5, "Refusing refresh of partial LV"
+        cows = [f"{dm_name('vg0', one.name)}-cow" for one in self.system.snapshots(lv.name)]
+        if any(cow in self.system.dm and self.system.dm[cow].live is None for cow in cows):
+            return 5, "device-mapper: reload ioctl failed: Invalid argument"
         for one in (lv, *self.system.snapshots(lv.name)):
             self.system.activate(one)
         if not self.system.snapshots(lv.name):

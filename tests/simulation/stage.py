@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from lvmsnap.execution import executor, locks, mappings, places, records, teardown
+from lvmsnap.execution import (
+    dead_mans_switch,
+    executor,
+    held_origins,
+    locks,
+    mappings,
+    places,
+    records,
+    teardown,
+)
 from lvmsnap.execution import verification as seen
 from lvmsnap.execution.context import Sheltered
 from lvmsnap.execution.records import RecordError
@@ -51,6 +60,7 @@ from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Finished
 from lvmsnap.system.reading import Interest
 from tests import samples
+from tests.simulation import cut
 from tests.simulation.commands import Commands
 from tests.simulation.parts import Fault, File, Killed, Lv, PowerCut, Raising
 from tests.simulation.system import DISK_PV, FILE, FOREIGN_FILE, ORIGIN_MOUNT, SPACE, System, add_foreign_loop
@@ -184,6 +194,10 @@ class FakeRunner:
     signals: Signals
     lock_fds: tuple[int, ...] = ()
 
+    def unheard(self) -> contextlib.AbstractContextManager[None]:
+        """As lvmsnap.runner.Runner.unheard."""
+        return contextlib.nullcontext()
+
     def run(self, argv: tuple[str, ...]) -> Finished:
         """As lvmsnap.runner.Runner.run."""
         returncode, complaint = self.world.call(f"run {argv[0]}", self.world.run, argv, self.signals)
@@ -271,6 +285,9 @@ class Stage:
             (block_devices, "dm_holders", self._asked("users")),
             (device_mapper, "devices", self._asked("dm_devices")),
             (device_mapper, "snapshot_status", lambda *_: None),
+            (device_mapper, "first_target", lambda name: cut.first_target(self.world.system, name)),
+            (held_origins, "apart", SimpleNamespace(lock_memory=lambda: "", unlock_memory=lambda: None)),
+            (dead_mans_switch, "armed", lambda origins: cut.armed(self.world.system, origins)),
             (seen, "file_facts", self._asked("file_facts")),
             (places, "file_facts", self._asked("file_facts")),
             (places, "ring", lambda *_: ""),
@@ -321,8 +338,8 @@ class Stage:
         return ask
 
     def _exists(self, path: str) -> bool:
-        system = self.world.system
-        return path in system.files or path in system.directories or path in system.rules
+        system, device = self.world.system, path.removeprefix("/dev/").replace("/", "-")
+        return path in system.files or path in system.directories or path in system.rules or device in system.dm
 
     def _sleep(self, seconds: float) -> None:
         self.world.clock += max(seconds, 1)
@@ -471,7 +488,9 @@ def _of_volume(world: World, origin: str, name: str, mountpoint: str, found_dire
     return {
         Thing.LEFTOVER_DEVICES: left,
         Thing.SNAPSHOT: bool(ours),
-        Thing.SUSPENDED_ORIGIN: any(dm.suspended for device, dm in system.dm.items() if device in suspended),
+        Thing.SUSPENDED_ORIGIN: any(
+            dm.suspended and (dm.live or dm.loaded) for device, dm in system.dm.items() if device in suspended
+        ),
         Thing.DIRECTORY: mountpoint in {*system.directories} - {*tree} and not found_directory,
         Thing.MOUNT: any(path == mountpoint for path, _ in system.mounts),
         Thing.LUKS: any(dm.uuid == samples.MAPPING_UUID for dm in system.dm.values()) and origin == "system",

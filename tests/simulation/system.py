@@ -170,7 +170,9 @@ class System:
     def dm_devices(self) -> tuple[DmDevice, ...]:
         """As lvmsnap.device_mapper.devices."""
         return tuple(
-            DmDevice(dm.number, name, dm.uuid, dm.suspended, self._beneath(dm), dm.live is not None)
+            DmDevice(
+                dm.number, name, dm.uuid, dm.suspended, self._beneath(dm), dm.live is not None, dm.loaded is not None
+            )
             for name, dm in self.dm.items()
         )
 

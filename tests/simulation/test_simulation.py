@@ -16,7 +16,7 @@ from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Record
 from lvmsnap.operations import run
 from tests import samples
-from tests.simulation import actors
+from tests.simulation import actors, cut
 from tests.simulation.lvcreate import REVERTED, STAGES
 from tests.simulation.parts import Fault, Raising
 from tests.simulation.stage import NAME, TREE, Stage, World, look, make_world, standing
@@ -26,6 +26,8 @@ FAILURES = ("fails", "fails after all", "lies")
 KILLS = ("killed before", "killed after")
 CUTS = ("cut before", "cut after")
 SECOND = "/media/snapshot2"
+# A command that is a script for LVM.
+SCRIPT = "script"
 # A command of `up` in the middle of things.
 KILLED_AT = 3
 # What the disk kept of the backing file, and how the boot activated the group.
@@ -45,6 +47,7 @@ class Scene:
     two: bool = False
     tree: bool = False
     luks: bool = False
+    cut: bool = False
 
     @property
     def profile(self) -> Profile:
@@ -61,13 +64,14 @@ class Scene:
         one = samples.profile(text + f"remove_mountpoint: {str(self.remove).lower()}\n")
         (volume,) = one.volumes
         second = replace(volume, origin="home", snapshot="snap2", mountpoint=SECOND, allow_wider_access=True)
-        two = replace(one, volumes=(volume, second), is_consistent=False)
+        two = replace(one, volumes=(volume, second), is_consistent=self.cut)
         return two if self.two else one
 
     def _tree(self) -> Profile:
         names = (("system", "snap"), ("home", "snap2"))
         volumes = ", ".join(f"{{origin: vg0/{origin}, snapshot: {name}, size: 16MiB}}" for origin, name in names)
-        text = f"volumes: [{volumes}]\ninclude: [{ORIGIN_MOUNT}/boot]\nconsistent: false\n"
+        text = f"volumes: [{volumes}]\ninclude: [{ORIGIN_MOUNT}/boot]\n"
+        text += f"consistent: {str(self.cut).lower()}\n"
         return samples.profile(text + (f"backing_file: {{path: {FILE}}}\n" if self.backing else ""))
 
     def clean(self) -> World:
@@ -100,6 +104,10 @@ SCENES = {
     "two volumes, hooks and a file": Scene("fallocate", hooks=HOOKS, two=True),
     "a tree": Scene(tree=True),
     "a tree and a file": Scene("fallocate", tree=True),
+    "a tree of one instant": Scene(tree=True, cut=True),
+    "one cut": Scene(two=True, cut=True),
+    "one cut, a file": Scene("fallocate", two=True, cut=True),
+    "one cut, another's snapshot": Scene("fallocate", two=True, cut=True, other_snapshot=True),
 }
 
 
@@ -147,7 +155,8 @@ class Walk:
     def commands(self, what: str, world: World) -> list[str]:
         """Return what it runs where nothing goes wrong."""
         walked, _ = self.act(what, world)
-        return [line.split()[0] for line in walked.log[len(world.log) : -1]]
+        lines = walked.log[len(world.log) : -1]
+        return [SCRIPT if cut.SCRIPT in line else line.split()[0] for line in lines]
 
     def complain(self, world: World, problem: str) -> None:
         self.problems.append("\n  ".join([problem, *world.log]))
@@ -157,6 +166,8 @@ class Walk:
         left = standing(world, found_directory=self.scene.found and not (self.scene.remove and what != UP))
         if world.wrongs:
             self.complain(world, f"wrong: {world.wrongs}")
+        if self.scene.cut and how != "cut" and any(dm.suspended for dm in world.system.dm.values()):
+            self.complain(world, f"{how}, and something is held")
         if world.system.is_locked and Thing.AFTER_SNAPSHOT.value not in left:
             self.complain(world, f"{how}, the database is locked, and nobody knows")
         if how in ("undone", "interrupted") or (how == "done" and left != self.all_of_it):
@@ -349,6 +360,10 @@ def first_faults(commands: list[str]) -> Iterator[Fault]:
             yield Fault(at, kind, for_ever=True)
         for kind in (*KILLS, *CUTS, "interrupted"):
             yield Fault(at, kind)
+        if command == SCRIPT:
+            for number in range(cut.MOST_STEPS):
+                for kind in ("dies", "killed after", "cut after"):
+                    yield Fault(at, kind, str(number))
         if command == "lvcreate":
             for reached in (*STAGES, REVERTED):
                 for kind in ("dies", "killed after", "cut after"):
@@ -370,7 +385,8 @@ def test_whatever_goes_wrong_nothing_foreign_is_touched_and_nothing_of_ours_stay
     up, how = walk.act(UP, scene.clean())
     assert how == "done"
     walk.all_of_it = standing(up, found_directory=scene.found)
-    twice = scene in (LENT, PLAIN, HOOKED, SCENES["luks"]) or scene.other_snapshot
+    once = scene not in (LENT, PLAIN, HOOKED, SCENES["luks"]) and not scene.other_snapshot
+    twice = not once and not scene.two
     walk.one_fault(UP, scene.clean(), twice=twice)
     walk.one_fault(DOWN, up, twice=twice)
     print(f"{walk.paths} paths")

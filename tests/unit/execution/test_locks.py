@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -316,6 +317,10 @@ def every_action() -> tuple[Action, ...]:
     luks = LuksMapping("lvmsnap-nightly", samples.MAPPING_UUID)
     target = samples.target(hooks=hooks, includes=(Include("/boot", "8:1", "/", boot),), luks=luks)
     made = actions.stack(target, find(target, samples.up_facts()), {samples.PV_UUID: "/dev/loop7"})
+    second = replace(samples.TAKEN, origin="home", name="snap2", mount=None)
+    pair = replace(samples.target(), snapshots=(samples.TAKEN, second), is_consistent=True)
+    of_pair = actions.stack(pair, find(pair, samples.up_facts()), {samples.PV_UUID: "/dev/loop7"})
+    made += tuple(action for action in of_pair if action.thing in (Thing.PREPARED, Thing.CUT))
     assert {action.thing for action in made} == set(Thing)
     return made
 

@@ -135,7 +135,9 @@ def test_every_golden_file_has_its_case() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_the_way_down_undoes_what_the_way_up_does(name: str) -> None:
     for action in made(CASES[name]).actions:
-        assert action.undo or action.thing in (Thing.SPACE, Thing.BEFORE_SNAPSHOT, Thing.AFTER_SNAPSHOT), action.summary
+        assert action.undo or action.thing in (Thing.SPACE, Thing.BEFORE_SNAPSHOT, Thing.AFTER_SNAPSHOT, Thing.CUT), (
+            action.summary
+        )
         assert action.summary
         assert in_words(action.condition)
 

@@ -334,3 +334,30 @@ def test_a_secret_comes_by_stdin_alone_and_nobody_who_watches_sees_it(monkeypatc
 def test_a_command_that_reads_no_secret_fails_by_itself_alone() -> None:
     assert Runner().run(("true",), b"x" * (1 << 20)).returncode == 0
     assert Runner().run(("/nowhere/program",), b"x").returncode == processes.NOT_FOUND
+
+
+def test_nobody_hears_of_a_command_before_the_time_in_which_nothing_may_be_written_is_over() -> None:
+    heard: list[tuple[str, ...]] = []
+    runner = Runner(observe=lambda finished: heard.append(finished.argv))
+
+    with runner.unheard():
+        runner.run(("true",))
+        runner.run(("false",))
+        assert heard == []
+    assert heard == [("true",), ("false",)]
+    runner.run(("true",))
+    assert len(heard) == 3
+
+
+def test_a_copy_of_the_process_does_its_work_and_ends() -> None:
+    reading, writing = os.pipe()
+
+    def work() -> None:
+        os.write(writing, b"done")
+
+    pid = processes.fork(work)
+
+    assert os.waitpid(pid, 0)[1] == 0
+    assert os.read(reading, 10) == b"done"
+    os.close(reading)
+    os.close(writing)

@@ -1,0 +1,43 @@
+"""Runs the command that holds origins: nothing else is done meanwhile, and a dead man's switch stands by.
+
+Whatever is told, written or looked up waits until the origins go on: it may be on one of them.
+"""
+
+from __future__ import annotations
+
+from lvmsnap.execution import dead_mans_switch, verification
+from lvmsnap.execution.context import Work
+from lvmsnap.model.condition import AllTaken
+from lvmsnap.model.plan import Action
+from lvmsnap.model.profile import Argv
+from lvmsnap.system import apart
+
+
+def run(action: Action, argv: Argv, work: Work) -> str:
+    """Run a command that holds the action's origins; return what is wrong, "" where nothing is.
+
+    Raises LvmsnapError where the switch cannot be had: nothing was held then.
+    """
+    condition = action.condition
+    if isinstance(condition, AllTaken):
+        names = tuple(f"{one.vg}/{one.name}" for one in condition.snapshots)
+        if early := verification.active_already(names):
+            return early
+    before = work.runner.lock_fds
+    try:
+        if complaint := apart.lock_memory():
+            return complaint
+        with work.runner.unheard(), dead_mans_switch.armed(action.holds) as switch:
+            # As long as one of them is at work, somebody holds this end.
+            work.runner.lock_fds = (*before, switch.control)
+            finished = work.runner.run(argv)
+    finally:
+        work.runner.lock_fds = before
+        apart.unlock_memory()
+    if switch.held.was_let_go:
+        why = "" if finished.ok else f" ({finished.complaint})"
+        return f"its writers were let go after {switch.held.seconds:.1f} s, before all snapshots were there{why}"
+    if not finished.ok:
+        return finished.complaint
+    work.progress.note(f"writers were held for {switch.held.seconds:.2f} s")
+    return ""

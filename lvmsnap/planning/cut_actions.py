@@ -1,0 +1,133 @@
+"""Every command that takes all snapshots of a target at one instant: the prepared cut. Pure.
+
+All that is slow is done first, beside writers that go on. Then all origins are held at one moment, and each of them
+until its own snapshot is there. What takes the snapshots down again is in `snapshot_actions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lvmsnap.model.condition import AllTaken, SnapshotsPrepared
+from lvmsnap.model.lvm_names import dm_name, dm_uuid
+from lvmsnap.model.plan import Action, Locks, Thing
+from lvmsnap.model.profile import Argv
+from lvmsnap.model.target import Permission, Snapshot, Target
+from lvmsnap.planning import snapshot_actions
+from lvmsnap.planning.identify import Found
+
+# LVM reads no longer line of a script (lvm2's tools/lvmcmdline.c).
+LONGEST_LINE, LONGEST_DEVICES = 250, 60
+# A pipe holds 64 KiB: more than that can only be written once LVM has started and reads.
+FILLING = 'n=400; while [ $n -gt 0 ]; do printf "%200s\\n"; n=$((n-1)); done'
+NO_WAITING = "--noudevsync"
+
+
+def prepared(target: Target, found: Found, loop_devices: Mapping[str, str]) -> Action:
+    """Make all snapshots in LVM's metadata alone, their space zeroed; the kernel's origins stay as they are."""
+    taken = [snapshot_actions.snapshot(target, one, found, loop_devices) for one in found.snapshots]
+    names = tuple(one.path for one in target.snapshots)
+    closing = tuple(
+        argv for one in found.snapshots for argv in snapshot_actions.closing(target, one, found, loop_devices)
+    )
+    return Action(
+        thing=Thing.PREPARED,
+        object=" ".join(names),
+        summary="prepare the snapshots beside running writers",
+        undo_summary="remove the snapshots",
+        do=(*_by_one_lvm(_preparing(target, found, loop_devices)), *closing),
+        undo=tuple(argv for action in reversed(taken) for argv in action.undo),
+        condition=SnapshotsPrepared(names),
+        exists=False,
+        locks=Locks(target.groups),
+    )
+
+
+def _preparing(target: Target, found: Found, loop_devices: Mapping[str, str]) -> tuple[Argv, ...]:
+    made = []
+    for one in found.snapshots:
+        snapshot, cow = one.snapshot, one.snapshot.own_space
+        size = ("--extents", str(cow.extents if cow else 0), "--name", snapshot.name)
+        pvs = snapshot_actions.allocate_on(one, found, loop_devices)
+        # Whatever lay there before must not pass for a snapshot's header: LVM zeroes it.
+        made.append(("lvcreate", "--yes", *size, "--addtag", target.tag, "--wipesignatures", "n", snapshot.vg, *pvs))
+    made.append(("lvchange", "--activate", "n", *(one.path for one in target.snapshots)))
+    closed = [one.path for one in target.snapshots if one.permission is Permission.READ_ONLY]
+    if closed:
+        made.append(("lvchange", "--permission", "r", *closed))
+    return (*made, *(_as_snapshot(one) for one in target.snapshots))
+
+
+def _as_snapshot(snapshot: Snapshot) -> Argv:
+    """Return the command that makes a snapshot of an inactive volume; without the driver LVM touches no device."""
+    cow = snapshot.own_space
+    chunk = ("--chunksize", f"{cow.chunk_size_bytes}b") if cow and cow.chunk_size_bytes else ()
+    in_metadata = ("--zero", "n", "--driverloaded", "n")
+    return ("lvconvert", "--yes", "--snapshot", *chunk, *in_metadata, _origin(snapshot), snapshot.path)
+
+
+def _by_one_lvm(commands: tuple[Argv, ...]) -> tuple[Argv, ...]:
+    """Return the commands as a script for one LVM process, which ends at the first that fails."""
+    lines = [" ".join(argv) for argv in commands]
+    if any(len(line) > LONGEST_LINE for line in lines):
+        return commands
+    script = " ".join(f'"{line}"' for line in ("#!lvm", *lines))
+    return (("sh", "-c", f'printf "%s\\n" {script} | lvm /dev/fd/0'),)
+
+
+def cut(target: Target, found: Found, loop_devices: Mapping[str, str]) -> Action:
+    """Hold all origins at one moment, and have each go on with its snapshot.
+
+    The one that LVM itself lies on is held by LVM, which locks its memory for that, and is the first to go on.
+    """
+    first = [one for one in target.snapshots if one.bears_lvm]
+    held = [one for one in target.snapshots if not one.bears_lvm]
+    devices = {vg: _devices(vg, found, loop_devices) for vg in target.groups}
+    return Action(
+        thing=Thing.CUT,
+        object=" ".join(_origin(one) for one in target.snapshots),
+        summary="hold all origins, and have each go on with its snapshot",
+        undo_summary="",
+        do=(_hold_and_refresh(held, [*_refreshing(first, devices), *_refreshing(held, devices)]),),
+        undo=(),
+        condition=AllTaken(tuple(snapshot_actions.taken(target, one) for one in found.snapshots)),
+        exists=False,
+        locks=Locks(target.groups),
+        holds=tuple(dm_uuid(one.vg_uuid, one.origin_uuid) for one in target.snapshots),
+    )
+
+
+def _origin(snapshot: Snapshot) -> str:
+    return f"{snapshot.vg}/{snapshot.origin}"
+
+
+def _devices(vg: str, found: Found, loop_devices: Mapping[str, str]) -> Argv:
+    """Return what has LVM look at the group's PVs alone: whatever else it reads may lie on a held origin."""
+    group, lent = next(one.vg for one in found.snapshots if one.snapshot.vg == vg), found.loan_to(vg)
+    own = [pv.device for pv in group.pvs if not pv.missing] if group else []
+    devices = ",".join(dict.fromkeys((*own, *([loop_devices[lent.loan.pv_uuid]] if lent else []))))
+    return ("--devices", devices) if devices and len(devices) <= LONGEST_DEVICES else ("--config", "devices/scan_lvs=0")
+
+
+def _refreshing(snapshots: list[Snapshot], devices: Mapping[str, Argv]) -> list[Argv]:
+    """Return the commands that refresh the snapshots' origins: one for each group, more where a line would be long."""
+    commands: list[Argv] = []
+    for vg in dict.fromkeys(one.vg for one in snapshots):
+        # While others are still held nobody waits for udev.
+        start = ("lvchange", "--refresh", *devices[vg], "--ignoremonitoring", NO_WAITING)
+        command = start
+        for origin in (_origin(one) for one in snapshots if one.vg == vg):
+            if command != start and len(" ".join((*command, origin))) > LONGEST_LINE:
+                commands.append(command)
+                command = start
+            command = (*command, origin)
+        commands.append(command)
+    return commands
+
+
+def _hold_and_refresh(held: list[Snapshot], refresh: list[Argv]) -> Argv:
+    """Return the one command of the cut: LVM is started first and waits, so that nobody is held for its start."""
+    suspend = " ".join(("dmsetup", "suspend", *(dm_name(one.vg, one.origin) for one in held)))
+    waiting = tuple(word for word in refresh[-1] if word != NO_WAITING)
+    feed = " ".join(f'"{" ".join(argv)}"' for argv in (*refresh[:-1], waiting))
+    return ("sh", "-c", f'{{ echo "#!lvm"; {FILLING}; {suspend} && printf "%s\\n" {feed}; }} | lvm /dev/fd/0')

@@ -1,0 +1,59 @@
+"""Whether all snapshots of a profile can be taken at one instant: nothing may wait for what is held. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lvmsnap.model.facts import Facts, LogicalVolume
+from lvmsnap.model.looked import LvmPart
+from lvmsnap.model.plan import Check
+from lvmsnap.model.profile import Profile
+from lvmsnap.model.target import PoolSpace, Target
+
+GIVE_UP = "or write `consistent: false`: the snapshots are taken one after the other then"
+
+
+def is_cut(profile: Profile) -> bool:
+    """Whether the profile's snapshots are to be taken by holding all origins; a single one is of one instant anyway."""
+    return profile.is_consistent and len(profile.volumes) > 1
+
+
+def run(profile: Profile, target: Target | None, facts: Facts) -> Iterator[Check]:
+    """Yield the checks of the cut."""
+    if not is_cut(profile):
+        return
+    thin = [one.path for one in target.snapshots if isinstance(one.cow, PoolSpace)] if target else []
+    found = f"{', '.join(thin)} would be taken in its origin's pool, which cannot be held meanwhile" if thin else ""
+    yield Check("snapshots are kept outside of thin pools", not thin, found, f"give it a `size`, {GIVE_UP}")
+    origins = _origins(profile, facts)
+    bearing = {origin.name: part for origin in origins if (part := lvm_part_on(origin, facts))}
+    found = ", ".join(f"{part.path} lies on {name}" for name, part in bearing.items())
+    hint = f"leave all but one of these origins out, {GIVE_UP}"
+    yield Check("LVM can work while all are held", len(bearing) <= 1, found if len(bearing) > 1 else "", hint)
+    beneath = _beneath_pvs(profile, origins, facts)
+    hint = f"leave the origin out that a PV lies on, {GIVE_UP}"
+    yield Check("LVM can read its PVs while all are held", not beneath, beneath, hint)
+    group = facts.looked.bound_to_group
+    hint = f"in a unit of systemd: ProtectControlGroups=no; {GIVE_UP}"
+    found = f"its process could not leave {group}, and would be ended with it" if group else ""
+    yield Check("a dead man's switch can stand by", not group, found, hint)
+
+
+def lvm_part_on(origin: LogicalVolume, facts: Facts) -> LvmPart | None:
+    """Return something that LVM's commands need and that lies on the origin, None where nothing does."""
+    number = origin.device_number
+    return next((part for part in facts.looked.lvm_parts if number and number in part.block_devices), None)
+
+
+def _origins(profile: Profile, facts: Facts) -> list[LogicalVolume]:
+    groups = ((facts.vg(volume.vg), volume.origin) for volume in profile.volumes)
+    return [origin for vg, name in groups if vg and (origin := vg.lv(name))]
+
+
+def _beneath_pvs(profile: Profile, origins: list[LogicalVolume], facts: Facts) -> str:
+    """Say which origin some PV of the profile's groups lies on, "" where none does."""
+    for origin in origins:
+        for group in profile.groups:
+            if origin.device_number and origin.device_number in facts.looked.groups[group].beneath_pvs:
+                return f"a PV of {group} lies on {origin.vg}/{origin.name}"
+    return ""
