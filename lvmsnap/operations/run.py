@@ -31,7 +31,7 @@ from lvmsnap.operations.watch import Guards
 from lvmsnap.planning import hook_actions
 from lvmsnap.planning.state import REMEDIES
 from lvmsnap.system import device_mapper, process_table
-from lvmsnap.system.mount_users import holders
+from lvmsnap.system.tree_users import at_work
 
 STRAGGLER_SECONDS = 30.0
 TRIES = 3
@@ -198,18 +198,13 @@ def _as_residue(target: Target, error: BaseException) -> ResidueError:
 
 def _wait_for_stragglers(session: Session, target: Target) -> None:
     """Wait, within bounds, for what the command left running in the snapshots; name it."""
-    mountpoints = [mount.mountpoint for mount in target.mounts]
     deadline = time.monotonic() + STRAGGLER_SECONDS
     named: tuple[str, ...] = ()
-    while (busy := _busy(mountpoints)) and time.monotonic() < deadline:
+    while (busy := at_work(target)) and time.monotonic() < deadline:
         if session.signals.received:
             break
         if busy != named:
             named = busy
-            where = ", ".join(mountpoints)
+            where = target.tree or ", ".join(mount.mountpoint for mount in target.mounts)
             session.progress.warn(f"the command ended, but {where} is still in use: {'; '.join(busy)}")
         time.sleep(0.5)
-
-
-def _busy(mountpoints: list[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(line for mountpoint in mountpoints for line in holders(mountpoint)))

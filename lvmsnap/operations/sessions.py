@@ -18,7 +18,7 @@ from lvmsnap.model.target import Loan, Snapshot, Target
 from lvmsnap.operations import named_profile
 from lvmsnap.planning import lost_record
 from lvmsnap.planning.identify import as_named_now
-from lvmsnap.system import device_mapper, mapping_users, reading
+from lvmsnap.system import device_mapper, mapping_users, reading, tree_users
 from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Runner
 from lvmsnap.system.reading import Interest
@@ -76,7 +76,8 @@ def work(session: Session, first: Facts | None = None, secrets: Mapping[Key, byt
         return reading.focus(system, Interest.of_target(target))
 
     def name_holders(target: Target) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(line for one in target.snapshots for line in mapping_users.holders(one)))
+        of_snapshots = (line for one in target.snapshots for line in mapping_users.holders(one))
+        return tuple(dict.fromkeys((*of_snapshots, *tree_users.in_includes(target))))
 
     def name_pins(target: Target, mountpoint: str) -> tuple[str, ...]:
         at = (one for one in target.snapshots if one.mount and one.mount.mountpoint == mountpoint)

@@ -47,14 +47,26 @@ def holders(mountpoint: str, device_number: str = "", *, with_silent: bool = Fal
     """
     mount = _top(mountpoint, device_number)
     number = device_number or (mount.device_number if mount else "")
-    found = []
+    pinning = pins(mountpoint, device_number, with_silent=with_silent)
+    return (*_used(mountpoint if mount else "", number), *_mounts_on(mount), *pinning)
+
+
+def users(mountpoint: str) -> tuple[str, ...]:
+    """Return in words who is at work below a mountpoint, whoever else has its filesystem mounted elsewhere."""
+    mount = _top(mountpoint, "")
+    return (*_used(mountpoint, ""), *_mounts_on(mount)) if mount else ()
+
+
+def _used(mountpoint: str, number: str) -> Iterator[str]:
     for process in _processes():
-        path = next(_paths_below(process, mountpoint), "") if mount else ""
+        path = next(_paths_below(process, mountpoint), "") if mountpoint else ""
         path = path or (_mapped(process, number) if number else "")
         if path:
-            found.append(f"{process_table.named(int(process.name))}: {path}")
-    inside = [other.mountpoint for other in mount_table.mounts() if mount and other.parent_id == mount.mount_id]
-    return (*found, *(f"mount on {path}" for path in inside), *pins(mountpoint, device_number, with_silent=with_silent))
+            yield f"{process_table.named(int(process.name))}: {path}"
+
+
+def _mounts_on(mount: Mount | None) -> list[str]:
+    return [f"mount on {one.mountpoint}" for one in mount_table.mounts() if mount and one.parent_id == mount.mount_id]
 
 
 def pins(mountpoint: str, device_number: str = "", *, with_silent: bool = False) -> tuple[str, ...]:
@@ -219,10 +231,9 @@ def _waits_for_a_server(path: str, table: tuple[Mount, ...]) -> bool:
 
 
 def _loops(number: str) -> Iterator[str]:
-    table = mount_table.mounts()
     for loop in block_devices.loops():
         if number in (block_devices.device_number(loop.file_device), _device_at(loop.file_path)):
-            places = [mount.mountpoint for mount in table if mount.device_number == loop.device_number]
+            places = [one.mountpoint for one in mount_table.mounts() if one.device_number == loop.device_number]
             yield f"{loop.device} on {loop.file_path}" + (f", mounted on {places[0]}" if places else "")
 
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from tests import TOP
 
 PAGE = (TOP / "lvmsnap/docs/recipes.md").read_text()
+# What is below this heading is shown, and not carried out.
+EXAMPLES = "Several volumes"
 LABELS = ("environment", "once", "each night", "restore")
 MiB = 1 << 20
 SECOND = 10**9
@@ -39,7 +41,7 @@ Excuse = Callable[[Difference], bool]
 def recipes() -> dict[str, Recipe]:
     """Read the recipes out of their page: a heading for each, below it blocks of sh that begin with what they are."""
     found = {}
-    for part in PAGE.split("\n## ")[1:]:
+    for part in PAGE.partition(f"\n## {EXAMPLES}\n")[0].split("\n## ")[1:]:
         name, _, text = part.partition("\n")
         blocks = dict(re.findall(r"```sh\n# ([^\n]*)\n(.*?)```", text, re.DOTALL))
         environment = blocks.get(LABELS[0], "")

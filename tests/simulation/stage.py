@@ -55,6 +55,7 @@ from lvmsnap.system import (
     mount_table,
     origin_facts,
     reading,
+    tree_users,
 )
 from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Finished
@@ -309,12 +310,13 @@ class Stage:
             (preparation, "secrets", SimpleNamespace(token_hex=lambda _: "0123456789abcdef012345")),
             (boot_recovery, "is_installed", lambda: True),
             (mapping_users, "holders", lambda *_: ()),
+            (tree_users, "in_includes", lambda *_: ()),
             (mapping_users, "pins", lambda *_: ()),
             (loading, "names", lambda *_: (NAME,)),
             (run, "supervise", lambda *_: 0),
             (run, "look", lambda _: (stands.Stand(samples.TAKEN, "", "", 0),)),
             (run, "why_lost", lambda *_: None),
-            (run, "holders", lambda *_: ()),
+            (run, "at_work", lambda *_: ()),
             (run, "Unmounts", lambda _: SimpleNamespace(happened=lambda: False)),
         ]
 

@@ -150,7 +150,7 @@ def test_exit_codes_are_those_of_the_program() -> None:
     assert told == {int(code) for line in parser.EXIT_CODES.splitlines() for code in re.findall(r"\b\d+\b", line[:17])}
 
 
-@pytest.mark.parametrize("name", ["system", "system-full-vg", "database"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in (TOP / "profiles").glob("*.yaml")))
 def test_example_profiles_are_valid_and_can_be_planned(name: str) -> None:
     loaded = loading.load(TOP / f"profiles/{name}.yaml", require_root_owned=False)
 
@@ -168,6 +168,13 @@ def test_every_recipe_is_carried_out_in_the_lab() -> None:
     assert list(recipes.recipes()) == list(recipes.NOT_KEPT)
     assert all(recipe.night and recipe.restore for recipe in recipes.recipes().values())
     assert set(recipes.profiles()) == {"nightly", "image"}
+    assert f"\n## {recipes.EXAMPLES}\n" in recipes.PAGE
+
+
+def test_the_profile_of_the_whole_server_is_the_one_in_profiles() -> None:
+    text = (TOP / "profiles/server.yaml").read_text()
+
+    assert f"```yaml\n{text[text.index('volumes:') :]}```" in PAGES["recipes"]
 
 
 def test_the_full_group_profile_is_the_one_in_profiles() -> None:

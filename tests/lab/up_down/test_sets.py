@@ -77,7 +77,7 @@ def test_the_command_of_a_run_finds_the_tree_and_a_set_is_lost_with_one_of_its_s
     before = fingerprint(lab, FOLDERS)
 
     good = lvmsnap(lab, "run server -- sh -c 'cd $LVMSNAP_MOUNTPOINT && find . -name c; echo ${LVMSNAP_DEVICE-none}'")
-    assert good.stdout == "./srv/var/lib/data/c\nnone\n"
+    assert (good.stdout, good.stderr) == ("./srv/var/lib/data/c\nnone\n", "")
     fill = "dd if=/dev/zero of=/srv/var/lib/data/fill bs=1M count=30 conv=fsync 2>&1"
     lost = lvmsnap(lab, f"run server -- sh -c '{fill}; sleep 3; true'", code=124)
 

@@ -245,7 +245,7 @@ def test_what_cannot_be_looked_at_keeps_nothing_from_being_taken_down(
     def fails(*_: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(run, "holders", fails)
+    monkeypatch.setattr(run, "at_work", fails)
     monkeypatch.setattr(run, "why_lost", fails)
 
     with pytest.raises(LvmsnapError) as caught:
