@@ -24,7 +24,9 @@ from lvmsnap.system.reading import Interest
 def plan(session: Session, profile: Profile) -> Plan:
     """Return the plan of `up`. Reads only, and waits for nobody."""
     system = reading.read_system(session.runner, locking=False)
-    return plan_up(session, profile, system, history.look_back(profile.name, profile, system))
+    # A record is readable by root alone; who is not root is told so by a check.
+    known = history.look_back(profile.name, profile, system) if system.is_root else Known(None, None)
+    return plan_up(session, profile, system, known)
 
 
 def plan_down(session: Session, name: str, profile: Profile | None) -> Plan:
