@@ -8,9 +8,9 @@ import pytest
 
 from lvmsnap.execution import records
 from tests.lab import sampled
-from tests.lab.fixtures import fresh_machine, lab, shared_machine
+from tests.lab.fixtures import fresh_machine, lab, shared_machine, stage
 
-__all__ = ["fresh_machine", "lab", "shared_machine"]
+__all__ = ["fresh_machine", "lab", "shared_machine", "stage"]
 
 # Whoever starts the tests by nohup, or in the background of a script, has these ignored, and so would all children.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -68,6 +68,10 @@ class Job:
         """Exit status, or None while it runs."""
         return self._status
 
+    def is_running(self) -> bool:
+        """Tell whether it runs, and so does its guest."""
+        return self._status is None and self._error is None
+
     @property
     def stdout(self) -> str:
         """All it has written to standard output so far."""

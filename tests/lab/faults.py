@@ -1,4 +1,4 @@
-"""Programs that go wrong on purpose, and the stage on which they do: one volume group, its origin, its profiles."""
+"""Programs that go wrong on purpose, where they are met, and what is left then."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tests.lab.helpers import fingerprint, make_vg, wipe
 from tests.lab.machine import Machine, Result
-from tests.lab.support import lvmsnap, profile_text, write_profile
 
 BIN = "/run/faults"
 FIRED = f"{BIN}/fired"
-ORIGIN = "/mnt/system"
+ORIGIN = "/mnt"
 SPACE = "/media/space"
-FILE = f"{SPACE}/lent.img"
-MOUNTPOINT = "/media/snapshot"
-MARKER = "/etc/lvmsnap/stage"
-FOLDERS = ("/etc/lvmsnap", "/var/lib/lvmsnap", "/media", SPACE, ORIGIN)
-SIZE = "16MiB"
+FILE = f"{SPACE}/lent"
+MOUNTPOINT = "/media/snap"
 
 FAILS_BEFORE = 'echo "made to fail" >&2; exit 7'
 FAILS_AFTER = 'real "$@"; echo "made to fail after all" >&2; exit 7'
@@ -84,63 +79,6 @@ def break_commands(machine: Machine, *faults: Fault) -> str:
 def fired(machine: Machine) -> list[str]:
     """Give the command lines that went wrong so far."""
     return machine.read_file(FIRED).splitlines()
-
-
-@dataclass
-class Stage:
-    """The group vg0: `system` mounted, 32 MiB free; profile `lent` with a backing file, `plain` without.
-
-    It is used by one test after the other as long as each leaves it as it was.
-    """
-
-    machine: Machine
-    before: str = ""
-    is_clean: bool = False
-
-    def prepare(self) -> None:
-        """Build the stage where it does not stand as before."""
-        marked = self.is_clean and self.machine.run(["test", "-e", MARKER], check=False).returncode == 0
-        self.is_clean = False
-        if marked:
-            return
-        wipe(self.machine)
-        build_stage(self.machine)
-        self.before = fingerprint(self.machine, FOLDERS)
-
-    def run(self, arguments: str, code: int, *faults: Fault, wait: float = 600) -> Result:
-        """Run lvmsnap with commands that go wrong; every one of them must have been met."""
-        path = break_commands(self.machine, *faults) if faults else ""
-        result = lvmsnap(self.machine, arguments, code=code, path=path, timeout=wait)
-        if faults:
-            met = {line.split()[0] for line in fired(self.machine)}
-            assert met == {fault.command for fault in faults}, f"{met} went wrong\n{result.stderr}"
-        return result
-
-    def assert_as_before(self) -> None:
-        """Fail unless everything is as it was when the stage was built, and the origin takes writes."""
-        self.machine.run(f"timeout 5 touch {ORIGIN}/alive && timeout 5 sync -f {ORIGIN}")
-        assert fingerprint(self.machine, FOLDERS) == self.before
-        self.is_clean = True
-
-
-def build_stage(machine: Machine) -> None:
-    """Make the volume group, the file system for backing files, and the profiles."""
-    make_vg(
-        machine,
-        volumes={"system": "64M"},
-        filesystems={"system": "ext4", "/dev/ubdb": "ext4"},
-        mounts={"system": ORIGIN, "/dev/ubdb": SPACE},
-    )
-    write_profiles(machine)
-    machine.run(f"echo before > {ORIGIN}/file; : > {ORIGIN}/alive; : > {MARKER}; mkdir -m 700 /var/lib/lvmsnap; sync")
-
-
-def write_profiles(machine: Machine) -> None:
-    """Put the stage's profiles into /etc/lvmsnap."""
-    common = {"size": SIZE, "snapshot": "snap", "mountpoint": MOUNTPOINT}
-    write_profile(machine, "lent", profile_text(**common, backing_file={"path": FILE}))
-    write_profile(machine, "filled", profile_text(**common, backing_file={"path": FILE, "allocation": "zero-fill"}))
-    write_profile(machine, "plain", profile_text(**common))
 
 
 def left(result: Result) -> list[str]:

@@ -6,14 +6,15 @@ import pytest
 
 from .helpers import MachineFactory, wipe
 from .machine import GiB, Machine
+from .stage import Scene, Stage
 
 SHARED_DISKS = {"ubda": GiB, "ubdb": GiB, "ubdc": GiB, "ubdd": GiB}
 
 
 @pytest.fixture(scope="session")
-def shared_machine() -> Iterator[Machine]:
-    """One booted guest with four disks of 1 GiB for the whole session; ask for `lab` instead."""
-    with Machine(SHARED_DISKS) as machine:
+def shared_machine() -> Iterator[Stage]:
+    """One booted guest with four disks of 1 GiB for the whole session; ask for `lab` or `stage` instead."""
+    with Stage(SHARED_DISKS) as machine:
         machine.boot()
         yield machine
 
@@ -24,6 +25,15 @@ def lab(shared_machine: Machine) -> Machine:
     if not shared_machine.is_running():
         shared_machine.boot()
     wipe(shared_machine)
+    return shared_machine
+
+
+@pytest.fixture
+def stage(shared_machine: Stage, request: pytest.FixtureRequest) -> Stage:
+    """The shared guest with the module's SCENE on it, or with the usual one."""
+    if not shared_machine.is_running():
+        shared_machine.boot()
+    shared_machine.set_up(getattr(request.module, "SCENE", Scene()))
     return shared_machine
 
 

@@ -39,7 +39,9 @@ def make_vg(
         return name if name.startswith("/dev/") else f"/dev/{vg}/{name}"
 
     for name, kind in (filesystems or {}).items():
-        lines.append(f"mkfs.{kind} {'-q' if kind != 'vfat' else ''} {device(name)}")
+        # What mkfs leaves to the kernel would be written later, into a snapshot that is to stay empty.
+        options = "-q -E lazy_itable_init=0" if kind.startswith("ext") else "-q" if kind != "vfat" else ""
+        lines.append(f"mkfs.{kind} {options} {device(name)}")
     for name, folder in (mounts or {}).items():
         lines.append(f"mkdir -p {shlex.quote(folder)}; mount {device(name)} {shlex.quote(folder)}")
     m.run("\n".join(lines))
@@ -47,9 +49,14 @@ def make_vg(
 
 def wipe(m: Machine) -> None:
     """Bring the guest back to its first state: nothing mounted, mapped or looped, disks blank, no state of lvmsnap."""
+    m.stands_as_built = False
     m.run(["/bin/sh", "-c", (SCRIPTS / "wipe.sh").read_text(), "wipe", *m.disks], timeout=120)
 
 
-def fingerprint(m: Machine, folders: Sequence[str] = SEEN_FOLDERS) -> str:
-    """Give a canonical text of what a test may compare 'as before': LVM, device-mapper, loops, mounts, folders."""
-    return m.run(["/bin/sh", "-c", (SCRIPTS / "fingerprint.sh").read_text(), "fingerprint", *folders]).stdout
+def fingerprint(m: Machine, folders: Sequence[str] = SEEN_FOLDERS, more: str = "") -> str:
+    """Give a canonical text of what a test may compare 'as before': LVM, device-mapper, loops, mounts, folders.
+
+    `more` is shell, run first, which says what else there is.
+    """
+    script = f"{more}\n{(SCRIPTS / 'fingerprint.sh').read_text()}"
+    return m.run(["/bin/sh", "-c", script, "fingerprint", *folders]).stdout

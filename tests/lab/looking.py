@@ -64,7 +64,8 @@ def traced(m: Machine, arguments: str) -> Traced:
     """Run lvmsnap under strace; lvmsnap itself is not among what it started."""
     # lvremove starts dmeventd where it does not run, as it does on a server, and strace would wait for its end.
     m.run("pgrep -x dmeventd > /dev/null || dmeventd")
-    line = shlex.join(["strace", "-f", "-z", "-qq", "-s", "999", "-e", "trace=execve", "-o", "/run/trace", *COMMAND])
+    strace = "strace -f --seccomp-bpf -z -qq -s 999 -e trace=execve -o /run/trace"
+    line = shlex.join([*strace.split(), *COMMAND])
     result = m.run(f"{line} {arguments}", env=ENVIRONMENT, check=False, timeout=120)
     calls = re.findall(r'execve\("[^"]*", \[(.*)\], ', m.read_file("/run/trace"))
     started = tuple(" ".join(re.findall(r'"((?:[^"\\]|\\.)*)"', call)) for call in calls)

@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from . import launch
 from .channel import Channel, Command, CommandFailed, Job, LabError, LabTimeout, Output, Result, encode
@@ -38,6 +38,7 @@ class Machine:
         self.work = Path(tempfile.mkdtemp(prefix="lvmsnap-lab-"))
         self.disks = dict(DEFAULT_DISKS if disks is None else disks)
         self.mem = mem
+        self.stands_as_built = False  # what tests built on it together (tests/lab/stage.py)
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
         self._boot: dict[str, Any] = {}
@@ -46,7 +47,7 @@ class Machine:
             with self.disk_image(name).open("wb") as image:
                 image.truncate(size)
 
-    def __enter__(self) -> "Machine":
+    def __enter__(self) -> Self:
         """Give itself."""
         return self
 
@@ -73,6 +74,7 @@ class Machine:
         """
         if self.is_running():
             raise LabError("the machine is on already")
+        self.stands_as_built = False
         self._boot = {"systemd": systemd, "append": append, "initrd": initrd, "agent": agent, "timeout": timeout}
         handle_signals()
         launch.prepare(self.work, systemd)

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from lvmsnap.install import boot_recovery
 from tests.lab import boot_script
-from tests.lab.faults import BIN, ORIGIN, SPACE, write_profiles
-from tests.lab.helpers import fingerprint, make_vg
+from tests.lab.faults import BIN, ORIGIN, SPACE
+from tests.lab.helpers import fingerprint
 from tests.lab.machine import Job, Machine, MiB
+from tests.lab.stage import MOUNTS, Scene
 from tests.lab.support import lvmsnap, start_lvmsnap
 
 # The commands of each plan, in order.
@@ -39,7 +40,9 @@ FOLDERS = ("/etc/lvmsnap", STATE_DIR, "/media", SPACE)
 DISKS = {"ubda": 128 * MiB, "ubdb": 64 * MiB, "ubdc": 16 * MiB}
 GO = "/run/go"
 JOURNAL = f"{ORIGIN}/journal"
-DATA_FILES = 12
+# Writes files to the origin, and an empty journal; says the files' checksums.
+ADD_DATA = f"""mkdir {ORIGIN}/data; cd {ORIGIN}/data
+for i in $(seq 12); do head -c 1000000 /dev/urandom > $i; done; : > {JOURNAL}; md5sum *; cd /"""
 
 
 @dataclass(frozen=True)
@@ -123,14 +126,12 @@ class Recorder:
     def build(self) -> None:
         """Boot, and build group, origin with its data, file system for backing files, state folder."""
         self.machine.boot()
-        devices = {"system": "ext4", "/dev/ubdb": "ext4", "/dev/ubdc": "ext4"}
-        mounts = {"system": ORIGIN, "/dev/ubdb": SPACE, "/dev/ubdc": STATE_DIR}
-        make_vg(self.machine, volumes={"system": "64M"}, filesystems=devices, mounts=mounts)
-        write_profiles(self.machine)
         programs = {command for commands in WALKS.values() for command in commands}
         wrappers = "; ".join(f"printf %s {shlex.quote(WRAPPER)} > {BIN}/{name}" for name in programs)
-        self.machine.run(f"mkfifo {GO}; mkdir {BIN}; {wrappers}; chmod +x {BIN}/*; chmod 700 {STATE_DIR}; sync")
-        self.sums = add_data(self.machine)
+        make_wrappers = f"mkfifo {GO}; mkdir {BIN}; {wrappers}; chmod +x {BIN}/*; chmod 700 {STATE_DIR}"
+        self.sums = Scene(mounts={**MOUNTS, "/dev/ubdc": STATE_DIR}, more=f"{make_wrappers}; {ADD_DATA}").build(
+            self.machine
+        )
         (self.machine.work / "moments").mkdir()
         self._copy(self.template.folder)
 
@@ -255,30 +256,24 @@ def look(machine: Machine) -> str:
     return "\n".join(sorted(line for line in lines if not re.search(r" (/run/credentials|/dev|/sys|/proc)", line)))
 
 
-def add_data(machine: Machine) -> str:
-    """Write files to the origin, and an empty journal; give the files' checksums."""
-    files = f"for i in $(seq {DATA_FILES}); do head -c 1000000 /dev/urandom > $i; done"
-    return machine.run(f"set -e; mkdir {ORIGIN}/data; cd {ORIGIN}/data; {files}; : > {JOURNAL}; md5sum *; sync").stdout
-
-
-CHECK_ORIGIN = """exec 2>&1
+# Mounted anew its files come from the disk.
+CHECK_ORIGIN = f"""exec 2>&1
 set -e
-echo 3 > /proc/sys/vm/drop_caches
-cd {origin}/data
+umount {ORIGIN}
+e2fsck -fn /dev/vg0/system > /run/e2fsck 2>&1 || {{ cat /run/e2fsck; exit 1; }}
+mount /dev/vg0/system {ORIGIN}
+echo sound
+cd {ORIGIN}/data
 echo "$SUMS" | md5sum --quiet --check && echo data equal
 cd /
-[ "$(cat {origin}/journal)" = "$JOURNAL" ] && echo journal equal
-echo alive > {origin}/written && sync {origin}/written
-rm {origin}/written
-umount {origin}
-e2fsck -fn /dev/vg0/system > /run/e2fsck 2>&1 || {{ cat /run/e2fsck; exit 1; }}
-mount /dev/vg0/system {origin}
-echo sound
+[ "$(cat {ORIGIN}/journal)" = "$JOURNAL" ] && echo journal equal
+echo alive > {ORIGIN}/written && sync {ORIGIN}/written
+rm {ORIGIN}/written
 """
 
 
 def check_origin(machine: Machine, sums: str, journal: str) -> str:
     """Read the origin's files from its disk, write to it, check its file system; give what is wrong, "" if nothing."""
-    script = CHECK_ORIGIN.format(origin=ORIGIN)
-    said = machine.run(script, env={"SUMS": sums.strip(), "JOURNAL": journal.strip()}, check=False, timeout=30).stdout
-    return "" if said == "data equal\njournal equal\nsound\n" else said or "nothing was said"
+    env = {"SUMS": sums.strip(), "JOURNAL": journal.strip()}
+    said = machine.run(CHECK_ORIGIN, env=env, check=False, timeout=30).stdout
+    return "" if said == "sound\ndata equal\njournal equal\n" else said or "nothing was said"

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.lab.machine import Job, Machine
-from tests.lab.support import COMMAND, ENVIRONMENT, profile_text
+from tests.lab.machine import Machine, Result
+from tests.lab.support import lvmsnap, profile_text
 
 
 @dataclass(frozen=True)
@@ -27,49 +23,24 @@ class Situation:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """How lvmsnap ended; it has changed nothing."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-@dataclass(frozen=True)
 class Refuser:
-    """A process in the guest that has lvmsnap loaded, so that a refusal takes no start of it."""
+    """Tries situations in a guest."""
 
-    job: Job
+    machine: Machine
 
     def refuse(self, situation: Situation) -> None:
         """Fail unless `up` refuses in this situation, says why and what to do, and changes nothing."""
         settings = {"size": "8MiB", "mountpoint": None, **situation.settings}
         profile = profile_text(situation.origin, **settings)
         result = self.run("up check", profile, before=situation.before, after=situation.after)
-        assert result.code == 3, result
+        assert result.returncode == 3, result
         for phrase in situation.says:
             assert phrase in result.stderr, f"{phrase!r} is not in:\n{result.stderr}"
         assert result.stderr.count("  NO  ") == situation.refusals, result.stderr
         assert result.stderr.count("what to do: ") == situation.refusals, result.stderr
         assert result.stdout == ""
 
-    def run(self, arguments: str, profile: str, before: str = "", after: str = "") -> Refusal:
+    def run(self, arguments: str, profile: str, before: str = "", after: str = "") -> Result:
         """Run lvmsnap with the text of profile `check`; fail where it changed anything."""
-        request = {"arguments": shlex.split(arguments), "profile": profile, "before": before, "after": after}
-        answered = self.job.stdout.count("\n")
-        self.job.write(json.dumps(request) + "\n")
-        self.job.wait_for(lambda: self.job.stdout.count("\n") > answered or self.job.poll() is not None, 120)
-        assert self.job.poll() is None, self.job.stderr
-        answer = json.loads(self.job.stdout.splitlines()[answered])
-        assert not answer.pop("changed"), answer
-        assert "Traceback" not in answer["stderr"], answer
-        return Refusal(**answer)
-
-
-@contextmanager
-def refuser(machine: Machine) -> Iterator[Refuser]:
-    """Give a refuser in the guest; not to be wiped meanwhile."""
-    job = machine.start([COMMAND[0], "-m", "tests.lab.refusing"], env=ENVIRONMENT, stdin=True)
-    yield Refuser(job)
-    job.write("", end=True)
-    job.wait(60)
+        situation = {"profile": profile, "before": before, "after": after}
+        return lvmsnap(self.machine, arguments, code=None, situation=situation)

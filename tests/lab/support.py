@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import signal
 import sys
-from dataclasses import replace
+import weakref
 from typing import Any
 
 from lvmsnap.system.host import identity
 from tests import TOP
-from tests.lab.machine import Job, Machine, Result
+from tests.lab.machine import Job, LabTimeout, Machine, Result
 
 # Who every machine of the lab is: tests/lab/init gives it this machine-id.
 LAB_HOST = identity(b"0123456789abcdef0123456789abcdef\n")
@@ -17,17 +19,54 @@ COMMAND = (sys.executable, "-m", "lvmsnap")
 ENVIRONMENT = {"PYTHONPATH": str(TOP), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def lvmsnap(machine: Machine, arguments: str, *, code: int | None = 0, path: str = "", timeout: float = 120) -> Result:
-    """Run lvmsnap in the guest; `path` goes before PATH. Fails the test where its exit code is not `code`."""
-    search = f"PATH={shlex.quote(path)}:$PATH " if path else ""
-    line = f"{search}exec {shlex.join(COMMAND)} {arguments}"
-    result = machine.run(line, env=ENVIRONMENT, check=False, timeout=timeout)
-    if result.returncode < 0:  # it was killed, which a shell reports so
-        result = replace(result, returncode=128 - result.returncode)
+def lvmsnap(
+    machine: Machine,
+    arguments: str,
+    *,
+    code: int | None = 0,
+    path: str = "",
+    timeout: float = 120,
+    situation: dict[str, str] | None = None,
+) -> Result:
+    """Run lvmsnap in the guest; `path` goes before PATH. Fails the test where its exit code is not `code`.
+
+    In a `situation`, shell `before` and `after` around it with `profile` as that of profile check, nothing may change.
+    """
+    answer = ask(machine, {"arguments": shlex.split(arguments), "path": path, "situation": situation}, timeout)
+    # One that was killed ends as a shell reports it.
+    status = answer["code"] if answer["code"] >= 0 else 128 - answer["code"]
+    result = Result(("lvmsnap", arguments), status, answer["stdout"], answer["stderr"])
     said = f"lvmsnap {arguments}: exit {result.returncode}\n{result.stdout}\n{result.stderr}"
     assert code is None or result.returncode == code, said
     assert "Traceback" not in result.stderr, said
+    assert not answer["changed"], said
     return result
+
+
+_drivers: weakref.WeakKeyDictionary[Machine, Job] = weakref.WeakKeyDictionary()
+
+
+def ask(machine: Machine, request: dict[str, Any], timeout: float) -> dict[str, Any]:
+    """Have the guest's driver (tests/lab/driver.py) answer a request; it is started where it does not run."""
+    if machine not in _drivers or not _drivers[machine].is_running():
+        _drivers[machine] = machine.start([COMMAND[0], "-m", "tests.lab.driver"], env=ENVIRONMENT, stdin=True)
+    job = _drivers[machine]
+    answered = job.stdout.count("\n")
+    job.write(json.dumps(request) + "\n")
+    try:
+        job.wait_for(lambda: job.stdout.count("\n") > answered or not job.is_running(), timeout)
+    except LabTimeout:
+        job.kill(signal.SIGKILL)
+        raise
+    assert job.is_running(), job.stderr
+    answer: dict[str, Any] = json.loads(job.stdout.splitlines()[answered])
+    return answer
+
+
+def status(machine: Machine, name: str) -> dict[str, Any]:
+    """Return what `lvmsnap status` tells of a profile."""
+    (told,) = json.loads(lvmsnap(machine, f"status {name} --json").stdout)
+    return dict(told)
 
 
 def start_lvmsnap(machine: Machine, arguments: str, *, path: str = "") -> Job:

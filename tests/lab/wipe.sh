@@ -7,7 +7,7 @@ kill_strays() {
         pid=${process#/proc/}
         { read -r name < "$process/comm" && read -r memory < "$process/statm"; } 2> /dev/null || continue
         case $pid/$name/$memory in
-        1/* | $$/* | */systemd-udevd/* | */"(udev-worker)"/* | */dmeventd/* | */"0 0 0 "*) ;; # the last: kernel threads
+        1/* | $$/* | */systemd-udevd/* | */"(udev-worker)"/* | */dmeventd/* | */lab-driver/* | */"0 0 0 "*) ;; # the last: kernel threads
         *) kill -9 "$pid" 2> /dev/null ;;
         esac
     done

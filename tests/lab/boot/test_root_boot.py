@@ -97,7 +97,7 @@ def test_the_root_filesystem_comes_up_after_a_power_cut_where_the_initramfs_has_
 ) -> None:
     ours, plain = images
     without = with_disks(fresh_machine(DISKS), crashed)
-    without.boot(initrd=plain, append=root_image.ARGUMENTS, agent=False)
+    without.boot(initrd=plain, append=(*root_image.ARGUMENTS, "rootdelay=12"), agent=False)
     m = with_disks(fresh_machine(DISKS), crashed)
 
     m.boot(initrd=ours, append=root_image.ARGUMENTS)

@@ -6,21 +6,10 @@ import signal
 
 import pytest
 
-from tests.lab.faults import (
-    BIN,
-    FILE,
-    FOLDERS,
-    MOUNTPOINT,
-    ORIGIN,
-    Fault,
-    Stage,
-    break_commands,
-    build_stage,
-    kill_at,
-    standing,
-)
-from tests.lab.helpers import MachineFactory, fingerprint
+from tests.lab.faults import BIN, FILE, MOUNTPOINT, ORIGIN, Fault, break_commands, kill_at, standing
+from tests.lab.helpers import MachineFactory
 from tests.lab.machine import Machine, MiB
+from tests.lab.stage import Scene, Stage
 from tests.lab.support import lvmsnap, start_lvmsnap
 
 pytestmark = pytest.mark.lab
@@ -36,33 +25,20 @@ KILL_AFTER = 'real "$@"; kill -KILL $PPID; exit'
 KILL_AND_GO_ON = f"kill -KILL $PPID; until [ -e {BIN}/go ]; do sleep 0.2; done"
 
 
-@pytest.fixture(scope="module")
-def shared_stage(shared_machine: Machine) -> Stage:
-    if not shared_machine.is_running():
-        shared_machine.boot()
-    return Stage(shared_machine)
-
-
-@pytest.fixture
-def stage(shared_stage: Stage) -> Stage:
-    shared_stage.prepare()
-    return shared_stage
-
-
 @pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
 @pytest.mark.parametrize("command", ["sh", "losetup", "pvcreate", "vgextend", "lvcreate", "mount"])
 def test_a_signal_lets_the_command_end_and_undoes_everything(stage: Stage, command: str, name: str) -> None:
-    result = stage.run("up lent", 128 + signal.Signals[f"SIG{name}"], Fault(command, SIGNALLED.format(name=name)))
+    result = stage.lvmsnap("up lent", 128 + signal.Signals[f"SIG{name}"], Fault(command, SIGNALLED.format(name=name)))
 
     assert f"SIG{name}" in result.stderr
-    assert stage.machine.read_file(f"{BIN}/ended") == "0\n"
+    assert stage.read_file(f"{BIN}/ended") == "0\n"
     stage.assert_as_before()
 
 
 def test_more_signals_do_not_break_the_undo(stage: Stage) -> None:
     faults = (Fault("lvcreate", SIGNALLED.format(name="INT")), Fault("lvremove", SIGNALLED_AGAIN))
 
-    result = stage.run("up lent", 128 + signal.SIGINT, *faults, Fault("rm", SIGNALLED_AGAIN))
+    result = stage.lvmsnap("up lent", 128 + signal.SIGINT, *faults, Fault("rm", SIGNALLED_AGAIN))
 
     assert "SIGINT" in result.stderr
     stage.assert_as_before()
@@ -70,7 +46,9 @@ def test_more_signals_do_not_break_the_undo(stage: Stage) -> None:
 
 @pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
 def test_a_signal_ends_what_only_fills_the_file_and_undoes_everything(stage: Stage, name: str) -> None:
-    stage.run("up lent", 128 + signal.Signals[f"SIG{name}"], Fault("fallocate", f"kill -{name} $PPID; exec sleep 60"))
+    stage.lvmsnap(
+        "up lent", 128 + signal.Signals[f"SIG{name}"], Fault("fallocate", f"kill -{name} $PPID; exec sleep 60")
+    )
 
     stage.assert_as_before()
 
@@ -78,31 +56,31 @@ def test_a_signal_ends_what_only_fills_the_file_and_undoes_everything(stage: Sta
 @pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
 def test_signals_at_each_command_of_down_end_with_everything_down(stage: Stage, name: str) -> None:
     commands = ("umount", "rmdir", "lvremove", "vgreduce", "pvremove", "losetup")
-    stage.run("up lent", 0)
+    stage.lvmsnap("up lent", 0)
     faults = [Fault(command, f"kill -{name} $PPID") for command in commands]
 
-    stage.run("down lent", 128 + signal.Signals[f"SIG{name}"], *faults, Fault("rm", SIGNALLED_AGAIN))
+    stage.lvmsnap("down lent", 128 + signal.Signals[f"SIG{name}"], *faults, Fault("rm", SIGNALLED_AGAIN))
 
     stage.assert_as_before()
 
 
 @pytest.mark.parametrize("command", ["pvcreate", "vgextend", "lvcreate"])
 def test_a_killed_up_is_undone_by_the_marks_alone_where_the_record_is_lost(stage: Stage, command: str) -> None:
-    stage.run("up lent", 128 + signal.SIGKILL, Fault(command, KILL_AFTER))
-    stage.machine.run(["rm", RECORD])
+    stage.lvmsnap("up lent", 128 + signal.SIGKILL, Fault(command, KILL_AFTER))
+    stage.run(["rm", RECORD])
 
-    lvmsnap(stage.machine, "down lent" if command == "vgextend" else "recover", timeout=WAIT)
+    lvmsnap(stage, "down lent" if command == "vgextend" else "recover", timeout=WAIT)
 
     stage.assert_as_before()
 
 
 def test_recover_waits_for_the_command_that_a_killed_lvmsnap_left_running(stage: Stage) -> None:
-    stage.run("up plain", 128 + signal.SIGKILL, Fault("lvcreate", KILL_AND_GO_ON))
+    stage.lvmsnap("up plain", 128 + signal.SIGKILL, Fault("lvcreate", KILL_AND_GO_ON))
 
-    recovery = start_lvmsnap(stage.machine, f"-v --wait {WAIT} recover")
+    recovery = start_lvmsnap(stage, f"-v --wait {WAIT} recover")
     recovery.wait_for_output("waiting up to", WAIT)
-    assert standing(stage.machine) == []
-    stage.machine.run(f": > {BIN}/go")
+    assert standing(stage) == []
+    stage.run(f": > {BIN}/go")
 
     result = recovery.wait(WAIT)
     assert result.returncode == 0, result.stderr
@@ -132,28 +110,27 @@ def test_an_lvm_command_that_is_killed_at_work_is_made_good(stage: Stage, case: 
     command, _, where = case.partition(", ")
     kept = where.startswith("beside")
     if kept:
-        stage.machine.run(KEEP)
-    before = fingerprint(stage.machine, FOLDERS)
+        stage.run(KEEP)
+    before = stage.look()
 
     killed = 0
     for number in NUMBERS[case]:
-        path = break_commands(stage.machine, kill_at(command, number))
+        path = break_commands(stage, kill_at(command, number))
         if command == "lvremove":
-            lvmsnap(stage.machine, "up plain", timeout=WAIT)
+            lvmsnap(stage, "up plain", timeout=WAIT)
         walk, code = ("up plain", 1) if command == "lvcreate" else ("down plain", 0)
-        result = lvmsnap(stage.machine, walk, code=None, path=path, timeout=WAIT)
+        result = lvmsnap(stage, walk, code=None, path=path, timeout=WAIT)
         said = f"{command} killed at ioctl {number}: exit {result.returncode}\n{result.stderr}"
         if "SIGKILL" not in result.stderr:  # it had done before
             break
         killed += 1
         assert result.returncode == code, said
-        stage.machine.run(f"timeout 60 touch {ORIGIN}/alive")
-        assert fingerprint(stage.machine, FOLDERS) == before, said
+        assert stage.look() == before, said
 
     assert killed == len(NUMBERS[case]) or case.endswith(AT_EACH)
-    lvmsnap(stage.machine, "down plain", timeout=WAIT)
+    lvmsnap(stage, "down plain", timeout=WAIT)
     if kept:
-        stage.machine.run(f"{READ_KEPT} && {{ {REMOVE_KEPT}; }}")
+        stage.run(f"{READ_KEPT} && {{ {REMOVE_KEPT}; }}")
     stage.assert_as_before()
 
 
@@ -170,7 +147,7 @@ def start_again(machine: Machine) -> None:
 def test_after_a_power_cut_recover_gives_back_a_whole_group(fresh_machine: MachineFactory, lost: str) -> None:
     machine = fresh_machine({"ubda": 256 * MiB, "ubdb": 256 * MiB})
     machine.boot(timeout=WAIT)
-    build_stage(machine)
+    Scene().build(machine)
     lvmsnap(machine, "up lent", timeout=WAIT)
     machine.run(f"echo after > {ORIGIN}/file; sync")
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from tests.lab.helpers import make_vg
-from tests.lab.machine import Machine
-from tests.lab.support import lvmsnap, profile_text, write_profile
+from tests.lab.stage import Stage
+from tests.lab.support import lvmsnap, status
 
 pytestmark = pytest.mark.lab
 
@@ -27,18 +24,16 @@ exit $status
 """
 
 
-def test_an_origin_that_another_command_suspends_for_a_moment_is_left_alone(lab: Machine) -> None:
-    make_vg(lab, volumes={"system": "32M"})
-    write_profile(lab, "nightly", profile_text(snapshot="snap", size="8MiB", mountpoint=None))
-    lvmsnap(lab, "up nightly")
-    before = lab.run("dmsetup table").stdout
-    lab.write_file(f"{BIN}/lvm", LVM, 0o755)
+def test_an_origin_that_another_command_suspends_for_a_moment_is_left_alone(stage: Stage) -> None:
+    lvmsnap(stage, "up plain")
+    before = stage.run("dmsetup table").stdout
+    stage.write_file(f"{BIN}/lvm", LVM, 0o755)
 
-    recovered = lvmsnap(lab, "recover", path=BIN)
+    recovered = lvmsnap(stage, "recover", path=BIN)
 
-    lab.run("flock /run/lock/lvm/V_vg0 true")
+    stage.run("flock /run/lock/lvm/V_vg0 true")
     assert "left alone" in recovered.stdout
-    assert lab.run("dmsetup table").stdout == before
-    (told,) = json.loads(lvmsnap(lab, "status nightly --json").stdout)
-    assert told["state"] == "up"
-    lvmsnap(lab, "down nightly")
+    assert stage.run("dmsetup table").stdout == before
+    assert status(stage, "plain")["state"] == "up"
+    lvmsnap(stage, "down plain")
+    stage.assert_as_before()

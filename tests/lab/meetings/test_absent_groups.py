@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from tests.lab.helpers import make_vg
 from tests.lab.looking import exists
 from tests.lab.machine import Machine
-from tests.lab.support import lvmsnap, profile_text, write_profile
+from tests.lab.support import lvmsnap, profile_text, status, write_profile
 
 pytestmark = pytest.mark.lab
 
@@ -18,17 +17,12 @@ RECORD = "/var/lib/lvmsnap/image.json"
 SNAPSHOT = "vg0/data-lvmsnap-image"
 # The group's disk is a loop device, which can be taken away.
 ATTACH = "losetup /dev/loop5 /run/disk; udevadm settle; vgchange -q -ay vg0"
-DETACH = "vgchange -q -an vg0; losetup -d /dev/loop5; udevadm settle"
+DETACH = "udevadm settle; vgchange -q -an vg0; losetup -d /dev/loop5; udevadm settle"
 AGE = f"""sed -i 's/"boot_id": "[^"]*/"boot_id": "0/' {RECORD}"""
 
 
 def snapshots(m: Machine) -> list[str]:
     return m.run("lvs --noheadings -o vg_name,lv_name --separator / -S 'origin!=\"\"'").stdout.split()
-
-
-def state(m: Machine, name: str) -> str:
-    (found,) = json.loads(lvmsnap(m, f"status {name} --json").stdout)
-    return str(found["state"])
 
 
 def test_what_is_in_a_group_that_is_away_or_not_active_here_is_neither_forgotten_nor_removed(lab: Machine) -> None:
@@ -42,10 +36,10 @@ def test_what_is_in_a_group_that_is_away_or_not_active_here_is_neither_forgotten
         refused = lvmsnap(lab, command, code=3)
         assert "volume group vg0 is not visible, and may still hold the snapshot" in refused.stderr
     lab.run(ATTACH)
-    assert (snapshots(lab), exists(lab, RECORD), state(lab, "image")) == ([SNAPSHOT], True, "up")
+    assert (snapshots(lab), exists(lab, RECORD), status(lab, "image")["state"]) == ([SNAPSHOT], True, "up")
 
     # As after a boot that did not activate the group, since another host may have taken it over.
-    lab.run(f"vgchange -q -an vg0; cp {RECORD} /run/record; {AGE}")
+    lab.run(f"udevadm settle; vgchange -q -an vg0; cp {RECORD} /run/record; {AGE}")
     for command in ("recover", "down image"):
         refused = lvmsnap(lab, command, code=3)
         assert "another host that sees its disks may be using it" in refused.stderr
@@ -53,7 +47,7 @@ def test_what_is_in_a_group_that_is_away_or_not_active_here_is_neither_forgotten
     lab.run(f"vgchange -q -ay vg0; cp /run/record {RECORD}")
 
     lab.run(f"rm {RECORD}")
-    assert state(lab, "image") == "partial"
+    assert status(lab, "image")["state"] == "partial"
     assert "state of profile image: partial" in lvmsnap(lab, "up image --if-down", code=3).stderr
     lvmsnap(lab, "recover")
     assert snapshots(lab) == []
@@ -72,10 +66,10 @@ def test_a_profile_never_takes_the_lent_pv_of_another_one_whose_name_has_the_sam
     write_profile(lab, "backup-web", profile_text(**common))
     lvmsnap(lab, "up web")
 
-    assert (state(lab, "web"), state(lab, "backup-web")) == ("up", "down")
+    assert (status(lab, "web")["state"], status(lab, "backup-web")["state"]) == ("up", "down")
     for command in ("recover", "down backup-web", "run backup-web -- true"):
         lvmsnap(lab, command)
-    assert (state(lab, "web"), snapshots(lab)) == ("up", ["vg0/system-lvmsnap-web"])
+    assert (status(lab, "web")["state"], snapshots(lab)) == ("up", ["vg0/system-lvmsnap-web"])
 
     lvmsnap(lab, "down web")
     assert lab.run("pvs --noheadings -o pv_name").stdout.split() == ["/dev/ubda"]

@@ -6,9 +6,10 @@ import signal
 
 import pytest
 
-from tests.lab.faults import BIN, MOUNTPOINT, Fault, Stage, break_commands, left, standing
+from tests.lab.faults import BIN, MOUNTPOINT, Fault, break_commands, left, standing
 from tests.lab.machine import Job, Machine
-from tests.lab.support import lvmsnap, profile_text, shell_line, start_lvmsnap, write_profile
+from tests.lab.stage import Stage
+from tests.lab.support import lvmsnap, profile_text, shell_line, start_lvmsnap
 
 pytestmark = pytest.mark.lab
 
@@ -20,23 +21,10 @@ GO = f": > {BIN}/go"
 WAIT = 600
 
 
-@pytest.fixture(scope="module")
-def shared_stage(shared_machine: Machine) -> Stage:
-    if not shared_machine.is_running():
-        shared_machine.boot()
-    return Stage(shared_machine)
-
-
-@pytest.fixture
-def stage(shared_stage: Stage) -> Stage:
-    shared_stage.prepare()
-    return shared_stage
-
-
 def start_and_stop_at(stage: Stage, arguments: str, command: str) -> Job:
     """Start lvmsnap and have it wait in a command until `GO` is run."""
-    job = start_lvmsnap(stage.machine, arguments, path=break_commands(stage.machine, Fault(command, WAITS)))
-    stage.machine.run(WAIT_BEGUN, timeout=WAIT)
+    job = start_lvmsnap(stage, arguments, path=break_commands(stage, Fault(command, WAITS)))
+    stage.run(WAIT_BEGUN, timeout=WAIT)
     return job
 
 
@@ -49,81 +37,80 @@ def hold_lock_of_group(machine: Machine) -> Job:
 
 def test_a_second_lvmsnap_waits_for_the_first_or_is_refused_at_once(stage: Stage) -> None:
     first = start_and_stop_at(stage, "up plain", "lvcreate")
-    pid = stage.machine.read_file("/run/lvmsnap/plain.lock").strip()
+    pid = stage.read_file("/run/lvmsnap/plain.lock").strip()
 
-    refused = lvmsnap(stage.machine, "--wait 0 down plain", code=3, timeout=WAIT)
-    second = start_lvmsnap(stage.machine, f"-v --wait {WAIT} up plain")
+    refused = lvmsnap(stage, "--wait 0 down plain", code=3, timeout=WAIT)
+    second = start_lvmsnap(stage, f"-v --wait {WAIT} up plain")
     second.wait_for_output(
         f"waiting up to {WAIT} s for another lvmsnap (pid {pid}), which holds the lock of plain", WAIT
     )
-    stage.machine.run(GO)
+    stage.run(GO)
 
     assert f"another lvmsnap (pid {pid}) holds the lock of plain" in refused.stderr
     assert first.wait(WAIT).returncode == 0
     assert second.wait(WAIT).returncode == 3, second.stderr  # it is up already
-    assert len(standing(stage.machine)) == 3
-    stage.run("down plain", 0)
+    assert len(standing(stage)) == 3
+    stage.lvmsnap("down plain", 0)
     stage.assert_as_before()
 
 
 def test_up_during_a_down_waits_and_then_succeeds(stage: Stage) -> None:
-    stage.run("up plain", 0)
+    stage.lvmsnap("up plain", 0)
     down = start_and_stop_at(stage, "down plain", "lvremove")
 
-    up = start_lvmsnap(stage.machine, f"-v --wait {WAIT} up plain")
+    up = start_lvmsnap(stage, f"-v --wait {WAIT} up plain")
     up.wait_for_output("waiting up to", WAIT)
-    stage.machine.run(GO)
+    stage.run(GO)
 
     assert down.wait(WAIT).returncode == 0, down.stderr
     assert up.wait(WAIT).returncode == 0, up.stderr
-    assert len(standing(stage.machine)) == 3
-    stage.run("down plain", 0)
+    assert len(standing(stage)) == 3
+    stage.lvmsnap("down plain", 0)
     stage.assert_as_before()
 
 
 def test_two_profiles_on_one_group_at_once_both_succeed(stage: Stage) -> None:
     other = profile_text(snapshot="snap2", size="16MiB", mountpoint="/media/second")
-    write_profile(stage.machine, "other", other)
+    stage.write_profile("other", other)
 
-    ups = [start_lvmsnap(stage.machine, f"--wait {WAIT} up {name}") for name in ("lent", "other")]
+    ups = [start_lvmsnap(stage, f"--wait {WAIT} up {name}") for name in ("lent", "other")]
 
     assert [job.wait(WAIT).returncode for job in ups] == [0, 0], [job.stderr for job in ups]
-    assert stage.machine.run("lvs --noheadings -o lv_name -S origin=system").stdout.split() == ["snap", "snap2"]
-    downs = [start_lvmsnap(stage.machine, f"--wait {WAIT} down {name}") for name in ("lent", "other")]
+    assert stage.run("lvs --noheadings -o lv_name -S origin=system").stdout.split() == ["snap", "snap2"]
+    downs = [start_lvmsnap(stage, f"--wait {WAIT} down {name}") for name in ("lent", "other")]
     assert [job.wait(WAIT).returncode for job in downs] == [0, 0], [job.stderr for job in downs]
-    stage.machine.run("rm /etc/lvmsnap/other.yaml")
     stage.assert_as_before()
 
 
 def test_the_lock_of_the_group_is_waited_for_within_bounds(stage: Stage) -> None:
-    holder = hold_lock_of_group(stage.machine)
+    holder = hold_lock_of_group(stage)
 
-    refused = lvmsnap(stage.machine, "--wait 1 up plain", code=3, timeout=WAIT)
-    up = start_lvmsnap(stage.machine, f"-v --wait {WAIT} up plain")
+    refused = lvmsnap(stage, "--wait 1 up plain", code=3, timeout=WAIT)
+    up = start_lvmsnap(stage, f"-v --wait {WAIT} up plain")
     announced = up.wait_for_output("waiting up to", WAIT)
     holder.kill()
 
     assert "has held LVM's lock of vg0 for 1 s" in refused.stderr
     assert "which holds LVM's lock of vg0" in announced
     assert up.wait(WAIT).returncode == 0, up.stderr
-    stage.run("down plain", 0)
+    stage.lvmsnap("down plain", 0)
     stage.assert_as_before()
 
 
 def test_a_busy_mount_stops_down_before_it_takes_anything_and_names_who(stage: Stage) -> None:
-    stage.run("up lent", 0)
-    before = standing(stage.machine)
-    user = stage.machine.start("echo $$; exec sleep 9999", cwd=MOUNTPOINT)
+    stage.lvmsnap("up lent", 0)
+    before = standing(stage)
+    user = stage.start("echo $$; exec sleep 9999", cwd=MOUNTPOINT)
     pid = user.wait_for_output("\n", WAIT).strip()
 
-    result = stage.run("down lent", 4)
+    result = stage.lvmsnap("down lent", 4)
 
     assert f"held by pid {pid} (sleep): {MOUNTPOINT}" in result.stderr
-    assert standing(stage.machine) == before
+    assert standing(stage) == before
     assert [line for line in left(result) if not line.startswith("held by")] == before
     user.kill()
     user.wait(WAIT)
-    stage.run("down lent", 0)
+    stage.lvmsnap("down lent", 0)
     stage.assert_as_before()
 
 
@@ -138,46 +125,44 @@ def hold_prompt(machine: Machine, command: str) -> Job:
 
 
 def test_an_unanswered_prompt_in_another_group_keeps_nobody_waiting(stage: Stage) -> None:
-    m = stage.machine
-    m.run("vgcreate -qy vg1 /dev/ubdc; lvcreate -qy -n x -L 16M vg1")
-    prompt = hold_prompt(m, "lvremove vg1/x")
+    stage.run("vgcreate -qy vg1 /dev/ubdc; lvcreate -qy -n x -L 16M vg1")
+    prompt = hold_prompt(stage, "lvremove vg1/x")
 
     # Nothing that concerns vg0 waits, not even with --wait 0; without a file and with one.
-    lvmsnap(m, "--wait 0 up lent", timeout=WAIT)
-    lvmsnap(m, "--wait 0 down lent", timeout=WAIT)
-    lvmsnap(m, "--wait 0 up plain", timeout=WAIT)
-    lvmsnap(m, "--wait 0 recover", timeout=WAIT)
-    lvmsnap(m, "--wait 0 down --all", timeout=WAIT)
+    lvmsnap(stage, "--wait 0 up lent", timeout=WAIT)
+    lvmsnap(stage, "--wait 0 down lent", timeout=WAIT)
+    lvmsnap(stage, "--wait 0 up plain", timeout=WAIT)
+    lvmsnap(stage, "--wait 0 recover", timeout=WAIT)
+    lvmsnap(stage, "--wait 0 down --all", timeout=WAIT)
 
     assert prompt.poll() is None
     prompt.kill(signal.SIGKILL)
     prompt.wait(WAIT)
-    m.run("vgremove -qy vg1; pvremove -qy /dev/ubdc")
+    stage.run("vgremove -qy vg1; pvremove -qy /dev/ubdc")
     stage.assert_as_before()
 
 
 def test_locks_of_lvm_that_are_held_on_and_on_are_waited_for_within_bounds_by_every_command(stage: Stage) -> None:
-    m = stage.machine
-    stage.run("up plain", 0)
-    m.run("lvcreate -qy -n x -L 4M vg0")
-    prompt = hold_prompt(m, "lvremove vg0/x")
+    stage.lvmsnap("up plain", 0)
+    stage.run("lvcreate -qy -n x -L 4M vg0")
+    prompt = hold_prompt(stage, "lvremove vg0/x")
     for command in ("down plain", "down --all", "recover plain", "up lent", "up --replace plain"):
-        refused = lvmsnap(m, f"--wait 1 {command}", code=3, timeout=60)
+        refused = lvmsnap(stage, f"--wait 1 {command}", code=3, timeout=60)
         assert "(lvremove) has held LVM's lock of vg0 for 1 s" in refused.stderr, command
     prompt.kill(signal.SIGKILL)
     prompt.wait(WAIT)
-    m.run("lvremove -qy vg0/x")
-    stage.run("down plain", 0)
+    stage.run("lvremove -qy vg0/x")
+    stage.lvmsnap("down plain", 0)
 
     # The lock of all PVs keeps only those waiting who change one: what was begun is undone then.
-    m.run("mkfs.ext4 -q /dev/ubdc")
-    prompt = hold_prompt(m, "pvcreate /dev/ubdc")
-    lvmsnap(m, "--wait 0 run plain -- true", timeout=WAIT)
-    undone = lvmsnap(m, "--wait 1 up lent", code=1, timeout=60)
+    stage.run("mkfs.ext4 -q /dev/ubdc")
+    prompt = hold_prompt(stage, "pvcreate /dev/ubdc")
+    lvmsnap(stage, "--wait 0 run plain -- true", timeout=WAIT)
+    undone = lvmsnap(stage, "--wait 1 up lent", code=1, timeout=60)
     assert "(pvcreate) has held LVM's lock of all PVs for 1 s" in undone.stderr
     prompt.kill(signal.SIGKILL)
     prompt.wait(WAIT)
-    m.run("wipefs -qa /dev/ubdc")
+    stage.run("wipefs -qa /dev/ubdc")
     stage.assert_as_before()
 
 
@@ -185,47 +170,42 @@ def test_locks_of_lvm_that_are_held_on_and_on_are_waited_for_within_bounds_by_ev
 
 
 def test_a_guard_gives_more_room_in_time_while_another_profile_fills_a_file_or_is_in_a_hook(stage: Stage) -> None:
-    m = stage.machine
     hook = f"until [ -e {BIN}/go ]; do sleep 0.2; done"
     hooked = profile_text(snapshot="snap3", size="4MiB", mountpoint="null")
-    write_profile(m, "hooked", f'{hooked}hooks: {{before_snapshot: ": > {BIN}/hooked; {hook}", timeout: 600s}}\n')
+    stage.write_profile("hooked", f'{hooked}hooks: {{before_snapshot: ": > {BIN}/hooked; {hook}", timeout: 600s}}\n')
     guarded = profile_text(snapshot="snap2", size="8MiB", mountpoint="null") + "overflow: {extend_at: 50%}\n"
-    write_profile(m, "guarded", guarded)
-    filling = start_lvmsnap(m, "up filled", path=break_commands(m, Fault("dd", WAITS)))
-    hooking = start_lvmsnap(m, "up hooked")
-    m.run(f"{WAIT_BEGUN}; until [ -e {BIN}/hooked ]; do sleep 0.2; done", timeout=WAIT)
+    stage.write_profile("guarded", guarded)
+    filling = start_lvmsnap(stage, "up filled", path=break_commands(stage, Fault("dd", WAITS)))
+    hooking = start_lvmsnap(stage, "up hooked")
+    stage.run(f"{WAIT_BEGUN}; until [ -e {BIN}/hooked ]; do sleep 0.2; done", timeout=WAIT)
 
-    write = (
-        "for i in 1 2 3 4 5; do head -c 1M /dev/urandom > /mnt/system/fill$i; sync /mnt/system/fill$i; sleep 1; done"
-    )
-    done = lvmsnap(m, f"-v --wait 5 run guarded -- sh -c '{write}; rm /mnt/system/fill*; sync'", timeout=WAIT)
+    write = "for i in 1 2 3 4 5; do head -c 1M /dev/urandom > /mnt/fill$i; sync /mnt/fill$i; sleep 1; done"
+    done = lvmsnap(stage, f"-v --wait 5 run guarded -- sh -c '{write}; rm /mnt/fill*; sync'", timeout=WAIT)
 
     assert "was given" in done.stderr
     assert filling.poll() is None
     assert hooking.poll() is None
-    m.run(GO)
+    stage.run(GO)
     assert [filling.wait(WAIT).returncode, hooking.wait(WAIT).returncode] == [0, 0], hooking.stderr
     for name in ("filled", "hooked"):
-        stage.run(f"down {name}", 0)
-    m.run("rm /etc/lvmsnap/hooked.yaml /etc/lvmsnap/guarded.yaml")
+        stage.lvmsnap(f"down {name}", 0)
     stage.assert_as_before()
 
 
 def test_a_hook_may_call_for_another_profile_and_is_refused_at_once_for_its_own(stage: Stage) -> None:
-    m = stage.machine
     other = profile_text(snapshot="snap2", size="4MiB", mountpoint="null")
-    write_profile(m, "other", other)
-    m.write_file(
+    stage.write_profile("other", other)
+    stage.write_file(
         "/run/hook", f"#!/bin/sh\n{shell_line('up other')} && {shell_line(f'--wait {WAIT} down hooked')}\n", 0o755
     )
     hooked = profile_text(snapshot="snap3", size="4MiB", mountpoint="null")
-    write_profile(m, "hooked", f"{hooked}hooks: {{before_snapshot: [/run/hook], timeout: 600s}}\n")
+    stage.write_profile("hooked", f"{hooked}hooks: {{before_snapshot: [/run/hook], timeout: 600s}}\n")
 
-    refused = stage.run("-v up hooked", 1)
+    refused = stage.lvmsnap("-v up hooked", 1)
 
     assert "the lvmsnap that this was called from" in refused.stderr
     assert "a hook cannot call lvmsnap for its own profile" in refused.stderr
-    assert m.run("lvs --noheadings -o lv_name -S 'origin=system'").stdout.split() == ["snap2"]
-    stage.run("down other", 0)
-    m.run("rm /etc/lvmsnap/other.yaml /etc/lvmsnap/hooked.yaml /run/hook")
+    assert stage.run("lvs --noheadings -o lv_name -S 'origin=system'").stdout.split() == ["snap2"]
+    stage.lvmsnap("down other", 0)
+    stage.run("rm /run/hook")
     stage.assert_as_before()

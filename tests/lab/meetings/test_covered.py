@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 
 import pytest
 
-from tests.lab.helpers import make_vg
-from tests.lab.machine import Machine
-from tests.lab.support import lvmsnap, profile_text, write_profile
+from tests.lab.stage import Scene, Stage
+from tests.lab.support import lvmsnap, profile_text, status
 
 pytestmark = pytest.mark.lab
 
@@ -24,43 +22,38 @@ MEETINGS = {
 }
 
 
-@pytest.fixture
-def server(lab: Machine) -> Machine:
-    """An origin with a file; its snapshot is mounted below /media/a, a mount that shares nothing."""
-    make_vg(lab, volumes={"system": "64M"}, filesystems={"system": "ext4"}, mounts={"system": "/mnt"})
-    lab.run(
-        f"rm -r /mnt/lost+found; echo old > /mnt/file; sync; mkdir -p {SNAPSHOT} /media/b;"
-        " mount --bind /media/a /media/a; mount --make-private /media/a"
-    )
-    write_profile(lab, "p", profile_text(size="16MiB", mountpoint=SNAPSHOT))
-    return lab
+# The snapshot is mounted below /media/a, a mount that shares nothing.
+SCENE = Scene(
+    profiles={"p": profile_text(size="16MiB", mountpoint=SNAPSHOT)},
+    more=f"mkdir -p {SNAPSHOT} /media/b; mount --bind /media/a /media/a; mount --make-private /media/a",
+)
 
 
 @pytest.mark.parametrize("meeting", MEETINGS.values(), ids=MEETINGS)
-def test_a_snapshot_that_was_hidden_for_a_while_makes_the_run_a_failure(server: Machine, meeting: str) -> None:
-    done = lvmsnap(server, f"run p -- sh -c {shlex.quote(meeting)}", code=124)
+def test_a_snapshot_that_was_hidden_for_a_while_makes_the_run_a_failure(stage: Stage, meeting: str) -> None:
+    done = lvmsnap(stage, f"run p -- sh -c {shlex.quote(meeting)}", code=124)
 
     assert "seen:\n" in done.stdout
     assert f"the snapshot is lost while sh runs: {SNAPSHOT} was unmounted or mounted over" in done.stderr
-    assert server.run("lvs --noheadings -o lv_name vg0").stdout.split() == ["system"]
+    stage.assert_as_before()
 
 
-def test_mounts_elsewhere_and_reads_of_the_snapshot_leave_the_run_a_success(server: Machine) -> None:
+def test_mounts_elsewhere_and_reads_of_the_snapshot_leave_the_run_a_success(stage: Stage) -> None:
     meeting = f"mount -t tmpfs t /media/b; cat {SNAPSHOT}/file; umount /media/b; mount --bind {SNAPSHOT} /media/b;"
     meeting += " umount /media/b"
 
-    assert lvmsnap(server, f"run p -- sh -c {shlex.quote(meeting)}").stdout == "old\n"
+    assert lvmsnap(stage, f"run p -- sh -c {shlex.quote(meeting)}").stdout == "before\n"
+    stage.assert_as_before()
 
 
-def test_status_and_down_name_what_covers_the_snapshot(server: Machine) -> None:
-    lvmsnap(server, "up p")
-    server.run("mount -t tmpfs t /media/a; mkdir /media/a/snap")
+def test_status_and_down_name_what_covers_the_snapshot(stage: Stage) -> None:
+    lvmsnap(stage, "up p")
+    stage.run("mount -t tmpfs t /media/a; mkdir /media/a/snap")
 
-    (status,) = json.loads(lvmsnap(server, "status p --json").stdout)
-    assert status["state"] == "partial"
-    failed = lvmsnap(server, "down p", code=4)
+    assert status(stage, "p")["state"] == "partial"
+    failed = lvmsnap(stage, "down p", code=4)
     assert f"mount on {SNAPSHOT}, covered by the one on /media/a" in failed.stderr
 
-    server.run("umount /media/a")
-    lvmsnap(server, "down p")
-    assert server.run("lvs --noheadings -o lv_name vg0").stdout.split() == ["system"]
+    stage.run("umount /media/a")
+    lvmsnap(stage, "down p")
+    stage.assert_as_before()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.helpers import fingerprint, make_vg, wipe
 from tests.lab.machine import Machine
-from tests.lab.refusals import Refuser, Situation, refuser
+from tests.lab.refusals import Refuser, Situation
 from tests.lab.support import lvmsnap, profile_text, shell_line, write_profile
 
 pytestmark = pytest.mark.lab
@@ -59,10 +59,9 @@ def machine(shared_machine: Machine) -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="module")
-def up(machine: Machine) -> Iterator[Refuser]:
+def up(machine: Machine) -> Refuser:
     """What runs `up` in the guest."""
-    with refuser(machine) as one:
-        yield one
+    return Refuser(machine)
 
 
 def backed_by(path: str, **settings: Any) -> dict[str, Any]:
@@ -284,7 +283,7 @@ def test_up_refuses_a_loop_device_that_it_could_not_use(up: Refuser, situation: 
 def test_a_relative_path_is_a_mistake_in_the_profile(up: Refuser) -> None:
     result = up.run("up check", profile_text(**backed_by("store/lent")))
 
-    assert result.code == 2
+    assert result.returncode == 2
     assert "backing_file.path" in result.stderr
     assert "absolute" in result.stderr
 

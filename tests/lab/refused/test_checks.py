@@ -15,7 +15,7 @@ import pytest
 
 from tests.lab.helpers import fingerprint, make_vg, wipe
 from tests.lab.machine import Machine
-from tests.lab.refusals import Refuser, Situation, refuser
+from tests.lab.refusals import Refuser, Situation
 from tests.lab.support import lvmsnap, profile_text, write_profile
 
 pytestmark = pytest.mark.lab
@@ -30,8 +30,7 @@ def test_a_kernel_without_snapshots_is_refused(lab: Machine) -> None:
         before=f"! [ -e /sys/module/dm_snapshot ] || rmmod dm-snapshot; mv {modules} {modules}.off",
         after=f"mv {modules}.off {modules}",
     )
-    with refuser(lab) as one:
-        one.refuse(no_modules)
+    Refuser(lab).refuse(no_modules)
 
 
 def test_a_group_that_is_exported_foreign_or_not_whole_is_refused(lab: Machine) -> None:
@@ -69,9 +68,8 @@ END
         origin="torn/data",
     )
 
-    with refuser(lab) as one:
-        for situation in (exported, of_other_host, torn):
-            one.refuse(situation)
+    for situation in (exported, of_other_host, torn):
+        Refuser(lab).refuse(situation)
 
 
 def test_a_frozen_filesystem_fails_the_snapshot_and_everything_is_as_before(lab: Machine) -> None:
@@ -133,10 +131,9 @@ END
 
 
 @pytest.fixture(scope="module")
-def up(machine: Machine) -> Iterator[Refuser]:
+def up(machine: Machine) -> Refuser:
     """What runs `up` in the guest."""
-    with refuser(machine) as one:
-        yield one
+    return Refuser(machine)
 
 
 GROUPS_AND_ORIGINS = (
@@ -320,7 +317,7 @@ def test_what_is_wrong_in_the_profile_itself_is_exit_2_before_anything_is_read(
 ) -> None:
     result = up.run("up check", profile_text(**settings))
 
-    assert result.code == 2
+    assert result.returncode == 2
     assert complaint in result.stderr
     assert "/etc/lvmsnap/check.yaml:" in result.stderr
 
@@ -328,7 +325,7 @@ def test_what_is_wrong_in_the_profile_itself_is_exit_2_before_anything_is_read(
 def test_a_mistyped_option_is_refused(up: Refuser) -> None:
     result = up.run("up check --dry-rum", profile_text(size="8MiB", mountpoint=None))
 
-    assert result.code == 2
+    assert result.returncode == 2
     assert "--dry-rum" in result.stderr
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,17 +11,19 @@ from typing import Any
 import pytest
 
 from tests.lab import looking
+from tests.lab.faults import FILE, MOUNTPOINT, SPACE
 from tests.lab.helpers import MachineFactory, fingerprint, make_vg
 from tests.lab.machine import GiB, Machine, MiB
+from tests.lab.stage import FOLDERS, Scene, Stage
 from tests.lab.support import lvmsnap, profile_text, start_lvmsnap, write_profile
 
 pytestmark = pytest.mark.lab
 
-FOLDERS = ("/etc/lvmsnap", "/media", "/media/b", "/mnt")
-SNAP = "/media/snap"
-FILE = "/media/b/tmp"
+SNAP = MOUNTPOINT
 NAME = "vg0/system-lvmsnap-p"
 FILES_MIB = 80
+# That the guard has looked once.
+WATCHED = "until [ -e /run/lvmsnap/p.guard ]; do sleep 0.2; done"
 # What the writer writes a second, in MiB. While it does, more room takes 3 to 7 s of the lab's slow clock to add.
 RATE_MIB = 3
 
@@ -64,27 +67,18 @@ print(f"{written} MiB at {written / (time.monotonic() - start):.0f} MiB/s, at mo
 """
 
 
-@pytest.fixture
-def server(lab: Machine) -> Machine:
-    """A group with 400 MiB of free extents, a mounted origin with many files, and another filesystem."""
-    mounts = {"system": "/mnt", "/dev/ubdb": "/media/b"}
-    make_vg(lab, volumes={"system": "400M"}, filesystems={"system": "ext4", "/dev/ubdb": "ext4"}, mounts=mounts)
-    lab.run(
-        f"mkdir /mnt/d; for i in $(seq -f %03g 0 {FILES_MIB - 1}); do head -c 1M /dev/urandom > /mnt/d/$i; done; sync",
-        timeout=120,
-    )
-    lab.write_file("/run/writer.py", WRITER)
-    lvmsnap(lab, "status")
-    return lab
+# A group with 400 MiB of free extents, a mounted origin with many files, and another filesystem.
+SCENE = Scene(
+    volumes={"system": "400M"},
+    profiles={},
+    more=f"""mkdir /mnt/d; for i in $(seq -f %03g 0 {FILES_MIB - 1}); do head -c 1M /dev/urandom > /mnt/d/$i; done
+printf %s {shlex.quote(WRITER)} > /run/writer.py""",
+)
 
 
-def guarded_profile(m: Machine, size: str = "48MiB", overflow: str = "", **settings: Any) -> None:
+def guarded(size: str = "48MiB", overflow: str = "", **settings: Any) -> str:
     text = profile_text(size=size, mountpoint=SNAP, **settings)
-    write_profile(m, "p", text + (f"overflow: {overflow}\n" if overflow else ""))
-
-
-def assert_gone(m: Machine, before: str) -> None:
-    assert fingerprint(m, FOLDERS) == before
+    return text + (f"overflow: {overflow}\n" if overflow else "")
 
 
 def write(rate: float, files: int = FILES_MIB) -> str:
@@ -99,14 +93,11 @@ def test_a_writer_at_full_speed_loses_no_backup_where_the_file_may_grow(
 ) -> None:
     m = fresh_machine({"ubda": (origin_mib + 64) * MiB, "ubdb": 5 * GiB})
     m.boot()
-    mounts = {"system": "/mnt", "/dev/ubdb": "/media/b"}
-    make_vg(m, volumes={"system": f"{origin_mib}M"}, filesystems={"system": "ext4", "/dev/ubdb": "ext4"}, mounts=mounts)
-    m.run("mkdir /mnt/d; for i in $(seq -f %03g 0 127); do head -c 1M /dev/urandom > /mnt/d/$i; done", timeout=120)
+    text = guarded(f"{size_mib}MiB", "{warn_at: 6%, extend_at: 8%}", backing_file={"path": FILE, "max_size": "4GiB"})
+    files = "mkdir /mnt/d; for i in $(seq -f %03g 0 127); do head -c 1M /dev/urandom > /mnt/d/$i; done"
+    Scene(volumes={"system": f"{origin_mib}M"}, profiles={"p": text}, more=files).build(m)
     m.write_file("/run/filler.py", FILLER)
-    guarded_profile(
-        m, f"{size_mib}MiB", "{warn_at: 6%, extend_at: 8%}", backing_file={"path": FILE, "max_size": "4GiB"}
-    )
-    script = f"python3 /run/filler.py & tar -cf /media/b/a.tar -C {SNAP} d; wait; cd {SNAP}; md5sum d/*"
+    script = f"python3 /run/filler.py & tar -cf {SPACE}/a.tar -C {SNAP} d; wait; cd {SNAP}; md5sum d/*"
 
     for attempt in range(runs):
         old = m.run("rm -f /mnt/fill; sync; cd /mnt; md5sum d/*").stdout
@@ -117,42 +108,40 @@ def test_a_writer_at_full_speed_loses_no_backup_where_the_file_may_grow(
         print(f"run {attempt}: exit {done.returncode}\n{done.stderr}", flush=True)
         assert done.returncode == 0, f"run {attempt}: {done.stderr}"
         assert done.stdout == old
-        assert m.run("cd /run; tar -xf /media/b/a.tar; rm /media/b/a.tar; md5sum d/*; rm -r d").stdout == old
+        assert m.run(f"cd /run; tar -xf {SPACE}/a.tar; rm {SPACE}/a.tar; md5sum d/*; rm -r d").stdout == old
         assert m.run("rm /mnt/fill; cd /mnt; md5sum d/*").stdout != old
         assert "was given" in done.stderr
         assert "cannot become full: it has all the room its origin can ever use" in done.stderr
-        assert_gone(m, before)
+        assert fingerprint(m, FOLDERS) == before
 
 
 @pytest.mark.parametrize("runs", [1, 20])
-def test_a_writer_at_full_speed_without_room_is_124_and_nothing_stays(server: Machine, runs: int) -> None:
-    guarded_profile(server, "16MiB", backing_file={"path": FILE})
+def test_a_writer_at_full_speed_without_room_is_124_and_nothing_stays(stage: Stage, runs: int) -> None:
+    stage.write_profile("p", guarded("16MiB", backing_file={"path": FILE}))
     script = f"{write(0, 40)} & tar -cf - -C {SNAP} . | cat > /dev/null; wait; exit 0"
-    before = fingerprint(server, FOLDERS)
-
     for attempt in range(runs):
-        done = lvmsnap(server, f"run p -- sh -c '{script}'", code=124)
+        done = lvmsnap(stage, f"run p -- sh -c '{script}'", code=124)
         print(f"run {attempt}: exit {done.returncode}\n{done.stderr}", flush=True)
         assert "do not trust its result" in done.stderr
-        assert_gone(server, before)
+        stage.assert_as_before()
 
 
 AUTOEXTEND = "activation { snapshot_autoextend_threshold = 50 snapshot_autoextend_percent = 20 }"
 
 
 @pytest.fixture
-def autoextended(server: Machine) -> Iterator[Machine]:
-    """The server with another snapshot of the origin, which dmeventd watches and gives more room."""
-    server.run("mv /etc/lvm/lvm.conf /etc/lvm/lvm.conf.kept")
-    server.write_file("/etc/lvm/lvm.conf", AUTOEXTEND)
-    server.run("lvcreate -qqy -s -L 112M -n other vg0/system")
-    yield server
-    server.run("mv /etc/lvm/lvm.conf.kept /etc/lvm/lvm.conf")
+def autoextended(stage: Stage) -> Iterator[Stage]:
+    """The stage with another snapshot of the origin, which dmeventd watches and gives more room."""
+    stage.run("mv /etc/lvm/lvm.conf /etc/lvm/lvm.conf.kept")
+    stage.write_file("/etc/lvm/lvm.conf", AUTOEXTEND)
+    stage.run("lvcreate -qqy -s -L 112M -n other vg0/system")
+    yield stage
+    stage.run("mv /etc/lvm/lvm.conf.kept /etc/lvm/lvm.conf")
 
 
-def test_the_guard_grows_its_snapshot_beside_dmeventd_which_extends_anothers(autoextended: Machine) -> None:
+def test_the_guard_grows_its_snapshot_beside_dmeventd_which_extends_anothers(autoextended: Stage) -> None:
     m = autoextended
-    guarded_profile(m, "48MiB", "{warn_at: 30%, extend_at: 40%}")
+    m.write_profile("p", guarded("48MiB", "{warn_at: 30%, extend_at: 40%}"))
     old = m.run(SUMS.format("/mnt")).stdout
     # As after somebody's lvcreate or lvremove on the same origin: dmeventd watches both.
     script = f"lvchange --monitor y vg0/other {NAME}; {write(RATE_MIB)} & tar -cf - -C {SNAP} . > /run/a.tar; wait;"
@@ -183,7 +172,7 @@ def test_dmeventd_unmounts_no_guarded_snapshot_and_goes_on_watching_anothers(lab
     script = f"{switched_on}; for i in $(seq 60); do sleep 1; {seen} | grep -q not && break; done; {seen}; "
     # dmeventd looks every 10 s.
     script += "lvs --noheadings -o seg_monitor vg0/other; dd if=/dev/urandom of=/mnt/big bs=1M count=24 conv=fsync; "
-    script += f"sleep 15; findmnt -no TARGET {SNAP}; ls {SNAP}"
+    script += f"sleep 12; findmnt -no TARGET {SNAP}; ls {SNAP}"
 
     done = lvmsnap(lab, f"-v run p -- sh -c '{script}'", code=124, timeout=240)
 
@@ -193,30 +182,28 @@ def test_dmeventd_unmounts_no_guarded_snapshot_and_goes_on_watching_anothers(lab
     assert "was taken from dmeventd" in done.stderr
 
 
-def test_a_growth_that_fails_half_way_is_tried_again_and_all_is_taken_back(server: Machine) -> None:
+def test_a_growth_that_fails_half_way_is_tried_again_and_all_is_taken_back(stage: Stage) -> None:
     backing = {"path": FILE, "max_size": "97MiB", "allocation": "zero-fill"}
-    guarded_profile(server, "40MiB", "{warn_at: 30%, extend_at: 40%, extend_by: 100%}", backing_file=backing)
-    server.write_file(
+    stage.write_profile("p", guarded("40MiB", "{warn_at: 30%, extend_at: 40%, extend_by: 100%}", backing_file=backing))
+    stage.write_file(
         "/run/bad/pvresize",
         '#!/bin/sh\n[ -e /run/failed ] && exec /usr/sbin/pvresize "$@"\ntouch /run/failed; echo no luck >&2; exit 5\n',
         mode=0o755,
     )
-    before = fingerprint(server, FOLDERS)
-
-    lvmsnap(server, "up p")
-    job = start_lvmsnap(server, "-v watch p", path="/run/bad")
-    server.run(write(0, 18))
+    lvmsnap(stage, "up p")
+    job = start_lvmsnap(stage, "-v watch p", path="/run/bad")
+    stage.run(write(0, 18))
     job.wait_for_output("was given")
 
     assert job.stderr.count("it cannot grow: pvresize") == 1
     assert "no luck" in job.stderr
-    blocks = server.run(["stat", "-c", "%s %b", FILE]).stdout.split()
+    blocks = stage.run(["stat", "-c", "%s %b", FILE]).stdout.split()
     assert int(blocks[0]) <= 97 * MiB
     assert int(blocks[1]) * 512 >= int(blocks[0])
-    assert looking.lv(server, NAME, "lv_size,seg_monitor") == [str(80 * MiB), "not monitored"]
-    lvmsnap(server, "down p")
+    assert looking.lv(stage, NAME, "lv_size,seg_monitor") == [str(80 * MiB), "not monitored"]
+    lvmsnap(stage, "down p")
     assert job.wait().returncode == 0, job.stderr
-    assert_gone(server, before)
+    stage.assert_as_before()
 
 
 def test_it_grows_to_what_the_origin_can_use_and_never_beyond(lab: Machine) -> None:
@@ -237,7 +224,7 @@ def test_it_grows_to_what_the_origin_can_use_and_never_beyond(lab: Machine) -> N
     lvmsnap(lab, "down p")
 
     assert job.wait().returncode == 0
-    assert_gone(lab, before)
+    assert fingerprint(lab, FOLDERS) == before
 
 
 def test_only_room_that_lvm_would_allocate_counts_and_less_is_taken_where_there_is_less(lab: Machine) -> None:
@@ -264,35 +251,34 @@ def test_only_room_that_lvm_would_allocate_counts_and_less_is_taken_where_there_
     assert fingerprint(lab, FOLDERS[1:]) == before
 
 
-def test_watch_ends_with_124_where_the_snapshot_is_lost_or_removed_and_needs_one_that_is_up(server: Machine) -> None:
-    guarded_profile(server, "16MiB", "{extend_at: 100%}")
-    before = fingerprint(server, FOLDERS)
-    assert "p is not up" in lvmsnap(server, "watch p", code=2).stderr
+def test_watch_ends_with_124_where_the_snapshot_is_lost_or_removed_and_needs_one_that_is_up(stage: Stage) -> None:
+    stage.write_profile("p", guarded("16MiB", "{extend_at: 100%}"))
+    assert "p is not up" in lvmsnap(stage, "watch p", code=2).stderr
 
-    lvmsnap(server, "up p")
-    job = start_lvmsnap(server, "watch p")
-    server.run("sleep 2; " + write(0, 40))
+    lvmsnap(stage, "up p")
+    job = start_lvmsnap(stage, "watch p")
+    stage.run(f"{WATCHED}; {write(0, 40)}")
     assert job.wait().returncode == 124
     assert "the snapshot of p is lost" in job.stderr
-    lvmsnap(server, "up p --replace")
-    job = start_lvmsnap(server, "watch p")
-    server.run(f"sleep 2; umount {SNAP}; lvremove -qqy {NAME}")
+    lvmsnap(stage, "up p --replace")
+    job = start_lvmsnap(stage, "watch p")
+    stage.run(f"{WATCHED}; umount {SNAP}; lvremove -qqy {NAME}")
     assert job.wait().returncode == 124
     assert "removed by hand" in job.stderr
-    assert "it was removed or replaced" in lvmsnap(server, "down p", code=124).stderr
-    assert_gone(server, before)
+    assert "it was removed or replaced" in lvmsnap(stage, "down p", code=124).stderr
+    stage.assert_as_before()
 
 
-def test_watching_a_snapshot_at_rest_costs_next_to_nothing_and_starts_no_process(server: Machine) -> None:
-    guarded_profile(server)
-    lvmsnap(server, "up p")
-    job = start_lvmsnap(server, "watch p")
-    server.run("sleep 4")
-    seen = "set -- $(pgrep -f 'lvmsnap watch p'); cat /proc/$1/stat; grep processes /proc/stat"
+def test_watching_a_snapshot_at_rest_costs_next_to_nothing_and_starts_no_process(stage: Stage) -> None:
+    stage.write_profile("p", guarded())
+    lvmsnap(stage, "up p")
+    job = start_lvmsnap(stage, "watch p")
+    stage.run(WATCHED)
+    seen = "set -- $(pgrep -f '[l]vmsnap watch p'); cat /proc/$1/stat; grep processes /proc/stat"
 
-    before, start = server.run(seen).stdout.split(), time.monotonic()
-    time.sleep(20)
-    after, seconds = server.run(seen).stdout.split(), time.monotonic() - start
+    before, start = stage.run(seen).stdout.split(), time.monotonic()
+    time.sleep(10)
+    after, seconds = stage.run(seen).stdout.split(), time.monotonic() - start
 
     # proc(5): utime, stime, and of waited-for children; in hundredths of a second.
     used, children = (sum(int(after[n]) - int(before[n]) for n in fields) for fields in ((13, 14), (15, 16)))
@@ -300,12 +286,12 @@ def test_watching_a_snapshot_at_rest_costs_next_to_nothing_and_starts_no_process
     assert used / seconds < 1
     assert children == 0
     assert int(after[-1]) - int(before[-1]) <= 6  # the shell that looks, and what it starts
-    lvmsnap(server, "down p")
+    lvmsnap(stage, "down p")
     assert job.wait().returncode == 0
 
 
 def test_two_on_one_file_are_given_room_at_one_moment_told_apart_and_lost_together(lab: Machine) -> None:
-    mounts = {"/dev/ubdb": "/media/b"}
+    mounts = {"/dev/ubdb": SPACE}
     make_vg(lab, volumes={"a": "64M", "b": "64M"}, filesystems={"/dev/ubdb": "ext4"}, mounts=mounts)
     volumes = ", ".join(f"{{origin: vg0/{name}, size: 16MiB, mountpoint: null}}" for name in "ab")
     text = f"volumes: [{volumes}]\nconsistent: false\nbacking_file: {{path: {FILE}, max_size: 64MiB}}\n"
@@ -328,4 +314,4 @@ def test_two_on_one_file_are_given_room_at_one_moment_told_apart_and_lost_togeth
     assert job.wait().returncode == 124
     assert "p's snapshot of vg0/b is lost: it overflowed" in job.stderr
     assert "p's snapshot of vg0/b was lost while it was up: it overflowed" in lvmsnap(lab, "down p", code=124).stderr
-    assert_gone(lab, before)
+    assert fingerprint(lab, FOLDERS) == before

@@ -9,42 +9,32 @@ import time
 import pytest
 
 from tests.lab import looking
-from tests.lab.helpers import fingerprint, make_vg
-from tests.lab.machine import Machine
-from tests.lab.support import lvmsnap, profile_text, shell_line, start_lvmsnap, write_profile
+from tests.lab.faults import MOUNTPOINT
+from tests.lab.stage import Scene, Stage
+from tests.lab.support import lvmsnap, profile_text, shell_line, start_lvmsnap
 
 pytestmark = pytest.mark.lab
 
-FOLDERS = ("/etc/lvmsnap", "/media", "/mnt")
-SNAP = "/media/snap"
+SNAP = MOUNTPOINT
 DEVICE = "/dev/vg0/system-lvmsnap-p"
+# Files on the origin, profiles p (mounted) and d (device only).
+SCENE = Scene(
+    profiles={
+        "p": profile_text(size="16MiB", mountpoint=SNAP),
+        "d": profile_text(size="100%ORIGIN", mountpoint=None),
+    },
+    more="mkdir /mnt/d; for i in 1 2 3 4; do head -c 1M /dev/urandom > /mnt/d/$i; done; echo old > /mnt/file",
+)
 
 
-@pytest.fixture
-def server(lab: Machine) -> Machine:
-    """A group vg0 with a mounted origin, files in it, and profiles p (mounted) and d (device only)."""
-    make_vg(lab, volumes={"system": "64M"}, filesystems={"system": "ext4"}, mounts={"system": "/mnt"})
-    lab.run("mkdir /mnt/d; for i in 1 2 3 4; do head -c 1M /dev/urandom > /mnt/d/$i; done; echo old > /mnt/file; sync")
-    write_profile(lab, "p", profile_text(size="16MiB", mountpoint=SNAP))
-    write_profile(lab, "d", profile_text(size="100%ORIGIN", mountpoint=None))
-    lvmsnap(lab, "status")
-    return lab
-
-
-def assert_gone(m: Machine, before: str) -> None:
-    assert fingerprint(m, FOLDERS) == before
-    assert looking.kept(m) == []
-
-
-def test_an_archive_is_the_origin_at_the_moment_of_the_snapshot_and_the_environment_is_set(server: Machine) -> None:
-    before = fingerprint(server, FOLDERS)
-    old = server.run("cd /mnt; find . -type f | sort | xargs cksum").stdout
+def test_an_archive_is_the_origin_at_the_moment_of_the_snapshot_and_the_environment_is_set(stage: Stage) -> None:
+    old = stage.run("cd /mnt; find . -type f | sort | xargs cksum").stdout
     script = (
         "for i in 1 2 3 4; do head -c 1M /dev/zero > /mnt/d/$i; done; echo new > /mnt/file; sync;"
         'env | grep ^LVMSNAP | sort; tar -cf /run/a.tar -C "$LVMSNAP_MOUNTPOINT" .'
     )
 
-    done = lvmsnap(server, f"run p -- sh -c '{script}'")
+    done = lvmsnap(stage, f"run p -- sh -c '{script}'")
 
     assert done.stdout.splitlines() == [
         f"LVMSNAP_DEVICE={DEVICE}",
@@ -53,66 +43,60 @@ def test_an_archive_is_the_origin_at_the_moment_of_the_snapshot_and_the_environm
         f"LVMSNAP_MOUNTPOINT_1={SNAP}",
         "LVMSNAP_PROFILE=p",
     ]
-    server.run("mkdir /run/out; tar -xf /run/a.tar -C /run/out")
-    assert server.run("cd /run/out; find . -type f | sort | xargs cksum").stdout == old
-    assert server.run("cat /mnt/file; rm -r /run/out /run/a.tar").stdout == "new\n"
-    server.run("echo old > /mnt/file; sync")
-    assert_gone(server, before)
-    assert looking.mount_options(server, SNAP) == []
+    stage.run("mkdir /run/out; tar -xf /run/a.tar -C /run/out")
+    assert stage.run("cd /run/out; find . -type f | sort | xargs cksum").stdout == old
+    assert stage.run("cat /mnt/file; rm -r /run/out /run/a.tar").stdout == "new\n"
+    stage.run("echo old > /mnt/file; sync")
+    stage.assert_as_before()
+    assert looking.mount_options(stage, SNAP) == []
 
 
-def test_a_profile_without_mountpoint_gives_the_device_of_a_frozen_origin(server: Machine) -> None:
-    server.run("umount /mnt")
-    before = fingerprint(server, FOLDERS)
-    sum_before = server.run("md5sum < /dev/vg0/system").stdout
+def test_a_profile_without_mountpoint_gives_the_device_of_a_frozen_origin(stage: Stage) -> None:
+    stage.run("umount /mnt")
+    sum_before = stage.run("md5sum < /dev/vg0/system").stdout
 
     script = 'mount /dev/vg0/system /mnt; echo new > /mnt/file; umount /mnt; dd if="$LVMSNAP_DEVICE" bs=1M status=none'
-    done = lvmsnap(server, f"run d -- sh -c '{script} | md5sum; test -z \"$LVMSNAP_MOUNTPOINT\"'")
+    done = lvmsnap(stage, f"run d -- sh -c '{script} | md5sum; test -z \"$LVMSNAP_MOUNTPOINT\"'")
 
-    assert done.stdout == sum_before != server.run("md5sum < /dev/vg0/system").stdout
-    assert_gone(server, before)
-
-
-def test_statuses_of_the_command_and_what_never_starts(server: Machine) -> None:
-    before = fingerprint(server, FOLDERS)
-
-    lvmsnap(server, "run p -- sh -c 'exit 7'", code=7)
-    assert_gone(server, before)
-    lvmsnap(server, "run p -- sh -c 'kill -9 $$'", code=137)
-    assert_gone(server, before)
-    assert lvmsnap(server, "run p -- surely-not-there", code=125).stderr.startswith("error: surely-not-there: no such")
-    server.run("echo text > /run/text; chmod +x /run/text")
-    assert "Exec format error" in lvmsnap(server, "run p -- /run/text", code=125).stderr
-    assert_gone(server, before)
-    server.run(f"mkdir {SNAP}; touch {SNAP}/file")
-    assert f"{SNAP} is empty or absent" in lvmsnap(server, "run p -- touch /run/ran", code=125).stderr
-    assert not looking.exists(server, "/run/ran")
-    server.run(f"rm -r {SNAP} /run/text")
-    assert_gone(server, before)
+    assert done.stdout == sum_before != stage.run("md5sum < /dev/vg0/system").stdout
+    stage.run("mount /dev/vg0/system /mnt; echo old > /mnt/file; sync")
+    stage.assert_as_before()
 
 
-def test_input_passes_through_a_closed_stderr_does_no_harm(server: Machine) -> None:
-    before = fingerprint(server, FOLDERS)
+def test_statuses_of_the_command_and_what_never_starts(stage: Stage) -> None:
+    lvmsnap(stage, "run p -- sh -c 'exit 7'", code=7)
+    stage.assert_as_before()
+    lvmsnap(stage, "run p -- sh -c 'kill -9 $$'", code=137)
+    stage.assert_as_before()
+    assert lvmsnap(stage, "run p -- surely-not-there", code=125).stderr.startswith("error: surely-not-there: no such")
+    stage.run("echo text > /run/text; chmod +x /run/text")
+    assert "Exec format error" in lvmsnap(stage, "run p -- /run/text", code=125).stderr
+    stage.assert_as_before()
+    stage.run(f"mkdir {SNAP}; touch {SNAP}/file")
+    assert f"{SNAP} is empty or absent" in lvmsnap(stage, "run p -- touch /run/ran", code=125).stderr
+    assert not looking.exists(stage, "/run/ran")
+    stage.run(f"rm -r {SNAP} /run/text")
+    stage.assert_as_before()
 
-    done = server.run(shell_line("run p -- sh -c 'read a; echo got $a'"), stdin="words\n")
+
+def test_input_passes_through_a_closed_stderr_does_no_harm(stage: Stage) -> None:
+    done = stage.run(shell_line("run p -- sh -c 'read a; echo got $a'"), stdin="words\n")
     assert done.stdout == "got words\n"
     # The reader of our messages is gone before the first of them.
-    server.run(f"({shell_line('run p -- touch /run/ran')}) 2>&1 | true", check=False)
-    assert_gone(server, before)
-    server.run("rm -f /run/ran")
+    stage.run(f"({shell_line('run p -- touch /run/ran')}) 2>&1 | true", check=False)
+    stage.assert_as_before()
+    stage.run("rm -f /run/ran")
 
 
 @pytest.mark.parametrize("group", [False, True])
-def test_a_signal_to_lvmsnap_ends_the_command_and_nothing_is_left(server: Machine, group: bool) -> None:
-    before = fingerprint(server, FOLDERS)
-
+def test_a_signal_to_lvmsnap_ends_the_command_and_nothing_is_left(stage: Stage, group: bool) -> None:
     for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
-        job = start_lvmsnap(server, "run p -- sh -c 'echo running; exec sleep 99'")
+        job = start_lvmsnap(stage, "run p -- sh -c 'echo running; exec sleep 99'")
         job.wait_for_output("running")
         job.kill(number, group=group)
         assert job.wait().returncode == status, job.stderr
-        assert_gone(server, before)
-    assert server.run("pgrep -x sleep", check=False).returncode == 1
+        stage.assert_as_before()
+    assert stage.run("pgrep -x sleep", check=False).returncode == 1
 
 
 LOSSES = {
@@ -124,47 +108,42 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("why", LOSSES)
-def test_a_lost_snapshot_is_124_though_the_command_exits_0_even_quietly(server: Machine, why: str) -> None:
-    before = fingerprint(server, FOLDERS)
-
-    done = lvmsnap(server, f"-q run p -- sh -c '{LOSSES[why]}; exit 0'", code=124)
+def test_a_lost_snapshot_is_124_though_the_command_exits_0_even_quietly(stage: Stage, why: str) -> None:
+    done = lvmsnap(stage, f"-q run p -- sh -c '{LOSSES[why]}; exit 0'", code=124)
 
     # What is over in a moment is seen while it lasts, or from what it left behind.
     seen = re.escape(why).replace("for\\ a\\ while", "(for a while|or mounted over)")
     assert re.search(f"error: sh exited 0, but its snapshot was lost: {seen}", done.stderr)
     assert "do not trust" in done.stderr
-    server.run("rm -f /mnt/big")
-    assert_gone(server, before)
+    stage.run("rm -f /mnt/big")
+    stage.assert_as_before()
 
 
-def test_replace_takes_down_a_leftover_first_and_without_it_run_refuses(server: Machine) -> None:
-    before = fingerprint(server, FOLDERS)
-    lvmsnap(server, "up p")
-    server.run("echo newer > /mnt/file; sync")
+def test_replace_takes_down_a_leftover_first_and_without_it_run_refuses(stage: Stage) -> None:
+    lvmsnap(stage, "up p")
+    stage.run("echo newer > /mnt/file; sync")
 
-    lvmsnap(server, "run p -- touch /run/ran", code=125)
-    assert not looking.exists(server, "/run/ran")
-    done = lvmsnap(server, f"run p --replace -- cat {SNAP}/file")
+    lvmsnap(stage, "run p -- touch /run/ran", code=125)
+    assert not looking.exists(stage, "/run/ran")
+    done = lvmsnap(stage, f"run p --replace -- cat {SNAP}/file")
 
     assert done.stdout == "newer\n"
-    server.run("echo old > /mnt/file; sync")
-    assert_gone(server, before)
+    stage.run("echo old > /mnt/file; sync")
+    stage.assert_as_before()
 
 
-def test_what_the_command_left_running_in_the_snapshot_is_named_and_waited_for(server: Machine) -> None:
-    before = fingerprint(server, FOLDERS)
-
-    done = lvmsnap(server, f"run p -- sh -c 'cd {SNAP}; sleep 4 > /dev/null 2>&1 & sleep 1'")
+def test_what_the_command_left_running_in_the_snapshot_is_named_and_waited_for(stage: Stage) -> None:
+    done = lvmsnap(stage, f"run p -- sh -c 'cd {SNAP}; sleep 4 > /dev/null 2>&1 & sleep 1'")
 
     assert f"the command ended, but {SNAP} is still in use: pid" in done.stderr
     assert f"(sleep): {SNAP}" in done.stderr
-    assert_gone(server, before)
+    stage.assert_as_before()
 
 
-def test_what_does_not_leave_the_snapshot_is_residue_with_its_own_status(server: Machine) -> None:
-    before, start = fingerprint(server, FOLDERS), time.monotonic()
+def test_what_does_not_leave_the_snapshot_is_residue_with_its_own_status(stage: Stage) -> None:
+    start = time.monotonic()
 
-    job = start_lvmsnap(server, f"run p -- sh -c 'cd {SNAP}; sleep 99 > /dev/null 2>&1 & sleep 1'")
+    job = start_lvmsnap(stage, f"run p -- sh -c 'cd {SNAP}; sleep 99 > /dev/null 2>&1 & sleep 1'")
     job.wait_for_output("still in use")
     job.kill(signal.SIGINT, group=False)  # no longer wait
     done = job.wait()
@@ -173,20 +152,18 @@ def test_what_does_not_leave_the_snapshot_is_residue_with_its_own_status(server:
     assert "(sleep)" in done.stderr
     assert "left: mount" in done.stderr
     assert time.monotonic() - start < 60
-    server.run("pkill -x sleep")
-    lvmsnap(server, "down p")
-    assert_gone(server, before)
+    stage.run("pkill -x sleep")
+    lvmsnap(stage, "down p")
+    stage.assert_as_before()
 
 
-def test_on_a_terminal_ctrl_c_ends_the_command_and_the_snapshot_goes(server: Machine) -> None:
-    before = fingerprint(server, FOLDERS)
-
+def test_on_a_terminal_ctrl_c_ends_the_command_and_the_snapshot_goes(stage: Stage) -> None:
     line = shell_line("run p -- sh -c 'echo run; exec sleep 99'")
-    job = server.start(f"exec {line}", tty=(100, 30))
+    job = stage.start(f"exec {line}", tty=(100, 30))
     job.wait_for_output("run\r\n")
     job.write("\x1a")  # nobody could continue it: it does not stop
     time.sleep(1)
     job.write("\x03")
 
     assert job.wait().returncode == 130
-    assert_gone(server, before)
+    stage.assert_as_before()

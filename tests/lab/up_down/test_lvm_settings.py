@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from tests.lab.helpers import fingerprint, make_vg
+from tests.lab.helpers import make_vg
 from tests.lab.machine import Machine
-from tests.lab.support import ENVIRONMENT, lvmsnap, profile_text, write_profile
+from tests.lab.stage import Stage
+from tests.lab.support import ENVIRONMENT, lvmsnap
 
 pytestmark = pytest.mark.lab
 
@@ -18,7 +19,6 @@ lvcreate -q -y -s -l 4 -n snap --addtag three --addtag four vg0/system
 vgcreate -q -y vg1 /dev/ubdc /dev/ubdd; lvcreate -q -y -an -Wn -Zn -L 8M -n part vg1 /dev/ubdd
 dd if=/dev/zero of=/dev/ubdd bs=1M count=4 status=none; mkdir -p /run/conf"""
 SETTINGS_OF_2_03_16 = 61
-FOLDERS = ("/media", "/media/store", "/mnt")
 
 
 @pytest.mark.parametrize("how", ["together", "each"])
@@ -41,23 +41,15 @@ metadata/pvmetadatacopies=2 metadata/vgmetadatacopies=1 metadata/record_lvs_hist
 devices/preferred_names=["^/dev/block/"] devices/issue_discards=1 activation/auto_set_activation_skip=0"""
 
 
-def test_a_profile_goes_up_and_down_whatever_lvm_conf_says(lab: Machine) -> None:
-    make_vg(
-        lab,
-        volumes={"system": "64M"},
-        filesystems={"system": "ext4", "/dev/ubdb": "ext4"},
-        mounts={"system": "/media/system", "/dev/ubdb": "/media/store"},
-    )
-    write_profile(lab, "p", profile_text(size="16MiB", backing_file={"path": "/media/store/lent"}))
-    before = fingerprint(lab, FOLDERS)
-    saved = lab.read_file("/etc/lvm/lvmlocal.conf")
-    lab.write_file("/etc/lvm/lvmlocal.conf", saved + CHANGED.replace(" ", "\n") + "\n")
+def test_a_profile_goes_up_and_down_whatever_lvm_conf_says(stage: Stage) -> None:
+    saved = stage.read_file("/etc/lvm/lvmlocal.conf")
+    stage.write_file("/etc/lvm/lvmlocal.conf", saved + CHANGED.replace(" ", "\n") + "\n")
     try:
-        lvmsnap(lab, "up p")
-        state = lvmsnap(lab, "status p").stdout.splitlines()[1].split()[:2]
-        lvmsnap(lab, "down p")
+        lvmsnap(stage, "up lent")
+        state = lvmsnap(stage, "status lent").stdout.splitlines()[1].split()[:2]
+        lvmsnap(stage, "down lent")
     finally:
-        lab.write_file("/etc/lvm/lvmlocal.conf", saved)
+        stage.write_file("/etc/lvm/lvmlocal.conf", saved)
 
-    assert state == ["p", "up"]
-    assert fingerprint(lab, FOLDERS) == before
+    assert state == ["lent", "up"]
+    stage.assert_as_before()

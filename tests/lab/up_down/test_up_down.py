@@ -12,12 +12,14 @@ from tests import TOP
 from tests.lab import looking
 from tests.lab.helpers import fingerprint, make_vg
 from tests.lab.machine import Machine, MiB
-from tests.lab.support import LAB_HOST, lvmsnap, profile_text, shell_line, write_profile
+from tests.lab.stage import Scene, Stage
+from tests.lab.support import LAB_HOST, lvmsnap, profile_text, shell_line, status, write_profile
 
 pytestmark = pytest.mark.lab
 
 # Not lvmsnap's own: its empty state folder and its lock file stay.
 FOLDERS = ("/etc/lvmsnap", "/media", "/media/other_partition", "/mnt")
+SCENE = Scene(profiles={}, more="echo old > /mnt/file")
 SNAPSHOT_FIELDS = "lv_attr,lv_size,lv_tags,origin,seg_monitor,devices"
 
 
@@ -29,12 +31,6 @@ def make_server(m: Machine, profile: str, *, full: bool = False) -> None:
     make_vg(m, "lvm_server_vg", volumes=volumes, filesystems=filesystems, mounts=mounts)
     write_profile(m, profile, (TOP / "profiles" / f"{profile}.yaml").read_text())
     m.run("echo old > /mnt/file; sync")
-
-
-def make_small_vg(m: Machine, *, mounted: bool = True) -> None:
-    """A group vg0 with an origin of 64 MiB, a file in it, and room."""
-    make_vg(m, volumes={"system": "64M"}, filesystems={"system": "ext4"}, mounts={"system": "/mnt"})
-    m.run("echo old > /mnt/file; sync" + ("" if mounted else "; umount /mnt"))
 
 
 def assert_frozen(m: Machine, mountpoint: str) -> None:
@@ -95,46 +91,45 @@ def test_a_snapshot_on_lent_space_holds_the_moment_of_up_and_down_leaves_nothing
 
 
 @pytest.mark.parametrize("remove", [False, True])
-def test_a_mountpoint_that_was_there_stays_unless_the_profile_says_otherwise(lab: Machine, remove: bool) -> None:
-    make_small_vg(lab)
-    lab.run("mkdir -m 0710 /media/there")
-    write_profile(lab, "p", profile_text(size="16MiB", mountpoint="/media/there", remove_mountpoint=remove))
-    before = fingerprint(lab, FOLDERS)
+def test_a_mountpoint_that_was_there_stays_unless_the_profile_says_otherwise(stage: Stage, remove: bool) -> None:
+    stage.run("mkdir -m 0710 /media/there")
+    stage.write_profile("p", profile_text(size="16MiB", mountpoint="/media/there", remove_mountpoint=remove))
 
-    lvmsnap(lab, "up p")
-    assert_frozen(lab, "/media/there")
-    lvmsnap(lab, "down p")
+    lvmsnap(stage, "up p")
+    assert_frozen(stage, "/media/there")
+    lvmsnap(stage, "down p")
 
-    if remove:
-        before = "".join(line for line in before.splitlines(keepends=True) if not line.startswith("/media/there "))
-    assert_gone(lab, "p", before)
-
-
-def test_without_a_mountpoint_in_the_profile_the_snapshot_is_mounted_under_run(lab: Machine) -> None:
-    make_small_vg(lab, mounted=False)
-    write_profile(lab, "p", profile_text(size="16MiB"))
-    before = fingerprint(lab, FOLDERS)
-
-    assert lvmsnap(lab, "up p").stdout == "/run/lvmsnap/p\n"
-    assert lab.run("cat /run/lvmsnap/p/file").stdout == "old\n"
-    assert looking.mode(lab, "/run/lvmsnap") in ("directory 755 root", "directory 700 root")
-    lvmsnap(lab, "down p")
-
-    assert_gone(lab, "p", before)
+    if not remove:
+        assert looking.mode(stage, "/media/there") == "directory 710 root"
+        stage.run("rmdir /media/there")
+    stage.assert_as_before()
 
 
-def test_with_mountpoint_null_only_the_device_is_made(lab: Machine) -> None:
-    make_small_vg(lab, mounted=False)
-    write_profile(lab, "p", profile_text(size="16MiB", mountpoint=None))
-    before = fingerprint(lab, FOLDERS)
+def test_without_a_mountpoint_in_the_profile_the_snapshot_is_mounted_under_run(stage: Stage) -> None:
+    stage.run("umount /mnt")
+    stage.write_profile("p", profile_text(size="16MiB"))
 
-    device = lvmsnap(lab, "up p").stdout.strip()
+    assert lvmsnap(stage, "up p").stdout == "/run/lvmsnap/p\n"
+    assert stage.run("cat /run/lvmsnap/p/file").stdout == "old\n"
+    assert looking.mode(stage, "/run/lvmsnap") in ("directory 755 root", "directory 700 root")
+    lvmsnap(stage, "down p")
+
+    stage.run("mount /dev/vg0/system /mnt")
+    stage.assert_as_before()
+
+
+def test_with_mountpoint_null_only_the_device_is_made(stage: Stage) -> None:
+    stage.run("umount /mnt")
+    stage.write_profile("p", profile_text(size="16MiB", mountpoint=None))
+
+    device = lvmsnap(stage, "up p").stdout.strip()
     assert device == "/dev/vg0/system-lvmsnap-p"
-    lab.run(f"cmp /dev/vg0/system {device} && mount /dev/vg0/system /mnt && echo new > /mnt/file && umount /mnt")
-    assert lab.run(f"mount -o ro,noload {device} /mnt && cat /mnt/file && umount /mnt").stdout == "old\n"
-    lvmsnap(lab, "down p")
+    stage.run(f"cmp /dev/vg0/system {device} && mount /dev/vg0/system /mnt && echo new > /mnt/file && umount /mnt")
+    assert stage.run(f"mount -o ro,noload {device} /mnt && cat /mnt/file && umount /mnt").stdout == "old\n"
+    lvmsnap(stage, "down p")
 
-    assert_gone(lab, "p", before)
+    stage.run("mount /dev/vg0/system /mnt; echo old > /mnt/file")
+    stage.assert_as_before()
 
 
 def test_names_with_every_character_that_lvm_and_the_kernel_allow(lab: Machine) -> None:
@@ -154,30 +149,28 @@ def test_names_with_every_character_that_lvm_and_the_kernel_allow(lab: Machine) 
     assert looking.lv(lab, "my-vg.1+x_/a--b.c+d-lvmsnap-n-a_me", "origin,devices") == [
         *("a--b.c+d", f"{lent_device(lab)}(0)"),
     ]
-    assert json.loads(lvmsnap(lab, "status n-a_me --json").stdout)[0]["state"] == "up"
+    assert status(lab, "n-a_me")["state"] == "up"
     lvmsnap(lab, "down n-a_me")
 
     assert fingerprint(lab, ("/media", "/mnt", folder)) == before
 
 
-def test_a_name_too_long_for_device_mapper_is_refused_and_the_longest_works(lab: Machine) -> None:
-    make_small_vg(lab, mounted=False)
+def test_a_name_too_long_for_device_mapper_is_refused_and_the_longest_works(stage: Stage) -> None:
     longest = "s" * (127 - len("vg0-") - len("-cow"))
-    write_profile(lab, "fits", profile_text(size="8MiB", snapshot=longest))
-    write_profile(lab, "long", profile_text(size="8MiB", snapshot=f"{longest}s"))
-    write_profile(lab, "dash", profile_text(size="8MiB", snapshot=f"{longest[:-1]}-"))
-    before = fingerprint(lab, FOLDERS)
+    stage.write_profile("fits", profile_text(size="8MiB", snapshot=longest))
+    stage.write_profile("long", profile_text(size="8MiB", snapshot=f"{longest}s"))
+    stage.write_profile("dash", profile_text(size="8MiB", snapshot=f"{longest[:-1]}-"))
 
     for name in ("long", "dash"):
-        refused = lvmsnap(lab, f"up {name}", code=None)
+        refused = lvmsnap(stage, f"up {name}", code=None)
         assert refused.returncode in (2, 3)
         assert "128 characters, 127 are allowed" in refused.stderr
-        assert fingerprint(lab, FOLDERS) == before
-    lvmsnap(lab, "up fits")
-    assert looking.lv(lab, f"vg0/{longest}", "origin") == ["system"]
-    lvmsnap(lab, "down fits")
+    stage.assert_as_before()
+    lvmsnap(stage, "up fits")
+    assert looking.lv(stage, f"vg0/{longest}", "origin") == ["system"]
+    lvmsnap(stage, "down fits")
 
-    assert_gone(lab, "fits", before)
+    stage.assert_as_before()
 
 
 def test_an_origin_whose_name_leaves_no_room_for_device_mapper_is_refused(lab: Machine) -> None:
@@ -273,71 +266,64 @@ def test_the_lent_space_has_the_sector_size_of_the_group(lab: Machine) -> None:
     assert_gone(lab, "p", before)
 
 
-def test_up_and_down_again_status_replace_and_if_down(lab: Machine) -> None:
-    make_small_vg(lab)
-    write_profile(lab, "p", profile_text(size="16MiB", mountpoint="/media/p"))
+def test_up_and_down_again_status_replace_and_if_down(stage: Stage) -> None:
+    stage.write_profile("p", profile_text(size="16MiB", mountpoint="/media/p"))
     snapshot = "vg0/system-lvmsnap-p"
-    assert json.loads(lvmsnap(lab, "status p --json").stdout)[0]["state"] == "down"
+    assert status(stage, "p")["state"] == "down"
 
-    assert lvmsnap(lab, "up p").stderr == ""
-    (first,) = looking.lv(lab, snapshot, "lv_uuid")
-    (state,) = json.loads(lvmsnap(lab, "status p --json").stdout)
+    assert lvmsnap(stage, "up p").stderr == ""
+    (first,) = looking.lv(stage, snapshot, "lv_uuid")
+    state = status(stage, "p")
     assert (state["state"], state["mountpoint"], state["size_bytes"]) == ("up", "/media/p", 16 * MiB)
-    table = lvmsnap(lab, "status").stdout.splitlines()
+    table = lvmsnap(stage, "status").stdout.splitlines()
     assert " ".join(table[0].split()) == "PROFILE STATE SIZE FILL AGE RATE FULL IN GREW SNAPSHOT MOUNTPOINT"
     assert table[1].split()[:4] == ["p", "up", "16", "MiB"]
     assert table[1].split()[-2:] == [snapshot, "/media/p"]
-    assert "up already" in lvmsnap(lab, "up p", code=3).stderr
-    assert lvmsnap(lab, "up p --if-down").stdout == "/media/p\n"
-    assert looking.lv(lab, snapshot, "lv_uuid") == [first]
+    assert "up already" in lvmsnap(stage, "up p", code=3).stderr
+    assert lvmsnap(stage, "up p --if-down").stdout == "/media/p\n"
+    assert looking.lv(stage, snapshot, "lv_uuid") == [first]
 
-    lab.run("echo newer > /mnt/file")
-    lvmsnap(lab, "up p --replace")
-    assert lab.run("cat /media/p/file").stdout == "newer\n"
-    assert looking.lv(lab, snapshot, "lv_uuid") != [first]
+    stage.run("echo newer > /mnt/file")
+    lvmsnap(stage, "up p --replace")
+    assert stage.run("cat /media/p/file").stdout == "newer\n"
+    assert looking.lv(stage, snapshot, "lv_uuid") != [first]
 
-    said = lvmsnap(lab, "down p -v").stderr
+    said = lvmsnap(stage, "down p -v").stderr
     assert "$ umount -- /media/p  " in said
     assert "$ lvremove --yes --select " in said
-    assert "p is down already" in lvmsnap(lab, "-v down p").stderr
-    assert lvmsnap(lab, "down p").stderr == ""
+    assert "p is down already" in lvmsnap(stage, "-v down p").stderr
+    assert lvmsnap(stage, "down p").stderr == ""
+    stage.run("echo old > /mnt/file")
+    stage.assert_as_before()
 
 
-def test_profiles_are_found_in_other_folders_and_by_their_paths(lab: Machine) -> None:
-    make_small_vg(lab)
-    lab.write_file("/srv/profiles/p.yaml", profile_text(size="8MiB", mountpoint=None))
-    before = fingerprint(lab, FOLDERS)
-
+def test_profiles_are_found_in_other_folders_and_by_their_paths(stage: Stage) -> None:
+    stage.write_file("/srv/profiles/p.yaml", profile_text(size="8MiB", mountpoint=None))
     variable = shell_line("up p").replace("env ", "env LVMSNAP_PROFILE_DIR=/srv/profiles ", 1)
-    assert lab.run(variable).stdout == "/dev/vg0/system-lvmsnap-p\n"
-    lvmsnap(lab, "down p")
-    lvmsnap(lab, "--profile-dir /srv/profiles up p")
-    lvmsnap(lab, "down /srv/profiles/p.yaml")
-    lvmsnap(lab, "up /srv/profiles/p.yaml")
-    lvmsnap(lab, "down p --profile-dir /srv/profiles")
+    assert stage.run(variable).stdout == "/dev/vg0/system-lvmsnap-p\n"
+    lvmsnap(stage, "down p")
+    lvmsnap(stage, "--profile-dir /srv/profiles up p")
+    lvmsnap(stage, "down /srv/profiles/p.yaml")
+    lvmsnap(stage, "up /srv/profiles/p.yaml")
+    lvmsnap(stage, "down p --profile-dir /srv/profiles")
 
-    assert_gone(lab, "p", before)
+    stage.assert_as_before()
 
 
-def test_a_profile_that_others_can_write_is_refused(lab: Machine) -> None:
-    make_small_vg(lab)
-    write_profile(lab, "p", profile_text(size="8MiB", mountpoint=None))
+def test_a_profile_that_others_can_write_is_refused(stage: Stage) -> None:
+    stage.write_profile("p", profile_text(size="8MiB", mountpoint=None))
     for change in ("chown nobody /etc/lvmsnap/p.yaml", "chown root /etc/lvmsnap/p.yaml; chmod g+w /etc/lvmsnap/p.yaml"):
-        lab.run(change)
-        before = fingerprint(lab, FOLDERS)
+        stage.run(change)
         for command in ("up p", "up p --dry-run"):
-            assert "/etc/lvmsnap/p.yaml" in lvmsnap(lab, command, code=2).stderr
-        assert fingerprint(lab, FOLDERS) == before
+            assert "/etc/lvmsnap/p.yaml" in lvmsnap(stage, command, code=2).stderr
+        stage.assert_as_before()
 
 
-def test_without_root_it_is_said_what_is_needed(lab: Machine) -> None:
-    make_small_vg(lab)
-    write_profile(lab, "p", profile_text(size="8MiB", mountpoint=None))
+def test_without_root_it_is_said_what_is_needed(stage: Stage) -> None:
+    stage.write_profile("p", profile_text(size="8MiB", mountpoint=None))
     # Anybody may start the program and its interpreter.
     programs = (Path(sys.executable), Path(sys.executable).resolve(), TOP / "lvmsnap")
-    lab.run(["chmod", "a+x", *{str(folder) for program in programs for folder in program.parents}])
-    before = fingerprint(lab, FOLDERS)
-
+    stage.run(["chmod", "a+x", *{str(folder) for program in programs for folder in program.parents}])
     for command in (
         "up p",
         "down p",
@@ -349,8 +335,8 @@ def test_without_root_it_is_said_what_is_needed(lab: Machine) -> None:
         "down p --dry-run",
     ):
         line = f"setpriv --reuid 65534 --regid 65534 --clear-groups {shell_line(command)}"
-        refused = lab.run(line, check=False)
+        refused = stage.run(line, check=False)
         assert (refused.returncode, "root" in refused.stdout + refused.stderr) == (3, True), refused
         assert "Traceback" not in refused.stderr, refused
 
-    assert fingerprint(lab, FOLDERS) == before
+    stage.assert_as_before()
