@@ -198,13 +198,11 @@ def _describe_volume(profile: Profile, volume: Volume, snapshot: Snapshot, facts
     number = luks.as_mounted(volume, origin, facts)
     mountpoints = [m.mountpoint for m in facts.mounts if number and m.device_number == number]
     mounted = f"mounted at {mountpoints[0]}" if mountpoints else "not mounted"
-    missing = [f"{mount.mountpoint} ({mount.source})" for mount in tree.left_out_of(profile, number, facts)]
-    why = "mounted below it, so the snapshot has an empty directory there"
     return [
         Fact("origin", f"{human(origin.size_bytes)}, {luks.described(volume, looked)}, {mounted}", volume.path),
         Fact("snapshot", _describe_space(snapshot, origin, vg), volume.path),
         *([Fact("LUKS", luks.NOT_FROZEN, volume.path)] if volume.luks else []),
-        *([Fact("left out", f"{', '.join(missing)}: {why}", volume.path)] if missing else []),
+        *tree.describe_left_out(profile, volume, number, facts),
     ]
 
 

@@ -124,6 +124,21 @@ def left_out_of(profile: Profile, device_number: str, facts: Facts) -> tuple[Mou
     return tuple(one for one in found if one.mountpoint not in shown and _nearest(one.mountpoint, shown) not in others)
 
 
+def describe_left_out(profile: Profile, volume: Volume, device_number: str, facts: Facts) -> tuple[Fact, ...]:
+    """Say what is left out below an origin, and which lines of the profile would take it in."""
+    found = left_out_of(profile, device_number, facts)
+    if not found:
+        return ()
+    missing = ", ".join(f"{mount.mountpoint} ({mount.source})" for mount in found)
+    by_number = {lv.device_number: f"{vg.name}/{lv.name}" for vg in facts.vgs for lv in vg.lvs if lv.device_number}
+    volumes = [by_number[mount.device_number] for mount in found if mount.device_number in by_number]
+    included = [*profile.includes, *(mount.mountpoint for mount in found if mount.device_number not in by_number)]
+    lines = [f"`- origin: {path}` under `volumes`" for path in dict.fromkeys(volumes)]
+    lines += [f"`include: [{', '.join(included)}]`"] if len(included) > len(profile.includes) else []
+    why = "mounted below it, so the snapshot has an empty directory there"
+    return (Fact("left out", f"{missing}: {why}; to take it in: {' and '.join(lines)}", volume.path),)
+
+
 def _nearest(path: str, known: Iterable[str]) -> str:
     """Return the innermost of the known mountpoints that a path is below, "" where it is below none."""
     above = (one for one in known if one != path and f"{path}/".startswith(f"{one.rstrip('/')}/"))
