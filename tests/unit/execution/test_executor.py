@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lvmsnap.execution import executor, records, teardown, verification
+from lvmsnap.execution import executor, places, records, teardown, verification
 from lvmsnap.execution.context import Work
 from lvmsnap.execution.hook_processes import HookRunner
 from lvmsnap.execution.records import RecordError
@@ -16,11 +16,11 @@ from lvmsnap.model.condition import Condition, DevicesLeft, DirectoryMade, FileF
 from lvmsnap.model.errors import InterruptedBySignalError, LvmsnapError, ResidueError, StepError, ToolError
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.lvm_names import dm_uuid
-from lvmsnap.model.plan import Action, Thing
+from lvmsnap.model.plan import Action, Key, Thing
 from lvmsnap.model.profile import Hooks
-from lvmsnap.model.target import Record, Target
-from lvmsnap.planning import planner
-from lvmsnap.planning.identify import find
+from lvmsnap.model.target import LuksMapping, Record, Target
+from lvmsnap.planning import actions, planner
+from lvmsnap.planning.identify import find, nothing_found
 from lvmsnap.planning.state import why_lost
 from lvmsnap.system import block_devices, device_mapper
 from lvmsnap.system.held_signals import Signals
@@ -110,6 +110,27 @@ def test_a_mount_that_stays_holds_back_everything_that_needs_it_gone(notes: Note
     assert caught.value.residue[-1] == "held by pid 7 (tar): /x"
     assert caught.value.commands[0] == f"umount -- {samples.MOUNTPOINT}"
     assert caught.value.commands[-1] == f"rm -- {samples.FILE}"
+
+
+def test_a_secret_is_read_by_the_command_of_its_own_action_alone(notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
+    luks = LuksMapping("lvmsnap-nightly", samples.MAPPING_UUID)
+    target = samples.target(lent_pv=None, luks=luks)
+    plan = planner.plan_up(samples.profile(), samples.facts(), ())
+    stack = actions.stack(target, nothing_found(target, samples.facts()), {})
+    given: list[tuple[str, bytes | None]] = []
+
+    class Cryptsetup(FakeRunner):
+        def run(self, argv: tuple[str, ...], secret: bytes | None = None) -> Finished:
+            given.append((argv[0], secret))
+            return Finished(argv, 0, "", "", 0.0)
+
+    monkeypatch.setattr(verification, "unmet", lambda *_: "")
+    monkeypatch.setattr(places, "exposed", lambda *_: "")
+    doing = replace(work(Cryptsetup(), notes, samples.facts()), secrets={Key(Thing.LUKS, luks.name): b"horse"})
+    executor.bring_up(replace(plan, target=target, actions=stack), samples.record(lent_pv=None, luks=luks), doing)
+
+    assert [secret for program, secret in given if program == "cryptsetup"] == [b"horse"]
+    assert {secret for program, secret in given if program != "cryptsetup"} == {None}
 
 
 def test_a_lent_pv_that_stays_holds_back_its_file_but_not_the_mount(notes: Notes) -> None:

@@ -27,7 +27,7 @@ from lvmsnap.model.errors import (
 )
 from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.lvm_names import dm_uuid
-from lvmsnap.model.target import Include, Loss, MountTarget, Process, Record, Target
+from lvmsnap.model.target import Include, Loss, LuksMapping, MountTarget, Process, Record, Target
 from lvmsnap.model.units import MIB
 from lvmsnap.operations import run, sessions, stands, up_down, watch
 from lvmsnap.operations.sessions import Session
@@ -426,3 +426,19 @@ def test_of_several_snapshots_the_one_that_is_gone_is_named(monkeypatch: pytest.
     assert stands.why_lost(before, target) is None
     states[target.snapshots[1].dm_uuid] = SnapshotStatus(True, 0, 0)
     assert stands.why_lost(before, target) == Loss(OVERFLOWED, "vg0/home")
+
+
+def test_a_snapshot_is_lost_with_the_luks_mapping_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = samples.target(dm_uuid=OWN, luks=LuksMapping("lvmsnap-nightly", samples.MAPPING_UUID))
+    fine, own = SnapshotStatus(False, 1, 100, OWN), samples.dm("vg0-system--lvmsnap--nightly", OWN)
+    opened = samples.mapping(beneath=(own.device_number,))
+    monkeypatch.setattr(mount_table, "mounts", lambda: (samples.mounted(),))
+    monkeypatch.setattr(device_mapper, "snapshot_status", lambda *_: fine)
+    monkeypatch.setattr(device_mapper, "devices", lambda: (own, opened))
+    before = stands.look(target)
+
+    monkeypatch.setattr(device_mapper, "devices", lambda: (own, replace(opened, name="renamed")))
+    assert stands.why_lost(before, target) is None
+    for now in ((own,), (own, replace(opened, device_number="254:99")), (own, replace(opened, beneath=("254:0",)))):
+        monkeypatch.setattr(device_mapper, "devices", lambda now=now: now)
+        assert stands.why_lost(before, target) == Loss("its LUKS mapping was closed or replaced")

@@ -12,7 +12,7 @@ from lvmsnap.model.looked import Gate, KeyFileFacts, LuksHeader, MountpointFacts
 from lvmsnap.model.plan import Check, Thing
 from lvmsnap.model.target import LuksMapping, Permission
 from lvmsnap.model.units import MIB
-from lvmsnap.planning import left_alone, lost_record, planner, replacement, state
+from lvmsnap.planning import hook_actions, left_alone, lost_record, planner, replacement, state
 from lvmsnap.planning.identify import Found, find
 from tests import samples
 from tests.samples import KEY_FILE, MAPPING_UUID, luks_facts, mapping
@@ -200,7 +200,9 @@ def test_it_is_taken_down_from_the_top_and_nothing_of_it_is_taken_for_what_is_in
     assert things == [Thing.MOUNT, Thing.DIRECTORY, Thing.LUKS, Thing.UDEV_RULE, Thing.SNAPSHOT]
     there = {samples.MOUNTPOINT: facts.looked.mountpoints[samples.MOUNTPOINT]}
     facts = replace(facts, looked=replace(facts.looked, mountpoints=there))
-    assert failed(replacement.without_old(facts, found(facts))) == {}
+    without = replacement.without_old(facts, found(facts))
+    assert failed(without) == {}
+    assert without.mounts == ()
 
 
 def test_without_its_record_a_mapping_is_known_by_its_uuid_and_what_it_lies_on() -> None:
@@ -229,3 +231,9 @@ def test_a_profile_whose_mapping_was_closed_is_partial() -> None:
     record = samples.record(lent_pv=None, luks=LUKS)
 
     assert state.of_target(target, facts, record).problem == "missing: LUKS mapping, mount"
+
+
+def test_a_command_is_told_of_the_opened_device() -> None:
+    told = hook_actions.variables(samples.target(luks=LUKS))
+
+    assert {told["LVMSNAP_DEVICE"], told["LVMSNAP_DEVICE_1"]} == {"/dev/mapper/lvmsnap-nightly"}
