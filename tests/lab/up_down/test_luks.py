@@ -145,6 +145,7 @@ def test_what_was_closed_is_examined_once_it_is_open_and_nothing_unknown_is_moun
     contents = {
         "mkswap -q": ("it holds no filesystem that is known to work", None),
         "mkfs.ext2 -q -F": ("", None),
+        "mkfs.vfat": ("", None),
         "dd if=/dev/zero bs=1M count=1 of": ("it holds no filesystem that is known to work", None),
         "pvcreate -qq -y": ("it holds a volume group of its own", "it holds a volume group of its own"),
     }
@@ -205,7 +206,7 @@ def test_luks_is_one_volume_of_several_and_its_snapshot_has_its_place_in_the_tre
         mkdir /mnt/home; mount /dev/mapper/home /mnt/home; echo 1 > /mnt/file; echo 2 > /mnt/home/file; sync
         udevadm trigger --subsystem-match=block; udevadm settle""")
     volumes = f"[{{origin: vg0/data, size: 8M}}, {{origin: vg0/home, size: 8M, luks: {{key_file: {KEY_FILE}}}}}]"
-    write_profile(lab, "p", f"volumes: {volumes}\nconsistent: false")
+    write_profile(lab, "p", f"volumes: {volumes}")
     before = everything(lab)
 
     assert lvmsnap(lab, "up p").stdout == f"{MOUNTPOINT}\n"
