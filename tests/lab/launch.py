@@ -1,6 +1,7 @@
 """How a guest is started: the kernel's command line, and the files that init reads in the work folder."""
 
 import os
+import random
 import resource
 import shlex
 import shutil
@@ -84,7 +85,16 @@ def start(arguments: Sequence[str], work: Path, lines: tuple[int, int]) -> subpr
         raise LabError(f"cannot start {arguments[0]} ({error}); run {HERE}/setup") from error
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (most, most))  # every file the guest knows stays open here
+    os.sched_setaffinity(process.pid, {a_processor()})
     return process
+
+
+def a_processor() -> int:
+    """Give a processor for a guest: the processes that it is made of take turns, which between several is slow."""
+    processors = sorted(os.sched_getaffinity(0))
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    number = int(worker) if worker else random.randrange(len(processors))
+    return processors[number % len(processors)]
 
 
 def memory_folder(otherwise: Path) -> str:

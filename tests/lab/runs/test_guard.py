@@ -14,11 +14,12 @@ from tests.lab import looking
 from tests.lab.faults import FILE, MOUNTPOINT, SPACE
 from tests.lab.helpers import MachineFactory, fingerprint, make_vg
 from tests.lab.machine import GiB, Machine, MiB
-from tests.lab.stage import FOLDERS, Scene, Stage
+from tests.lab.stage import Scene, Stage
 from tests.lab.support import lvmsnap, profile_text, start_lvmsnap, write_profile
 
 pytestmark = pytest.mark.lab
 
+FOLDERS = ("/etc/lvmsnap", "/media", SPACE, "/mnt")
 SNAP = MOUNTPOINT
 NAME = "vg0/system-lvmsnap-p"
 FILES_MIB = 80
@@ -273,7 +274,7 @@ def test_watching_a_snapshot_at_rest_costs_next_to_nothing_and_starts_no_process
     stage.write_profile("p", guarded())
     lvmsnap(stage, "up p")
     job = start_lvmsnap(stage, "watch p")
-    stage.run(WATCHED)
+    stage.run(f"{WATCHED}; sleep 3")
     seen = "set -- $(pgrep -f '[l]vmsnap watch p'); cat /proc/$1/stat; grep processes /proc/stat"
 
     before, start = stage.run(seen).stdout.split(), time.monotonic()
