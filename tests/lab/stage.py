@@ -17,9 +17,9 @@ from tests.lab.machine import Machine, Result
 from tests.lab.support import lvmsnap, profile_text
 
 FOLDERS = ("/etc/lvmsnap", "/var/lib/lvmsnap", "/media", SPACE, ORIGIN)
-# That the origin takes writes, and what lvmsnap keeps of profiles.
-MORE = f"""timeout 5 touch {ORIGIN}/alive && timeout 5 sync -f {ORIGIN} || echo no writes
-find /var/lib/lvmsnap /run/lvmsnap -mindepth 1 ! -name '*lock' ! -name '.*'"""
+# What lvmsnap keeps of profiles; and whether the origin takes writes.
+KEPT = "find /var/lib/lvmsnap /run/lvmsnap -mindepth 1 ! -name '*lock' ! -name '.*'"
+ALIVE = f"timeout 5 touch {ORIGIN}/alive && timeout 5 sync -f {ORIGIN} || echo no writes"
 MOUNTS = {"system": ORIGIN, "/dev/ubdb": SPACE}
 TAKEN = {"snapshot": "snap", "size": "16MiB", "mountpoint": MOUNTPOINT}
 PROFILES = {
@@ -54,7 +54,7 @@ class Scene:
 
     def look(self, m: Machine) -> str:
         """Return all that must be as before."""
-        return fingerprint(m, FOLDERS, MORE)
+        return fingerprint(m, FOLDERS, f"{ALIVE}\n{KEPT}")
 
 
 class Stage(Machine):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from tests.lab import looking
 from tests.lab.helpers import fingerprint, make_vg
 from tests.lab.machine import Machine
+from tests.lab.stage import KEPT, Scene, Stage
 from tests.lab.support import lvmsnap, write_profile
 
 pytestmark = pytest.mark.lab
@@ -21,6 +24,12 @@ volumes:
 include: [/srv/boot]
 consistent: false
 """
+MOUNTED = """set -e
+mkfs.ext4 -q -E lazy_itable_init=0 /dev/ubdc; mkfs.ext2 -q /dev/ubdd
+mkdir -p /etc/lvmsnap /srv /media/disk; mount /dev/vg0/root /srv; mkdir -p /srv/home /srv/var/lib/data /srv/boot
+mount /dev/vg0/home /srv/home; mount /dev/vg1/data /srv/var/lib/data; mount /dev/ubdd /srv/boot
+mount /dev/ubdc /media/disk
+for f in /srv/a /srv/home/b /srv/var/lib/data/c /srv/boot/d; do echo old $f > $f; done; sync"""
 FILES = """\
 backing_file:
   - {vg: vg0, path: /media/disk/zero.tmp}
@@ -28,18 +37,20 @@ backing_file:
 """
 
 
-def make_server(m: Machine) -> None:
+@dataclass(frozen=True)
+class Server(Scene):
     """A server below /srv, with volumes in two groups, one mounted in another, and a partition that is on no LV."""
-    make_vg(m, volumes={"root": "64M", "home": "304M"}, filesystems={"root": "ext4", "home": "xfs"})
-    make_vg(m, "vg1", ["ubdb"], volumes={"data": "64M"}, filesystems={"data": "ext4"})
-    m.run(
-        "set -e; mkfs.ext4 -q /dev/ubdc; mkfs.ext2 -q /dev/ubdd\n"
-        "mkdir -p /srv /media/disk; mount /dev/vg0/root /srv; mkdir -p /srv/home /srv/var/lib/data /srv/boot\n"
-        "mount /dev/vg0/home /srv/home; mount /dev/vg1/data /srv/var/lib/data; mount /dev/ubdd /srv/boot\n"
-        "mount /dev/ubdc /media/disk\n"
-        "for f in /srv/a /srv/home/b /srv/var/lib/data/c /srv/boot/d; do echo old $f > $f; done; sync"
-    )
-    write_profile(m, "server", SET)
+
+    def build(self, m: Machine) -> str:
+        make_vg(m, volumes={"root": "64M", "home": "304M"}, filesystems={"root": "ext4", "home": "xfs"})
+        make_vg(m, "vg1", ["ubdb"], volumes={"data": "64M"}, filesystems={"data": "ext4"})
+        return m.run(MOUNTED).stdout
+
+    def look(self, m: Machine) -> str:
+        return fingerprint(m, FOLDERS, KEPT)
+
+
+SCENE = Server()
 
 
 def seen(m: Machine, top: str) -> str:
@@ -48,61 +59,56 @@ def seen(m: Machine, top: str) -> str:
 
 
 @pytest.mark.parametrize("lent", [False, True], ids=["free space", "two files"])
-def test_a_set_is_one_tree_that_looks_like_the_server_and_goes_without_a_trace(lab: Machine, lent: bool) -> None:
-    make_server(lab)
-    write_profile(lab, "server", SET + (FILES if lent else ""))
-    before, old = fingerprint(lab, FOLDERS), seen(lab, "/srv")
+def test_a_set_is_one_tree_that_looks_like_the_server_and_goes_without_a_trace(stage: Stage, lent: bool) -> None:
+    stage.write_profile("server", SET + (FILES if lent else ""))
+    old = seen(stage, "/srv")
 
-    up = lvmsnap(lab, "up server")
+    up = lvmsnap(stage, "up server")
 
     assert up.stdout == f"{TREE}\n"
-    lab.run("for f in /srv/a /srv/home/b /srv/var/lib/data/c; do echo new > $f; done; sync")
-    assert seen(lab, f"{TREE}/srv") == old
-    table = lab.run(["findmnt", "--raw", "-nR", "-o", "TARGET,OPTIONS", f"{TREE}/srv"]).stdout.splitlines()
+    stage.run("for f in /srv/a /srv/home/b /srv/var/lib/data/c; do echo new > $f; done; sync")
+    assert seen(stage, f"{TREE}/srv") == old
+    table = stage.run(["findmnt", "--raw", "-nR", "-o", "TARGET,OPTIONS", f"{TREE}/srv"]).stdout.splitlines()
     mounts = dict(line.split(" ") for line in table)
     assert sorted(mounts) == [f"{TREE}/srv{at}" for at in ("", "/boot", "/home", "/var/lib/data")]
     assert all(options.split(",")[0] == "ro" for options in mounts.values())
-    lab.run("touch /srv/boot/still-writable && rm /srv/boot/still-writable")
+    stage.run("touch /srv/boot/still-writable && rm /srv/boot/still-writable")
 
-    lvmsnap(lab, "down server")
+    lvmsnap(stage, "down server")
 
-    lab.run("for f in /srv/a /srv/home/b /srv/var/lib/data/c; do echo old $f > $f; done; sync")
-    assert fingerprint(lab, FOLDERS) == before
-    assert looking.kept(lab) == []
-    assert not looking.exists(lab, TREE)
+    stage.run("for f in /srv/a /srv/home/b /srv/var/lib/data/c; do echo old $f > $f; done; sync")
+    stage.assert_as_before()
+    assert not looking.exists(stage, TREE)
 
 
-def test_the_command_of_a_run_finds_the_tree_and_a_set_is_lost_with_one_of_its_snapshots(lab: Machine) -> None:
-    make_server(lab)
-    before = fingerprint(lab, FOLDERS)
+def test_the_command_of_a_run_finds_the_tree_and_a_set_is_lost_with_one_of_its_snapshots(stage: Stage) -> None:
+    stage.write_profile("server", SET)
 
-    good = lvmsnap(lab, "run server -- sh -c 'cd $LVMSNAP_MOUNTPOINT && find . -name c; echo ${LVMSNAP_DEVICE-none}'")
+    good = lvmsnap(stage, "run server -- sh -c 'cd $LVMSNAP_MOUNTPOINT && find . -name c; echo ${LVMSNAP_DEVICE-none}'")
     assert (good.stdout, good.stderr) == ("./srv/var/lib/data/c\nnone\n", "")
     fill = "dd if=/dev/zero of=/srv/var/lib/data/fill bs=1M count=30 conv=fsync 2>&1"
-    lost = lvmsnap(lab, f"run server -- sh -c '{fill}; sleep 3; true'", code=124)
+    lost = lvmsnap(stage, f"run server -- sh -c '{fill}; sleep 3; true'", code=124)
 
     assert "but its snapshot of vg1/data was lost: it overflowed" in lost.stderr
-    lab.run("rm /srv/var/lib/data/fill; sync")
-    assert fingerprint(lab, FOLDERS) == before
-    assert not looking.exists(lab, TREE)
+    stage.run("rm /srv/var/lib/data/fill; sync")
+    stage.assert_as_before()
+    assert not looking.exists(stage, TREE)
 
 
-def test_a_tree_goes_down_by_its_marks_alone_and_what_is_in_use_inside_is_named(lab: Machine) -> None:
-    make_server(lab)
-    write_profile(lab, "server", SET + FILES)
-    before = fingerprint(lab, FOLDERS)
-    lvmsnap(lab, "up server")
-    lab.run("rm /var/lib/lvmsnap/server.json")
+def test_a_tree_goes_down_by_its_marks_alone_and_what_is_in_use_inside_is_named(stage: Stage) -> None:
+    stage.write_profile("server", SET + FILES)
+    lvmsnap(stage, "up server")
+    stage.run("rm /var/lib/lvmsnap/server.json")
 
-    lab.start(f"cd {TREE}/srv/home && exec sleep 1000")
-    busy = lvmsnap(lab, "down server", code=4)
-    lab.run("pkill -x sleep")
+    stage.start(f"cd {TREE}/srv/home && exec sleep 1000")
+    busy = lvmsnap(stage, "down server", code=4)
+    stage.run("pkill -x sleep")
     assert f"{TREE}/srv/home" in busy.stderr
     assert "sleep" in busy.stderr
-    lvmsnap(lab, "down server")
+    lvmsnap(stage, "down server")
 
-    assert fingerprint(lab, FOLDERS) == before
-    assert not looking.exists(lab, TREE)
+    stage.assert_as_before()
+    assert not looking.exists(stage, TREE)
 
 
 def test_sixteen_volumes_are_planned_with_the_processes_of_one(lab: Machine) -> None:
