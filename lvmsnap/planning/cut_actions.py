@@ -17,10 +17,10 @@ from lvmsnap.planning import snapshot_actions
 from lvmsnap.planning.identify import Found
 
 # LVM reads no longer line of a script (lvm2's tools/lvmcmdline.c).
-LONGEST_LINE, LONGEST_DEVICES = 250, 60
+LONGEST_LINE = 250
 # A pipe holds 64 KiB: more than that can only be written once LVM has started and reads.
 FILLING = 'n=400; while [ $n -gt 0 ]; do printf "%200s\\n"; n=$((n-1)); done'
-NO_WAITING = "--noudevsync"
+REFRESH, NO_LVS, NO_WAITING = ("lvchange", "--refresh"), ("--config", "devices/scan_lvs=0"), "--noudevsync"
 
 
 def prepared(target: Target, found: Found, loop_devices: Mapping[str, str]) -> Action:
@@ -82,13 +82,15 @@ def cut(target: Target, found: Found, loop_devices: Mapping[str, str]) -> Action
     """
     first = [one for one in target.snapshots if one.bears_lvm]
     held = [one for one in target.snapshots if not one.bears_lvm]
-    devices = {vg: _devices(vg, found, loop_devices) for vg in target.groups}
+    refresh = [*_refreshing(first), *_refreshing(held)]
+    if len(refresh) == 1:
+        refresh = [_reading_alone(refresh[0], _devices(target.groups[0], found, loop_devices))]
     return Action(
         thing=Thing.CUT,
         object=" ".join(_origin(one) for one in target.snapshots),
         summary="hold all origins, and have each go on with its snapshot",
         undo_summary="",
-        do=(_hold_and_refresh(held, [*_refreshing(first, devices), *_refreshing(held, devices)]),),
+        do=(_hold_and_refresh(held, refresh),),
         undo=(),
         condition=AllTaken(tuple(snapshot_actions.taken(target, one) for one in found.snapshots)),
         exists=False,
@@ -101,20 +103,29 @@ def _origin(snapshot: Snapshot) -> str:
     return f"{snapshot.vg}/{snapshot.origin}"
 
 
-def _devices(vg: str, found: Found, loop_devices: Mapping[str, str]) -> Argv:
-    """Return what has LVM look at the group's PVs alone: whatever else it reads may lie on a held origin."""
+def _devices(vg: str, found: Found, loop_devices: Mapping[str, str]) -> str:
+    """Return the group's PVs as they will be, with commas between."""
     group, lent = next(one.vg for one in found.snapshots if one.snapshot.vg == vg), found.loan_to(vg)
     own = [pv.device for pv in group.pvs if not pv.missing] if group else []
-    devices = ",".join(dict.fromkeys((*own, *([loop_devices[lent.loan.pv_uuid]] if lent else []))))
-    return ("--devices", devices) if devices and len(devices) <= LONGEST_DEVICES else ("--config", "devices/scan_lvs=0")
+    return ",".join(dict.fromkeys((*own, *([loop_devices[lent.loan.pv_uuid]] if lent else []))))
 
 
-def _refreshing(snapshots: list[Snapshot], devices: Mapping[str, Argv]) -> list[Argv]:
+def _reading_alone(command: Argv, devices: str) -> Argv:
+    """Return the command so that LVM looks at these PVs alone: whatever else it reads may lie on a held origin.
+
+    In a script of several commands LVM 2.03.16 dies of that option's second use.
+    """
+    start = len(REFRESH) + len(NO_LVS)
+    alone = (*REFRESH, "--devices", devices, *command[start:])
+    return alone if devices and len(" ".join(alone)) <= LONGEST_LINE else command
+
+
+def _refreshing(snapshots: list[Snapshot]) -> list[Argv]:
     """Return the commands that refresh the snapshots' origins: one for each group, more where a line would be long."""
     commands: list[Argv] = []
     for vg in dict.fromkeys(one.vg for one in snapshots):
         # While others are still held nobody waits for udev.
-        start = ("lvchange", "--refresh", *devices[vg], "--ignoremonitoring", NO_WAITING)
+        start: Argv = (*REFRESH, *NO_LVS, "--ignoremonitoring", NO_WAITING)
         command = start
         for origin in (_origin(one) for one in snapshots if one.vg == vg):
             if command != start and len(" ".join((*command, origin))) > LONGEST_LINE:
