@@ -48,6 +48,10 @@ KEPT: dict[str, tuple[str, ...]] = {
         "up lent, within lvcreate",
         "down lent, within vgreduce",
     ),
+    "crashes/test_cut_crashes.py::test_an_lvm_that_is_killed_at_the_cut_is_undone": ("20", "26", "54"),
+    "crashes/test_cut_crashes.py::test_what_a_killed_lvmsnap_and_its_lvm_held_goes_on_and_recover_takes_the_rest": (
+        "26",
+    ),
     "crashes/test_simulation.py::test_a_killed_lvcreate_leaves_a_known_stage_and_recovery_does_the_same_to_both": (
         "79",
     ),
