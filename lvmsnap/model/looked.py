@@ -153,7 +153,8 @@ class OriginFacts:
 class GroupFacts:
     """What was looked at for a volume group: who holds LVM's lock of it, and its PVs' largest logical block.
 
-    `beneath_pvs` are the numbers of the block devices that its PVs are, and of all that they lie on.
+    `beneath_pvs` are the numbers of the block devices that its PVs are, and of all that they lie on; they are looked at
+    only where origins are to be held.
     """
 
     lock_holder: str = ""

@@ -136,6 +136,11 @@ class Profile:
         return f"{RUN_DIR}/{self.name}" if has_tree else ""
 
     @property
+    def is_cut(self) -> bool:
+        """Whether its snapshots are taken by holding all origins; a single one is of one instant anyway."""
+        return self.is_consistent and len(self.volumes) > 1
+
+    @property
     def groups(self) -> tuple[str, ...]:
         """The names of its volume groups, each once."""
         return tuple(dict.fromkeys(volume.vg for volume in self.volumes))

@@ -45,7 +45,7 @@ def tools(profile: Profile) -> tuple[str, ...]:
     """Return the programs that `up` and `down` of this profile start."""
     fill = {FILLERS[file.allocation] for file in profile.backing_files}
     file_tools = ("sh", "readlink", "stat", *sorted(fill), "losetup", "rm") if fill else ()
-    set_tools = ("sh",) if cut_checks.is_cut(profile) else ()
+    set_tools = ("sh",) if profile.is_cut else ()
     own = (argv[0] for argv in hook_actions.commands(profile.hooks))
     is_mounted = bool(profile.tree) or any(volume.mountpoint for volume in profile.volumes)
     to_open = ("sh", "cryptsetup", "rm") if any(volume.luks for volume in profile.volumes) else ()
@@ -66,7 +66,7 @@ def run(profile: Profile, target: Target | None, facts: Facts, loop_devices: Map
 
     `loop_devices` are those that are to be bound, by volume group.
     """
-    found = [*_system(profile, target, facts), *cut_checks.run(profile, target, facts)]
+    found = [*_system(profile, target, facts), *cut_checks.run(profile, facts)]
     for name in profile.groups:
         found += [*_volume_group(profile, name, facts), *_volumes(profile, name, target, facts)]
     for backing in profile.backing_files:

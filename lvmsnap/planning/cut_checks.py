@@ -8,23 +8,14 @@ from lvmsnap.model.facts import Facts, LogicalVolume
 from lvmsnap.model.looked import LvmPart
 from lvmsnap.model.plan import Check
 from lvmsnap.model.profile import Profile
-from lvmsnap.model.target import PoolSpace, Target
 
 GIVE_UP = "or write `consistent: false`: the snapshots are taken one after the other then"
 
 
-def is_cut(profile: Profile) -> bool:
-    """Whether the profile's snapshots are to be taken by holding all origins; a single one is of one instant anyway."""
-    return profile.is_consistent and len(profile.volumes) > 1
-
-
-def run(profile: Profile, target: Target | None, facts: Facts) -> Iterator[Check]:
-    """Yield the checks of the cut."""
-    if not is_cut(profile):
+def run(profile: Profile, facts: Facts) -> Iterator[Check]:
+    """Yield the checks of the cut; that no snapshot is thin is in `thin_checks`."""
+    if not profile.is_cut:
         return
-    thin = [one.path for one in target.snapshots if isinstance(one.cow, PoolSpace)] if target else []
-    found = f"{', '.join(thin)} would be taken in its origin's pool, which cannot be held meanwhile" if thin else ""
-    yield Check("snapshots are kept outside of thin pools", not thin, found, f"give it a `size`, {GIVE_UP}")
     origins = _origins(profile, facts)
     bearing = {origin.name: part for origin in origins if (part := lvm_part_on(origin, facts))}
     found = ", ".join(f"{part.path} lies on {name}" for name, part in bearing.items())

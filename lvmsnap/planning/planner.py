@@ -83,7 +83,7 @@ def decide(profile: Profile, facts: Facts, pv_uuids: tuple[str, ...]) -> Target:
         host=facts.host,
         tree=profile.tree,
         includes=tree.includes(profile, facts) if profile.tree else (),
-        is_consistent=profile.is_consistent and len(snapshots) > 1,
+        is_consistent=profile.is_cut,
     )
 
 
@@ -100,7 +100,7 @@ def _snapshot(profile: Profile, volume: Volume, facts: Facts) -> Snapshot:
         name=volume.snapshot,
         cow=_space(profile, volume, vg, origin),
         permission=filesystems.permission(looked.filesystem, is_opened=volume.luks is not None),
-        bears_lvm=cut_checks.is_cut(profile) and cut_checks.lvm_part_on(origin, facts) is not None,
+        bears_lvm=profile.is_cut and cut_checks.lvm_part_on(origin, facts) is not None,
         mount=_mount(profile, volume, volume.mountpoint, origin, facts) if volume.mountpoint else None,
         luks=luks.mapping(profile, volume, looked),
     )

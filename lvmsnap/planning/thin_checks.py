@@ -33,7 +33,7 @@ def run(
     why = "lends space to its group: if the pool grew onto that, it could not be given back"
     hint = f"leave out `backing_file`, which a thin snapshot has no use for; or {OWN_SPACE}"
     yield Check(f"no file is lent beside {name}", backing is None, f"{backing.path} {why}" if backing else "", hint)
-    alone = len(profile.volumes) == 1 or not profile.is_consistent
+    alone = not profile.is_cut
     found = "" if alone else "thin snapshots of several volumes are of several instants: a held origin breaks its pool"
     title = f"the snapshot of {vg.name}/{volume.origin} may be of an instant of its own"
     yield Check(title, alone, found, f"{OWN_SPACE}, at one instant with the others; or write `consistent: false`")

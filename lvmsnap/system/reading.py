@@ -54,7 +54,7 @@ class Interest:
             files=tuple(file.path for file in profile.backing_files),
             mountpoints=(*filter(None, [profile.tree]), *(one.mountpoint for one in profile.volumes if one.mountpoint)),
             key_files=tuple(volume.luks.key_file for volume in profile.volumes if volume.luks and volume.luks.key_file),
-            is_cut=profile.is_consistent and len(profile.volumes) > 1,
+            is_cut=profile.is_cut,
         )
 
     @classmethod
@@ -107,7 +107,7 @@ def focus(facts: Facts, interest: Interest) -> Facts:
         files={path: _file(path, ways) for path in interest.files},
         directories={path: directory_facts(os.path.dirname(path), way, facts.mounts) for path, way in ways.items()},
         mountpoints={path: mountpoint_facts(path, facts.mounts) for path in interest.mountpoints},
-        groups={name: _group(name, facts) for name in interest.groups},
+        groups={name: _group(name, facts, is_cut=interest.is_cut) for name in interest.groups},
         lvm_parts=lvm_parts.parts(facts.mounts) if interest.is_cut else (),
         bound_to_group=apart.bound_to_group() if interest.is_cut else "",
         is_process_gone=interest.process is not None and not process_table.is_running(interest.process),
@@ -122,12 +122,12 @@ def _file(path: str, ways: Mapping[str, Way]) -> FileFacts | None:
     return file_facts(path) if path and not ways[path].stalling else None
 
 
-def _group(name: str, facts: Facts) -> GroupFacts:
+def _group(name: str, facts: Facts, *, is_cut: bool) -> GroupFacts:
     vg = facts.vg(name)
     present = [pv.device for pv in vg.pvs if Path(pv.device).is_block_device()] if vg else []
     numbers = [block_devices.device_number(os.stat(device).st_rdev) for device in present]
     sizes = map(block_devices.logical_block_bytes, numbers)
-    beneath = block_devices.beneath(numbers, facts.mounts)
+    beneath = block_devices.beneath(numbers, facts.mounts) if is_cut else ()
     return GroupFacts(lvm_lock_holder.holder(f"V_{name}"), max(sizes, default=SECTOR_BYTES), beneath)
 
 
