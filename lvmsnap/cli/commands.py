@@ -15,13 +15,14 @@ from lvmsnap.model.errors import (
     as_ours,
     worst,
 )
+from lvmsnap.model.paths import is_within
 from lvmsnap.system import streams
 
 if TYPE_CHECKING:
     from lvmsnap.cli.layout import Line
     from lvmsnap.model.plan import Plan
     from lvmsnap.model.profile import Profile
-    from lvmsnap.model.target import MountTarget, Target
+    from lvmsnap.model.target import Target
     from lvmsnap.operations.sessions import Session
     from lvmsnap.planning.state import Status
 
@@ -98,13 +99,10 @@ def cmd_up(options: argparse.Namespace) -> int:
 
 def where_to_find(target: Target) -> tuple[str, ...]:
     """Return where a backup finds what is up: the tree's top, and the mountpoint or device of what is not in it."""
-    apart = [one for one in target.snapshots if not (target.tree and one.mount and _is_in(one.mount, target.tree))]
-    others = [one.mount.mountpoint if one.mount else one.device for one in apart]
-    return (*filter(None, [target.tree]), *others)
-
-
-def _is_in(mount: MountTarget, tree: str) -> bool:
-    return f"{mount.mountpoint}/".startswith(f"{tree}/")
+    places = [one.mount.mountpoint if one.mount else one.device for one in target.snapshots]
+    if not target.tree:
+        return tuple(places)
+    return (target.tree, *(place for place in places if not is_within(place, target.tree)))
 
 
 def cmd_run(options: argparse.Namespace) -> int:

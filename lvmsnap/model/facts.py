@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from lvmsnap.model.looked import Looked
 from lvmsnap.model.luks_names import is_luks
+from lvmsnap.model.paths import is_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
     A later mount on a directory above covers what is mounted below that; the table lists it all the same. A mount whose
     parent is not in the table counts as one on whatever is there.
     """
-    table = [mount for mount in mounts if f"{path}/".startswith(f"{mount.mountpoint.rstrip('/')}/")]
+    table = [mount for mount in mounts if is_within(path, mount.mountpoint)]
     known = {mount.mount_id for mount in table if mount.mount_id != mount.parent_id}
     here: Mount | None = None
     while on_it := [mount for mount in table if _is_on(mount, here, known)]:

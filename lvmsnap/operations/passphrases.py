@@ -22,10 +22,7 @@ def ask(session: Session, profile: Profile) -> dict[Key, bytes]:
     Raises RefusedError where there is none, InterruptedBySignalError.
     """
     asked = [(number, one) for number, one in enumerate(profile.volumes, 1) if one.luks and one.luks.key_file is None]
-    return {
-        Key(Thing.LUKS, mapping_name(profile.name, number)): _ask(session, f"{volume.vg}/{volume.origin}")
-        for number, volume in asked
-    }
+    return {Key(Thing.LUKS, mapping_name(profile.name, number)): _ask(session, volume.path) for number, volume in asked}
 
 
 def _ask(session: Session, origin: str) -> bytes:

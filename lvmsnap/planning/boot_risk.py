@@ -41,7 +41,7 @@ def check_origin(volume: Volume, facts: Facts) -> Iterator[Check]:
     shared = [tag for tag in looked.tags if tag in facts.looked.boot_tags] if looked else []
     if not shared:
         return
-    origin = f"{volume.vg}/{volume.origin}"
+    origin = volume.path
     title = f"no boot takes the snapshot for {origin}"
     if facts.looked.boot_recovery:
         yield Check(title, True, "boot recovery is installed")

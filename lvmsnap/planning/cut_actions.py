@@ -63,7 +63,7 @@ def _as_snapshot(snapshot: Snapshot) -> Argv:
     cow = snapshot.own_space
     chunk = ("--chunksize", f"{cow.chunk_size_bytes}b") if cow and cow.chunk_size_bytes else ()
     in_metadata = ("--zero", "n", "--driverloaded", "n")
-    return ("lvconvert", "--yes", "--snapshot", *chunk, *in_metadata, _origin(snapshot), snapshot.path)
+    return ("lvconvert", "--yes", "--snapshot", *chunk, *in_metadata, snapshot.origin_path, snapshot.path)
 
 
 def _by_one_lvm(commands: tuple[Argv, ...]) -> tuple[Argv, ...]:
@@ -87,7 +87,7 @@ def cut(target: Target, found: Found, loop_devices: Mapping[str, str]) -> Action
         refresh = [_reading_alone(refresh[0], _devices(target.groups[0], found, loop_devices))]
     return Action(
         thing=Thing.CUT,
-        object=" ".join(_origin(one) for one in target.snapshots),
+        object=" ".join(one.origin_path for one in target.snapshots),
         summary="hold all origins, and have each go on with its snapshot",
         undo_summary="",
         do=(_hold_and_refresh(held, refresh),),
@@ -97,10 +97,6 @@ def cut(target: Target, found: Found, loop_devices: Mapping[str, str]) -> Action
         locks=Locks(target.groups),
         holds=tuple(dm_uuid(one.vg_uuid, one.origin_uuid) for one in target.snapshots),
     )
-
-
-def _origin(snapshot: Snapshot) -> str:
-    return f"{snapshot.vg}/{snapshot.origin}"
 
 
 def _devices(vg: str, found: Found, loop_devices: Mapping[str, str]) -> str:
@@ -127,7 +123,7 @@ def _refreshing(snapshots: list[Snapshot]) -> list[Argv]:
         # While others are still held nobody waits for udev.
         start: Argv = (*REFRESH, *NO_LVS, "--ignoremonitoring", NO_WAITING)
         command = start
-        for origin in (_origin(one) for one in snapshots if one.vg == vg):
+        for origin in (one.origin_path for one in snapshots if one.vg == vg):
             if command != start and len(" ".join((*command, origin))) > LONGEST_LINE:
                 commands.append(command)
                 command = start

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lvmsnap.model.facts import Facts, Mount, top_mount
-from lvmsnap.model.paths import RUN_DIR
+from lvmsnap.model.paths import RUN_DIR, is_within, steps
 from lvmsnap.model.target import Include, MountTarget, Target
 
 
@@ -19,7 +19,7 @@ def with_tree(target: Target, facts: Facts) -> Target:
     seen = {one.mountpoint: one for one in facts.mounts if top_mount(facts.mounts, one.mountpoint) == one}
     others = [one for path, one in seen.items() if path.startswith(f"{top}/") and path not in known]
     included = tuple(_include(one, facts) for one in others)
-    paths = {path for path in (*known, *(one.mountpoint for one in others)) if f"{path}/".startswith(f"{top}/")}
+    paths = {path for path in (*known, *(one.mountpoint for one in others)) if is_within(path, top)}
     if not paths - {top}:
         return target
     snapshots = (replace(one, mount=one.mount and _in_tree(one.mount, top, paths)) for one in target.snapshots)
@@ -42,6 +42,4 @@ def _in_tree(mount: MountTarget, top: str, paths: set[str]) -> MountTarget:
         return mount
     if any(path.startswith(f"{other}/") for other in paths):
         return replace(mount, make_directory=False, remove_directory=False)
-    names = [name for name in path.removeprefix(top).split("/") if name]
-    parents = tuple("/".join((top, *names[:count])) for count in range(len(names)))
-    return replace(mount, make_directory=True, remove_directory=True, parents=parents)
+    return replace(mount, make_directory=True, remove_directory=True, parents=steps(top, path)[:-1])

@@ -131,7 +131,7 @@ def checks(profile: Profile, volume: Volume, looked: OriginFacts, facts: Facts) 
     """Yield the checks that the snapshot of a volume can be opened; the filesystem in it has checks of its own."""
     if volume.luks is None:
         return
-    name, header = f"{volume.vg}/{volume.origin}", looked.luks
+    name, header = volume.path, looked.luks
     found = f"LUKS{header.version}" if header else looked.filesystem or "no filesystem found"
     yield Check(f"{name} holds LUKS", header is not None, found, "leave out `luks`, or name the volume that holds it")
     if header:
@@ -154,7 +154,7 @@ def _key(volume: Volume, facts: Facts) -> Iterator[Check]:
     path = volume.luks.key_file if volume.luks else None
     if path is None:
         found = "" if facts.looked.has_terminal else "there is none"
-        title = f"a terminal to ask for the passphrase of {volume.vg}/{volume.origin} on"
+        title = f"a terminal to ask for the passphrase of {volume.path} on"
         yield Check(title, facts.looked.has_terminal, found, "run it on a terminal, or give `luks` a `key_file`")
         return
     found, hint = _wrong_key_file(path, facts.looked.key_files[path])

@@ -58,7 +58,7 @@ def _is_no_more_open(volume: Volume, path: str, facts: Facts) -> Iterator[Check]
     here = facts.looked.mountpoints[path]
     if here.stalling:
         return
-    name, looked = f"{volume.vg}/{volume.origin}", facts.looked.origins.get((volume.vg, volume.origin))
+    name, looked = volume.path, facts.looked.origins.get((volume.vg, volume.origin))
     opened = access.opened(here.gates, luks.content(volume, looked).ways if looked else ())
     allowed = volume.allow_wider_access
     now = f"{opened.path} keeps others from it" if opened and opened.path else f"{name} is mounted nowhere for others"

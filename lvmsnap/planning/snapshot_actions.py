@@ -27,7 +27,7 @@ def snapshot(target: Target, found: FoundSnapshot, all_found: Found, loop_device
     """Take the snapshot, tagged as ours. dmeventd must not watch it, and goes on watching what else the origin has."""
     wanted, vg, lent = found.snapshot, found.snapshot.vg, all_found.loan_to(found.snapshot.vg)
     # lvremove resumes a suspended origin with the tables that a killed lvcreate had loaded, and calls it done.
-    needs_gone = [Key(Thing.SUSPENDED_ORIGIN, _origin(found))]
+    needs_gone = [Key(Thing.SUSPENDED_ORIGIN, found.snapshot.origin_path)]
     if wanted.luks:
         needs_gone.insert(0, Key(Thing.LUKS, wanted.luks.name))
     if wanted.mount:
@@ -38,7 +38,7 @@ def snapshot(target: Target, found: FoundSnapshot, all_found: Found, loop_device
     return Action(
         thing=Thing.SNAPSHOT,
         object=found.name,
-        summary=f"take the snapshot of {_origin(found)}",
+        summary=f"take the snapshot of {found.snapshot.origin_path}",
         undo_summary="remove the snapshot",
         do=(
             _create(target, found, allocate_on(found, all_found, loop_devices)),
@@ -59,7 +59,7 @@ def _create(target: Target, found: FoundSnapshot, pvs: tuple[str, ...]) -> Argv:
     chunk = ("--chunksize", f"{cow.chunk_size_bytes}b") if cow and cow.chunk_size_bytes else ()
     kind = ("--permission", wanted.permission.value, "--ignoremonitoring", "--addtag", target.tag, *chunk)
     size = ("--extents", str(cow.extents if cow else 0), "--name", wanted.name)
-    return ("lvcreate", "--yes", "--snapshot", *size, *kind, _origin(found), *pvs)
+    return ("lvcreate", "--yes", "--snapshot", *size, *kind, found.snapshot.origin_path, *pvs)
 
 
 def _create_thin(target: Target, found: FoundSnapshot) -> Argv:
@@ -70,7 +70,7 @@ def _create_thin(target: Target, found: FoundSnapshot) -> Argv:
     wanted = found.snapshot
     kind = ("--permission", wanted.permission.value, "--setactivationskip", "y", "--ignoreactivationskip")
     own = ("--name", wanted.name, *kind, "--ignoremonitoring", "--addtag", target.tag)
-    return ("lvcreate", "--yes", "--snapshot", *own, _origin(found))
+    return ("lvcreate", "--yes", "--snapshot", *own, found.snapshot.origin_path)
 
 
 def taken(target: Target, found: FoundSnapshot) -> SnapshotTaken:
@@ -102,13 +102,9 @@ def _is_last_in(found: FoundSnapshot, all_found: Found) -> bool:
     return found == [one for one in all_found.snapshots if one.snapshot.vg == found.snapshot.vg][-1]
 
 
-def _origin(found: FoundSnapshot) -> str:
-    return f"{found.snapshot.vg}/{found.snapshot.origin}"
-
-
 def merging_snapshot(found: FoundSnapshot) -> Action:
     """Leave the snapshot, and all it needs, to LVM, which is merging it; nothing of `up` makes this."""
-    left = f"leave it to LVM, which is merging it into {_origin(found)}"
+    left = f"leave it to LVM, which is merging it into {found.snapshot.origin_path}"
     return Action(
         thing=Thing.SNAPSHOT,
         object=found.name,
@@ -135,11 +131,11 @@ def resumed_origin(found: FoundSnapshot) -> Action:
     # With a snapshot in the metadata LVM knows the way itself; without one it would load the wrong table. A thin
     # lvcreate beside such a snapshot holds -real alone: LVM would freeze the filesystem first, and wait for ever.
     is_held_above = dm_name(found.snapshot.vg, found.snapshot.origin) in found.suspended
-    by_lvm: tuple[Argv, ...] = (*_without_unused(found), ("lvchange", "--refresh", _origin(found)))
+    by_lvm: tuple[Argv, ...] = (*_without_unused(found), ("lvchange", "--refresh", found.snapshot.origin_path))
     by_hand = tuple(("dmsetup", verb, name) for name in found.suspended for verb in ("clear", "resume"))
     return Action(
         thing=Thing.SUSPENDED_ORIGIN,
-        object=_origin(found),
+        object=found.snapshot.origin_path,
         summary="resume the origin that a killed command left suspended",
         undo_summary="resume the origin that a killed command left suspended",
         do=(),

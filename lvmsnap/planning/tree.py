@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from lvmsnap.model.facts import Facts, Mount, mount_of, top_mount
-from lvmsnap.model.paths import RUN_DIR
+from lvmsnap.model.paths import RUN_DIR, is_within, steps
 from lvmsnap.model.plan import Check, Fact
 from lvmsnap.model.profile import Profile, Volume
 from lvmsnap.model.target import Include, MountTarget
@@ -51,7 +51,7 @@ def origin_mounts(volume: Volume, facts: Facts) -> tuple[Mount, ...]:
     if not number:
         return ()
     whole = (one for one in facts.mounts if one.device_number == number and one.root == "/")
-    return tuple(one for one in whole if _is_seen(one, facts) and not f"{one.mountpoint}/".startswith(f"{RUN_DIR}/"))
+    return tuple(one for one in whole if _is_seen(one, facts) and not is_within(one.mountpoint, RUN_DIR))
 
 
 def _is_seen(mount: Mount, facts: Facts) -> bool:
@@ -72,12 +72,10 @@ def directories(profile: Profile, mountpoint: str, facts: Facts) -> tuple[str, .
 
     There are none where it is in another part of the tree, which has the directory.
     """
-    top = profile.tree
     others = [_in_tree(profile, path) for path in parts(profile, facts)]
-    if any(one != mountpoint and f"{mountpoint}/".startswith(f"{one}/") for one in others):
+    if any(one != mountpoint and is_within(mountpoint, one) for one in others):
         return ()
-    names = [name for name in mountpoint.removeprefix(top).split("/") if name]
-    return tuple("/".join((top, *names[:count])) for count in range(len(names) + 1))
+    return steps(profile.tree, mountpoint)
 
 
 def mount_target(
@@ -141,7 +139,7 @@ def describe_left_out(profile: Profile, volume: Volume, device_number: str, fact
 
 def _nearest(path: str, known: Iterable[str]) -> str:
     """Return the innermost of the known mountpoints that a path is below, "" where it is below none."""
-    above = (one for one in known if one != path and f"{path}/".startswith(f"{one.rstrip('/')}/"))
+    above = (one for one in known if one != path and is_within(path, one))
     return max(above, key=len, default="")
 
 

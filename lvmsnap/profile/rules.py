@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lvmsnap.model.lvm_names import name_problem, origin_name_problem
+from lvmsnap.model.paths import is_within
 from lvmsnap.profile import set_rules
 from lvmsnap.profile.places import Place, file_of, files, in_file, in_volume, volume_group, volumes
 from lvmsnap.profile.values import default_mountpoint, default_snapshot, size_bytes, tidy_path
@@ -88,7 +89,7 @@ def _check_mountpoints(source: Source, name: str) -> None:
     paths = [path for volume in volumes(source) if (path := _mountpoint(source, volume, name)) is not None]
     for file in files(source):
         file_path = source.readable((*file, "path"))
-        inside = [path for path in paths if isinstance(file_path, str) and _is_in(tidy_path(file_path), path)]
+        inside = [path for path in paths if isinstance(file_path, str) and is_within(tidy_path(file_path), path)]
         if inside:
             message = f"{in_file(file)}.path is in the mountpoint {inside[0]}, where the snapshot will be"
             mark = source.values[*file, "path"]
@@ -115,10 +116,6 @@ def _mountpoint(source: Source, volume: Place, name: str) -> str | None:
 def _is_unmounted(source: Source, volume: Place) -> bool:
     path = (*volume, "mountpoint")
     return path in source.values and path not in source.unreadable and source.readable(path) is None
-
-
-def _is_in(path: str, directory: str) -> bool:
-    return f"{path}/".startswith(f"{directory}/")
 
 
 def _check_unmounted(source: Source, volume: Place) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lvmsnap.model.paths import RUN_DIR
+from lvmsnap.model.paths import RUN_DIR, is_within
 from lvmsnap.profile.places import (
     Place,
     file_of,
@@ -68,15 +68,11 @@ def _check_mountpoints(source: Source, name: str) -> None:
         if not isinstance(given, str):
             continue
         mountpoint = tidy_path(given)
-        other = next((one for one in seen if _overlap(one, mountpoint)), None)
+        other = next((one for one in seen if is_within(one, mountpoint) or is_within(mountpoint, one)), None)
         if other is not None:
             message = f"{in_volume(volume)}.mountpoint is {mountpoint}, and {seen[other]} is at {other}"
             source.add(source.values[path], path, message, "choose a directory that is in no other mountpoint")
         seen.setdefault(mountpoint, f"{in_volume(volume)}.mountpoint")
-
-
-def _overlap(one: str, other: str) -> bool:
-    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
 def _check_files(source: Source) -> None:
@@ -123,7 +119,7 @@ def _check_include(source: Source) -> None:
         one = source.readable(path)
         if not isinstance(one, str):
             continue
-        if f"{tidy_path(one)}/".startswith(f"{RUN_DIR}/"):
+        if is_within(tidy_path(one), RUN_DIR):
             source.add(source.values[path], path, f"include[{number}] is {one}, where snapshots are", "leave it out")
         elif tidy_path(one) in seen:
             source.add(source.values[path], path, f"include[{number}] is {one}, which is given twice", "leave it out")
