@@ -77,10 +77,10 @@ def _rows(status: Status, now: datetime) -> list[Row]:
     """Return the rows of a profile: one, or where it has several volumes one more for each that may be there."""
     if len(status.volumes) < 2:
         return [(status.name, status.state.value, *_cells(status, age(status.time, now), now))]
-    told = ("", "", age(status.time, now), "", "", "", f"{len(status.volumes)} volumes", status.mountpoint)
+    own = ("", "", age(status.time, now), "", "", "", f"{len(status.volumes)} volumes", status.mountpoint)
     volumes = status.volumes if any(volume.device for volume in status.volumes) else ()
     return [
-        (status.name, status.state.value, *told),
+        (status.name, status.state.value, *own),
         *((f"{INDENT}{one.origin}", _state_of(one), *_cells(one, "", now)) for one in volumes),
     ]
 

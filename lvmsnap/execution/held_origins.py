@@ -1,6 +1,6 @@
 """Runs the command that holds origins: nothing else is done meanwhile, and a dead man's switch stands by.
 
-Whatever is told, written or looked up waits until the origins go on: it may be on one of them.
+Whatever is reported, written or looked up waits until the origins go on: it may be on one of them.
 """
 
 from __future__ import annotations

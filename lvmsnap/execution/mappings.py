@@ -10,6 +10,7 @@ from lvmsnap.model.facts import DmDevice
 from lvmsnap.model.lvm_names import dm_name
 from lvmsnap.planning import filesystems
 from lvmsnap.system import block_devices, device_mapper, superblock
+from lvmsnap.system.path_facts import pv_uuid
 
 
 def rule_unmet(condition: UdevRuleWritten) -> str:
@@ -29,7 +30,7 @@ def mapping_unmet(condition: MappingOpen) -> str:
     path = f"/dev/mapper/{condition.name}"
     if _number_at(path) != device:
         return f"{path} is another device"
-    if superblock.has_pv_label(path):
+    if pv_uuid(path):
         return "it holds a volume group of its own, which LVM would see"
     return filesystems.why_not_mounted(superblock.read(path)) if condition.is_examined else ""
 

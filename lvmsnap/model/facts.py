@@ -195,7 +195,7 @@ class DmDevice:
 class SnapshotStatus:
     """What the kernel says of a snapshot's CoW space. `is_lost`: it overflowed, or lost a write.
 
-    A thin snapshot has none: what fills is its `pool`, VG/LV, of which the fuller part is told, "data" or "metadata".
+    A thin snapshot has none: what fills is its `pool`, VG/LV, of which the fuller part is given, "data" or "metadata".
 
     `uuid` is its device's in device-mapper, made of LVM's UUIDs: another snapshot of the same name has another one.
     `name` is its LVM name as it is now, VG/LV.

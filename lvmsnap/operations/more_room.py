@@ -100,5 +100,5 @@ class MoreRoom:
             complaint = run_all(commands, self._working.runner)
         if not complaint:
             more = human(extents * vg.extent_size_bytes)
-            self._working.progress.note(watched.told(f"{path} was given {more} more"))
+            self._working.progress.note(watched.worded(f"{path} was given {more} more"))
         return complaint

@@ -24,7 +24,7 @@ from lvmsnap.system.reading import Interest
 def plan(session: Session, profile: Profile) -> Plan:
     """Return the plan of `up`. Reads only, and waits for nobody."""
     system = reading.read_system(session.runner, locking=False)
-    # A record is readable by root alone; who is not root is told so by a check.
+    # A record is readable by root alone; a check reports who is not root.
     known = history.look_back(profile.name, profile, system) if system.is_root else Known(None, None)
     return plan_up(session, profile, system, known)
 

@@ -74,7 +74,7 @@ class Guard:
         """Warn of something, unless that was said before."""
         if text not in self._told:
             self._told.add(text)
-            self._working.progress.warn(self._watched.told(text))
+            self._working.progress.warn(self._watched.worded(text))
 
     def _look(self, growth_seconds: float) -> float:
         status = self._watched.status()
@@ -134,8 +134,8 @@ class Guard:
         if complaint := self._unwatch_locked(name):
             self.say_once(f"dmeventd unmounts {name} once it is full, and cannot be kept from it: {complaint}")
         else:
-            told = f"{name} was taken from dmeventd, which would unmount it once it is full"
-            self._working.progress.note(self._watched.told(told))
+            text = f"{name} was taken from dmeventd, which would unmount it once it is full"
+            self._working.progress.note(self._watched.worded(text))
 
     def _unwatch_locked(self, name: str) -> str:
         held = GroupLocks(self._working.runner, self._working.waiting())
@@ -153,15 +153,15 @@ class Guard:
             return
         self._told.add(reason)
         if reason == growth.ENOUGH:
-            self._working.progress.note(self._watched.told(f"{self._watched.name()} cannot become full: {reason}"))
+            self._working.progress.note(self._watched.worded(f"{self._watched.name()} cannot become full: {reason}"))
         else:
             self._tell(now, rate, f"; {reason}" if reason == growth.LATE else f"; it cannot grow: {reason}")
 
     def _tell(self, now: Sample, rate: float, more: str) -> None:
         left = fill_rate.seconds_to_full(now, rate)
         when = f"full in {left:.0f} s at the present rate" if left < float("inf") else "not filling at present"
-        told = f"{self._what_fills()} is {now.fill_percent:.0f} % full, {when}{more}"
-        self._working.progress.warn(self._watched.told(told))
+        text = f"{self._what_fills()} is {now.fill_percent:.0f} % full, {when}{more}"
+        self._working.progress.warn(self._watched.worded(text))
 
     def _what_fills(self) -> str:
         status, name = self._watched.status(), self._watched.name()

@@ -30,7 +30,7 @@ class Watched:
         status = self.status()
         return self.snapshot.dm_uuid or (status.uuid if status else "")
 
-    def told(self, text: str) -> str:
+    def worded(self, text: str) -> str:
         """Return what is said of it, with the volume that it is of where the profile has several."""
         return f"{self._volume}{text}"
 

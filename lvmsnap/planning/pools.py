@@ -1,4 +1,4 @@
-"""What is told of the thin pool that a thin snapshot lies in: how full it is, and what is wrong with it. Pure."""
+"""What is known of the thin pool that a thin snapshot lies in: how full it is, and what is wrong with it. Pure."""
 
 from __future__ import annotations
 

@@ -34,12 +34,12 @@ def file_facts(path: str) -> FileFacts | None:
         size_bytes=status.st_size,
         allocated_bytes=status.st_blocks * SECTOR_BYTES,
         is_empty_private=private and status.st_size == 0,
-        pv_uuid=_pv_uuid(path) if is_regular and status.st_size else "",
+        pv_uuid=pv_uuid(path) if is_regular and status.st_size else "",
     )
 
 
-def _pv_uuid(path: str) -> str:
-    """Return the UUID in the PV label of a file, "" where it has none.
+def pv_uuid(path: str) -> str:
+    """Return the UUID in the PV label of a file or a device, "" where it has none.
 
     lvm2's label.h and layout.h: the label lies in one of the first four sectors, "LABELONE", and 32 bytes on
     follows the PV header with the UUID without its dashes.

@@ -127,12 +127,12 @@ class Runner:
                 raise
             text = (stdout.decode(errors="surrogateescape"), stderr.decode(errors="replace"))
             finished = Finished(argv, process.returncode, *text, time.monotonic() - start)
-        self._tell(finished)
+        self._report(finished)
         return finished
 
     @contextmanager
     def unheard(self) -> Iterator[None]:
-        """Have nobody hear of what is run before this is over: whoever is told may write, and wait for that."""
+        """Have nobody hear of what is run before this is over: whoever hears of it may write, and wait for that."""
         unheard: list[Finished] = []
         self._unheard = unheard
         try:
@@ -140,9 +140,9 @@ class Runner:
         finally:
             self._unheard = None
             for finished in unheard:
-                self._tell(finished)
+                self._report(finished)
 
-    def _tell(self, finished: Finished) -> None:
+    def _report(self, finished: Finished) -> None:
         if self._unheard is not None:
             self._unheard.append(finished)
             return

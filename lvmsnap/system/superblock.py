@@ -6,7 +6,6 @@ import struct
 from pathlib import Path
 
 from lvmsnap.model.looked import Superblock
-from lvmsnap.model.units import SECTOR_BYTES
 
 EXT_OFFSET, EXT_MAGIC = 1024, b"\x53\xef"
 # ext4.h, struct ext4_super_block: offsets of its fields, all little-endian.
@@ -28,16 +27,6 @@ def read(device: str) -> Superblock | None:
             return parse(file.read(READ_BYTES))
     except OSError:
         return None
-
-
-def has_pv_label(device: str) -> bool:
-    """Whether a device is a physical volume of LVM's: its label lies in one of the first four sectors (label.h)."""
-    try:
-        with Path(device).open("rb", buffering=0) as file:
-            head = file.read(READ_BYTES)
-    except OSError:
-        return False
-    return any(head[start : start + 8] == b"LABELONE" for start in range(0, 4 * SECTOR_BYTES, SECTOR_BYTES))
 
 
 def parse(head: bytes) -> Superblock | None:

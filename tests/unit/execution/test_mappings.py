@@ -34,7 +34,7 @@ class Kernel:
         self.devices, self.at, self.superblock, self.is_pv = devices, "254:20", WHOLE, False
         patch.setattr(device_mapper, "devices", lambda: self.devices)
         patch.setattr(mappings, "_number_at", lambda _: self.at)
-        patch.setattr(superblock, "has_pv_label", lambda _: self.is_pv)
+        patch.setattr(mappings, "pv_uuid", lambda _: "uuid" if self.is_pv else "")
         patch.setattr(superblock, "read", lambda _: self.superblock)
         patch.setattr(device_mapper, "snapshot_status", lambda *_: None)
 

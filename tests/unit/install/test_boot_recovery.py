@@ -112,7 +112,7 @@ def test_every_file_is_in_the_package_and_every_file_of_the_package_is_installed
     assert {file.source for file in boot_recovery.FILES} == sources - {"__init__.py"}
 
 
-def test_an_installed_file_has_no_placeholder_left_and_starts_this_lvmsnap() -> None:
+def test_an_installed_file_is_all_filled_in_and_starts_this_lvmsnap() -> None:
     texts = {file.source: boot_recovery.content(file) for file in boot_recovery.FILES}
 
     assert [name for name, text in texts.items() if re.search("@[A-Z_]+@", text)] == []

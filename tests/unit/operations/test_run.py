@@ -439,6 +439,7 @@ def test_a_snapshot_is_lost_with_the_luks_mapping_on_it(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(device_mapper, "devices", lambda: (own, replace(opened, name="renamed")))
     assert stands.why_lost(before, target) is None
-    for now in ((own,), (own, replace(opened, device_number="254:99")), (own, replace(opened, beneath=("254:0",)))):
-        monkeypatch.setattr(device_mapper, "devices", lambda now=now: now)
+    others = (replace(opened, device_number="254:99"), replace(opened, beneath=("254:0",)))
+    for devices in ((own,), *((own, other) for other in others)):
+        monkeypatch.setattr(device_mapper, "devices", lambda devices=devices: devices)
         assert stands.why_lost(before, target) == Loss("its LUKS mapping was closed or replaced")
