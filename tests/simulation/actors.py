@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lvmsnap.model.lvm_names import dm_name
 from tests import samples
-from tests.simulation.stage import OURS, World
 from tests.simulation.system import System
+from tests.simulation.world import OURS, World
 
 
 def of_second_host(world: World) -> World:

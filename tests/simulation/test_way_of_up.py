@@ -14,8 +14,9 @@ import pytest
 import lvmsnap
 from lvmsnap.cli import commands, parser
 from lvmsnap.system import reading
-from tests.simulation.stage import NAME, Stage, make_world
+from tests.simulation.stage import Stage
 from tests.simulation.system import FILE
+from tests.simulation.world import NAME, make_world
 
 TOP = str(Path(lvmsnap.__file__).parent)
 PROFILE = f"""volumes:

@@ -17,9 +17,10 @@ from tests.lab.support import COMMAND, ENVIRONMENT
 from tests.simulation.commands import Commands
 from tests.simulation.lvcreate import REVERTED, STAGES
 from tests.simulation.parts import Fault
-from tests.simulation.stage import Stage, World, make_world
+from tests.simulation.stage import Stage
 from tests.simulation.steps import normalised
 from tests.simulation.system import FILE, System
+from tests.simulation.world import World, make_world
 
 pytestmark = pytest.mark.lab
 

@@ -11,7 +11,8 @@ from lvmsnap.execution import records
 from lvmsnap.execution.records import RecordError
 from lvmsnap.system import reading
 from tests import samples
-from tests.simulation.stage import Stage, make_world
+from tests.simulation.stage import Stage
+from tests.simulation.world import make_world
 
 
 def test_a_plan_made_by_somebody_who_may_not_read_the_record_says_that_root_is_needed(
