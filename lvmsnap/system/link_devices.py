@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 from lvmsnap.system import block_devices, link_probe, processes
 
@@ -33,8 +30,6 @@ def _ask(links: list[str], known: Collection[int]) -> dict[int, str]:
 
     Not in a thread: one that waits for such a server keeps its process, even a killed one, from ending (fuse(4)).
     """
-    program = (sys.executable, "-I", "-S", str(Path(link_probe.__file__)))
-    text = b"\0".join([" ".join(map(str, known)).encode(), *map(os.fsencode, links)])
-    said = processes.ask(program, text, BOUND_SECONDS).decode()
+    said = processes.ask(lambda output: link_probe.answer_all(links, known, output), BOUND_SECONDS).decode()
     pairs = (line.split() for line in said.split("\n")[:-1])
     return {int(number): "" if device == "-" else block_devices.device_number(int(device)) for number, device in pairs}

@@ -1,11 +1,10 @@
-"""A program of its own: says which mount and device links in /proc lead to. A server that is silent stops only it."""
+"""Says which mount and device links in /proc lead to; a server that is silent stops whoever asks (`link_devices`)."""
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,8 +12,23 @@ from pathlib import Path
 NAME = "lvmsnap-probe"
 
 
-def answer(number: int, link: bytes, known: Collection[int]) -> None:
-    """Print the link's number and, of what is in none of the `known` mounts, its device (st_dev); "-" of all else."""
+def answer_all(links: Sequence[str], known: Collection[int], output: int) -> None:
+    """Write to a descriptor, of each link in a line, its place and what `_answer` says; and show what it is doing."""
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(NAME, encoding="ascii")
+    # Each in a thread, so that those which are answered do not wait for those which are not.
+    threads = [
+        threading.Thread(target=_answer, args=(number, link, frozenset(known), output))
+        for number, link in enumerate(links)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _answer(number: int, link: str, known: Collection[int], output: int) -> None:
+    """Write the link's number and, of what is in none of the `known` mounts, its device (st_dev); "-" of all else."""
     said = "-"
     with suppress(OSError, ValueError):
         descriptor = os.open(link, os.O_PATH | os.O_CLOEXEC)
@@ -23,28 +37,10 @@ def answer(number: int, link: bytes, known: Collection[int]) -> None:
                 said = str(os.fstat(descriptor).st_dev)
         finally:
             os.close(descriptor)
-    os.write(1, f"{number} {said}\n".encode())
+    os.write(output, f"{number} {said}\n".encode())
 
 
 def mount_id(fdinfo: bytes) -> int:
     """Return the id of the mount that a descriptor is in (proc(5), fdinfo). Raises ValueError where it has none."""
     line = next((line for line in fdinfo.split(b"\n") if line.startswith(b"mnt_id:")), b"")
     return int(line.removeprefix(b"mnt_id:"))
-
-
-def main() -> None:
-    """Answer for each link: the input is the ids of the known mounts with blanks between them, NUL, links with NULs."""
-    with suppress(OSError):
-        Path("/proc/self/comm").write_text(NAME, encoding="ascii")
-    ids, *links = sys.stdin.buffer.read().split(b"\0")
-    known = frozenset(map(int, ids.split()))
-    # Each in a thread, so that those which are answered do not wait for those which are not.
-    threads = [threading.Thread(target=answer, args=(number, link, known)) for number, link in enumerate(links)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-if __name__ == "__main__":
-    main()

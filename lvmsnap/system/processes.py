@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shlex
 import signal
 import subprocess
@@ -195,29 +196,48 @@ def start_hook(argv: tuple[str, ...], variables: dict[str, str], output: int) ->
     )
 
 
-def ask(argv: tuple[str, ...], text: bytes, seconds: float) -> bytes:
-    """Run a program that only looks, with `text` as its input; return what it had printed after so many seconds.
+def ask(look: Callable[[int], None], seconds: float) -> bytes:
+    """Have a copy of this process do `look`, which writes what it sees to a descriptor; return what it had written.
 
-    One that has not ended by then is killed, and left behind where even that does not end it.
+    The copy holds nothing of ours. One that has not ended after so many seconds is killed, and left behind where even
+    that does not end it. Nothing is returned where there can be no copy.
     """
+    reading, writing = os.pipe()
     try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment(),
-            cwd="/",
-            start_new_session=True,
-        )
+        pid = fork(lambda: _look_alone(look, writing))
     except OSError:
+        os.close(reading)
         return b""
-    try:
-        return process.communicate(text, timeout=seconds)[0]
-    except subprocess.TimeoutExpired as expired:
-        return bytes(expired.output or b"")
     finally:
-        _let_go(process)
+        os.close(writing)
+    try:
+        return _read_all(reading, time.monotonic() + seconds)
+    finally:
+        os.close(reading)
+        _let_go(pid)
+
+
+def _look_alone(look: Callable[[int], None], writing: int) -> None:
+    """Be the copy: a lock that it still held would be held for as long as it is left behind."""
+    os.setsid()
+    os.chdir("/")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(writing, 1)
+    for descriptor in (0, 2):
+        os.dup2(nowhere, descriptor)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    look(1)
+
+
+def _read_all(descriptor: int, deadline: float) -> bytes:
+    """Read up to the end, or to the deadline."""
+    read = b""
+    while (left := deadline - time.monotonic()) > 0 and select.select([descriptor], [], [], left)[0]:
+        more = os.read(descriptor, 1 << 16)
+        if not more:
+            break
+        read += more
+    return read
 
 
 def fork(work: Callable[[], None]) -> int:
@@ -231,17 +251,13 @@ def fork(work: Callable[[], None]) -> int:
         os._exit(0)
 
 
-def _let_go(process: Process) -> None:
+def _let_go(pid: int) -> None:
     """Kill a process that is of no use any more; it may be the kernel's for ever, so it is not waited for long."""
-    process.kill()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(LET_GO_SECONDS)
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with suppress(OSError):
-                pipe.close()
-    # Popen must not complain of what is left behind.
-    process.returncode = process.returncode or 0
+    deadline = time.monotonic() + LET_GO_SECONDS
+    with suppress(OSError):
+        os.kill(pid, signal.SIGKILL)
+        while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+            time.sleep(0.002)
 
 
 def environment() -> dict[str, str]:

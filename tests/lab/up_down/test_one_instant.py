@@ -85,16 +85,17 @@ def test_ext2_a_chunk_size_and_a_lent_file_are_as_they_are_for_one_volume(lab: M
 
 def test_few_processes_are_started_for_each_further_volume(lab: Machine) -> None:
     make_vg(lab, volumes={"a": "48M", "b": "48M"}, filesystems={"a": "ext4", "b": "ext4"})
-    lab.run("mkdir /mnt/a /mnt/b; mount /dev/vg0/a /mnt/a; mount /dev/vg0/b /mnt/b")
-    write_profile(lab, "one", profile_text("vg0/a", size="8MiB", mountpoint="/run/lvmsnap/one"))
-    two = "volumes:\n- {origin: vg0/a, size: 8MiB}\n- {origin: vg0/b, size: 8MiB}\n"
+    lab.run("mkdir /mnt/a /mnt/b /media/a /media/b; mount /dev/vg0/a /mnt/a; mount /dev/vg0/b /mnt/b")
+    write_profile(lab, "one", profile_text("vg0/a", size="8MiB", mountpoint="/media/a"))
+    each = (f"- {{origin: vg0/{name}, size: 8MiB, mountpoint: /media/{name}}}\n" for name in "ab")
+    two = f"volumes:\n{''.join(each)}"
     write_profile(lab, "two", two)
     lvmsnap(lab, "up one")
     lvmsnap(lab, "down one")
 
-    started = {name: looking.traced(lab, f"up {name}").started for name in ("one", "two")}
-
-    assert len(started["two"]) <= len(started["one"]) + 5, started["two"]
+    for command, most in (("up", 5), ("down", 2)):
+        started = {name: looking.traced(lab, f"{command} {name}").started for name in ("one", "two")}
+        assert len(started["two"]) <= len(started["one"]) + most, started["two"]
 
 
 def test_where_lvm_lies_on_one_origin_and_the_record_on_another_both_are_held(lab: Machine) -> None:

@@ -64,13 +64,14 @@ def test_plan_and_status_tell_of_the_pool(server: Machine) -> None:
     assert "thin snapshot" in facts(server, "plan p --offline --json")["depends on the origin"]
 
     lvmsnap(server, "up p")
+    server.run("sync")
     (told,) = json.loads(lvmsnap(server, "status p --json").stdout)
+    percent = float(looking.lv(server, "vg0/pool", "data_percent")[0])
     metrics = lvmsnap(server, "status p --prometheus").stdout
     server.run("umount /run/lvmsnap/p; lvchange -q -an vg0/system-lvmsnap-p")
     (inactive,) = json.loads(lvmsnap(server, "status p --json").stdout)
     lvmsnap(server, "recover")
 
-    percent = float(looking.lv(server, "vg0/pool", "data_percent")[0])
     assert (told["state"], told["pool"], told["size_bytes"]) == ("up", "vg0/pool", 64 << 20)
     assert abs(told["fill_percent"] - percent) < 5
     assert 'lvmsnap_snapshot_size_bytes{profile="p",origin="vg0/system"} 67108864' in metrics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -230,11 +231,12 @@ def test_what_does_not_answer_is_named_where_asked_for_but_pins_nothing(
         proc.opens(process, str(tmp_path), 99)
     asked: list[tuple[str, ...]] = []
 
-    def ask(_argv: object, text: bytes, _seconds: float) -> bytes:
-        asked.append(tuple(text.decode().split("\0")[1:]))
+    def ask(look: Callable[[int], None], _seconds: float) -> bytes:
+        look(1)
         return b"1 -\n2 64771\n"[: None if len(asked) == 1 else 0]
 
     monkeypatch.setattr(processes, "ask", ask)
+    monkeypatch.setattr(link_probe, "answer_all", lambda links, *_: asked.append(tuple(links)))
     monkeypatch.setattr(link_devices, "_silent", set())
 
     assert mount_users.pins("", "253:3") == (f"pid 7 (tail): {tmp_path} in a mount that was detached",)
