@@ -1,11 +1,12 @@
 """pytest fixtures: one guest that tests share, and machines of their own for tests that cut the power."""
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from .helpers import MachineFactory, wipe
-from .machine import GiB, Machine
+from .machine import GiB, LabTimeout, Machine
 from .stage import Scene, Stage
 
 SHARED_DISKS = {"ubda": GiB, "ubdb": GiB, "ubdc": GiB, "ubdd": GiB}
@@ -22,19 +23,29 @@ def shared_machine() -> Iterator[Stage]:
 @pytest.fixture
 def lab(shared_machine: Machine) -> Machine:
     """The shared guest, clean: no volume groups, no loops, nothing mounted, no state of lvmsnap."""
-    if not shared_machine.is_running():
-        shared_machine.boot()
-    wipe(shared_machine)
+    prepare(shared_machine, lambda: wipe(shared_machine))
     return shared_machine
 
 
 @pytest.fixture
 def stage(shared_machine: Stage, request: pytest.FixtureRequest) -> Stage:
     """The shared guest with the module's SCENE on it, or with the usual one."""
-    if not shared_machine.is_running():
-        shared_machine.boot()
-    shared_machine.set_up(getattr(request.module, "SCENE", Scene()))
+    prepare(shared_machine, lambda: shared_machine.set_up(getattr(request.module, "SCENE", Scene())))
     return shared_machine
+
+
+def prepare(machine: Machine, clean: Callable[[], None]) -> None:
+    """Clean a guest; one that hangs is booted anew, so that a test that broke it does not fail all that follow."""
+    if machine.is_running():
+        try:
+            clean()
+        except LabTimeout as error:
+            warnings.warn(f"the guest hung after the test before this one, and was booted anew: {error}", stacklevel=1)
+            machine.cut_power()
+        else:
+            return
+    machine.boot()
+    clean()
 
 
 @pytest.fixture
