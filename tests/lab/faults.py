@@ -89,7 +89,7 @@ def left(result: Result) -> list[str]:
 STANDING = f"""
 grep -q ' {MOUNTPOINT} ' /proc/self/mountinfo && echo 'mount: {MOUNTPOINT}'
 [ -d {MOUNTPOINT} ] && echo 'mountpoint directory: {MOUNTPOINT}'
-lvs --noheadings -o vg_name,lv_name -S 'lv_name=snap' | while read -r vg lv; do echo "snapshot: $vg/$lv"; done
+lvs --noheadings -o vg_name,lv_name -S 'lv_name=~^snap' | while read -r vg lv; do echo "snapshot: $vg/$lv"; done
 for loop in /sys/block/loop*/loop; do
     [ -e "$loop" ] && loop=${{loop%/loop}} && echo "loop device: /dev/${{loop##*/}}"
 done

@@ -12,33 +12,47 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lvmsnap.install import boot_recovery
 from tests.lab import boot_script
-from tests.lab.faults import BIN, ORIGIN, SPACE
+from tests.lab.faults import BIN, FILE, MOUNTPOINT, ORIGIN, SPACE
 from tests.lab.helpers import fingerprint
 from tests.lab.machine import Job, Machine, MiB
-from tests.lab.stage import MOUNTS, Scene
+from tests.lab.stage import MOUNTS, PROFILES, Scene
 from tests.lab.support import lvmsnap, start_lvmsnap
 
-# The commands of each plan, in order.
+LEND, TAKE_BACK = ("sh", "fallocate", "losetup", "pvcreate", "vgextend"), ("vgreduce", "pvremove", "losetup", "rm")
+# The commands of each plan, in order. In a set the first lvm prepares the snapshots, the second waits until dmsetup
+# holds the origins.
 WALKS: dict[str, tuple[str, ...]] = {
-    "up lent": ("sh", "fallocate", "losetup", "pvcreate", "vgextend", "lvcreate", "mount"),
+    "up lent": (*LEND, "lvcreate", "mount"),
     "up plain": ("lvcreate", "mount"),
-    "down lent": ("umount", "rmdir", "lvremove", "vgreduce", "pvremove", "losetup", "rm"),
+    "up set": (*LEND, "lvm", "lvm 2", "dmsetup", "mount"),
+    "down lent": ("umount", "rmdir", "lvremove", *TAKE_BACK),
     "down plain": ("umount", "rmdir", "lvremove"),
+    "down set": ("umount", "rmdir", "lvremove", "lvremove 2", *TAKE_BACK),
 }
-# These write to a disk at once, so that a moment within them is the one of their first write.
-WRITING = ("pvcreate", "vgextend", "lvcreate", "lvremove", "vgreduce", "pvremove")
+# The markers after which these write to a disk at once, so that a moment within them is the one of their first write.
+WRITING = {
+    **{f"before {name}": name for name in ("pvcreate", "vgextend", "lvcreate", "lvm", "dmsetup")},
+    "after dmsetup": "lvm 2",
+    **{f"before {name}": name for name in ("lvremove", "lvremove 2", "vgreduce", "pvremove")},
+}
 
 STATE_DIR = "/var/lib/lvmsnap"
 FOLDERS = ("/etc/lvmsnap", STATE_DIR, "/media", SPACE)
+OTHER = "/srv/other"
+SET = f"""volumes:
+- {{origin: vg0/system, snapshot: snap, size: 16MiB, mountpoint: {MOUNTPOINT}}}
+- {{origin: vg0/other, snapshot: snap_other, size: 8MiB, mountpoint: null}}
+backing_file: {{path: {FILE}}}
+"""
 DISKS = {"ubda": 128 * MiB, "ubdb": 64 * MiB, "ubdc": 16 * MiB}
-GO = "/run/go"
+GO, MET = "/run/go", "/run/met"
 JOURNAL = f"{ORIGIN}/journal"
 # Writes files to the origin, and an empty journal; says the files' checksums.
 ADD_DATA = f"""mkdir {ORIGIN}/data; cd {ORIGIN}/data
@@ -64,7 +78,7 @@ def _moments(whens: Iterable[str]) -> tuple[Moment, ...]:
         for walk, commands in WALKS.items()
         for command in commands
         for when in whens
-        if when != "within" or command in WRITING
+        if when != "within" or command in WRITING.values()
     )
 
 
@@ -82,23 +96,41 @@ KILLS = _moments(("before", "as it starts"))
 # --- recording ------------------------------------------------------------------------------------------------------
 
 # Each command tells its moment by a file in /lab and waits to be sent on; what it wrote to the origin is on the disk.
+# Around dmsetup the origin takes no writes.
 WRAPPER = f"""#!/bin/sh
-name=${{0##*/}}
+name=${{0##*/}} wrapped=$PATH
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+real=$(command -v "$name")
 # The shell that opens the file for fallocate becomes fallocate itself.
 moment=$name
-case " $* " in *" fallocate "*) moment=fallocate ;; esac
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+case "$name $* " in
+*" fallocate "*) moment=fallocate ;;
+"lvm /dev/fd/0 " | "dmsetup suspend "*) ;;
+"lvm "* | "dmsetup "* | "sh "*" lvm "*) PATH=$wrapped exec "$real" "$@" ;;
+esac
+[ ! -e "{MET}/$moment" ] || moment="$moment 2"
+: > "{MET}/$moment"
 hold() {{
-    echo "$1 $moment" >> {JOURNAL}; sync {JOURNAL}
+    [ "$name" = dmsetup ] || {{ echo "$1 $moment" >> {JOURNAL}; sync {JOURNAL}; }}
     : > "/lab/moments/$1 $moment"
     read -r _ < {GO}
 }}
 hold before
-"$name" "$@"
+"$real" "$@"
 status=$?
 hold after
 exit $status
 """
+
+
+def scene(more_mounts: Mapping[str, str] | None = None, more: str = "true") -> Scene:
+    """Give the stage of the moments: the usual one, and another volume, for the profile of a set."""
+    return Scene(
+        volumes={"system": "64M", "other": "16M"},
+        mounts={**MOUNTS, "other": OTHER, **(more_mounts or {})},
+        profiles={**PROFILES, "set": SET},
+        more=f"{more}; {ADD_DATA}",
+    )
 
 
 @dataclass(frozen=True)
@@ -126,12 +158,10 @@ class Recorder:
     def build(self) -> None:
         """Boot, and build group, origin with its data, file system for backing files, state folder."""
         self.machine.boot()
-        programs = {command for commands in WALKS.values() for command in commands}
+        programs = {command.split()[0] for commands in WALKS.values() for command in commands}
         wrappers = "; ".join(f"printf %s {shlex.quote(WRAPPER)} > {BIN}/{name}" for name in programs)
         make_wrappers = f"mkfifo {GO}; mkdir {BIN}; {wrappers}; chmod +x {BIN}/*; chmod 700 {STATE_DIR}"
-        self.sums = Scene(mounts={**MOUNTS, "/dev/ubdc": STATE_DIR}, more=f"{make_wrappers}; {ADD_DATA}").build(
-            self.machine
-        )
+        self.sums = scene({"/dev/ubdc": STATE_DIR}, make_wrappers).build(self.machine)
         (self.machine.work / "moments").mkdir()
         self._copy(self.template.folder)
 
@@ -145,15 +175,16 @@ class Recorder:
         profile = walk.split()[1]
         if walk.startswith("down"):
             lvmsnap(self.machine, f"up {profile}")
-        self.machine.run(f": > {JOURNAL}; sync")
+        self.machine.run(f"rm -rf {MET}; mkdir {MET}; : > {JOURNAL}; sync")
         job = start_lvmsnap(self.machine, walk, path=BIN)
         seen: list[str] = []
         while marker := self._next_marker(job):
             seen.append(marker)
-            self._take(walk, marker, "".join(f"{line}\n" for line in seen))
+            self._take(walk, marker, "".join(f"{line}\n" for line in seen if not line.endswith("dmsetup")))
         ended = job.wait()
         assert ended.returncode == 0, ended.stderr
-        assert seen == [f"{when} {command}" for command in WALKS[walk] for when in ("before", "after")]
+        markers = [f"{when} {command}" for command in WALKS[walk] for when in ("before", "after")]
+        assert sorted(seen) == sorted(markers)
         if walk.startswith("up"):
             lvmsnap(self.machine, f"down {profile}")
 
@@ -164,13 +195,13 @@ class Recorder:
 
     def _take(self, walk: str, marker: str, journal: str) -> None:
         """Copy the disks at a marker, send lvmsnap on, and copy them again at the command's first write."""
-        when, command = marker.split()
+        when, command = marker.split(maxsplit=1)
         self._keep(Moment(walk, command, when), journal)
         (self.machine.work / "moments" / marker).unlink()
         before = self._written()
         self.machine.run(f"echo > {GO}")
-        within = Moment(walk, command, "within")
-        if when == "before" and within in EVERY_CUT:
+        within = Moment(walk, WRITING.get(marker, ""), "within")
+        if within in EVERY_CUT:
             _wait_until(lambda: self._written() != before, 30, pause=0.001)
             self._keep(within, journal)
 
@@ -214,6 +245,7 @@ def _wait_until(condition: Callable[[], bool], timeout: float, pause: float = 0.
 # --- booting from what was recorded ---------------------------------------------------------------------------------
 
 FSTAB = f"""/dev/vg0/system {ORIGIN} ext4 defaults,x-systemd.device-timeout=30s 0 0
+/dev/vg0/other {OTHER} ext4 defaults,x-systemd.device-timeout=30s 0 0
 /dev/ubdb {SPACE} ext4 defaults 0 0
 /dev/ubdc {STATE_DIR} ext4 defaults 0 0
 """
@@ -236,7 +268,7 @@ def install(machine: Machine) -> None:
     wants.mkdir()
     for unit in ("lvmsnap-recover.service", "lvmsnap-shutdown.service"):
         (wants / unit).symlink_to(f"../{unit}")
-    for folder in (ORIGIN, SPACE, STATE_DIR):
+    for folder in (ORIGIN, OTHER, SPACE, STATE_DIR):
         (top / folder.lstrip("/")).mkdir(parents=True)
 
 

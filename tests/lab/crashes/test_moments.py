@@ -7,19 +7,29 @@ import time
 import pytest
 
 from tests.lab import moments, moments_table
-from tests.lab.faults import Fault, standing
+from tests.lab.faults import FIRED, Fault, standing
 from tests.lab.moments import KILLS, Moment
-from tests.lab.stage import Scene, Stage
+from tests.lab.stage import Stage
 from tests.lab.support import lvmsnap, status
 
-# $PPID of a command is lvmsnap. A body that does not exit goes on to the true command.
-BODIES = {"before": "kill -KILL $PPID; exit 1", "as it starts": "kill -KILL $PPID"}
+# A body that does not exit goes on to the true command.
+KILL = """p=$PPID
+until grep -q ^python /proc/$p/comm; do read -r _ _ _ p _ < /proc/$p/stat; done
+kill -KILL $p
+"""
+BODIES = {"before": f"{KILL}; exit 1", "as it starts": KILL}
 KILLED = 128 + 9
 # Mount, its directory, snapshot; lent PV as a PV and as a member, loop device, backing file.
-EVERYTHING = {"lent": 7, "plain": 3}
+EVERYTHING = {"lent": 7, "plain": 3, "set": 8}
+SCENE = moments.scene()
 
 
-SCENE = Scene(more=moments.ADD_DATA)
+def fault(moment: Moment) -> Fault:
+    """Give the fault that kills lvmsnap at the moment: at a command's first call of that kind, or at its second."""
+    name, _, second = moment.command.partition(" ")
+    kind = {"lvm": "/dev/fd/0", "dmsetup": "suspend"}.get(name, "")
+    number = f'[ "$(grep -c "^{name} " {FIRED})" = {second or 1} ] || {{ real "$@"; exit; }}'
+    return Fault(name, f"{number}\n{BODIES[moment.when]}", kind)
 
 
 def assert_whole_or_gone(stage: Stage, profile: str) -> None:
@@ -35,7 +45,7 @@ def test_recover_puts_right_what_a_killed_lvmsnap_left(stage: Stage, moment: Mom
     if moment.walk.startswith("down"):
         lvmsnap(stage, f"up {profile}")
 
-    stage.lvmsnap(moment.walk, KILLED, Fault(moment.command, BODIES[moment.when]))
+    stage.lvmsnap(moment.walk, KILLED, fault(moment))
     start = time.monotonic()
     lvmsnap(stage, "recover")
     seconds = time.monotonic() - start
