@@ -7,6 +7,9 @@ import threading
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
+
+PATIENCE_SECONDS = 0.01
 
 # What a process list shows of it, where it is never let go.
 NAME = "lvmsnap-probe"
@@ -16,15 +19,23 @@ def answer_all(links: Sequence[str], known: Collection[int], output: int) -> Non
     """Write to a descriptor, of each link in a line, its place and what `_answer` says; and show what it is doing."""
     with suppress(OSError):
         Path("/proc/self/comm").write_text(NAME, encoding="ascii")
-    # Each in a thread, so that those which are answered do not wait for those which are not.
-    threads = [
-        threading.Thread(target=_answer, args=(number, link, frozenset(known), output))
-        for number, link in enumerate(links)
-    ]
-    for thread in threads:
-        thread.start()
+    left: SimpleQueue[tuple[int, str]] = SimpleQueue()
+    for pair in enumerate(links):
+        left.put(pair)
+    # Where one is not answered another thread goes on with the rest.
+    threads: list[threading.Thread] = []
+    while not left.empty():
+        threads.append(threading.Thread(target=_answer_those, args=(left, frozenset(known), output)))
+        threads[-1].start()
+        threads[-1].join(PATIENCE_SECONDS)
     for thread in threads:
         thread.join()
+
+
+def _answer_those(left: SimpleQueue[tuple[int, str]], known: Collection[int], output: int) -> None:
+    with suppress(Empty):
+        while True:
+            _answer(*left.get_nowait(), known, output)
 
 
 def _answer(number: int, link: str, known: Collection[int], output: int) -> None:

@@ -110,6 +110,7 @@ KEPT: dict[str, tuple[str, ...]] = {
     "up_down/test_whole_snapshots.py::test_an_overflow_gives_io_errors_and_never_a_panic": ("ext4",),
     "up_down/test_luks.py::test_what_is_in_luks_is_mounted_by_a_mapping_of_our_own": ("luks2-xfs",),
     "up_down/test_sets.py::test_a_set_is_one_tree_that_looks_like_the_server_and_goes_without_a_trace": ("two files",),
+    "up_down/test_stalls.py::test_sets_hold_writers_hardly_longer_than_one_lvcreate": ("once",),
     "up_down/test_thin.py::test_a_pool_that_runs_full_during_run_is_124_and_nothing_stays": ("queues",),
     "up_down/test_thin.py::test_whether_dmeventd_watches_the_pool_stays_as_it_is": ("y",),
     "up_down/test_up_down.py::test_a_size_gives_what_lvm_gives": ("1m",),
