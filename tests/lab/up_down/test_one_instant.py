@@ -15,7 +15,7 @@ from tests.lab.support import lvmsnap, profile_text, write_profile
 
 pytestmark = pytest.mark.lab
 
-ROUNDS = int(os.environ.get("LVMSNAP_SETS", "3"))
+ROUNDS = int(os.environ.get("LVMSNAP_SETS", "2"))
 FOLDERS = ("/etc/lvmsnap", "/mnt", "/run/lvmsnap/p")
 
 
@@ -33,7 +33,7 @@ def test_one_after_the_other_they_are_of_different_instants(lab: Machine) -> Non
     cuts.make_server(lab, consistent=False)
 
     with cuts.writing(lab):
-        seen = cuts.take(lab, 2)
+        seen = cuts.take(lab, 1)
 
     assert [one for one in seen if not cuts.are_of_one_instant(one)] == seen
 

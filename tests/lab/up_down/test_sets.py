@@ -111,12 +111,12 @@ def test_a_tree_goes_down_by_its_marks_alone_and_what_is_in_use_inside_is_named(
     assert not looking.exists(stage, TREE)
 
 
-def test_sixteen_volumes_are_planned_with_the_processes_of_one(lab: Machine) -> None:
+def test_sixteen_volumes_are_planned_with_the_processes_of_one_and_cut_at_once(lab: Machine) -> None:
     names = [f"v{number}" for number in range(16)]
     make_vg(lab, volumes=dict.fromkeys(names, "16M"))
     write_profile(lab, "one", "volumes: [{origin: vg0/v0, size: 8MiB, mountpoint: null}]\n")
     volumes = ", ".join(f"{{origin: vg0/{name}, size: 8MiB, mountpoint: null}}" for name in names)
-    write_profile(lab, "all", f"volumes: [{volumes}]\nconsistent: false\n")
+    write_profile(lab, "all", f"volumes: [{volumes}]\n")
 
     one, sixteen = (looking.traced(lab, f"plan {name}") for name in ("one", "all"))
     assert [line.split()[0] for line in sixteen.started] == [line.split()[0] for line in one.started]
