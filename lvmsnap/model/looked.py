@@ -103,6 +103,11 @@ class DirectoryFacts:
     own_devices: tuple[str, ...] = ()
     copies: tuple[Copy, ...] = ()
 
+    def is_on_filesystem_of(self, other: DirectoryFacts) -> bool:
+        """Whether both are on one filesystem, which may be mounted at several places."""
+        mine, theirs = (one.block_devices or (one.mountpoint,) for one in (self, other))
+        return mine == theirs
+
 
 @dataclass(frozen=True, slots=True)
 class KeyFileFacts:

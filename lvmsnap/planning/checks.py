@@ -222,18 +222,20 @@ def _backing_file(backing: BackingFile, target: Target | None, facts: Facts) -> 
     exposed = access.exposed(directory.gates)
     yield Check(title, not exposed, exposed, f"{hint} `path`")
     yield held_blocks.check(backing, directory)
-    if target is not None and (loan := target.loan_to(backing.vg)):
-        yield _room(loan.size_bytes, directory)
+    if target is not None and target.loan_to(backing.vg):
+        yield _room(directory, target, facts)
     if vg is not None:
         yield from _layers(backing, directory, vg, target, facts)
 
 
-def _room(size_bytes: int, directory: DirectoryFacts) -> Check:
+def _room(directory: DirectoryFacts, target: Target, facts: Facts) -> Check:
+    """Return the check that all backing files on one filesystem fit there together."""
     most = held_blocks.largest_file_bytes(directory)
-    found = f"{human(size_bytes)} of {human(most)} ({LARGEST_SHARE_PERCENT} % of what is available)"
-    return Check(
-        "room for the backing file", size_bytes <= most, found, "free some space there, or give a smaller `size`"
-    )
+    looked = ((loan, facts.looked.directories.get(loan.path)) for loan in target.loans)
+    sizes = [loan.size_bytes for loan, where in looked if where and where.is_on_filesystem_of(directory)]
+    title = "room for the backing file" if len(sizes) == 1 else f"room for the {len(sizes)} backing files there"
+    found = f"{human(sum(sizes))} of {human(most)} ({LARGEST_SHARE_PERCENT} % of what is available)"
+    return Check(title, sum(sizes) <= most, found, "free some space there, or give a smaller `size`")
 
 
 def _layers(

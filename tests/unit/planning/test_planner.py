@@ -20,6 +20,7 @@ from lvmsnap.model.plan import Direction, Fact, Plan, Thing
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.units import GIB, MIB
 from lvmsnap.planning import offline, planner
+from lvmsnap.planning.sizing import human
 from lvmsnap.planning.wording import in_words
 from tests import TOP, samples
 from tests.samples import DIRECTORY, PV_UUID, TARGET
@@ -111,6 +112,23 @@ CASES |= {
 
 def made(case: Case) -> Plan:
     return planner.plan_up(case.profile, case.facts, (PV_UUID, "other-pv")[: len(case.profile.backing_files)])
+
+
+@pytest.mark.parametrize(("is_shared", "is_refused"), [(True, True), (False, False)], ids=["one disk", "two disks"])
+def test_two_backing_files_on_one_filesystem_must_fit_there_together(is_shared: bool, is_refused: bool) -> None:
+    case = CASES["two-groups"]
+    target = made(case).target
+    needed = [one.size_bytes for one in target.loans] if target else []
+    first, second = (file.path for file in case.profile.backing_files)
+    narrow = replace(DIRECTORY, available_bytes=max(needed) * 3 // 2)
+    elsewhere = narrow if is_shared else replace(narrow, block_devices=("8:99",))
+    looked = replace(case.facts.looked, directories={first: narrow, second: elsewhere})
+
+    plan = made(replace(case, facts=replace(case.facts, looked=looked)))
+
+    refused = [check for check in plan.checks if check.title.startswith("room for") and not check.passed]
+    assert bool(refused) is is_refused
+    assert all(human(sum(needed)) in check.found for check in refused)
 
 
 @pytest.mark.parametrize("name", CASES)
