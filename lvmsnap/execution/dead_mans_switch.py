@@ -35,8 +35,6 @@ AGAIN_SECONDS = 0.5
 LOOK_SECONDS = 0.01
 # After the last process is gone, one of its calls may still be at work in the kernel.
 QUIET_SECONDS = 1.0
-# A stopped lvmsnap may never end.
-LIFE_SECONDS = 600.0
 ANSWER_SECONDS = 30.0
 
 # linux/dm-ioctl.h
@@ -177,8 +175,8 @@ def _request(uuid: str) -> bytes:
 
 def _watch(buttons: tuple[_Buttons, ...], poll: select.poll, listening: int) -> Held:
     """Wait for the end, and let go what is held for too long."""
-    start, began, held_seconds, was_let_go = time.monotonic(), 0.0, 0.0, False
-    while not poll.poll(LOOK_SECONDS * 1000) and time.monotonic() - start < LIFE_SECONDS:
+    began, held_seconds, was_let_go = 0.0, 0.0, False
+    while not poll.poll(LOOK_SECONDS * 1000):
         now = time.monotonic()
         if not any(one.is_held() for one in buttons):
             began = 0.0

@@ -122,7 +122,7 @@ class Snapshot:
     is None where only marks tell of it. `dm_uuid` is its device's in device-mapper, once it was taken: by that it is
     recognised, and so is what a killed command leaves of it. `is_going`: its removal has begun, so that it is not lost
     when it is gone. `luks` is the mapping that opens what is in it. `bears_lvm`: the programs that take it lie on its
-    origin.
+    origin. `origin_mounted_at`: a mountpoint of its origin that can be reached, "" where there is none.
     """
 
     vg: str
@@ -137,6 +137,7 @@ class Snapshot:
     is_going: bool = False
     luks: LuksMapping | None = None
     bears_lvm: bool = False
+    origin_mounted_at: str = ""
 
     @property
     def path(self) -> str:

@@ -6,6 +6,7 @@ until its own snapshot is there. What takes the snapshots down again is in `snap
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from lvmsnap.model.condition import AllTaken, SnapshotsPrepared
@@ -21,6 +22,8 @@ LONGEST_LINE = 250
 # A pipe holds 64 KiB: more than that can only be written once LVM has started and reads.
 FILLING = 'n=400; while [ $n -gt 0 ]; do printf "%200s\\n"; n=$((n-1)); done'
 REFRESH, NO_LVS, NO_WAITING = ("lvchange", "--refresh"), ("--config", "devices/scan_lvs=0"), "--noudevsync"
+# In a regular expression of LVM's filter (lvm.conf(5)) any other character may mean something.
+NOT_PLAIN = re.compile(r"[^\w/-]")
 
 
 def prepared(target: Target, found: Found, loop_devices: Mapping[str, str]) -> Action:
@@ -30,12 +33,15 @@ def prepared(target: Target, found: Found, loop_devices: Mapping[str, str]) -> A
     closing = tuple(
         argv for one in found.snapshots for argv in snapshot_actions.closing(target, one, found, loop_devices)
     )
+    # What is to be written then, writers would wait for while they are held.
+    places = tuple(one.origin_mounted_at for one in target.snapshots if one.origin_mounted_at)
+    synced = (("sync", "--file-system", *places),) if places else ()
     return Action(
         thing=Thing.PREPARED,
         object=" ".join(names),
         summary="prepare the snapshots beside running writers",
         undo_summary="remove the snapshots",
-        do=(*_by_one_lvm(_preparing(target, found, loop_devices)), *closing),
+        do=(*_by_one_lvm(_preparing(target, found, loop_devices)), *closing, *synced),
         undo=tuple(argv for action in reversed(taken) for argv in action.undo),
         condition=SnapshotsPrepared(names),
         exists=False,
@@ -49,12 +55,12 @@ def _preparing(target: Target, found: Found, loop_devices: Mapping[str, str]) ->
         snapshot, cow = one.snapshot, one.snapshot.own_space
         size = ("--extents", str(cow.extents if cow else 0), "--name", snapshot.name)
         pvs = snapshot_actions.allocate_on(one, found, loop_devices)
-        # Whatever lay there before must not pass for a snapshot's header: LVM zeroes it.
-        made.append(("lvcreate", "--yes", *size, "--addtag", target.tag, "--wipesignatures", "n", snapshot.vg, *pvs))
-    made.append(("lvchange", "--activate", "n", *(one.path for one in target.snapshots)))
+        # Whatever lay there before must not pass for a snapshot's header, which LVM zeroes; nor, after a power cut,
+        # for a filesystem: the volume would be an ordinary one then.
+        made.append(("lvcreate", "--yes", *size, "--addtag", target.tag, "--wipesignatures", "y", snapshot.vg, *pvs))
+    made += _in_short_lines(("lvchange", "--activate", "n"), [one.path for one in target.snapshots])
     closed = [one.path for one in target.snapshots if one.permission is Permission.READ_ONLY]
-    if closed:
-        made.append(("lvchange", "--permission", "r", *closed))
+    made += _in_short_lines(("lvchange", "--permission", "r"), closed)
     return (*made, *(_as_snapshot(one) for one in target.snapshots))
 
 
@@ -82,15 +88,15 @@ def cut(target: Target, found: Found, loop_devices: Mapping[str, str]) -> Action
     """
     first = [one for one in target.snapshots if one.bears_lvm]
     held = [one for one in target.snapshots if not one.bears_lvm]
-    refresh = [*_refreshing(first), *_refreshing(held)]
-    if len(refresh) == 1:
-        refresh = [_reading_alone(refresh[0], _devices(target.groups[0], found, loop_devices))]
+    devices = {vg: _devices(vg, found, loop_devices) for vg in target.groups}
+    refresh = [*_refreshing(first, devices), *_refreshing(held, devices)]
+    own = tuple(dm_name(one.vg, one.name) for one in target.snapshots)
     return Action(
         thing=Thing.CUT,
         object=" ".join(one.origin_path for one in target.snapshots),
         summary="hold all origins, and have each go on with its snapshot",
         undo_summary="",
-        do=(_hold_and_refresh(held, refresh),),
+        do=(_hold_and_refresh(held, own, refresh),),
         undo=(),
         condition=AllTaken(tuple(snapshot_actions.taken(target, one) for one in found.snapshots)),
         exists=False,
@@ -99,42 +105,53 @@ def cut(target: Target, found: Found, loop_devices: Mapping[str, str]) -> Action
     )
 
 
-def _devices(vg: str, found: Found, loop_devices: Mapping[str, str]) -> str:
-    """Return the group's PVs as they will be, with commas between."""
+def _devices(vg: str, found: Found, loop_devices: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the group's PVs as they will be."""
     group, lent = next(one.vg for one in found.snapshots if one.snapshot.vg == vg), found.loan_to(vg)
     own = [pv.device for pv in group.pvs if not pv.missing] if group else []
-    return ",".join(dict.fromkeys((*own, *([loop_devices[lent.loan.pv_uuid]] if lent else []))))
+    return tuple(dict.fromkeys((*own, *([loop_devices[lent.loan.pv_uuid]] if lent else []))))
 
 
-def _reading_alone(command: Argv, devices: str) -> Argv:
-    """Return the command so that LVM looks at these PVs alone: whatever else it reads may lie on a held origin.
-
-    In a script of several commands LVM 2.03.16 dies of that option's second use.
-    """
-    start = len(REFRESH) + len(NO_LVS)
-    alone = (*REFRESH, "--devices", devices, *command[start:])
-    return alone if devices and len(" ".join(alone)) <= LONGEST_LINE else command
-
-
-def _refreshing(snapshots: list[Snapshot]) -> list[Argv]:
+def _refreshing(snapshots: list[Snapshot], devices: Mapping[str, tuple[str, ...]]) -> list[Argv]:
     """Return the commands that refresh the snapshots' origins: one for each group, more where a line would be long."""
     commands: list[Argv] = []
     for vg in dict.fromkeys(one.vg for one in snapshots):
         # While others are still held nobody waits for udev.
-        start: Argv = (*REFRESH, *NO_LVS, "--ignoremonitoring", NO_WAITING)
-        command = start
-        for origin in (one.origin_path for one in snapshots if one.vg == vg):
-            if command != start and len(" ".join((*command, origin))) > LONGEST_LINE:
-                commands.append(command)
-                command = start
-            command = (*command, origin)
-        commands.append(command)
+        start = (*REFRESH, *_reading_alone(devices[vg]), "--ignoremonitoring", NO_WAITING)
+        commands += _in_short_lines(start, [one.origin_path for one in snapshots if one.vg == vg])
     return commands
 
 
-def _hold_and_refresh(held: list[Snapshot], refresh: list[Argv]) -> Argv:
-    """Return the one command of the cut: LVM is started first and waits, so that nobody is held for its start."""
+def _reading_alone(devices: tuple[str, ...]) -> Argv:
+    """Return options so that LVM looks at these PVs alone: whatever else it reads may lie on a held origin.
+
+    In a script of several commands LVM 2.03.16 dies of the second use of --devices; a devices file does the same.
+    """
+    accepted = ",".join(f"'a|^{NOT_PLAIN.sub('.', device)}$|'" for device in devices)
+    alone = ("--config", f"devices{{filter=[{accepted},'r|.*|']}}")
+    # There must be room for names in the line.
+    return alone if devices and len(" ".join(alone)) <= LONGEST_LINE // 2 else NO_LVS
+
+
+def _in_short_lines(start: Argv, paths: list[str]) -> list[Argv]:
+    """Return one command for all paths, more where its line would be long, none where there are no paths."""
+    commands: list[Argv] = []
+    for path in paths:
+        if not commands or len(" ".join((*commands[-1], path))) > LONGEST_LINE:
+            commands.append(start)
+        commands[-1] = (*commands[-1], path)
+    return commands
+
+
+def _hold_and_refresh(held: list[Snapshot], own: tuple[str, ...], refresh: list[Argv]) -> Argv:
+    """Return the one command of the cut: LVM is started first and waits, so that nobody is held for its start.
+
+    A snapshot that somebody activated before all were held would be of an earlier instant.
+    """
     suspend = " ".join(("dmsetup", "suspend", *(dm_name(one.vg, one.origin) for one in held)))
+    early = f'case $n in {"|".join(own)}) echo "$n is active already" >&2; exit 1;; esac'
+    look = f"for n in $(dmsetup info -c --noheadings -o name); do {early}; done"
     waiting = tuple(word for word in refresh[-1] if word != NO_WAITING)
     feed = " ".join(f'"{" ".join(argv)}"' for argv in (*refresh[:-1], waiting))
-    return ("sh", "-c", f'{{ echo "#!lvm"; {FILLING}; {suspend} && printf "%s\\n" {feed}; }} | lvm /dev/fd/0')
+    lines = f'{{ echo "#!lvm"; {FILLING}; {suspend} && {look} && printf "%s\\n" {feed}; }}'
+    return ("sh", "-c", f"{lines} | lvm /dev/fd/0")

@@ -96,7 +96,9 @@ def target_from_marks(
         known = {(one.vg, one.origin) for one in snapshots}
         left = [volume for volume in volumes if (volume.vg, volume.origin) not in known]
         snapshots += [_unmarked_snapshot(name, profile, volume, facts) for volume in left]
-    return lost_tree.with_tree(Target(name, loans, tuple(snapshots), host=host), facts)
+    target = Target(name, loans, tuple(snapshots), host=host)
+    # Another host's tree is not here; here may be one of ours with the same name.
+    return lost_tree.with_tree(target, facts) if host == facts.host else target
 
 
 def without(facts: Facts, target: Target) -> Facts:

@@ -1,4 +1,4 @@
-"""What the mount table tells of a profile's tree where its record is lost: all below its own directory is its. Pure."""
+"""What the mount table tells of a profile's tree where its record is lost: snapshots, and what was included. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from lvmsnap.model.target import Include, MountTarget, Target
 def with_tree(target: Target, facts: Facts) -> Target:
     """Return the target with what else is mounted in its tree, and the directories that were made for that.
 
-    RUN_DIR is root's alone, and a directory in it has the profile's name: nobody else mounts there.
+    Included is what is bound read-only in the profile's own directory, and is mounted elsewhere as well. Whatever else
+    is there somebody else has mounted.
     """
     top = f"{RUN_DIR}/{target.name}"
     known = {one.mount.mountpoint for one in target.snapshots if one.mount}
     seen = {one.mountpoint: one for one in facts.mounts if top_mount(facts.mounts, one.mountpoint) == one}
-    others = [one for path, one in seen.items() if path.startswith(f"{top}/") and path not in known]
+    below = [one for path, one in seen.items() if path.startswith(f"{top}/") and path not in known]
+    others = [one for one in below if "ro" in one.options and _source(one, facts)]
     included = tuple(_include(one, facts) for one in others)
     paths = {path for path in (*known, *(one.mountpoint for one in others)) if is_within(path, top)}
     if not paths - {top}:
@@ -28,11 +30,16 @@ def with_tree(target: Target, facts: Facts) -> Target:
 
 
 def _include(mount: Mount, facts: Facts) -> Include:
-    identity = (mount.device_number, mount.root)
-    same = (one.mountpoint for one in facts.mounts if (one.device_number, one.root) == identity)
-    source = next((path for path in same if not path.startswith(f"{RUN_DIR}/")), mount.mountpoint)
+    source = _source(mount, facts)
     where = MountTarget(mount.mountpoint, "none", (), make_directory=False, remove_directory=False)
     return Include(source, mount.device_number, mount.root, where)
+
+
+def _source(mount: Mount, facts: Facts) -> str:
+    """Return where else the same is mounted, outside of all trees; "" where it is not."""
+    identity = (mount.device_number, mount.root)
+    same = (one.mountpoint for one in facts.mounts if (one.device_number, one.root) == identity)
+    return next((path for path in same if not path.startswith(f"{RUN_DIR}/")), "")
 
 
 def _in_tree(mount: MountTarget, top: str, paths: set[str]) -> MountTarget:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from lvmsnap.model.facts import Facts, LogicalVolume, VolumeGroup
+from lvmsnap.model.facts import Facts, LogicalVolume, VolumeGroup, top_mount
 from lvmsnap.model.plan import Direction, Fact, Plan, Thing
 from lvmsnap.model.profile import BackingFile, Profile, Volume
 from lvmsnap.model.target import CowSpace, Loan, MountTarget, PoolSpace, Record, Snapshot, Target
@@ -103,7 +103,13 @@ def _snapshot(profile: Profile, volume: Volume, facts: Facts) -> Snapshot:
         bears_lvm=profile.is_cut and cut_checks.lvm_part_on(origin, facts) is not None,
         mount=_mount(profile, volume, volume.mountpoint, origin, facts) if volume.mountpoint else None,
         luks=luks.mapping(profile, volume, looked),
+        origin_mounted_at=_mounted_at(origin, facts) if profile.is_cut else "",
     )
+
+
+def _mounted_at(origin: LogicalVolume, facts: Facts) -> str:
+    mounts = (one for one in facts.mounts if one.device_number == origin.device_number)
+    return next((one.mountpoint for one in mounts if top_mount(facts.mounts, one.mountpoint) == one), "")
 
 
 def _space(profile: Profile, volume: Volume, vg: VolumeGroup, origin: LogicalVolume) -> CowSpace | PoolSpace:

@@ -32,7 +32,9 @@ def snapshot(target: Target, found: FoundSnapshot, all_found: Found, loop_device
         needs_gone.insert(0, Key(Thing.LUKS, wanted.luks.name))
     if wanted.mount:
         needs_gone.insert(0, Key(Thing.MOUNT, wanted.mount.mountpoint))
-    unwatched = tuple(("lvchange", "--monitor", "n", other) for other in other_snapshots(target, found))
+    # Another profile may be taking its own down at this moment: with --select none is no failure.
+    others = (other.partition("/")[2] for other in other_snapshots(target, found))
+    unwatched = tuple(("lvchange", "--monitor", "n", "--select", f"lv_name={other}", vg) for other in others)
     # An active snapshot whose PV is gone can only be taken from its origin so; lvremove(8) has no option for it.
     partial = ("--config", 'activation/activation_mode="partial"') if lent and lent.is_missing else ()
     return Action(

@@ -49,6 +49,9 @@ class Commands:
             self.wrongs.append(f"{argv[1]} while {ours[0]} is there")
         return 0, ""
 
+    def _sync(self, _argv: tuple[str, ...]) -> tuple[int, str]:
+        return 0, ""
+
     # --- the file and its loop device ---------------------------------------------------------------------------
 
     def _sh(self, argv: tuple[str, ...], stage: str = "") -> tuple[int, str]:
@@ -252,6 +255,8 @@ class Commands:
             self.system.dm.pop(f"{dm_name('vg0', origin.name)}-real", None)
 
     def _lvchange(self, argv: tuple[str, ...]) -> tuple[int, str]:
+        if "--select" in argv:  # whom dmeventd watches is not seen here
+            return 0, ""
         lv = self.system.lvs.get(argv[-1].removeprefix("vg0/"))
         if lv is None:
             return 5, f'Failed to find logical volume "{argv[-1]}"'

@@ -101,6 +101,16 @@ def test_a_snapshot_that_somebody_activates_too_early_fails_the_cut(server: Mach
     assert_as_before(server, before)
 
 
+def test_a_snapshot_that_somebody_activates_just_before_all_are_held_fails_the_cut(server: Machine) -> None:
+    before = fingerprint(server, FOLDERS)
+    body = '[ "$1" = suspend ] && /sbin/lvchange --refresh vg0/a; exec /sbin/dmsetup "$@"'
+
+    ended = lvmsnap(server, "up p", code=1, path=cuts.wrap(server, "dmsetup", body))
+
+    assert "vg0-a--lvmsnap--p is active already" in ended.stderr
+    assert_as_before(server, before)
+
+
 @pytest.fixture(scope="module")
 def unit_server() -> Iterator[Machine]:
     """The same under systemd."""

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.lab import cuts, looking
+from tests.lab import cuts, looking, luks
 from tests.lab.helpers import fingerprint, make_vg
 from tests.lab.machine import Machine
 from tests.lab.support import lvmsnap, profile_text, write_profile
@@ -62,6 +62,30 @@ def test_a_pasted_plan_makes_the_same_cut(lab: Machine) -> None:
 
     assert cuts.are_of_one_instant(seen), seen
     assert "lvmsnap" not in lab.run("lvs; dmsetup ls").stdout
+
+
+def test_a_luks_mapping_on_one_of_them_is_not_read_while_it_waits(lab: Machine) -> None:
+    luks.make_origin(lab)
+    make_vg(lab, "vg1", ["ubdb"], volumes={"b": "48M"}, filesystems={"b": "ext4"})
+    keys = "mountpoint: null, size: 8MiB"
+    write_profile(lab, "p", f"volumes:\n- {{origin: vg0/data, {keys}}}\n- {{origin: vg1/b, {keys}}}\n")
+
+    up = lvmsnap(lab, "-v up p")
+    lvmsnap(lab, "down p")
+
+    (held,) = re.findall(r"writers were held for ([\d.]+) s", up.stderr)
+    assert float(held) < 3
+
+
+def test_what_is_dirty_is_written_before_writers_are_held(lab: Machine) -> None:
+    cuts.make_server(lab)
+    traced = looking.traced(lab, "up p").started
+    lvmsnap(lab, "down p")
+
+    (synced,) = (number for number, line in enumerate(traced) if line.startswith("sync --file-system"))
+    (held,) = (number for number, line in enumerate(traced) if line.startswith("dmsetup suspend"))
+    assert synced < held
+    assert traced[synced].split()[2:] == list(cuts.PLACES)
 
 
 def test_ext2_a_chunk_size_and_a_lent_file_are_as_they_are_for_one_volume(lab: Machine) -> None:

@@ -49,8 +49,10 @@ def lines(script: str) -> list[str]:
 def test_all_that_is_slow_comes_before_and_one_command_holds_all_and_has_each_go_on() -> None:
     prepared, cut = action(Thing.PREPARED), action(Thing.CUT)
 
-    ((sh, _, script),) = prepared.do
+    (sh, _, script), synced = prepared.do
     assert sh == "sh"
+    # What is dirty would be written while writers are held.
+    assert synced == ("sync", "--file-system", "/srv/system")
     assert [line.split()[0] for line in lines(script)] == ["lvcreate"] * 2 + ["lvchange"] + ["lvconvert"] * 2
     assert "lvchange --activate n vg0/s1 vg0/s2" in script
     assert "--driverloaded n vg0/system vg0/s1" in script
@@ -58,7 +60,10 @@ def test_all_that_is_slow_comes_before_and_one_command_holds_all_and_has_each_go
     assert (prepared.phase, cut.phase, prepared.holds) == (Phase.PREPARE, Phase.CUT, ())
     ((_, _, script),) = cut.do
     assert "dmsetup suspend vg0-system vg0-home && " in script
-    assert lines(script) == ["lvchange --refresh --devices /dev/sda2 --ignoremonitoring vg0/system vg0/home"]
+    assert "case $n in vg0-s1|vg0-s2) " in script
+    (line,) = lines(script)
+    config = "devices{filter=['a|^/dev/sda2$|','r|.*|']}"
+    assert line == f"lvchange --refresh --config {config} --ignoremonitoring vg0/system vg0/home"
     assert len(cut.holds) == 2
     assert not [one for one in plan().actions if one.thing is Thing.SNAPSHOT]
 
@@ -103,7 +108,7 @@ def test_a_read_only_snapshot_is_zeroed_before_it_is_closed() -> None:
     closed = replace(target.snapshots[0], permission=Permission.READ_ONLY)
     target = replace(target, snapshots=(closed, *target.snapshots[1:]))
 
-    ((_, _, script),) = cut_actions.prepared(target, nothing_found(target, facts()), {}).do
+    (_, _, script), _ = cut_actions.prepared(target, nothing_found(target, facts()), {}).do
 
     commands = lines(script)
     assert "lvchange --permission r vg0/s1" in commands
@@ -123,7 +128,15 @@ def test_lines_that_lvm_would_not_read_are_commands_of_their_own() -> None:
 
     commands = cut_actions.prepared(target, nothing_found(target, facts()), {}).do
 
-    assert [argv[0] for argv in commands] == ["lvcreate", "lvcreate", "lvchange", "lvconvert", "lvconvert"]
+    assert [argv[0] for argv in commands] == [
+        "lvcreate",
+        "lvcreate",
+        "lvchange",
+        "lvchange",
+        "lvconvert",
+        "lvconvert",
+        "sync",
+    ]
 
 
 def test_many_origins_are_refreshed_by_as_many_lines_as_it_takes_and_only_the_last_waits_for_udev() -> None:

@@ -371,4 +371,4 @@ def test_a_snapshot_goes_without_dmeventd_watching_another_profiles_one() -> Non
 
     (remove,) = [action for action in plan.actions if action.thing is Thing.SNAPSHOT]
     assert [argv[0] for argv in remove.undo] == ["lvremove", "lvchange"]
-    assert remove.undo[1] == ("lvchange", "--monitor", "n", "vg0/weekly")
+    assert remove.undo[1] == ("lvchange", "--monitor", "n", "--select", "lv_name=weekly", "vg0")

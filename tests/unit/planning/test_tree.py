@@ -10,7 +10,7 @@ from lvmsnap.model.facts import Facts, Mount
 from lvmsnap.model.looked import MountpointFacts
 from lvmsnap.model.plan import Thing
 from lvmsnap.model.profile import Profile
-from lvmsnap.planning import lost_tree, planner, tree
+from lvmsnap.planning import lost_record, lost_tree, planner, tree
 from lvmsnap.planning.found_mounts import removable_directories
 from lvmsnap.planning.hook_actions import variables
 from tests import samples
@@ -27,7 +27,10 @@ def server(*mounts: tuple[str, str], parents: dict[str, str] | None = None) -> F
     ids = {path: number for number, (_, path) in enumerate((("", ""), *mounts), 1)}
     above = {path: _above(path, ids, parents or {}) for _, path in mounts}
     table = tuple(
-        Mount(device, "/", path, "ext4", f"/dev/{device}", mount_id=ids[path], parent_id=ids[above[path]])
+        replace(
+            Mount(device, "/", path, "ext4", f"/dev/{device}", mount_id=ids[path], parent_id=ids[above[path]]),
+            options=("ro",) if path.startswith(TOP) else ("rw",),
+        )
         for device, path in mounts
     )
     return samples.facts(samples.vg(*lvs), mounts=table)
@@ -215,3 +218,24 @@ def test_what_is_mounted_in_the_tree_is_found_without_a_record() -> None:
     assert found.tree == TOP
     assert [(one.source, one.mount.mountpoint) for one in found.includes] == [("/boot", f"{TOP}/boot")]
     assert [mount.parents for mount in found.mounts] == [(TOP,), (TOP,), (TOP, f"{TOP}/var", f"{TOP}/var/lib")]
+
+
+def test_what_somebody_else_has_mounted_in_the_tree_is_left_to_them() -> None:
+    target = planner.plan_up(a_set("home", "db"), server(*WHOLE), ()).target
+    assert target
+    theirs = (("0:77", f"{TOP}/a-tmpfs"), ("254:8", f"{TOP}/a-snapshot-of-another-profile"))
+
+    found = lost_tree.with_tree(replace(target, tree=""), server(*WHOLE, *theirs))
+
+    assert found.includes == ()
+
+
+def test_a_tree_of_this_host_is_not_that_of_another_host_which_has_a_profile_of_the_same_name() -> None:
+    facts = server(*WHOLE, ("8:1", f"{TOP}/boot"))
+    theirs = samples.lv("x", origin="home", tags=("lvmsnap2.deadbeef.nightly",))
+    facts = replace(facts, vgs=(replace(facts.vgs[0], lvs=(*facts.vgs[0].lvs, theirs)),))
+
+    found = lost_record.target_from_marks("nightly", None, facts, "deadbeef")
+
+    assert found
+    assert (found.tree, found.includes) == ("", ())
