@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lvmsnap.model.lvm_names import name_problem, origin_name_problem
-from lvmsnap.model.paths import is_within
+from lvmsnap.model.paths import RUN_DIR, is_within
 from lvmsnap.profile import set_rules
 from lvmsnap.profile.places import Place, file_of, files, in_file, in_volume, volume_group, volumes
 from lvmsnap.profile.values import default_mountpoint, default_snapshot, size_bytes, tidy_path
@@ -23,6 +23,7 @@ def check(source: Source, name: str) -> None:
         _check_names(source, volume, name)
         _check_size(source, volume)
         _check_unmounted(source, volume)
+        _check_others_place(source, volume, name)
         _check_luks(source, volume)
     _check_mountpoints(source, name)
     for file in files(source):
@@ -126,6 +127,15 @@ def _check_unmounted(source: Source, volume: Place) -> None:
             key = path[-1]
             message = f"{key} is given, but mountpoint is null: there is no mount"
             source.add(source.keys[path], path, message, f"leave out {key}, or give a mountpoint")
+
+
+def _check_others_place(source: Source, volume: Place, name: str) -> None:
+    """Below RUN_DIR each profile has a directory of its own."""
+    path, own = (*volume, "mountpoint"), default_mountpoint(name)
+    given = source.readable(path)
+    if isinstance(given, str) and is_within(tidy_path(given), RUN_DIR) and not is_within(tidy_path(given), own):
+        message = f"{in_volume(volume)}.mountpoint is {given}, where other profiles have their snapshots"
+        source.add(source.values[path], path, message, f"choose a directory elsewhere, or in {own}")
 
 
 def _check_growth(source: Source, file: Place) -> None:

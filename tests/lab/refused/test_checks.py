@@ -179,25 +179,25 @@ FILESYSTEMS = (
         "swap",
         ("vg0/swap's filesystem can be mounted beside it: swap: swap holds no files", "`mountpoint: null`"),
         origin="vg0/swap",
-        settings={"mountpoint": "/run/lvmsnap/point"},
+        settings={"mountpoint": "/run/lvmsnap/check"},
     ),
     Situation(
         "btrfs",
         ("filesystem can be mounted beside it: btrfs: btrfs refuses two filesystems with one fsid",),
         origin="vg0/btrfs",
-        settings={"mountpoint": "/run/lvmsnap/point"},
+        settings={"mountpoint": "/run/lvmsnap/check"},
     ),
     Situation(
         "LUKS",
         ("filesystem can be mounted beside it: crypto_LUKS: it is encrypted",),
         origin="vg0/crypt",
-        settings={"mountpoint": "/run/lvmsnap/point"},
+        settings={"mountpoint": "/run/lvmsnap/check"},
     ),
     Situation(
         "no filesystem at all",
         ("filesystem can be mounted beside it: no filesystem found",),
         origin="vg0/blank",
-        settings={"mountpoint": "/run/lvmsnap/point"},
+        settings={"mountpoint": "/run/lvmsnap/check"},
     ),
 )
 
