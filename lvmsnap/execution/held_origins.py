@@ -5,9 +5,8 @@ Whatever is reported, written or looked up waits until the origins go on: it may
 
 from __future__ import annotations
 
-from lvmsnap.execution import dead_mans_switch, verification
+from lvmsnap.execution import dead_mans_switch
 from lvmsnap.execution.context import Work
-from lvmsnap.model.condition import AllTaken
 from lvmsnap.model.plan import Action
 from lvmsnap.model.profile import Argv
 from lvmsnap.system import apart
@@ -18,11 +17,6 @@ def run(action: Action, argv: Argv, work: Work) -> str:
 
     Raises LvmsnapError where the switch cannot be had: nothing was held then.
     """
-    condition = action.condition
-    if isinstance(condition, AllTaken):
-        names = tuple(f"{one.vg}/{one.name}" for one in condition.snapshots)
-        if early := verification.active_already(names):
-            return early
     before = work.runner.lock_fds
     try:
         if complaint := apart.lock_memory():

@@ -68,7 +68,7 @@ def _snapshots_unmet(condition: SnapshotTaken | SnapshotsPrepared | AllTaken) ->
         case SnapshotTaken():
             return _snapshot_missing(condition)
         case SnapshotsPrepared(names):
-            return active_already(names)
+            return _active_already(names)
         case AllTaken(snapshots):
             return next(filter(None, map(_taken_missing, snapshots)), "")
         case _:
@@ -216,7 +216,7 @@ def _learn_device(condition: SnapshotTaken, target: Target) -> Target:
     return replace(target, snapshots=tuple(taken))
 
 
-def active_already(names: tuple[str, ...]) -> str:
+def _active_already(names: tuple[str, ...]) -> str:
     """Say which of these snapshots, VG/LV, the kernel has although it is to have none of them yet."""
     known = {device.name for device in device_mapper.devices()}
     active = [name for name in names if dm_name(*name.split("/")) in known]

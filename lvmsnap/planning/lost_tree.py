@@ -19,9 +19,8 @@ def with_tree(target: Target, facts: Facts) -> Target:
     known = {one.mount.mountpoint for one in target.snapshots if one.mount}
     seen = {one.mountpoint: one for one in facts.mounts if top_mount(facts.mounts, one.mountpoint) == one}
     below = [one for path, one in seen.items() if path.startswith(f"{top}/") and path not in known]
-    others = [one for one in below if "ro" in one.options and _source(one, facts)]
-    included = tuple(_include(one, facts) for one in others)
-    paths = {path for path in (*known, *(one.mountpoint for one in others)) if is_within(path, top)}
+    included = [_include(one, source) for one in below if "ro" in one.options and (source := _source(one, facts))]
+    paths = {path for path in (*known, *(one.mount.mountpoint for one in included)) if is_within(path, top)}
     if not paths - {top}:
         return target
     snapshots = (replace(one, mount=one.mount and _in_tree(one.mount, top, paths)) for one in target.snapshots)
@@ -29,8 +28,7 @@ def with_tree(target: Target, facts: Facts) -> Target:
     return replace(target, tree=top, snapshots=tuple(snapshots), includes=tuple(includes))
 
 
-def _include(mount: Mount, facts: Facts) -> Include:
-    source = _source(mount, facts)
+def _include(mount: Mount, source: str) -> Include:
     where = MountTarget(mount.mountpoint, "none", (), make_directory=False, remove_directory=False)
     return Include(source, mount.device_number, mount.root, where)
 

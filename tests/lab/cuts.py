@@ -1,7 +1,8 @@
 """What tests of snapshots of one instant share: a server of three volumes, and a program that writes to them in turn.
 
 The writer adds one to a counter on each volume in turn, and goes on once it is on the disk: at no instant is a later
-volume's counter ahead of an earlier one's, or more than one behind.
+volume's counter ahead of an earlier one's, or more than one behind. Asked by SIGUSR1, it says in /run/longest how long
+the longest write took since it was asked last.
 """
 
 from __future__ import annotations
@@ -17,15 +18,21 @@ PLACES = ("/mnt/a", "/mnt/r", "/mnt/t")
 WRITER = """
 import os, signal, sys, time
 fds = [os.open(f"{place}/counter", os.O_RDWR | os.O_CREAT | os.O_DSYNC) for place in sys.argv[1:]]
-stop, count, longest = [], 0, 0.0
+stop, asked, count, longest = [], [], 0, 0.0
 signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+signal.signal(signal.SIGUSR1, lambda *_: asked.append(1))
 while not stop:
     count += 1
     for fd in fds:
         start = time.monotonic()
         os.pwrite(fd, b"%012d" % count, 0)
         longest = max(longest, time.monotonic() - start)
-print(longest)
+    if asked:
+        asked.clear()
+        with open("/run/longest.new", "w") as file:
+            file.write(str(longest))
+        os.rename("/run/longest.new", "/run/longest")
+        longest = 0.0
 """
 LOAD = "while :; do dd if=/dev/zero of={0}/load bs=64k count=200 2> /dev/null; sync {0}/load; done"
 # Linear, in a group of its own; RAID; in a thin pool.

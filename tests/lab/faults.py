@@ -20,6 +20,8 @@ FAILS_BEFORE = 'echo "made to fail" >&2; exit 7'
 FAILS_AFTER = 'real "$@"; echo "made to fail after all" >&2; exit 7'
 LIES = "exit 0"
 STRACE = "exec strace -f -o /run/faults/trace -e trace=ioctl -e inject=ioctl:signal=SIGKILL:when={number} /sbin/{name}"
+# Sets $p to the lvmsnap that started the shell, directly or by way of other shells.
+FIND_LVMSNAP = "p=$PPID; until grep -q ^python /proc/$p/comm; do read -r _ _ _ p _ < /proc/$p/stat; done"
 ALL_ARE_DOWN = "nothing to recover"
 
 SCRIPT = """#!/bin/sh

@@ -7,15 +7,13 @@ import time
 import pytest
 
 from tests.lab import moments, moments_table
-from tests.lab.faults import FIRED, Fault, standing
+from tests.lab.faults import FIND_LVMSNAP, FIRED, Fault, standing
 from tests.lab.moments import KILLS, Moment
 from tests.lab.stage import Stage
 from tests.lab.support import lvmsnap, status
 
 # A body that does not exit goes on to the true command.
-KILL = """p=$PPID
-until grep -q ^python /proc/$p/comm; do read -r _ _ _ p _ < /proc/$p/stat; done
-kill -KILL $p"""
+KILL = f"{FIND_LVMSNAP}; kill -KILL $p"
 BODIES = {"before": f"{KILL}; exit 1", "as it starts": KILL}
 KILLED = 128 + 9
 # Mount, its directory, snapshot; lent PV as a PV and as a member, loop device, backing file.

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import cuts, own_root
+from tests.lab.faults import FIND_LVMSNAP
 from tests.lab.helpers import fingerprint
-from tests.lab.machine import Machine, MiB
+from tests.lab.machine import Job, Machine, MiB
 from tests.lab.own_root import OwnRoot
 
 pytestmark = pytest.mark.lab
@@ -22,9 +23,8 @@ ALIVE = "for place in / /var; do echo x > $place/alive && sync $place/alive || e
 LOG = "/var/log/terminal"
 # Of LVM's calls of the kernel: before it holds the root itself, while it does, and as each origin goes on.
 CALLS = (3, 16, 18, 20, 22, 24, 26, 28, 30, 32, 36, 40, 44, 48, 52, 56, 60)
-LVMSNAP = "p=$PPID; until grep -q ^python /proc/$p/comm; do read -r _ _ _ p _ < /proc/$p/stat; done"
-DIES = f"{{}}; {LVMSNAP}; kill -9 $p $PPID"
-STOPS = f"{LVMSNAP}; kill -STOP $p; {{}}"
+DIES = f"{{}}; {FIND_LVMSNAP}; kill -9 $p $PPID"
+STOPS = f"{FIND_LVMSNAP}; kill -STOP $p; {{}}"
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,12 @@ def lvm_that(server: OwnRoot, body: str, call: int, signal: str) -> str:
     return cuts.wrap(server.machine, "lvm", ": > /run/wrapped/at-work; " + body.format(strace))
 
 
+def start_up(server: OwnRoot, body: str, call: int, signal: str) -> Job:
+    """Start `up` with that LVM, its terminal's log on /var."""
+    path = lvm_that(server, body, call, signal)
+    return server.machine.start(server.line(f"sh -c '{own_root.command(path)} -v up p > {LOG} 2>&1'"))
+
+
 def test_both_are_of_one_instant_and_the_log_goes_on(server: OwnRoot, before: str) -> None:
     writer = server.machine.start(server.line(f"{own_root.PYTHON} -c '{cuts.WRITER}' / /var"))
     server.run("sleep 1")
@@ -91,9 +97,7 @@ def test_both_are_of_one_instant_and_the_log_goes_on(server: OwnRoot, before: st
 
 @pytest.mark.parametrize("call", CALLS)
 def test_when_lvmsnap_and_lvm_are_killed_all_goes_on(server: OwnRoot, before: str, call: int) -> None:
-    path = lvm_that(server, DIES, call, "SIGKILL")
-
-    up = server.machine.start(server.line(f"sh -c '{own_root.command(path)} -v up p > {LOG} 2>&1'"))
+    up = start_up(server, DIES, call, "SIGKILL")
     wait_until_all_go_on(server)
     up.wait(60)
 
@@ -102,9 +106,7 @@ def test_when_lvmsnap_and_lvm_are_killed_all_goes_on(server: OwnRoot, before: st
 
 @pytest.mark.parametrize("call", CALLS)
 def test_when_lvmsnap_and_lvm_are_stopped_all_goes_on(server: OwnRoot, before: str, call: int) -> None:
-    path = lvm_that(server, STOPS, call, "SIGSTOP")
-
-    up = server.machine.start(server.line(f"sh -c '{own_root.command(path)} -v up p > {LOG} 2>&1'"))
+    up = start_up(server, STOPS, call, "SIGSTOP")
     wait_until_all_go_on(server)
     server.run(ALIVE, timeout=10)
     server.machine.run("pkill -9 -x strace; pkill -9 -x lvm; pkill -CONT -f 'lvmsnap -v up'", check=False)

@@ -6,6 +6,7 @@ import statistics
 
 import pytest
 
+from tests.lab import cuts
 from tests.lab.helpers import make_vg
 from tests.lab.machine import Machine
 from tests.lab.support import lvmsnap, write_profile
@@ -13,25 +14,6 @@ from tests.lab.support import lvmsnap, write_profile
 pytestmark = pytest.mark.lab
 
 SIZES = (1, 2, 4, 8)
-# Writes to each volume in turn; says the longest write since it was last asked, a file at a time.
-WRITER = """
-import os, signal, time
-fds = [os.open(f"/mnt/v{n}/counter", os.O_RDWR | os.O_CREAT | os.O_DSYNC) for n in range(8)]
-asked, count, longest = [], 0, 0.0
-signal.signal(signal.SIGUSR1, lambda *_: asked.append(1))
-while True:
-    count += 1
-    for fd in fds:
-        start = time.monotonic()
-        os.pwrite(fd, b"%012d" % count, 0)
-        longest = max(longest, time.monotonic() - start)
-    if asked:
-        asked.clear()
-        with open("/run/longest.new", "w") as file:
-            file.write(str(longest))
-        os.rename("/run/longest.new", "/run/longest")
-        longest = 0.0
-"""
 ASK = """rm -f /run/longest; kill -USR1 $(cat /run/writer)
 until [ -e /run/longest ]; do sleep 0.02; done; cat /run/longest"""
 
@@ -49,8 +31,8 @@ def server(lab: Machine) -> Machine:
     for size in SIZES:
         volumes = ", ".join(f"{{origin: vg0/{name}, size: 8MiB, mountpoint: null}}" for name in names[:size])
         write_profile(lab, f"of{size}", f"volumes: [{volumes}]\n")
-    lab.write_file("/run/writer.py", WRITER)
-    lab.start("echo $$ > /run/writer; exec python3 /run/writer.py")
+    places = " ".join(f"/mnt/{name}" for name in names)
+    lab.start(f"echo $$ > /run/writer; exec python3 -c '{cuts.WRITER}' {places}")
     lab.run("sleep 2; mkdir -p -m 700 /var/lib/lvmsnap")
     return lab
 
