@@ -222,20 +222,22 @@ def _backing_file(backing: BackingFile, target: Target | None, facts: Facts) -> 
     exposed = access.exposed(directory.gates)
     yield Check(title, not exposed, exposed, f"{hint} `path`")
     yield held_blocks.check(backing, directory)
-    if target is not None and target.loan_to(backing.vg):
-        yield _room(directory, target, facts)
+    if target is not None:
+        yield from _room(path, directory, target, facts)
     if vg is not None:
         yield from _layers(backing, directory, vg, target, facts)
 
 
-def _room(directory: DirectoryFacts, target: Target, facts: Facts) -> Check:
-    """Return the check that all backing files on one filesystem fit there together."""
-    most = held_blocks.largest_file_bytes(directory)
+def _room(path: str, directory: DirectoryFacts, target: Target, facts: Facts) -> Iterator[Check]:
+    """Yield, with the first of them, the check that all backing files on one filesystem fit there together."""
     looked = ((loan, facts.looked.directories.get(loan.path)) for loan in target.loans)
-    sizes = [loan.size_bytes for loan, where in looked if where and where.is_on_filesystem_of(directory)]
-    title = "room for the backing file" if len(sizes) == 1 else f"room for the {len(sizes)} backing files there"
-    found = f"{human(sum(sizes))} of {human(most)} ({LARGEST_SHARE_PERCENT} % of what is available)"
-    return Check(title, sum(sizes) <= most, found, "free some space there, or give a smaller `size`")
+    there = [loan for loan, where in looked if where and where.is_on_filesystem_of(directory)]
+    if not there or there[0].path != path:
+        return
+    most, size_bytes = held_blocks.largest_file_bytes(directory), sum(loan.size_bytes for loan in there)
+    title = "room for the backing file" if len(there) == 1 else f"room for the {len(there)} backing files there"
+    found = f"{human(size_bytes)} of {human(most)} ({LARGEST_SHARE_PERCENT} % of what is available)"
+    yield Check(title, size_bytes <= most, found, "free some space there, or give a smaller `size`")
 
 
 def _layers(
