@@ -1,6 +1,7 @@
 """Checks a profile's text against the schema and says each mistake in a sentence. Knows no file and no system.
 
-Imports yaml and jsonschema, which take a while: import this module only when a profile is to be read.
+Imports yaml, which takes a while, and where something is wrong jsonschema, which takes longer: import this module only
+when a profile is to be read.
 """
 
 from __future__ import annotations
@@ -10,9 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
-from lvmsnap.profile import yaml_positions
+from lvmsnap.profile import schema_fit, yaml_positions
 from lvmsnap.profile.yaml_positions import MAX_SHOWN, Path, Source, Unquoted, dotted, shown
 
 LONGEST_SIZE = 40
@@ -23,6 +22,10 @@ _TYPES = {"object": "a mapping (KEY: VALUE)", "array": "a list"}
 def check(text: str, file: str, schema: Mapping[str, Any]) -> Source:
     """Read `text` and note every mistake the schema finds in it, at most one for each value."""
     source = yaml_positions.read(text, file)
+    if schema_fit.fits(source.data, schema):
+        return source
+    from jsonschema import Draft202012Validator
+
     errors = list(Draft202012Validator(schema).iter_errors(source.data))
     _report_unknown_keys(source, schema, [error for error in errors if error.validator == "additionalProperties"])
     _report_missing_keys(source, [error for error in errors if error.validator == "required"])
