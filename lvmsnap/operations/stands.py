@@ -47,14 +47,17 @@ class Unmounts:
             libc.inotify_add_watch(self._descriptor, os.fsencode(mountpoint), 0x400)
 
     def happened(self) -> bool:
-        """Whether it was; to be asked once, after which it notices no more."""
+        """Whether it was, since this was asked last."""
         if self._descriptor < 0:
             return False
         try:
             return bool(os.read(self._descriptor, 4096))
         except BlockingIOError:
             return False
-        finally:
+
+    def close(self) -> None:
+        """Notice no more."""
+        if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 

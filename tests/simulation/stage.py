@@ -37,7 +37,7 @@ from lvmsnap.model.looked import LuksHeader
 from lvmsnap.model.plan import Check
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Target
-from lvmsnap.operations import preparation, recover, run, sessions, stands, up_down
+from lvmsnap.operations import loss_watch, own_end, preparation, recover, run, sessions, stands, up_down
 from lvmsnap.operations.sessions import Session
 from lvmsnap.profile import loading
 from lvmsnap.system import (
@@ -189,10 +189,10 @@ class Stage:
             (mapping_users, "pins", lambda *_: ()),
             (loading, "names", lambda *_: (NAME,)),
             (run, "supervise", lambda *_: 0),
-            (run, "look", lambda _: (stands.Stand(samples.TAKEN, "", "", 0),)),
-            (run, "why_lost", lambda *_: None),
-            (run, "at_work", lambda *_: ()),
-            (run, "Unmounts", lambda _: SimpleNamespace(happened=lambda: False)),
+            (loss_watch, "look", lambda _: (stands.Stand(samples.TAKEN, "", "", 0),)),
+            (loss_watch, "why_lost", lambda *_: None),
+            (own_end, "at_work", lambda *_: ()),
+            (loss_watch, "Unmounts", lambda _: SimpleNamespace(happened=lambda: False, close=lambda: None)),
         ]
 
     def _filesystems(self, _runner: object, _facts: Facts, numbers: list[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from lvmsnap.execution import executor, records
 from lvmsnap.model.errors import (
     InterruptedBySignalError,
 )
-from lvmsnap.operations import run, sessions, up_down
+from lvmsnap.operations import loss_watch, run, sessions, up_down
 from lvmsnap.operations.sessions import Session
 from tests import samples
 from tests.unit.operations.running import World
@@ -52,5 +52,5 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(executor, "bring_down", down)
     monkeypatch.setattr(records, "read", lambda _: None)
     monkeypatch.setattr(run, "supervise", supervise)
-    monkeypatch.setattr(run, "why_lost", lambda *_: made.lost)
+    monkeypatch.setattr(loss_watch, "why_lost", lambda *_: made.lost)
     return made

@@ -25,7 +25,7 @@ from lvmsnap.model.errors import (
 )
 from lvmsnap.model.target import Loss
 from lvmsnap.model.units import MIB
-from lvmsnap.operations import run, watch
+from lvmsnap.operations import loss_watch, own_end, run, watch
 from lvmsnap.planning import growth
 from lvmsnap.planning.growth import Ask
 from lvmsnap.planning.identify import find
@@ -159,8 +159,8 @@ def test_what_cannot_be_looked_at_keeps_nothing_from_being_taken_down(
     def fails(*_: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(run, "at_work", fails)
-    monkeypatch.setattr(run, "why_lost", fails)
+    monkeypatch.setattr(own_end, "at_work", fails)
+    monkeypatch.setattr(loss_watch, "why_lost", fails)
 
     with pytest.raises(LvmsnapError) as caught:
         going()
