@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 
-from lvmsnap.cli import commands, help_pages, setup_commands
+from lvmsnap.cli import commands, help_pages, help_texts, setup_commands
+from lvmsnap.cli.usage import Parser
 
 DEFAULT_PROFILE_DIR = commands.USUAL_FOLDER
 DEFAULT_WAIT_SECONDS = 60.0
+
+
+def _add_name(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help=help_texts.NAME)
 
 
 def _add_boot_risk(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +39,7 @@ def _picture(text: str) -> str:
 
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME")
+    _add_name(parser)
     _add_boot_risk(parser)
     parser.add_argument("--down", action="store_true", help="plan down instead of up")
     parser.add_argument("--offline", action="store_true", help="assume a clean system: needs neither root nor LVM")
@@ -45,7 +50,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_up(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME")
+    _add_name(parser)
     _add_boot_risk(parser)
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
     old = parser.add_mutually_exclusive_group()
@@ -54,14 +59,14 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME")
+    _add_name(parser)
     _add_boot_risk(parser)
     parser.add_argument("--replace", action="store_true", help="if anything of it exists, take it down first")
 
 
 def _add_down(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("name", metavar="NAME", nargs="?")
+    which.add_argument("name", metavar="NAME", nargs="?", help=help_texts.NAME)
     which.add_argument("--all", action="store_true", help="take down every profile of which anything exists")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
     text = (
@@ -78,7 +83,7 @@ def _add_stop_after(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_status(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", metavar="NAME", nargs="*")
+    parser.add_argument("names", metavar="NAME", nargs="*", help=f"{help_texts.NAME}; all profiles by default")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON")
     form.add_argument("--prometheus", action="store_true", help="as metrics in Prometheus's text format")
@@ -87,7 +92,7 @@ def _add_status(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_recover(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", metavar="NAME", nargs="*")
+    parser.add_argument("names", metavar="NAME", nargs="*", help=f"{help_texts.NAME}; all profiles by default")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
     text = "take down what another host left on disks that it no longer uses, or this machine under a former identity"
     parser.add_argument("--from-host", metavar="ID", help=text)
@@ -100,11 +105,11 @@ def _add_validate(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_watch(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME")
+    _add_name(parser)
 
 
 def _add_init(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("origin", metavar="VG/LV")
+    parser.add_argument("origin", metavar="VG/LV", help="the volume to snapshot, with its volume group")
 
 
 def _add_install_boot(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +119,7 @@ def _add_install_boot(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_install_units(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME")
+    _add_name(parser)
     text = "when to run, as systemd.time(7) has it; by default daily, within the half hour after midnight"
     parser.add_argument("--on-calendar", metavar="SPEC", help=text)
     what = parser.add_mutually_exclusive_group()
@@ -125,7 +130,7 @@ def _add_install_units(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_help(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("topic", metavar="TOPIC", nargs="?")
+    parser.add_argument("topic", metavar="TOPIC", nargs="?", help=f"one of {', '.join(help_pages.TOPICS)}")
     parser.set_defaults(commands=tuple(name for name, *_ in COMMANDS))
 
 
@@ -137,15 +142,15 @@ COMMANDS = (
     (
         "plan",
         commands.cmd_plan,
-        "show what up (or down) would do: facts, checks, every command and its undo",
+        "show what up (or down) would do, and every command of it",
         _add_plan,
     ),
     ("up", commands.cmd_up, "bring a profile up: do what its plan shows", _add_up),
-    ("run", commands.cmd_run, "up, your command, down: lvmsnap run NAME -- COMMAND [ARG...]", _add_run),
+    ("run", commands.cmd_run, "up, your command, down: the whole backup", _add_run),
     (
         "watch",
         commands.cmd_watch,
-        "give a snapshot that is up more room before it is full, until it is down",
+        "guard a snapshot that is up: more room before it is full",
         _add_watch,
     ),
     ("down", commands.cmd_down, "take a profile down: remove everything it made", _add_down),
@@ -154,7 +159,7 @@ COMMANDS = (
     (
         "validate",
         setup_commands.cmd_validate,
-        "check profiles for mistakes; all of the profile directory by default",
+        "check profiles for mistakes",
         _add_validate,
     ),
     ("init", setup_commands.cmd_init, "print a first profile for a volume", _add_init),
@@ -167,35 +172,37 @@ COMMANDS = (
     (
         "install-units",
         setup_commands.cmd_install_units,
-        "have systemd run it every night: lvmsnap install-units NAME -- COMMAND [ARG...]",
+        "have systemd run the backup every night",
         _add_install_units,
     ),
     ("schema", setup_commands.cmd_schema, "print the JSON Schema of profiles", _add_nothing),
-    ("help", help_pages.cmd_help, "print a page of the documentation; without TOPIC, name them all", _add_help),
+    ("help", help_pages.cmd_help, "print a page of the documentation, or the list of pages", _add_help),
 )
 
 
-def add_commands(parser: argparse.ArgumentParser) -> None:
+def add_commands(parser: Parser) -> None:
     """Give the parser all commands with their options, and those that may stand before the command too."""
     _add_common(parser, top=True)
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(prog="lvmsnap", title="commands", metavar="COMMAND", dest="command_name")
     for name, function, text, add_options in COMMANDS:
-        command = subparsers.add_parser(name, help=text, description=text)
-        _add_common(command, top=False)
+        command = subparsers.add_parser(name, help=text, told=help_texts.COMMANDS[name])
         add_options(command)
+        _add_common(command, top=False)
         command.set_defaults(command=function)
+        parser.commands[name] = command
 
 
-def _add_common(parser: argparse.ArgumentParser, *, top: bool) -> None:
+def _add_common(parser: Parser, *, top: bool) -> None:
     def default(value: object) -> object:
         return value if top else argparse.SUPPRESS
 
+    group = parser.options_of_all
     directory = os.environ.get("LVMSNAP_PROFILE_DIR") or DEFAULT_PROFILE_DIR
     text = f"where profiles are (default {DEFAULT_PROFILE_DIR}, or LVMSNAP_PROFILE_DIR)"
-    parser.add_argument("--profile-dir", metavar="DIR", default=default(directory), help=text)
+    group.add_argument("--profile-dir", metavar="DIR", default=default(directory), help=text)
     text = f"how long to wait for another lvmsnap or LVM command (default {DEFAULT_WAIT_SECONDS:g})"
-    parser.add_argument("--wait", metavar="SECONDS", type=seconds, default=default(DEFAULT_WAIT_SECONDS), help=text)
-    loud = parser.add_mutually_exclusive_group()
+    group.add_argument("--wait", metavar="SECONDS", type=seconds, default=default(DEFAULT_WAIT_SECONDS), help=text)
+    loud = group.add_mutually_exclusive_group()
     loud.add_argument(
         "-q",
         "--quiet",

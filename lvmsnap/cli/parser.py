@@ -6,29 +6,13 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from lvmsnap import __version__
-from lvmsnap.cli import commands, setup_commands
-from lvmsnap.cli.options import add_commands
-from lvmsnap.model.errors import LvmsnapError, explained
+from lvmsnap.cli import help_texts, usage
+from lvmsnap.cli.options import COMMANDS, add_commands
+from lvmsnap.model.errors import LvmsnapError, UsageError, explained
 from lvmsnap.model.printable import NEXT_LINE, on_lines
 from lvmsnap.system import streams
-
-DESCRIPTION = """\
-LVM snapshots for backups, from named profiles: planned, made, and taken back
-completely."""
-EXIT_CODES = """\
-exit codes:
-  0                done
-  1                a step failed, everything begun was undone
-  2                wrong usage or invalid profile, nothing changed
-  3                refused by a check, nothing changed
-  4                a step failed and undoing failed too: what is left is named
-  124              run, down, watch: the snapshot was lost: do not trust what was read
-  125              run: the command was never started
-  129, 130, 143    interrupted by HUP, INT, TERM, everything undone
-  141              the reader closed the pipe, nothing changed"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,20 +61,40 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options; `argv` is what follows `--`, which only `run` and `install-units` take, and must have."""
+    """Return the options; `argv` is what follows `--`, which only `run` and `install-units` take, and must have.
+
+    Raises UsageError.
+    """
     words = list(arguments)
+    if not words:
+        return argparse.Namespace(command=_show_overview)
     ours, command = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
     parser = build_parser()
-    options = parser.parse_args(ours)
-    taking = {commands.cmd_run: "run", setup_commands.cmd_install_units: "install-units"}.get(options.command, "")
-    if taking == "install-units" and (options.remove or options.status):
-        taking = ""
+    options, rest = parser.parse_known_args(ours)
+    if options.command is None and not rest:
+        raise UsageError("a command is missing", hint="lvmsnap alone lists the commands")
+    name, taking = options.command_name, _takes_command(options)
+    if rest and taking and not command and not rest[0].startswith("-"):
+        raise usage.lacks_dashes(ours, rest, name, options.name)
+    if rest:
+        raise usage.unknown(rest[0], parser.commands.get(name, parser), parser)
     if taking and not command:
-        parser.error(f"{taking} needs a command: lvmsnap {taking} NAME -- COMMAND [ARG...]")
+        raise UsageError(f"{name} needs a command after `--`: lvmsnap {name} {options.name} -- COMMAND [ARG...]")
     if command and not taking:
-        parser.error(f"only run and install-units take a command after --: {' '.join(command)}")
+        raise UsageError(f"only run and install-units take a command after `--`: {' '.join(command)}")
     options.argv = tuple(command)
     return options
+
+
+def _takes_command(options: argparse.Namespace) -> bool:
+    if options.command_name == "install-units":
+        return not (options.remove or options.status)
+    return options.command_name is not None and help_texts.COMMANDS[options.command_name].takes_command
+
+
+def _show_overview(_options: argparse.Namespace) -> int:
+    print(usage.overview((name, text) for name, _, text, _ in COMMANDS), end="")
+    return 0
 
 
 def _where(error: Exception) -> str:
@@ -99,19 +103,11 @@ def _where(error: Exception) -> str:
     return NEXT_LINE + on_lines("".join(traceback.format_tb(error.__traceback__)[-3:]))
 
 
-class _Parser(argparse.ArgumentParser):
-    def _print_message(self, message: str, file: Any = None) -> None:
-        """Print the help or an error; argparse's own says nothing where a help cannot be written."""
-        if file is sys.stdout:
-            sys.stdout.write(message)
-        else:
-            super()._print_message(message, file)
-
-
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> usage.Parser:
     """Return the parser of all commands."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = _Parser("lvmsnap", description=DESCRIPTION, epilog=EXIT_CODES, formatter_class=form)
-    parser.add_argument("--version", action="version", version=f"lvmsnap {__version__}")
+    parser = usage.Parser("lvmsnap", usage="lvmsnap [OPTION...] COMMAND [ARG...]")
+    parser.set_defaults(command=None)
     add_commands(parser)
+    version, text = f"lvmsnap {__version__}", "print the version and exit"
+    parser.options_of_all.add_argument("--version", action="version", version=version, help=text)
     return parser

@@ -223,7 +223,7 @@ def test_every_type_is_a_frozen_slotted_dataclass_or_an_enum(module: ModuleType)
 # --- start-up -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["plan", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["run", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     run = [sys.executable, "-X", "importtime", "-m", "lvmsnap", *arguments]
 

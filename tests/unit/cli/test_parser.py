@@ -40,10 +40,6 @@ def test_the_help_names_every_command_and_exit_code() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "required: COMMAND"),
-        (["fly"], "invalid choice: 'fly'"),
-        (["plan"], "required: NAME"),
-        (["plan", "x", "--fast"], "unrecognized arguments: --fast"),
         (["up", "x", "--replace", "--if-down"], "not allowed with"),
         (["plan", "x", "--wait", "-1"], "--wait"),
         (["plan", "x", "--wait", "nan"], "--wait"),

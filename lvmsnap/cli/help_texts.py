@@ -1,0 +1,217 @@
+"""What each command's help says beyond its options: what it does, prints and exits with, and examples. Data alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TITLE = "LVM snapshots for backups, from named profiles. To begin with, for example:"
+COMMANDS_TITLE = "commands (lvmsnap COMMAND --help explains each):"
+DESCRIPTION = """\
+LVM snapshots for backups, from named profiles: planned, made, and taken back
+completely."""
+
+EXITS = (
+    ("0", "done"),
+    ("1", "a step failed, everything begun was undone"),
+    ("2", "wrong usage or invalid profile, nothing changed"),
+    ("3", "refused by a check, nothing changed"),
+    ("4", "a step failed and undoing failed too: what is left is named"),
+    ("124", "run, down, watch: the snapshot was lost: do not trust what was read"),
+    ("125", "run: the command was never started"),
+    ("129, 130, 143", "interrupted by HUP, INT, TERM, everything undone"),
+    ("141", "the reader closed the pipe, nothing changed"),
+)
+
+# What `lvmsnap` alone shows before the list of commands: the way from nothing to a backup every night.
+FIRST_STEPS = (
+    ("lvmsnap init vg0/root", "a first profile, to be called nightly"),
+    ("lvmsnap plan nightly", "each check and step; changes nothing"),
+    ("lvmsnap run nightly -- borg create ...", "snapshot, command, all down again"),
+    ("lvmsnap install-units nightly -- ...", "the same every night"),
+    ("lvmsnap help first-profile", "all of this step by step"),
+)
+
+NAME = "the profile: NAME is NAME.yaml in the profile directory; or the path of a file that ends in .yaml"
+COMMAND_USAGE = "-- COMMAND [ARG...]"
+COMMAND_HELP = (
+    "the command, after two dashes: it runs in no shell, and its environment has LVMSNAP_MOUNTPOINT, LVMSNAP_DEVICE "
+    "and LVMSNAP_PROFILE"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandHelp:
+    """What the help of one command says: `prints` is what goes to stdout, `exits` its own exit codes."""
+
+    about: str
+    prints: str
+    examples: tuple[str, ...]
+    exits: tuple[tuple[str, str], ...]
+    takes_command: bool = False
+
+
+_USAGE = ("2", "wrong usage, or the profile is invalid; nothing was changed")
+_UNDONE = ("1", "a step failed; everything begun was undone")
+_RESIDUE = ("4", "a step failed and undoing it failed too: what is left is named, with the commands to finish")
+_SIGNAL = ("129, 130, 143", "interrupted by HUP, INT or TERM; everything begun was undone")
+_SIGNAL_AFTER = ("129, 130, 143", "HUP, INT or TERM came meanwhile; everything was taken down first")
+_NOT_ROOT = ("3", "it was not called by root, or LVM could not be read; nothing was changed")
+
+COMMANDS = {
+    "plan": CommandHelp(
+        about="Shows what up would do, with --down what down would do, and changes nothing: the facts it relies on, "
+        "every check, and every step with its command and its undo.",
+        prints="the plan",
+        examples=("lvmsnap plan nightly", "lvmsnap plan nightly --down", "lvmsnap plan --offline ./nightly.yaml"),
+        exits=(
+            ("0", "every check passed"),
+            _USAGE,
+            ("3", "a check refuses it, or the system could not be read"),
+        ),
+    ),
+    "up": CommandHelp(
+        about="Takes the profile's snapshots and mounts them, as its plan shows. It is refused if the profile is up "
+        "already: yesterday's snapshot is never taken for a fresh one. Whoever calls up calls down afterwards; "
+        "run does both.",
+        prints="where the snapshot is: the mountpoint, of several volumes the top of their tree; of what is not "
+        "mounted the device",
+        examples=("lvmsnap up nightly", "lvmsnap up nightly --replace", "lvmsnap up nightly --dry-run"),
+        exits=(
+            ("0", "the profile is up"),
+            _UNDONE,
+            _USAGE,
+            ("3", "refused by a check, or up already; nothing was changed"),
+            _RESIDUE,
+            _SIGNAL,
+        ),
+    ),
+    "run": CommandHelp(
+        about="Brings the profile up, runs COMMAND, and takes everything down whatever happens. Meanwhile the "
+        "snapshots are guarded: one that fills is given more room where the profile allows it, and a backup that "
+        "read a lost snapshot never succeeds.",
+        prints="nothing of its own: what COMMAND prints",
+        examples=(
+            "lvmsnap run nightly -- restic backup /run/lvmsnap/nightly",
+            "lvmsnap run nightly -- sh -c 'cd \"$LVMSNAP_MOUNTPOINT\" && borg create /mnt/backup::{now} .'",
+            "lvmsnap run --replace nightly -- /usr/local/sbin/backup",
+        ),
+        exits=(
+            ("N", "COMMAND ended with exit status N, and everything was taken down"),
+            ("1", "COMMAND succeeded, but a step failed; what was begun was undone"),
+            _USAGE,
+            _RESIDUE,
+            ("124", "the snapshot was lost meanwhile: do not trust what was read from it"),
+            ("125", "COMMAND was never started: refused by a check, or a step failed and was undone"),
+            ("129, 130, 143", "HUP, INT or TERM came; everything was taken down"),
+        ),
+        takes_command=True,
+    ),
+    "watch": CommandHelp(
+        about="Guards the snapshots that up made, as run guards its own: warns as one fills, gives it more room "
+        "before it is full, and ends when they are taken down.",
+        prints="nothing",
+        examples=("lvmsnap watch nightly",),
+        exits=(
+            ("0", "the snapshots were taken down in good order"),
+            _USAGE,
+            ("3", "the profile is not up, or it was not called by root"),
+            ("124", "a snapshot was lost: do not trust what was read from it; it is still up"),
+            ("129, 130, 143", "ended by HUP, INT or TERM; the snapshots are still up"),
+        ),
+    ),
+    "down": CommandHelp(
+        about="Takes down everything that exists of the profile, by the record that up wrote, else by what bears its "
+        "marks. The profile's file is not needed. If nothing exists, that is success.",
+        prints="nothing",
+        examples=("lvmsnap down nightly", "lvmsnap down --all", "lvmsnap down nightly --dry-run"),
+        exits=(
+            ("0", "nothing of it exists any more"),
+            ("1", "a hook failed; everything was taken down"),
+            _USAGE,
+            ("3", "refused by a check; nothing was changed"),
+            _RESIDUE,
+            ("124", "it is down, but a snapshot had been lost: do not trust what was read from it"),
+            _SIGNAL_AFTER,
+        ),
+    ),
+    "status": CommandHelp(
+        about="Shows the state of all profiles, or of those named: down, up, partial, lost, stale, merging or "
+        "foreign; how full each snapshot is, how fast it fills, and when it will be full.",
+        prints="a table; with --json or --prometheus the same for programs",
+        examples=("lvmsnap status", "lvmsnap status nightly --json"),
+        exits=(("0", "whatever the states are"), ("2", "wrong usage, or a NAME is nobody's"), _NOT_ROOT),
+    ),
+    "recover": CommandHelp(
+        about="Takes down what a crash, a power cut or a killed run left of all profiles, or of those named. What is "
+        "properly up stays.",
+        prints="what was done, a line for each profile",
+        examples=("lvmsnap recover", "lvmsnap recover --dry-run"),
+        exits=(
+            ("0", "nothing is left over any more"),
+            ("1", "something was done, but not all of it"),
+            _USAGE,
+            _NOT_ROOT,
+            _RESIDUE,
+            _SIGNAL_AFTER,
+        ),
+    ),
+    "validate": CommandHelp(
+        about="Reads profiles and reports all their mistakes at once, each with its line and what would be right. "
+        "Without FILE: every profile of the profile directory. Needs no LVM.",
+        prints="a line for each valid profile (not with -q)",
+        examples=("lvmsnap validate", "lvmsnap validate ./nightly.yaml"),
+        exits=(("0", "no mistakes"), ("2", "there are mistakes, or wrong usage")),
+    ),
+    "init": CommandHelp(
+        about="Makes a first profile for a logical volume, with comments, to be looked through and changed.",
+        prints="the profile, as YAML",
+        examples=("lvmsnap init vg0/root",),
+        exits=(("0", "done"), ("2", "wrong usage")),
+    ),
+    "install-boot": CommandHelp(
+        about="Has the boot remove what a power cut left before it does harm, and the shutdown take all snapshots "
+        "down. For initramfs-tools, dracut and systemd, whichever are there.",
+        prints="with --status what is installed",
+        examples=("lvmsnap install-boot", "lvmsnap install-boot --status"),
+        exits=(("0", "done"), ("1", "a step failed; with --status: something is missing"), _USAGE, _NOT_ROOT),
+    ),
+    "install-units": CommandHelp(
+        about="Has systemd call `lvmsnap run --replace NAME -- COMMAND` by a timer: every night, or when "
+        "--on-calendar says. COMMAND is left out with --status and --remove.",
+        prints="with --status the last and the next run",
+        examples=(
+            "lvmsnap install-units nightly -- restic backup /run/lvmsnap/nightly",
+            "lvmsnap install-units --status nightly",
+        ),
+        exits=(("0", "done"), ("1", "a step failed; with --status: it is not set up"), _USAGE, _NOT_ROOT),
+        takes_command=True,
+    ),
+    "schema": CommandHelp(
+        about="Prints the JSON Schema of profiles, the one definition of what may be in them: for editors, and for "
+        "checks elsewhere.",
+        prints="the schema, as JSON",
+        examples=("lvmsnap schema",),
+        exits=(("0", "done"),),
+    ),
+    "help": CommandHelp(
+        about="Prints a page of the documentation, as shipped with this version; without TOPIC the list of pages.",
+        prints="the page",
+        examples=("lvmsnap help", "lvmsnap help recipes"),
+        exits=(("0", "done"), ("2", "there is no such page")),
+    ),
+}
+
+# What people call the commands elsewhere.
+MEANT = {
+    **dict.fromkeys(("start", "create", "mount", "snapshot", "open"), "up"),
+    **dict.fromkeys(("stop", "umount", "unmount", "remove", "delete", "rm", "destroy", "close"), "down"),
+    **dict.fromkeys(("list", "ls", "show", "info"), "status"),
+    **dict.fromkeys(("backup", "exec"), "run"),
+    **dict.fromkeys(("check", "lint", "test"), "validate"),
+    **dict.fromkeys(("new", "add", "configure"), "init"),
+    **dict.fromkeys(("repair", "clean", "cleanup", "fix"), "recover"),
+    **dict.fromkeys(("extend", "guard", "monitor"), "watch"),
+    **dict.fromkeys(("timer", "schedule", "enable"), "install-units"),
+    **dict.fromkeys(("man", "docs"), "help"),
+    **dict.fromkeys(("version",), "--version"),
+}

@@ -1,0 +1,157 @@
+"""How argparse is made to speak as lvmsnap does: its help as a reader wants it, wrong usage as an error with a hint."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NoReturn
+
+from lvmsnap.cli import help_texts
+from lvmsnap.cli.help_texts import CommandHelp
+from lvmsnap.model.errors import UsageError
+
+_REQUIRED = re.compile(r"the following arguments are required: (.*)|one of the arguments (.*) is required")
+_WIDEST = 100
+
+
+# Never parsed: what follows the two dashes is taken off before.
+_OPERAND = argparse.Action([], "argv", metavar=help_texts.COMMAND_USAGE, help=help_texts.COMMAND_HELP, required=True)
+
+
+class Parser(argparse.ArgumentParser):
+    """One of lvmsnap's parsers: the command line's, or that of a command, which `told` explains."""
+
+    def __init__(self, prog: str, *, usage: str | None = None, told: CommandHelp | None = None) -> None:
+        form = argparse.RawDescriptionHelpFormatter
+        super().__init__(prog, usage=usage, add_help=False, formatter_class=form)
+        self._positionals.title = "arguments"
+        self.told = told
+        self.commands: dict[str, Parser] = {}
+        # They stand last, and in no usage line.
+        self.options_of_all = self.add_argument_group("options of every command" if told else "options")
+        self.options_of_all.add_argument("-h", "--help", action="help", help="show this help and exit")
+
+    def format_usage(self) -> str:
+        """Return the usage line, with the command that follows two dashes."""
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._in_usage(), self._mutually_exclusive_groups)
+        return formatter.format_help()
+
+    def format_help(self) -> str:
+        """Return the whole help."""
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._in_usage(), self._mutually_exclusive_groups)
+        width = min(formatter._width, _WIDEST)
+        formatter.add_text(_filled(self.told.about, width) if self.told else help_texts.DESCRIPTION)
+        for group in sorted(self._action_groups, key=lambda group: group is self.options_of_all):
+            formatter.start_section(group.title)
+            operands = [_OPERAND] if group is self._positionals and self.told and self.told.takes_command else []
+            formatter.add_arguments([*group._group_actions, *operands])
+            formatter.end_section()
+        formatter.add_text("\n\n".join(_explained(self.told, width)) if self.told else exit_codes())
+        return formatter.format_help()
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse finds wrong as a UsageError."""
+        command = self.prog.removeprefix("lvmsnap").strip() or "lvmsnap"
+        if found := _REQUIRED.fullmatch(message):
+            lacking = found[1].replace(", ", " and ") if found[1] else found[2].replace(" ", " or ")
+            raise UsageError(f"{command} needs {lacking}", hint=self._usage_hint())
+        raise UsageError(f"{command}: {message}", hint=self._usage_hint())
+
+    def _in_usage(self) -> list[argparse.Action]:
+        own = [action for action in self._actions if action not in self.options_of_all._group_actions]
+        return own if self.told is None or not self.told.takes_command else [*own, _OPERAND]
+
+    def _usage_hint(self) -> str:
+        usage = " ".join(self.format_usage().split()).removeprefix("usage: ")
+        return f"{usage}; {self.prog} --help explains it"
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            raise UsageError(f"there is no command {value!r}", hint=_command_meant(value, action.choices))
+        super()._check_value(action, value)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print the help or the version; argparse's own says nothing where it cannot be written."""
+        if file is sys.stdout:
+            sys.stdout.write(message)
+        else:
+            super()._print_message(message, file)
+
+
+def unknown(word: str, command: Parser, parser: Parser) -> UsageError:
+    """Return the error for a word that `command` has no place for; without one that is `parser` itself."""
+    name = command.prog.removeprefix("lvmsnap ")
+    if not word.startswith("-"):
+        return UsageError(f"{name} takes no further argument {word!r}", hint=command._usage_hint())
+    option = word.partition("=")[0]
+    if option in command._option_string_actions:
+        return UsageError(f"{option} comes after the command: lvmsnap {name} {option} ...")
+    return UsageError(f"{name} has no option {option}", hint=_option_meant(option, command, parser))
+
+
+def lacks_dashes(words: Sequence[str], rest: Sequence[str], command: str, name: str) -> UsageError:
+    """Return the error for a command of the user's that stands without two dashes before it."""
+    import shlex
+
+    after_name = words.index(name, words.index(command) + 1) + 1
+    place = words.index(rest[0], after_name)
+    meant = shlex.join(["lvmsnap", *words[:place], "--", *words[place:]])
+    return UsageError(f"a command comes after `--`: {meant}")
+
+
+def overview(commands: Iterable[tuple[str, str]]) -> str:
+    """Return what `lvmsnap` alone shows."""
+    lines = [help_texts.TITLE, "", *_table(help_texts.FIRST_STEPS, 80), ""]
+    return "\n".join([*lines, help_texts.COMMANDS_TITLE, *_table(commands, 80)]) + "\n"
+
+
+def exit_codes() -> str:
+    """Return the exit codes of all commands, for the help of lvmsnap itself."""
+    return "\n".join(["exit codes:", *_table(help_texts.EXITS, 80)])
+
+
+def _explained(told: CommandHelp, width: int) -> Iterator[str]:
+    yield _filled(f"on stdout: {told.prints}.", width)
+    yield "\n".join(["for example:", *(f"  {example}" for example in told.examples)])
+    yield "\n".join(["exit codes:", *_table(told.exits, width)])
+
+
+def _table(rows: Iterable[tuple[str, str]], width: int) -> list[str]:
+    import textwrap
+
+    given = tuple(rows)
+    left = max(len(head) for head, _ in given) + 4
+    return [
+        line
+        for head, text in given
+        for line in textwrap.wrap(
+            text, width, initial_indent=f"  {head}".ljust(left), subsequent_indent=" " * left, break_on_hyphens=False
+        )
+    ]
+
+
+def _filled(text: str, width: int) -> str:
+    import textwrap
+
+    return textwrap.fill(text, width, break_on_hyphens=False)
+
+
+def _command_meant(word: str, commands: Iterable[str]) -> str:
+    import difflib
+
+    near = help_texts.MEANT.get(word) or next(iter(difflib.get_close_matches(word, tuple(commands), n=1)), "")
+    return f"did you mean {near}?" if near else "lvmsnap alone lists the commands"
+
+
+def _option_meant(option: str, command: Parser, parser: Parser) -> str:
+    import difflib
+
+    if near := difflib.get_close_matches(option, tuple(command._option_string_actions), n=1, cutoff=0.75):
+        return f"did you mean {near[0]}?"
+    shown = f"{command.prog} --help shows those that it has"
+    others = [name for name, other in parser.commands.items() if option in other._option_string_actions]
+    return f"it is an option of {', '.join(others)}; {shown}" if others else shown
