@@ -79,7 +79,7 @@ def _check_luks(source: Source, volume: Place) -> None:
         return
     if source.readable(prompt_path) is False:
         message = f"{in_volume(volume)}.luks.prompt is false, and nothing else opens it"
-        source.add(source.values[prompt_path], prompt_path, message, "write prompt: true, or a key_file instead")
+        source.add(source.values[prompt_path], prompt_path, message, "give a key_file instead, or write prompt: true")
     elif len(ways & source.values.keys()) != 1:
         message = f"{in_volume(volume)}.luks must have a key_file, or prompt: true, and not both"
         source.add(source.values[path], path, message, "for example luks: {key_file: /root/system.key}")

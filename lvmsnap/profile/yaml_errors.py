@@ -66,7 +66,7 @@ def _tab_error(text: str, file: str, mark: Mark) -> ProfileError:
     is_indentation = not text.split("\n")[mark.line - 1][: mark.column].strip(" \t")
     if is_indentation:
         return fatal(file, mark, f"a tab in the indentation, which YAML does not allow{also}", "indent with spaces")
-    return fatal(file, mark, f"a tab outside of quotes{also}", "write a space, or put the text into quotes")
+    return fatal(file, mark, f"a tab outside of quotes{also}", "put a space there, or the text into quotes")
 
 
 def _error_of(text: str) -> Any:

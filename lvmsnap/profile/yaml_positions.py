@@ -155,7 +155,9 @@ class _Reader:
         if not self.alias_seen:
             self.alias_seen = True
             message = "YAML anchors and aliases (&name, *name) are not allowed in a profile"
-            self.source.add(_mark(event), path, message, "write the value itself; a text that begins so needs quotes")
+            self.source.add(
+                _mark(event), path, message, "put the value itself there; a text that begins so needs quotes"
+            )
 
     def _mapping(self, path: Path) -> dict[str, object]:
         result: dict[str, object] = {}
