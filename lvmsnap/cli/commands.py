@@ -45,7 +45,8 @@ def cmd_plan(options: argparse.Namespace) -> int:
         profile = loading.load(path, require_root_owned=False)
         return _show_plan(options, profile, offline.plan(profile), note="offline: a clean system is assumed")
     profile, _ = arguments.load_for_change(options)
-    return _show_plan(options, profile, preparation.plan(_session(options), profile), note=profile.path)
+    plan = preparation.plan(_session(options, reads_only=True), profile)
+    return _show_plan(options, profile, plan, note=profile.path)
 
 
 def _show_plan(options: argparse.Namespace, profile: Profile, plan: Plan, *, note: str) -> int:
@@ -76,7 +77,8 @@ def _show_down(options: argparse.Namespace) -> int:
     name, directory = arguments.place(options, options.name)
     # LVM shows nothing to anybody else: "nothing exists" would be a lie.
     _require_root(f"lvmsnap plan {name} --down")
-    plan = preparation.plan_down(_session(options), name, named_profile.load_if_valid(name, directory))
+    profile = named_profile.load_if_valid(name, directory)
+    plan = preparation.plan_down(_session(options, reads_only=True), name, profile)
     return _print_plan(options, plan, list(views.plan_lines(name, plan)), f"lvmsnap plan {name} --down")
 
 
@@ -176,7 +178,7 @@ def cmd_status(options: argparse.Namespace) -> int:
 
     places = dict(arguments.place(options, name) for name in options.names)
     _require_root("lvmsnap status")
-    found = statuses(_session(options), tuple(places), places)
+    found = statuses(_session(options, reads_only=True), tuple(places), places)
     _show_statuses(options, found)
     if places and (lacking := unknown(found)):
         # The others were shown all the same.
@@ -233,13 +235,17 @@ def _require_root(command: str) -> None:
         raise RefusedError((Refusal(f"{command} needs root", f"sudo {command}"),))
 
 
-def _session(options: argparse.Namespace, *, is_told: bool = False) -> Session:
+def _session(options: argparse.Namespace, *, is_told: bool = False, reads_only: bool = False) -> Session:
     from lvmsnap.cli.progress import Reporter
     from lvmsnap.execution.context import Sheltered
     from lvmsnap.operations.sessions import Session
     from lvmsnap.system.held_signals import Signals
     from lvmsnap.system.processes import Runner
 
+    if not reads_only:
+        from lvmsnap.cli import beforehand
+
+        beforehand.import_all()
     reporter, signals = Reporter(options.verbosity, is_told=is_told), Signals()
     runner = Runner(reporter.observe, reporter.stalled, signals, getattr(options, "stop_after", None))
     return Session(runner, signals, Sheltered(reporter), options.profile_dir, options.wait)
