@@ -7,6 +7,7 @@ inherited.
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import stat
 import time
@@ -62,7 +63,7 @@ def profile(name: str, waiting: Waiting, directory: str = RUN_DIR) -> Iterator[t
 @contextmanager
 def loop_device(numbers: tuple[int, ...], directory: str = RUN_DIR) -> Iterator[int]:
     """Keep the first of these loop devices that no other lvmsnap is about to bind from the others; yield its number."""
-    for number in (*numbers, *range(max(numbers, default=-1) + 1, 1 << 20)):
+    for number in itertools.chain(numbers, range(max(numbers, default=-1) + 1, 1 << 20)):
         with ExitStack() as stack:
             try:
                 stack.enter_context(_locked(Path(directory, f".loop{number}"), "it", Waiting(0, lambda _: None)))

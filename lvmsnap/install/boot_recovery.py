@@ -190,12 +190,21 @@ def is_current(file: BootFile) -> bool:
 
 def _matches(file: BootFile, values: dict[str, str]) -> bool:
     """Whether a file holds its text with these values; what is not among them may be anything on its line."""
-    words = _PLACEHOLDER.split(_template(file))
-    pattern = "".join(
-        re.escape(values.get(word, word)) if word in values or not _PLACEHOLDER.fullmatch(word) else ".*"
-        for word in words
+    found = current(Path(file.path))
+    if found is None:
+        return False
+    wanted = _PLACEHOLDER.sub(lambda match: values.get(match[0], match[0]), _template(file)).split("\n")
+    lines = found.split("\n")
+    return len(lines) == len(wanted) and all(map(_is_line, lines, wanted))
+
+
+def _is_line(line: str, wanted: str) -> bool:
+    """Whether a line is the wanted one, in which a placeholder stands for anything."""
+    # A pattern of a whole file takes longer to compile than all else that `up` does.
+    return line == wanted or (
+        _PLACEHOLDER.search(wanted) is not None
+        and re.fullmatch(".*".join(map(re.escape, _PLACEHOLDER.split(wanted)[::2])), line) is not None
     )
-    return re.fullmatch(pattern, current(Path(file.path)) or "") is not None
 
 
 def _fixed_values() -> dict[str, str]:

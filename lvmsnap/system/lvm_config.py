@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -12,7 +13,8 @@ DEFAULT_LOCKING_DIR = "/run/lock/lvm"
 _SETTING = re.compile(
     r"\b(global_filter|filter|use_devicesfile|devicesfile|locking_dir|thin_pool_autoextend_threshold|file)\s*=\s*(\[[^\"\]]*(?:\"(?:[^\"\\]|\\.)*\"[^\"\]]*)*\]|\S+)"
 )
-_STRING_OR_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|#[^\n]*')
+# Comments that follow each other are one: there are thousands of lines of them in an lvm.conf.
+_STRING_OR_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|#[^\n]*(?:\n[ \t]*#[^\n]*)*')
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -31,10 +33,14 @@ def read_settings(system_dir: str) -> dict[str, str]:
         return settings
     for name in ("lvm.conf", "lvmlocal.conf"):
         path = Path(system_dir, name)
-        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        text = _STRING_OR_COMMENT.sub(lambda match: match[1] or "", text)
-        settings |= {match[1]: match[2] for match in _SETTING.finditer(text)}
+        settings |= _settings_in(path.read_text(encoding="utf-8", errors="replace") if path.is_file() else "")
     return settings
+
+
+@functools.lru_cache(maxsize=2)  # the files are read before each change; their text is the same then
+def _settings_in(text: str) -> dict[str, str]:
+    text = _STRING_OR_COMMENT.sub(lambda match: match[1] or "", text)
+    return {match[1]: match[2] for match in _SETTING.finditer(text)}
 
 
 def filters(settings: dict[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -60,5 +60,7 @@ def parse_mount(line: str) -> Mount:
 
 def unescape_octal(text: str) -> str:
     r"""Undo the \040 escapes of mountinfo and fstab; \777 names no byte, and stays."""
+    if "\\" not in text:
+        return text
     raw = re.sub(rb"\\([0-3][0-7]{2})", lambda match: bytes([int(match[1], 8)]), os.fsencode(text))
     return os.fsdecode(raw)

@@ -58,7 +58,7 @@ def users(mountpoint: str) -> tuple[str, ...]:
 
 
 def _used(mountpoint: str, number: str) -> Iterator[str]:
-    for process in _processes():
+    for process in process_table.running():
         path = next(_paths_below(process, mountpoint), "") if mountpoint else ""
         path = path or (_mapped(process, number) if number else "")
         if path:
@@ -107,20 +107,16 @@ def _top(mountpoint: str, device_number: str) -> Mount | None:
     return top if top and device_number in ("", top.device_number) else None
 
 
-def _processes() -> list[Path]:
-    return sorted(process_table.PROC.glob("[0-9]*"), key=lambda path: int(path.name))
-
-
 def _namespaces() -> tuple[str, dict[str, _Namespace]]:
     """Return the id of our mount namespace, and all that are to be seen: one process is named for its namespace.
 
     One may be kept by a mount of it or by an open descriptor, without any process: container runtimes do so.
     """
-    own = _namespace(process_table.PROC / "self")
+    own = process_table.mount_namespace(process_table.PROC / "self")
     found = {own: _Namespace(mount_table.mounts(), "", "")}
-    processes = _processes()
+    processes = process_table.running()
     for process in processes:
-        namespace = _namespace(process)
+        namespace = process_table.mount_namespace(process)
         if namespace and namespace not in found:
             with suppress(OSError):  # it ended
                 keeper = process_table.named(int(process.name))
@@ -147,7 +143,7 @@ def _kept_by_mounts(found: Mapping[str, _Namespace]) -> list[tuple[str, str, str
 
 def _kept_by_descriptors(processes: list[Path]) -> Iterator[tuple[str, str, str]]:
     for process in processes:
-        for target, link in _links(process):
+        for target, link in process_table.links(process):
             if target.startswith("mnt:["):
                 yield target, process_table.named(int(process.name)), link
 
@@ -195,7 +191,7 @@ def _in_detached(number: str, spaces: Mapping[str, _Namespace], *, with_silent: 
     What does not answer is not the snapshot, whose filesystem has no server to wait for; `with_silent` it is named.
     """
     known = {mount.mount_id for space in spaces.values() for mount in space.table}
-    links = [(process, pair) for process in _processes() for pair in _links_to_ask(process, spaces, known)]
+    links = [(process, pair) for process in process_table.running() for pair in _links_to_ask(process, spaces, known)]
     numbers = link_devices.device_numbers([pair for _, pair in links], known)
     told = set()
     for process, (path, link) in links:
@@ -212,14 +208,15 @@ def _links_to_ask(process: Path, spaces: Mapping[str, _Namespace], known: Collec
 
     Only what is in no table is asked for its device, which a network filesystem answers when its server does.
     """
-    space = spaces.get(_namespace(process))
-    for path, link in _links(process):
+    space = spaces.get(process_table.mount_namespace(process))
+    for path, link in process_table.links(process):
         # What is in no filesystem has a name like socket:[1].
         if not path.startswith("/"):
             continue
-        if Path(link).parent.name == "fd":
+        _, is_open, descriptor = link.rpartition("/fd/")
+        if is_open:
             with suppress(OSError, ValueError):  # it was closed, or the process ended
-                if link_probe.mount_id((process / "fdinfo" / Path(link).name).read_bytes()) not in known:
+                if link_probe.mount_id(Path(f"{process}/fdinfo/{descriptor}").read_bytes()) not in known:
                     yield path, link
         elif not (space and _waits_for_a_server(path, space.table)):
             yield path, link
@@ -238,9 +235,9 @@ def _loops(number: str) -> Iterator[str]:
 
 
 def _openers(number: str) -> Iterator[str]:
-    for process in _processes():
-        path = next((link for link, at in _links(process) if link.startswith("/dev/") and _device_at(at) == number), "")
-        if path:
+    for process in process_table.running():
+        devices = (pair for pair in process_table.links(process) if pair[0].startswith("/dev/"))
+        if path := next((path for path, link in devices if _device_at(link) == number), ""):
             yield f"{process_table.named(int(process.name))}: {path}"
 
 
@@ -265,20 +262,9 @@ def _device_at(path: str) -> str:
 
 
 def _paths_below(process: Path, mountpoint: str) -> Iterator[str]:
-    yield from (link for link, _ in _links(process) if link == mountpoint or link.startswith(mountpoint + "/"))
-
-
-def _links(process: Path) -> Iterator[tuple[str, str]]:
-    """Give (where it leads, the link itself) of everything a process has open."""
-    try:
-        links = [process / "cwd", process / "root", process / "exe", *(process / "fd").iterdir()]
-    except OSError:
-        return
-    for link in links:
-        try:
-            yield os.readlink(link), str(link)
-        except OSError:
-            continue
+    for path, _ in process_table.links(process):
+        if path == mountpoint or path.startswith(mountpoint + "/"):
+            yield path
 
 
 def _mapped(process: Path, number: str) -> str:
@@ -291,10 +277,3 @@ def _mapped(process: Path, number: str) -> str:
     pattern = rf"^\S+ \S+ \S+ {major:02x}:{minor:02x} \d+ +(/.*)$"
     match = re.search(pattern, text, re.MULTILINE)
     return match[1] if match else ""
-
-
-def _namespace(process: Path) -> str:
-    try:
-        return os.readlink(process / "ns/mnt")
-    except OSError:
-        return ""

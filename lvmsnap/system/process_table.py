@@ -1,8 +1,9 @@
-"""Knows processes beyond their pid, which is given to others in time: whether that one still runs, and its group."""
+"""Knows processes beyond their pid, which is given to others in time: whether one still runs, what it has open."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from lvmsnap.model.target import Process
@@ -26,10 +27,37 @@ def is_running(process: Process) -> bool:
     return bool(fields) and fields[0] not in ("Z", "X") and _start_ticks(fields) == process.start_ticks
 
 
+def running() -> list[Path]:
+    """Return the folder in /proc of each process, by its pid."""
+    return sorted(PROC.glob("[0-9]*"), key=lambda path: int(path.name))
+
+
+def links(process: Path) -> Iterator[tuple[str, str]]:
+    """Give (where it leads, the link itself) of everything a process has open."""
+    try:
+        descriptors = os.listdir(f"{process}/fd")  # there may be a hundred thousand: no Path for each
+    except OSError:
+        return
+    for name in ("cwd", "root", "exe", *(f"fd/{descriptor}" for descriptor in descriptors)):
+        link = f"{process}/{name}"
+        try:
+            yield os.readlink(link), link
+        except OSError:
+            continue
+
+
+def mount_namespace(process: Path) -> str:
+    """Return the id of the mount namespace of a process, such as mnt:[4026531841], "" where it is gone."""
+    try:
+        return os.readlink(process / "ns/mnt")
+    except OSError:
+        return ""
+
+
 def group_of(leader: Process) -> tuple[str, ...]:
     """Return "pid PID (NAME)" for each process of the group that `leader` began, though it may be gone itself."""
     found = []
-    for folder in sorted(PROC.glob("[0-9]*"), key=lambda path: int(path.name)):
+    for folder in running():
         fields = _fields(folder)
         if len(fields) < 3 or fields[0] in ("Z", "X") or int(fields[2]) != leader.pid:
             continue
