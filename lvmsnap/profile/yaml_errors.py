@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from lvmsnap.model.errors import ProfileError, ProfileProblem
+from lvmsnap.profile.yaml_lines import Mark, explained
 
 MAX_TABS = 6
-_SYNTAX_HINTS = {
-    "mapping values are not allowed": 'a text with ": " in it needs quotes; otherwise look at the indentation',
-    "could not find expected ':'": "each line is KEY: VALUE; look at this line and the one before it",
-    "expected <block end>": "look at the indentation: keys of one level begin in the same column",
-    "cannot start any token": "a text that begins with this sign needs quotes",
-    "expected ',' or": "a bracket is not closed, or a comma is missing",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A place in the text; both count from 1."""
-
-    line: int
-    column: int
 
 
 def fatal(file: str, mark: Mark, message: str, hint: str = "") -> ProfileError:
@@ -43,8 +28,10 @@ def syntax_error(text: str, file: str, error: yaml.MarkedYAMLError) -> ProfileEr
     if opened := _opening(text, error, mark):
         what = "bracket" if "'<stream end>'" in complaint else "quote"
         return fatal(file, opened, f"the {what} that opens here is not closed where it should be", f"close the {what}")
-    hint = next((hint for part, hint in _SYNTAX_HINTS.items() if part in complaint), "")
-    return fatal(file, mark, f"this is not YAML: {error.problem}", hint)
+    begins = error.context_mark
+    began = Mark(begins.line + 1, begins.column + 1) if begins else mark
+    where, message, hint = explained(text.split("\n"), complaint.strip(), mark, began)
+    return fatal(file, where, message, hint)
 
 
 def _is_tab(error: yaml.MarkedYAMLError) -> bool:

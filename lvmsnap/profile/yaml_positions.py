@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 import yaml
 
 from lvmsnap.model.errors import ProfileError, ProfileProblem
-from lvmsnap.profile.yaml_errors import Mark, fatal, syntax_error
+from lvmsnap.profile.yaml_errors import fatal, syntax_error
+from lvmsnap.profile.yaml_lines import Mark
 
 MAX_DEPTH = 16
 MAX_EVENTS = 4000

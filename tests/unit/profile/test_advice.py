@@ -53,6 +53,11 @@ def test_hints_say_write_for_example_or_did_you_mean_only_before_what_can_be_wri
 def followed(text: str, problem: ProfileProblem, advice: str) -> str:
     """Return the text with what is advised in the place of what is there; a key that is not there is put in."""
     start = offset(text, problem.line, problem.column)
+    try:
+        yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        after = text[start:].partition("\n")[2]
+        return f"{text[:start]}{advice}\n{after}"
     key, _, value = advice.partition(": ")
     known = dict(nodes(text))
     node: yaml.Node | None

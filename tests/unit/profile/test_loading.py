@@ -183,6 +183,10 @@ def test_no_text_gives_anything_but_a_profile_or_a_profile_error() -> None:
         f"snapshot: {'a' * 60_000}",
         f"x{'y' * 900}: 1",
         f"size: '{'_' * 60_000}'",
+        f"size{' ' * 60_000}",
+        f"size x{' ' * 60_000}x",
+        f" - {'- ' * 30_000}\n x",
+        f"x{': ' * 30_000}",
     ],
     ids=lambda text: text[:14],
 )
