@@ -36,13 +36,22 @@ class Parser(argparse.ArgumentParser):
     def format_usage(self) -> str:
         """Return the usage line, with the command that follows two dashes."""
         formatter = self._get_formatter()
-        formatter.add_usage(self.usage, self._in_usage(), self._mutually_exclusive_groups)
+        formatter.add_usage(self.usage, self.own_actions(), self._mutually_exclusive_groups)
         return formatter.format_help()
+
+    def one_line(self) -> str:
+        """Return the usage in one line, without the word usage."""
+        return " ".join(self.format_usage().split()).removeprefix("usage: ")
+
+    def own_actions(self) -> list[argparse.Action]:
+        """Return arguments and options but for those of every command, and the operand after two dashes."""
+        own = [action for action in self._actions if action not in self.options_of_all._group_actions]
+        return own if self.told is None or not self.told.takes_command else [*own, _OPERAND]
 
     def format_help(self) -> str:
         """Return the whole help."""
         formatter = self._get_formatter()
-        formatter.add_usage(self.usage, self._in_usage(), self._mutually_exclusive_groups)
+        formatter.add_usage(self.usage, self.own_actions(), self._mutually_exclusive_groups)
         width = min(formatter._width, _WIDEST)
         formatter.add_text(_filled(self.told.about, width) if self.told else help_texts.DESCRIPTION)
         for group in sorted(self._action_groups, key=lambda group: group is self.options_of_all):
@@ -61,13 +70,8 @@ class Parser(argparse.ArgumentParser):
             raise UsageError(f"{command} needs {lacking}", hint=self._usage_hint())
         raise UsageError(f"{command}: {message}", hint=self._usage_hint())
 
-    def _in_usage(self) -> list[argparse.Action]:
-        own = [action for action in self._actions if action not in self.options_of_all._group_actions]
-        return own if self.told is None or not self.told.takes_command else [*own, _OPERAND]
-
     def _usage_hint(self) -> str:
-        usage = " ".join(self.format_usage().split()).removeprefix("usage: ")
-        return f"{usage}; {self.prog} --help explains it"
+        return f"{self.one_line()}; {self.prog} --help explains it"
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
