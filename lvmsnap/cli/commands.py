@@ -111,10 +111,14 @@ def cmd_run(options: argparse.Namespace) -> int:
     """`lvmsnap run`: exits as the command did; 124 where its snapshot was lost, 125 where it never started."""
     from lvmsnap.cli import arguments, error_view
     from lvmsnap.operations import run
+    from lvmsnap.operations.course import Course, kept
 
-    profile, text = arguments.load_to_run(options)
-    code = run.run(_session(options), profile, text, options.argv, replace_old=options.replace)
-    return code and error_view.fail(LvmsnapError(f"{options.argv[0]} ended with exit status {code}"), code)
+    session, course = _session(options), Course.of(options.argv)
+    with kept(session, arguments.name_of(options.name), course):
+        profile, text = arguments.load_to_run(options)
+        replace_old = options.replace
+        course.exit_code = run.run(session, profile, text, options.argv, replace_old=replace_old, course=course)
+    return course.exit_code and error_view.fail(LvmsnapError(course.complaint(options.argv[0])), course.exit_code)
 
 
 def cmd_watch(options: argparse.Namespace) -> int:

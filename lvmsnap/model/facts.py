@@ -198,7 +198,7 @@ class SnapshotStatus:
     A thin snapshot has none: what fills is its `pool`, VG/LV, of which the fuller part is given, "data" or "metadata".
 
     `uuid` is its device's in device-mapper, made of LVM's UUIDs: another snapshot of the same name has another one.
-    `name` is its LVM name as it is now, VG/LV.
+    `name` is its LVM name as it is now, VG/LV. `origin_bytes` is how large its origin was when it was taken.
     """
 
     is_lost: bool
@@ -208,6 +208,7 @@ class SnapshotStatus:
     name: str = ""
     pool: str = ""
     part: str = ""
+    origin_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ class LossWatch:
     def __init__(self, session: Session, profile: Profile, target: Target, tell: Callable[[Loss], None]) -> None:
         """Watch the target as it is now, by the rules of `profile`."""
         self._target, self._tell = target, tell
-        self._before, self._guarded = look(target), Guards(session, profile, target)
+        self._before, self.guards = look(target), Guards(session, profile, target)
         self._unmounts = [Unmounts(stand.mountpoint) for stand in self._before]
         self.lost: Loss | None = None
 
@@ -34,7 +34,7 @@ class LossWatch:
             if self.lost is None and (lost := self._lost_now()):
                 self.lost = lost
                 self._tell(lost)
-        return self._guarded.look()
+        return self.guards.look()
 
     def at_the_end(self) -> Loss | None:
         """Return how a snapshot was lost since this began, None where none was."""
@@ -51,4 +51,4 @@ class LossWatch:
     def _lost_now(self) -> Loss | None:
         if lost := why_hidden(self._before):
             return lost
-        return why_lost(self._before, self._target) if self._guarded.is_lost() else None
+        return why_lost(self._before, self._target) if self.guards.is_lost() else None

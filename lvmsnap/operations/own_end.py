@@ -30,12 +30,16 @@ Outcome = int | LvmsnapError
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is done while a target is up; what still uses the snapshots then is waited for so long, and told of so."""
+    """What is done while a target is up; what still uses the snapshots then is waited for so long, and told of so.
+
+    `before_down` is called last before anything is taken down; it raises nothing.
+    """
 
     name: str
     do: Callable[[], Outcome]
     ended: str
     wait_seconds: float
+    before_down: Callable[[], None] = lambda: None
 
 
 def while_up(session: Session, target: Target, work: Work) -> int:
@@ -70,6 +74,7 @@ def _take_down(session: Session, target: Target, known: Record | None, outcome: 
     session.signals.received = 0
     with suppress(*FAULTS):  # it only waits and names
         _wait_for_stragglers(session, target, work)
+    work.before_down()
     try:
         failed = _bring_down(session, target, known)
         if outcome == 0:

@@ -21,6 +21,7 @@ from lvmsnap.model.errors import (
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Loss, Target
 from lvmsnap.operations import own_end, up_down
+from lvmsnap.operations.course import Course
 from lvmsnap.operations.loss_watch import LossWatch
 from lvmsnap.operations.own_end import Outcome, Work
 from lvmsnap.operations.sessions import Session
@@ -32,12 +33,23 @@ from lvmsnap.system import process_table
 STRAGGLER_SECONDS = 30.0
 
 
-def run(session: Session, profile: Profile, text: str, argv: tuple[str, ...], *, replace_old: bool) -> int:
+def run(
+    session: Session,
+    profile: Profile,
+    text: str,
+    argv: tuple[str, ...],
+    *,
+    replace_old: bool,
+    course: Course | None = None,
+) -> int:
     """Bring the profile up, run the command, take the profile down; return run's exit code.
+
+    `course` is told what becomes known of the run.
 
     Raises NotStartedError where the command never ran, SnapshotLostError where what it read does not count,
     ResidueError where something is left.
     """
+    course = course or Course.of(argv)
     if shutil.which(argv[0]) is None:
         wrong = "not executable" if os.path.lexists(argv[0]) and "/" in argv[0] else "no such program"
         raise NotStartedError(f"{argv[0]}: {wrong}", hint="nothing was changed; give a program that is on the PATH")
@@ -53,23 +65,28 @@ def run(session: Session, profile: Profile, text: str, argv: tuple[str, ...], *,
             raise NotStartedError(f"the command was not started: {explained(error)}") from error
 
         def command() -> Outcome:
-            return _run_command(session, profile, target, argv)
+            return _run_command(session, profile, target, argv, course)
 
-        return own_end.while_up(session, target, Work(argv[0], command, "the command ended", STRAGGLER_SECONDS))
+        work = Work(argv[0], command, "the command ended", STRAGGLER_SECONDS, course.look)
+        return own_end.while_up(session, target, work)
 
 
-def _run_command(session: Session, profile: Profile, target: Target, argv: tuple[str, ...]) -> Outcome:
+def _run_command(session: Session, profile: Profile, target: Target, argv: tuple[str, ...], course: Course) -> Outcome:
     """Run the command while the snapshot is up; return its exit status, or the error that it is to end in."""
 
     def tell(lost: Loss) -> None:
         what = f"the snapshot{lost.of} is lost while {argv[0]} runs: {lost.how}"
         session.progress.warn(f"{what}; do not trust its result")
 
+    def began(pid: int) -> None:
+        course.is_started = True
+        _keep(target.name, pid)
+
     watched = LossWatch(session, profile, target, tell)
+    course.guards = watched.guards
     try:
-        status = supervise(
-            argv, hook_actions.variables(target), session.signals, watched.look, lambda pid: _keep(target.name, pid)
-        )
+        status = supervise(argv, hook_actions.variables(target), session.signals, watched.look, began)
+        course.ended(status, session.signals.received)
         lost = watched.at_the_end()
     except NotStartedError as error:
         return error

@@ -19,6 +19,17 @@ GRACE_SECONDS = 60.0
 SHORT_GRACE_SECONDS = 5.0
 
 
+class KilledBy(int):
+    """The exit status of a command that a signal ended, 128 + its number; others may exit with that by themselves."""
+
+    @property
+    def signal_name(self) -> str:
+        """The signal's name."""
+        with suppress(ValueError):
+            return signal.Signals(self - 128).name
+        return f"signal {self - 128}"
+
+
 @dataclass(slots=True)
 class _Ending:
     """When a command that was sent a signal is killed; None while none was sent."""
@@ -33,7 +44,7 @@ def supervise(
     look: Callable[[], float],
     began: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Run the command to its end and return its exit status, 128 + N where signal N ended it.
+    """Run the command to its end and return its exit status, KilledBy(128 + N) where signal N ended it.
 
     `look` is called at once, then again after as many seconds as it returns, and whenever the mount table changes. INT,
     TERM and HUP go on to the command's process group, which then has GRACE_SECONDS to end; a second signal leaves it
@@ -76,7 +87,7 @@ def _wait(pid: int, wakers: tuple[int, int], terminal: Terminal, ending: _Ending
         if status is not None and os.WIFSTOPPED(status):
             terminal.stop_with(pid, os.WSTOPSIG(status))
         elif status is not None:
-            return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+            return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else KilledBy(128 + os.WTERMSIG(status))
         now = time.monotonic()
         if now >= next_look:
             next_look = now + look()

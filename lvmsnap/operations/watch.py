@@ -5,20 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from lvmsnap.execution import guard_reports, records
+from lvmsnap.execution import records
 from lvmsnap.execution.context import run_all
 from lvmsnap.execution.locks import GroupLocks
 from lvmsnap.model.errors import SnapshotLostError, UsageError, explained
-from lvmsnap.model.facts import Enlargement, Sighting, SnapshotStatus
+from lvmsnap.model.past_run import Peak
 from lvmsnap.model.profile import Allocation, Profile
 from lvmsnap.model.target import Loss, Record, Target
 from lvmsnap.operations import named_profile, sessions
+from lvmsnap.operations.lookout import Lookout
 from lvmsnap.operations.more_room import MoreRoom
 from lvmsnap.operations.sessions import Session
 from lvmsnap.operations.watched import Watched
-from lvmsnap.planning import fill_rate, growth, growth_actions
+from lvmsnap.planning import fill_rate, growth, growth_actions, peaks
 from lvmsnap.planning.fill_rate import LONGEST_SECONDS, Sample
 from lvmsnap.planning.growth import Ask
 from lvmsnap.planning.state import OVERFLOWED, POOL_FAILED, REMOVED, loss, whose_snapshot
@@ -36,9 +36,6 @@ RETRY_SECONDS = 10.0
 UNWATCH_SECONDS, SOON_UNWATCH_SECONDS = 30.0, 5.0
 # One for which there is room that is kept for another is tried again sooner: rates change.
 KEPT_SECONDS = 2.0
-# What is seen is kept for `status` so often, with the rate over so long: people and graphs look seldom.
-SIGHTING_SECONDS = 1.0
-SIGHTING_RATE_SECONDS = 10.0
 
 
 class Guard:
@@ -57,6 +54,8 @@ class Guard:
         self._lookout = Lookout(target.name, watched.number)
         # What it asks for, as of the last look; None where it is not to be given any room.
         self.ask: Ask | None = None
+        # The fullest that it was seen so far.
+        self.peak: Peak | None = None
 
     def look(self, growth_seconds: float) -> float:
         """Look once, do what is to be done, return after how many seconds to look again. It raises nothing.
@@ -80,6 +79,7 @@ class Guard:
         status = self._watched.status()
         if status is None or status.is_lost:
             return fill_rate.LONGEST_SECONDS
+        self.peak = peaks.higher(self.peak, self._watched.snapshot, status)
         now = fill_rate.sample(status, self._clock())
         self._samples = fill_rate.recent(self._samples, now)
         self._lookout.keep(status, now)
@@ -111,6 +111,11 @@ class Guard:
             is_due=fill_rate.is_extended(now, self._overflow, rate, growth_seconds),
             largest_file_bytes=self._backing.max_size_bytes if self._backing else None,
         )
+
+    def look_at_peak(self) -> None:
+        """See how full it is, and nothing else."""
+        if status := self._watched.status():
+            self.peak = peaks.higher(self.peak, self._watched.snapshot, status)
 
     def was_given(self, reasons: Mapping[int, str], took_seconds: float) -> None:
         """Say what is to be said once it was given more room, or not; `reasons` say why, by the snapshots' numbers."""
@@ -209,39 +214,18 @@ class Guards:
                 guard.was_given(reasons, took_seconds)
         return seconds
 
+    def peaks(self) -> tuple[Peak, ...]:
+        """Look once more, and return the fullest that each was seen, in the order of the profile."""
+        for guard in self._guards.values():
+            guard.look_at_peak()
+        return tuple(guard.peak for guard in self._guards.values() if guard.peak)
+
     def _give(self, asks: list[Ask]) -> dict[int, str]:
         try:
             with sessions.walking(self._working, self._target.name):
                 return self._more_room.give(asks)
         except Exception as error:
             return {ask.number: explained(error) for ask in asks}
-
-
-class Lookout:
-    """Keeps what a guard sees for `status`: how fast the snapshot fills, and when it was last given more room."""
-
-    def __init__(self, name: str, number: int = 1) -> None:
-        """Keep it for the profile of that name and the snapshot of that number."""
-        self._name, self._number = name, number
-        self._samples: tuple[Sample, ...] = ()
-        self._growth: Enlargement | None = None
-
-    def keep(self, status: SnapshotStatus, now: Sample) -> None:
-        """Keep what is seen now; a growth at once, whoever made it, all else not too often."""
-        if not self._samples:
-            # Another guard may have seen it grow before this one began.
-            before = guard_reports.read(self._name, self._number)
-            self._growth = before.last_growth if before and before.uuid == status.uuid else None
-        is_same = bool(self._samples) and self._samples[-1].part == now.part
-        more_bytes = now.total_bytes - self._samples[-1].total_bytes if is_same else 0
-        if more_bytes > 0:
-            self._growth = Enlargement(datetime.now(UTC).isoformat(timespec="seconds"), more_bytes)
-        elif self._samples and now.seconds - self._samples[-1].seconds < SIGHTING_SECONDS:
-            return
-        self._samples = fill_rate.recent(self._samples, now, SIGHTING_RATE_SECONDS)
-        if len(self._samples) > 1:
-            rate = round(fill_rate.rate(self._samples), 1)
-            guard_reports.write(self._name, Sighting(status.uuid, now.seconds, rate, self._growth), self._number)
 
 
 def watch(session: Session, name: str, load: Callable[[str], Profile | None]) -> None:

@@ -48,6 +48,7 @@ class DmTarget:
     text: str
     name: str
     uuid: str
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def snapshot_status(name: str, uuid: str = "") -> SnapshotStatus | None:
     if target is None or target.kind not in ("snapshot", "thin"):
         return None
     status = parse_snapshot_status(target.text) if target.kind == "snapshot" else _thin_status(target)
-    return replace(status, uuid=target.uuid, name=lvm_name(target.name))
+    return replace(status, uuid=target.uuid, name=lvm_name(target.name), origin_bytes=target.size_bytes)
 
 
 def _thin_status(thin: DmTarget) -> SnapshotStatus:
@@ -121,7 +122,7 @@ def first_target(name: str, flags: int = 0, uuid: str = "", number: str = "") ->
     spec = TARGET_SPEC.unpack_from(answer.raw, answer.data_start)
     start = answer.data_start + TARGET_SPEC.size
     text = _string(answer.raw[start : answer.raw.index(b"\0", start)])
-    return DmTarget(_string(spec[4].rstrip(b"\0")), text, answer.name, answer.uuid)
+    return DmTarget(_string(spec[4].rstrip(b"\0")), text, answer.name, answer.uuid, spec[1] * SECTOR_BYTES)
 
 
 def parse_snapshot_status(text: str) -> SnapshotStatus:

@@ -31,7 +31,7 @@ while read -r swap; do
 done < /proc/swaps
 
 echo "== folders"
-# One process for all of them.
+# One process for all of them. The history of runs is to grow.
 for folder in "$@"; do
     shift
     if [ -e "$folder" ]; then
@@ -40,5 +40,5 @@ for folder in "$@"; do
         echo "$folder is not there"
     fi
 done
-[ $# = 0 ] || find "$@" -xdev \( -type d -printf '%p %M %U:%G\n' -o -printf '%p %M %U:%G %s %l\n' \) \
+[ $# = 0 ] || find "$@" -xdev ! -path '/var/lib/lvmsnap/history*' \( -type d -printf '%p %M %U:%G\n' -o -printf '%p %M %U:%G %s %l\n' \) \
     -type f -size -100k -exec cksum {} + | sort

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lvmsnap.planning.lent_pvs import PV_UUID_PREFIX
 from tests.lab.machine import Machine
+from tests.lab.stage import KEPT
 from tests.lab.support import COMMAND, ENVIRONMENT
 
 RECORD = "/var/lib/lvmsnap/{}.json"
@@ -74,5 +75,5 @@ def traced(m: Machine, arguments: str) -> Traced:
 
 
 def kept(m: Machine) -> list[str]:
-    """Give what lvmsnap keeps of profiles: all that is in its folders but the locks, which stay until the next boot."""
-    return m.run("find /var/lib/lvmsnap /run/lvmsnap -mindepth 1 ! -name '*lock' ! -name '.*'").stdout.split()
+    """Give what lvmsnap keeps of profiles: all in its folders but locks, which stay, and the history of runs."""
+    return m.run(KEPT).stdout.split()

@@ -17,8 +17,8 @@ from tests.lab.machine import Machine, Result
 from tests.lab.support import lvmsnap, profile_text
 
 FOLDERS = ("/etc/lvmsnap", "/var/lib/lvmsnap", "/media", SPACE, ORIGIN)
-# What lvmsnap keeps of profiles; and whether the origin takes writes.
-KEPT = "find /var/lib/lvmsnap /run/lvmsnap -mindepth 1 ! -name '*lock' ! -name '.*'"
+# What lvmsnap keeps of profiles, the history of runs left out; and whether the origin takes writes.
+KEPT = "find /var/lib/lvmsnap /run/lvmsnap -mindepth 1 ! -name '*lock' ! -name '.*' ! -path '*/history*'"
 ALIVE = f"timeout 5 touch {ORIGIN}/alive && timeout 5 sync -f {ORIGIN} || echo no writes"
 MOUNTS = {"system": ORIGIN, "/dev/ubdb": SPACE}
 TAKEN = {"snapshot": "snap", "size": "16MiB", "mountpoint": MOUNTPOINT}

@@ -60,7 +60,7 @@ def test_up_whose_undo_fails_for_ever_names_what_is_left_and_down_finishes(stage
     there = standing(stage)
     assert kinds(there) == set(expected)
     assert left(failed) == there
-    record = stage.run(["ls", "/var/lib/lvmsnap"]).stdout
+    record = stage.run(["ls", "-I", "history", "/var/lib/lvmsnap"]).stdout
     assert record == ("lent.json\n" if expected else "")
     stage.lvmsnap("down lent", 0)
     stage.assert_as_before()
@@ -136,7 +136,7 @@ def test_down_that_cannot_read_the_system_keeps_stack_and_record(stage: Stage) -
     for body in ("exit 5", "echo '{'", silent):
         stage.lvmsnap("down plain", 3, Fault("lvm", body, "fullreport"))
         assert kinds(standing(stage)) == {"mount", "mountpoint directory", "snapshot"}
-        assert stage.run(["ls", "/var/lib/lvmsnap"]).stdout == "plain.json\n"
+        assert stage.run(["ls", "-I", "history", "/var/lib/lvmsnap"]).stdout == "plain.json\n"
     stage.lvmsnap("down plain", 0)
     stage.assert_as_before()
 
@@ -147,7 +147,7 @@ def test_a_reading_that_fails_in_the_middle_of_an_undo_keeps_the_record(stage: S
     result = stage.lvmsnap("up plain", 4, Fault("lvm", second, "fullreport"), Fault("mount", FAILS_BEFORE))
     assert "no luck" in result.stderr
     assert kinds(standing(stage)) == {"snapshot"}
-    assert stage.run(["ls", "/var/lib/lvmsnap"]).stdout == "plain.json\n"
+    assert stage.run(["ls", "-I", "history", "/var/lib/lvmsnap"]).stdout == "plain.json\n"
     stage.lvmsnap("down plain", 0)
     stage.assert_as_before()
 

@@ -11,6 +11,7 @@ from tests.lab.faults import FIND_LVMSNAP
 from tests.lab.helpers import fingerprint
 from tests.lab.machine import Job, Machine, MiB
 from tests.lab.own_root import OwnRoot
+from tests.lab.stage import KEPT
 
 pytestmark = pytest.mark.lab
 
@@ -49,7 +50,7 @@ def before(server: OwnRoot) -> str:
 
 def look(server: OwnRoot) -> str:
     """LVM, devices and mounts as the guest sees them, mounts as the server does, and what lvmsnap keeps."""
-    kept = server.run("find /run/lvmsnap /var/lib/lvmsnap -mindepth 1 ! -name '*lock' ! -name '.*'; cat /proc/mounts")
+    kept = server.run(f"{KEPT}; cat /proc/mounts")
     return fingerprint(server.machine, ()) + kept.stdout
 
 

@@ -12,7 +12,7 @@ import pytest
 from lvmsnap.execution import guard_reports, records, teardown
 from lvmsnap.model.facts import Enlargement, Sighting, SnapshotStatus
 from lvmsnap.model.units import MIB
-from lvmsnap.operations.watch import Lookout
+from lvmsnap.operations.lookout import Lookout
 from lvmsnap.planning.fill_rate import Sample
 from tests import samples
 

@@ -17,6 +17,7 @@ from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.target import Loss
 from lvmsnap.model.units import MIB
 from lvmsnap.operations import more_room, sessions, watch
+from lvmsnap.operations.lookout import Lookout
 from lvmsnap.operations.watch import Guards
 from lvmsnap.planning import fill_rate
 from lvmsnap.planning.state import OVERFLOWED, REMOVED
@@ -252,7 +253,7 @@ def test_another_part_of_a_pool_that_becomes_the_fuller_one_is_no_growth(monkeyp
     kept: list[Sighting] = []
     monkeypatch.setattr(guard_reports, "read", lambda *_: None)
     monkeypatch.setattr(guard_reports, "write", lambda _name, sighting, _number: kept.append(sighting))
-    lookout = watch.Lookout("nightly")
+    lookout = Lookout("nightly")
 
     for seconds, used, total, part in (
         *((0.0, 10, 100, "metadata"), (2.0, 20, 100, "metadata")),

@@ -1,0 +1,129 @@
+"""The history of a profile's runs: /var/lib/lvmsnap/history/NAME.jsonl, a line a run. A help, never a need."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from lvmsnap.model import codec
+from lvmsnap.model.lvm_names import is_profile_name
+from lvmsnap.model.past_run import PastRun
+from lvmsnap.model.paths import STATE_DIR
+from lvmsnap.system import atomic_files
+
+FORMAT = 1
+# The oldest runs go first.
+LARGEST_LINES, LARGEST_BYTES = 100, 64 << 10
+# Another run that ends at this moment is waited for so long: it keeps its own line.
+WAIT_SECONDS = 5.0
+
+
+def path(name: str) -> Path:
+    """Return where the history of profile `name` is kept. The directory's name has no .json, so it is no record."""
+    return Path(STATE_DIR, "history", f"{name}.jsonl")
+
+
+def add(name: str, run: PastRun) -> None:
+    """Add a run as the last; the oldest ones go where there are too many. Raises OSError, ValueError."""
+    line = codec.to_json({"format": FORMAT, **asdict(run)}).encode("ascii")
+    file = path(name)
+    with _locked(file.parent):
+        lines = [*_lines(_content(file)), line][-LARGEST_LINES:]
+        while sum(map(len, lines)) + len(lines) > LARGEST_BYTES:
+            lines.pop(0)
+        if not lines:
+            raise ValueError(f"a run of {len(line)} bytes is more than a history holds")
+        atomic_files.replace(file, b"".join(one + b"\n" for one in lines))
+
+
+def read(name: str) -> tuple[PastRun, ...]:
+    """Return the runs of profile `name` that are known, the last one last. What cannot be read is left out."""
+    with suppress(OSError):
+        return tuple(run for line in _lines(_content(path(name))) if (run := _parsed(line)))
+    return ()
+
+
+def last(name: str) -> PastRun | None:
+    """Return the last run of profile `name`, None where none is known."""
+    return next(reversed(read(name)), None)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all profiles of which there is a history, sorted."""
+    with suppress(OSError):
+        return tuple(sorted(one.stem for one in path("x").parent.glob("*.jsonl") if is_profile_name(one.stem)))
+    return ()
+
+
+def _content(file: Path) -> bytes:
+    """Return the end of the file, as much of it as is kept; nothing where there is none.
+
+    Raises OSError, also for what is no regular file of root's: it is somebody else's, and stays as it is.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    with os.fdopen(descriptor, "rb") as opened:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            raise OSError(0, "it is not a regular file of root's", str(file))
+        opened.seek(max(0, status.st_size - LARGEST_BYTES))
+        return opened.read(LARGEST_BYTES)
+
+
+def _lines(content: bytes) -> list[bytes]:
+    """Return the lines that are of a history, another version's too; what is torn or foreign is none."""
+    return [line for line in content.split(b"\n") if _data(line)]
+
+
+def _data(line: bytes) -> dict[str, object]:
+    with suppress(ValueError):
+        data = codec.parsed(line)
+        return data if isinstance(data.get("format"), int) else {}
+    return {}
+
+
+def _parsed(line: bytes) -> PastRun | None:
+    data = _data(line)
+    if data.pop("format") != FORMAT:
+        return None
+    with suppress(ValueError):
+        run = codec.decoded(PastRun, data)
+        return run if datetime.fromisoformat(run.started).tzinfo else None
+    return None
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Make the directory for root alone, and keep others from adding a run while one is added. Raises OSError."""
+    for folder in (directory.parent, directory):
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        for status, where in ((directory.parent.stat(), directory.parent), (os.fstat(descriptor), directory)):
+            if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise OSError(0, "others than root may write there", str(where))
+        until = time.monotonic() + WAIT_SECONDS
+        while not _lock(descriptor):
+            if time.monotonic() > until:
+                raise OSError(0, "another run of lvmsnap is at work there", str(directory))
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    with suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False

@@ -1,0 +1,50 @@
+"""What is said of a run that has ended: how long it took, how full its snapshots became, what size is enough. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lvmsnap.model.past_run import PastRun, Peak, Result
+from lvmsnap.planning.peaks import as_written
+from lvmsnap.planning.sizing import human
+
+
+def summary(run: PastRun) -> Iterator[str]:
+    """Return the closing lines of a run; none where its command never started. How it failed is said by its error."""
+    if run.result is Result.NEVER_STARTED:
+        return
+    took = f"the run took {took_words(run.duration_seconds)}"
+    yield f"{run.command} ended with exit status 0; {took}" if run.command_status == 0 else took
+    for peak in run.snapshots:
+        of = f"{peak.origin}: " if len(run.snapshots) > 1 else ""
+        yield f"{of}{peak_words(peak, is_lost=run.result is Result.LOST)}"
+
+
+def peak_words(peak: Peak, *, is_lost: bool = False) -> str:
+    """Say how full a snapshot became at most; of its own space also what size would have been enough."""
+    if peak.has_overflowed:
+        what = f"{human(peak.size_bytes)} were not enough" if not peak.pool else f"{peak.pool} had no room left"
+        return f"peak fill 100 %: {what}, unless a disk failed"
+    fill = f"peak fill {100 * peak.peak_fill_ratio:.1f} %{' when last seen' if is_lost else ''}"
+    if peak.pool:
+        return f"{fill}, of the {peak.part} of {peak.pool}, its thin pool"
+    grown = f", {human(peak.first_size_bytes)} at first" if peak.first_size_bytes < peak.size_bytes else ""
+    used = f"{fill} ({human(peak.peak_bytes)} of {human(peak.size_bytes)}{grown})"
+    return f"{used}; {_advice(peak)}" if peak.enough_bytes and not is_lost else used
+
+
+def _advice(peak: Peak) -> str:
+    size = f"`size: {as_written(peak.enough_bytes)}`"
+    is_less = peak.enough_bytes <= peak.first_size_bytes
+    return f"{size} would have been enough" if is_less else f"with {size} there is room to spare"
+
+
+def took_words(seconds: float) -> str:
+    """Return a time in two units at the most, as a person says it."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    for unit, length, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= length:
+            return f"{whole // length} {unit} {whole % length // part} {smaller}"
+    return f"{whole} s"
