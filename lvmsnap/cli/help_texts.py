@@ -24,7 +24,8 @@ EXITS = (
 
 # What `lvmsnap` alone shows before the list of commands: the way from nothing to a backup every night.
 FIRST_STEPS = (
-    ("lvmsnap init vg0/root", "a first profile, to be called nightly"),
+    ("lvmsnap init", "lists the volumes there are"),
+    ("lvmsnap init vg0/root --write nightly", "a first profile for one"),
     ("lvmsnap plan nightly", "each check and step; changes nothing"),
     ("lvmsnap run nightly -- borg create ...", "snapshot, command, all down again"),
     ("lvmsnap install-units nightly -- ...", "the same every night"),
@@ -163,10 +164,16 @@ COMMANDS = {
         exits=(("0", "no mistakes"), ("2", "there are mistakes, or wrong usage")),
     ),
     "init": CommandHelp(
-        about="Makes a first profile for a logical volume, with comments, to be looked through and changed.",
-        prints="the profile, as YAML",
-        examples=("lvmsnap init vg0/root",),
-        exits=(("0", "done"), ("2", "wrong usage")),
+        about="Makes a first profile for volumes of this machine: it looks at their size and content, at the room in "
+        "their groups and at what else is mounted, and proposes what passes its plan here. Without VOLUME it lists "
+        "what could be snapshotted, and on a terminal asks which.",
+        prints="the profile, as YAML, or the list; nothing with --write",
+        examples=("lvmsnap init", "lvmsnap init vg0/root --write nightly", "lvmsnap init / /home --write server"),
+        exits=(
+            ("0", "done; what its plan would be refused for now is warned of"),
+            ("2", "wrong usage, or there is no such volume"),
+            ("3", "LVM takes no snapshot of that volume, or the file exists already; nothing was changed"),
+        ),
     ),
     "install-boot": CommandHelp(
         about="Has the boot remove what a power cut left before it does harm, and the shutdown take all snapshots "

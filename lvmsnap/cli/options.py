@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from lvmsnap.cli import commands, help_pages, help_texts, setup_commands
+from lvmsnap.cli import commands, help_pages, help_texts, init_command, setup_commands
 from lvmsnap.cli.usage import Parser
 
 DEFAULT_PROFILE_DIR = commands.USUAL_FOLDER
@@ -109,7 +109,10 @@ def _add_watch(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_init(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("origin", metavar="VG/LV", help="the volume to snapshot, with its volume group")
+    text = "VG/LV, its device, or where it is mounted; several make one profile; without one, list them"
+    parser.add_argument("origins", metavar="VOLUME", nargs="*", help=text)
+    text = "instead of printing it, write it as NAME.yaml in the profile directory, never over a file"
+    parser.add_argument("--write", metavar="NAME", help=text)
 
 
 def _add_install_boot(parser: argparse.ArgumentParser) -> None:
@@ -162,7 +165,7 @@ COMMANDS = (
         "check profiles for mistakes",
         _add_validate,
     ),
-    ("init", setup_commands.cmd_init, "print a first profile for a volume", _add_init),
+    ("init", init_command.cmd_init, "make a first profile for this machine's volumes, or list them", _add_init),
     (
         "install-boot",
         setup_commands.cmd_install_boot,

@@ -23,7 +23,7 @@ def cmd_validate(options: argparse.Namespace) -> int:
     problems: list[ProfileProblem] = [] if options.files else list(loading.misnamed(options.profile_dir))
     if not names and not problems:
         raise UsageError(
-            f"there are no profiles in {options.profile_dir}", hint="lvmsnap init VG/LV prints a first one"
+            f"there are no profiles in {options.profile_dir}", hint="lvmsnap init VG/LV --write NAME makes a first one"
         )
     for name in names:
         try:
@@ -102,12 +102,4 @@ def cmd_schema(_options: argparse.Namespace) -> int:
     from lvmsnap.profile import loading
 
     print(loading.schema_text(), end="")
-    return 0
-
-
-def cmd_init(options: argparse.Namespace) -> int:
-    """`lvmsnap init VG/LV`: a commented profile, to be redirected into a file."""
-    from lvmsnap.profile import template
-
-    print(template.text(options.origin), end="")
     return 0

@@ -82,11 +82,15 @@ def _unlocked(facts: Facts) -> Facts:
 
 def _look(session: Session, profile: Profile, system: Facts) -> Facts:
     """Return the facts with all that a plan of `up` rests on."""
-    interest = Interest.of_profile(profile)
+    return look(session, Interest.of_profile(profile), checks.tools(profile), system)
+
+
+def look(session: Session, interest: Interest, tools: tuple[str, ...], system: Facts) -> Facts:
+    """Return the facts with all that plans of `up` rest on that have such interests and need such tools."""
     focused = origin_facts.add(session.runner, reading.focus(system, interest), interest, boot_tags.lv_tags)
     looked = replace(
         focused.looked,
-        missing_tools=reading.missing_tools(checks.tools(profile)),
+        missing_tools=reading.missing_tools(tools),
         boot_recovery=boot_recovery.is_installed(),
         boot_tags=boot_tags.boot_tags(),
         has_terminal=terminal.is_there(),

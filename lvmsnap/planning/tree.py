@@ -184,13 +184,33 @@ def _own_mount(path: str, facts: Facts) -> Check:
     return Check(title, True, f"{top.filesystem} of {top.source}")
 
 
-def _has_directory(path: str, known: dict[str, Mount], facts: Facts) -> Check:
-    title = f"{path} has its place in the tree"
+def parents_outside(profile: Profile, facts: Facts) -> tuple[str, ...]:
+    """Return the mounts that parts of the tree are on and that are no part of it: to be included, or there is no tree.
+
+    What the profile itself includes is among them.
+    """
+    while True:
+        known = parts(profile, facts)
+        outside = [one.mountpoint for path in known if (one := _outside(path, known, facts))]
+        new = [path for path in dict.fromkeys(outside) if path not in profile.includes]
+        if not new:
+            return profile.includes
+        profile = replace(profile, includes=(*profile.includes, *new))
+
+
+def _outside(path: str, known: dict[str, Mount], facts: Facts) -> Mount | None:
+    """Return the mount that a part of the tree is on where that is not the part above it, None where all is well."""
     nearest = _nearest(path, known)
     if path == "/" or not nearest:
-        return Check(title, True, "")
+        return None
     parent = mount_of(path.rpartition("/")[0] or "/", facts.mounts)
-    if parent is None or parent.mount_id == known[nearest].mount_id:
-        return Check(title, True, f"in that of {nearest}")
+    return None if parent is None or parent.mount_id == known[nearest].mount_id else parent
+
+
+def _has_directory(path: str, known: dict[str, Mount], facts: Facts) -> Check:
+    title = f"{path} has its place in the tree"
+    nearest, parent = _nearest(path, known), _outside(path, known, facts)
+    if parent is None:
+        return Check(title, True, f"in that of {nearest}" if nearest and path != "/" else "")
     found = f"it is mounted on a directory of {parent.mountpoint}, which is in no snapshot of the profile"
     return Check(title, False, found, f"name {parent.mountpoint} under `include`, or its volume under `volumes`")

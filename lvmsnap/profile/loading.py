@@ -107,11 +107,16 @@ def parse(text: str, *, name: str, file: str) -> Profile:
     return values.built(source.data, _schema(), name, file)
 
 
-def schema_text() -> str:
-    """The JSON Schema of a profile, as it is installed or as it is in the checkout."""
-    package = Path(__file__).parent.parent
+def schema_path() -> Path:
+    """Where the JSON Schema of a profile is: as it is installed, or as it is in the checkout."""
+    package = Path(__file__).resolve().parent.parent
     installed = package / "schema" / SCHEMA_FILE
-    return (installed if installed.exists() else package.parent / "schema" / SCHEMA_FILE).read_text("utf-8")
+    return installed if installed.exists() else package.parent / "schema" / SCHEMA_FILE
+
+
+def schema_text() -> str:
+    """The JSON Schema of a profile."""
+    return schema_path().read_text("utf-8")
 
 
 @functools.cache
@@ -132,7 +137,7 @@ def _no_such_profile(name: str, directory: str, known: tuple[str, ...]) -> Usage
     there = f"there are: {', '.join(known)}" if known else "there are none"
     if not known and not Path(directory).exists():
         there = "the directory does not exist"
-    hint = f"did you mean {close[0]}?" if close else "lvmsnap init VG/LV prints one to begin with"
+    hint = f"did you mean {close[0]}?" if close else f"lvmsnap init VG/LV --write {name} makes one"
     return UsageError(f"there is no profile {name} in {directory} ({there})", hint=hint)
 
 

@@ -43,6 +43,24 @@ def replace(path: Path, content: bytes, *, is_durable: bool = True) -> None:
         sync_directory(path.parent)
 
 
+def create(path: str, text: str, mode: int = 0o600) -> None:
+    """Write a file that must not exist yet, nor a link of its name, and have it on disk. Raises OSError.
+
+    Where writing fails, there is no file.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+        sync_directory(os.path.dirname(path) or ".")
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(path)
+        raise
+
+
 def sync_directory(directory: str | Path) -> None:
     """Have a directory's entries on disk: what was made, renamed or removed in it (fsync(2)). Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

@@ -47,8 +47,6 @@ def test_the_help_names_every_command_and_exit_code() -> None:
         (["plan", "x", "--wait", "soon"], "--wait"),
         (["-q", "-v", "status"], "not allowed with"),
         (["plan", "x", "--offline", "--down"], "makes no sense"),
-        (["init", "vg0"], "is not of the form VG/LV"),
-        (["init", "vg0/-x"], "begins with a dash"),
         (["plan", "--offline", "NoName"], "is not the name of a profile"),
         (["plan", "--offline", "./none.yaml"], "there is no file ./none.yaml"),
         (["--profile-dir", "profiles", "plan", "--offline", "sytem"], "did you mean system?"),

@@ -1,19 +1,17 @@
-"""validate, schema, init and plan --offline as a person meets them: exit codes, messages, what goes to stdout."""
+"""validate, schema and plan --offline as a person meets them: exit codes, messages, what goes to stdout."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.unit.cli.calling import BAD, PROFILE, ROOT, lvmsnap, process, profile
 
-# --- validate, schema, init -------------------------------------------------------------------------------------------
+# --- validate, schema -------------------------------------------------------------------------------------------------
 
 
 def test_validate_tells_every_mistake_of_every_file_at_once(tmp_path: Path) -> None:
@@ -101,28 +99,6 @@ def test_schema_prints_the_schema() -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == json.loads((ROOT / "schema/profile.schema.json").read_text())
-
-
-@pytest.mark.parametrize("origin", ["vg0/system", "/dev/vg0/system", "a-b+c/x.y_z"])
-def test_init_prints_a_profile_that_is_valid(origin: str, tmp_path: Path) -> None:
-    first = lvmsnap("init", origin)
-
-    path = profile(tmp_path, "first", first.stdout)
-
-    assert first.returncode == 0
-    assert f"- origin: {origin.removeprefix('/dev/')}\n" in first.stdout
-    assert lvmsnap("validate", path).stdout == f"{path}: valid\n"
-
-
-def test_what_init_proposes_in_comments_is_valid_too(tmp_path: Path) -> None:
-    first = lvmsnap("init", "vg0/root").stdout
-    whole = re.sub(r"(?m)^( *)# (?=( *)[a-z_]+: |[a-z_]+:$)", r"\1", first)
-
-    path = profile(tmp_path, "first", whole)
-
-    assert {"backing_file", "hooks", "volumes"} < set(yaml.safe_load(whole))
-    assert yaml.safe_load(whole)["volumes"][0]["mountpoint"] == "/media/snapshot"
-    assert lvmsnap("validate", path).stdout == f"{path}: valid\n"
 
 
 # --- plan --offline ---------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def test_a_reader_that_goes_away_is_no_error_message(arguments: list[str]) -> No
 
 
 # The output is the work.
-PRINTING = ("schema", "--help", "init vg0/system", PLAN, f"{PLAN} --json", f"validate {PROFILE}")
+PRINTING = ("schema", "--help", PLAN, f"{PLAN} --json", f"validate {PROFILE}")
 
 
 @pytest.mark.parametrize("command", PRINTING)

@@ -35,7 +35,7 @@ def test_a_name_is_found_in_the_directory_and_a_path_is_taken_as_it_is(directory
     ("name", "message", "hint"),
     [
         ("sytem", "there is no profile sytem in {} (there are: home, system)", "did you mean system?"),
-        ("x", "there is no profile x in {} (there are: home, system)", "lvmsnap init VG/LV prints one to begin with"),
+        ("x", "there is no profile x in {} (there are: home, system)", "lvmsnap init VG/LV --write x makes one"),
         (
             "System",
             "'System' is not the name of a profile",

@@ -1,0 +1,152 @@
+"""`lvmsnap init`: looks at this machine, and makes the text of a first profile for volumes of it; writes it on request.
+
+All it changes is the profile directory and one new file in it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lvmsnap.model.errors import LvmsnapError, ProfileError, Refusal, RefusedError, ToolError, UsageError
+from lvmsnap.model.facts import Facts, LogicalVolume
+from lvmsnap.model.first_profile import Offers, Proposal
+from lvmsnap.model.lvm_names import is_profile_name
+from lvmsnap.operations import preparation
+from lvmsnap.operations.sessions import Session
+from lvmsnap.planning import checks, first_origins, first_profile, origin_kinds
+from lvmsnap.planning.first_profile import Wish
+from lvmsnap.profile import loading, template
+from lvmsnap.system import atomic_files, block_devices, mount_table, origin_facts, reading
+from lvmsnap.system.reading import Interest
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What could be read of this machine; `why_not` says why nothing could, and `system` is None then."""
+
+    system: Facts | None
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The text of a first profile; what it proposes and why, None where nothing could be looked at."""
+
+    text: str
+    name: str
+    proposal: Proposal | None
+
+
+def look(session: Session) -> View:
+    """Return what can be read of this machine; LVM shows nothing to anybody but root."""
+    if not reading.is_root():
+        return View(None, "only root may read LVM's state")
+    try:
+        system = reading.read_system(session.runner, locking=False)
+    except ToolError as error:
+        return View(None, error.message)
+    return View(system) if system.vgs else View(None, "there is no volume group on this machine")
+
+
+def offers(session: Session, system: Facts) -> Offers:
+    """Return what could be snapshotted."""
+    types = origin_facts.filesystems(session.runner, system, first_origins.devices(system))
+    return first_origins.offers(system, types)
+
+
+def resolved(words: Sequence[str], view: View) -> tuple[str, ...]:
+    """Return the volumes, VG/LV, that words mean, each once. Raises UsageError."""
+    if view.system is None:
+        table = mount_table.mounts()
+        names = (first_origins.named_by_mount(word, os.path.realpath(word), table) for word in words)
+    else:
+        names = (f"{lv.vg}/{lv.name}" for lv in (_volume(word, view.system) for word in words))
+    return tuple(dict.fromkeys(names))
+
+
+def _volume(word: str, system: Facts) -> LogicalVolume:
+    path = word.rstrip("/") or "/"
+    return first_origins.resolved(path, system, os.path.realpath(path), _device_number(path))
+
+
+def _device_number(path: str) -> str:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return ""
+    return block_devices.device_number(status.st_rdev) if stat.S_ISBLK(status.st_mode) else ""
+
+
+def make(session: Session, view: View, origins: tuple[str, ...], name: str = "") -> First:
+    """Return the first profile for volumes VG/LV; `name` is "" where it has none yet.
+
+    Raises UsageError, and RefusedError where LVM takes no snapshot of one of them.
+    """
+    schema = loading.schema_path()
+    shown = str(schema) if schema.is_file() else ""
+    if view.system is None:
+        return First(template.text(origins, shown, name), name, None)
+    proposal = _proposal(session, view.system, origins, name or _some_name(origins[0]))
+    return First(template.proposed(proposal, shown, is_named=bool(name)), name, proposal)
+
+
+def _proposal(session: Session, system: Facts, origins: tuple[str, ...], name: str) -> Proposal:
+    path = f"{session.profile_dir.rstrip('/')}/{name}{loading.SUFFIX}"
+    lvs = {f"{vg.name}/{lv.name}": (lv, vg) for vg in system.vgs for lv in vg.lvs}
+    kinds = [origin_kinds.check(*lvs[origin]) for origin in origins]
+    preparation.refuse_failed(tuple(kinds))
+    wish = Wish(name, path, tuple(lvs[origin][0] for origin in origins))
+    interest = Interest(
+        groups=wish.groups,
+        origins=tuple((one.vg, one.name) for one in wish.origins),
+        files=first_profile.files(wish, system),
+        mountpoints=wish.mountpoints,
+        is_cut=len(origins) > 1,
+    )
+    tools = checks.tools(loading.parse(template.text(origins), name=name, file=path))
+    return first_profile.propose(wish, preparation.look(session, interest, tools, system))
+
+
+def _some_name(origin: str) -> str:
+    name = re.sub("[^a-z0-9_-]", "-", origin.rpartition("/")[2].lower()).strip("-_")[:64]
+    return name if is_profile_name(name) else "first"
+
+
+def free_path(name: str, directory: str) -> Path:
+    """Return where profile `name` is to be written. Raises UsageError, RefusedError where something is there."""
+    if name.endswith(loading.SUFFIX):
+        raise UsageError(f"{name}: give the profile's name, not a path", hint=f"--write {Path(name).stem}")
+    path = Path(directory, loading.name_of(name) + loading.SUFFIX)
+    if os.path.lexists(path):
+        raise _exists(path)
+    return path
+
+
+def write(first: First, path: Path) -> None:
+    """Write a profile for root alone; its directory is made where it is absent. Raises RefusedError, LvmsnapError.
+
+    It is read back as `up` would read it, and taken away again where that would refuse it.
+    """
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        atomic_files.create(str(path), first.text)
+    except FileExistsError:
+        raise _exists(path if os.path.lexists(path) else path.parent) from None
+    except OSError as error:
+        hint = "only root may write there" if isinstance(error, PermissionError) else "make room, or give --profile-dir"
+        raise LvmsnapError(f"cannot write {path}: {error.strerror}", hint=hint) from error
+    try:
+        loading.load(path, require_root_owned=reading.is_root())
+    except ProfileError:
+        path.unlink()
+        raise
+
+
+def _exists(path: Path) -> RefusedError:
+    hint = "give --write another name, or remove it; lvmsnap init overwrites nothing"
+    return RefusedError((Refusal(f"{path} exists already", hint),))

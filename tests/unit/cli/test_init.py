@@ -1,0 +1,460 @@
+"""`lvmsnap init` as a person meets it: the list, the choice, what a volume may be called, the file that is written."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lvmsnap.cli import parser
+from lvmsnap.model.errors import ToolError
+from lvmsnap.model.facts import Facts, Mount
+from lvmsnap.model.looked import MountpointFacts
+from lvmsnap.model.units import GIB
+from lvmsnap.operations import first_profile, preparation
+from lvmsnap.profile import loading
+from lvmsnap.system import mount_table, origin_facts, reading
+from lvmsnap.system.reading import Interest
+from tests import samples
+from tests.unit.cli.calling import Done, lvmsnap, profile
+from tests.unit.planning import first
+
+HOME = samples.lv("home", device_number="254:7", size_bytes=20 * GIB)
+SWAP = samples.lv("swap", device_number="254:8", uuid=samples.SNAPSHOT_UUID)
+OPENED = replace(
+    samples.mapping(f"CRYPT-LUKS2-{samples.LUKS_UUID.replace('-', '')}-data", "data", beneath=("254:9",)),
+    device_number="254:10",
+)
+DATA = samples.lv("da-ta", device_number="254:9", uuid=samples.DISK_UUID)
+BTRFS = Mount("0:40", "/", "/srv/bt", "btrfs", "/dev/mapper/vg0-home", mount_id=7)
+INSIDE = Mount("254:10", "/", "/srv/data", "ext4", "/dev/mapper/data", mount_id=8)
+TYPES = {"254:0": "ext4", "254:7": "btrfs", "254:8": "swap", "254:9": "crypto_LUKS", "254:10": "ext4"}
+
+
+def system() -> Facts:
+    pool = samples.lv("pool", segment_types=("thin-pool",), device_number="254:11", uuid="pool")
+    hidden = samples.lv("pool_tdata", is_hidden=True, device_number="254:12", uuid="tdata")
+    ours = samples.snapshot_lv(name="system-lvmsnap-other")
+    facts = first.machine(samples.vg(HOME, SWAP, DATA, pool, hidden, ours), mounts=(BTRFS, INSIDE))
+    return replace(facts, dm_devices=(*facts.dm_devices, OPENED))
+
+
+def look_at(monkeypatch: pytest.MonkeyPatch, facts: Facts) -> None:
+    """Have these facts found wherever a profile looks."""
+
+    def look(_session: object, interest: Interest, *_: object) -> Facts:
+        free = {path: MountpointFacts("absent", path, "") for path in interest.mountpoints}
+        return replace(facts, looked=replace(facts.looked, mountpoints=free))
+
+    monkeypatch.setattr(preparation, "look", look)
+
+
+@pytest.fixture(autouse=True)
+def facts(monkeypatch: pytest.MonkeyPatch) -> Facts:
+    """Put a machine in the place of this one."""
+    made = system()
+    monkeypatch.setattr(reading, "is_root", lambda: True)
+    monkeypatch.setattr(reading, "read_system", lambda *_, **__: made)
+    look_at(monkeypatch, made)
+    monkeypatch.setattr(origin_facts, "filesystems", lambda *_: TYPES)
+    monkeypatch.setattr(first_profile, "_device_number", lambda _: "")
+    monkeypatch.setattr(mount_table, "mounts", lambda: made.mounts)
+    return made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a profile directory that is not there yet."""
+    return tmp_path / "etc" / "lvmsnap"
+
+
+def init(*arguments: str, folder: Path | None = None) -> Done:
+    return lvmsnap("init", *arguments, *(("--profile-dir", str(folder)) if folder else ()))
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_volume_and_a_terminal_it_lists_what_could_be_snapshotted() -> None:
+    done = init()
+
+    assert done.returncode == 0
+    assert done.stdout == (
+        "VOLUME      SIZE    HOLDS       MOUNTED AT   FREE IN GROUP\n"
+        "vg0/system  10 GiB  ext4        /srv/system  7.812 GiB\n"
+        "vg0/home    20 GiB  btrfs       /srv/bt      7.812 GiB\n"
+        "vg0/da-ta   10 GiB  LUKS: ext4  /srv/data    7.812 GiB\n"
+    )
+    assert done.stderr == (
+        "not offered: vg0/swap (swap), vg0/pool (a thin pool)\n"
+        "next: lvmsnap init vg0/system --write NAME\n"
+        "        makes a profile; several volumes make one, all of one instant\n"
+    )
+    assert init("-q").stderr == ""
+
+
+def test_a_list_for_nobody_who_may_see_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "is_root", lambda: False)
+
+    done = init()
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "only root may read LVM's state" in done.stderr
+    assert "sudo lvmsnap init" in done.stderr
+
+
+class Terminal(io.StringIO):
+    """A stream of a terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, keys: str, *arguments: str) -> Done:
+    """Run init on a terminal on which these keys are typed."""
+    out, err = Terminal(), Terminal()
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys, "stdin", Terminal(keys))
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    code = parser.main(("init", *arguments))
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("keys", "chosen"),
+    [
+        ("1\n", ["vg0/system"]),
+        ("vg0/home\n", ["vg0/home"]),
+        ("/srv/data\n", ["vg0/da-ta"]),
+        ("1, 3\n", ["vg0/system", "vg0/da-ta"]),
+        ("1 vg0/system 1\n", ["vg0/system"]),
+        ("9\nvg0/sytem\n2\n", ["vg0/home"]),
+    ],
+)
+def test_on_a_terminal_one_chooses_by_number_or_name(
+    keys: str, chosen: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = typed(monkeypatch, keys)
+
+    assert done.returncode == 0
+    assert "  1  vg0/system  10 GiB" in done.stdout
+    assert [line.split()[-1] for line in done.stdout.splitlines() if "- origin: " in line] == chosen
+
+
+def test_what_is_no_answer_is_said_so_and_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = typed(monkeypatch, "4\nvg0/sytem\nnothing\n")
+
+    assert done.returncode == 2
+    assert "there is no number 4; they go from 1 to 3" in done.stderr
+    assert "there is no volume vg0/sytem; did you mean vg0/system?" in " ".join(done.stderr.split())
+    assert "origin:" not in done.stdout
+
+
+@pytest.mark.parametrize("keys", ["\n", ""])
+def test_nothing_is_an_answer_too(keys: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    done = typed(monkeypatch, keys, "--write", "nightly", "--profile-dir", str(folder))
+
+    assert done.returncode == 0
+    assert "origin:" not in done.stdout
+    assert not folder.exists()
+
+
+def test_what_was_chosen_is_written_too(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    done = typed(monkeypatch, "1\n", "--write", "nightly", "--profile-dir", str(folder))
+
+    assert done.returncode == 0
+    assert "- origin: vg0/system\n" in (folder / "nightly.yaml").read_text()
+
+
+def test_write_without_a_volume_and_a_terminal_is_wrong(folder: Path) -> None:
+    done = init("--write", "nightly", folder=folder)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "lvmsnap init VG/LV --write nightly" in done.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["vg0/system"]])
+def test_what_cannot_be_printed_is_not_done(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    err = io.StringIO()
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        monkeypatch.setattr(sys, "stderr", err)
+        code = parser.main(("init", *words))
+        monkeypatch.undo()
+
+    assert (code, err.getvalue()) == (1, "error: No space left on device: standard output\n")
+
+
+# --- what a volume may be called --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "origin"),
+    [
+        ("vg0/system", "vg0/system"),
+        ("/dev/vg0/system", "vg0/system"),
+        ("/dev/mapper/vg0-system", "vg0/system"),
+        ("/dev/mapper/vg0-da--ta", "vg0/da-ta"),
+        ("/srv/system", "vg0/system"),
+        ("/srv/system/", "vg0/system"),
+        ("/srv/bt", "vg0/home"),
+        ("/srv/data", "vg0/da-ta"),
+    ],
+)
+def test_a_volume_is_known_by_its_name_its_device_and_its_mountpoint(word: str, origin: str) -> None:
+    done = init(word)
+
+    assert done.returncode == 0
+    assert f"  - origin: {origin}\n" in done.stdout
+    assert done.stderr.startswith(f"next: lvmsnap init {origin} --write NAME")
+
+
+@pytest.mark.parametrize(("number", "origin"), [("254:0", "vg0/system"), ("254:10", "vg0/da-ta")])
+def test_any_link_to_its_device_will_do(number: str, origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_profile, "_device_number", lambda _: number)
+
+    assert f"  - origin: {origin}\n" in init("/dev/disk/by-label/x").stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("vg0/sytem", "there is no volume vg0/sytem\n  what to do: did you mean vg0/system?"),
+        ("vgo/system", "there is no volume group vgo\n  what to do: did you mean vg0/system?"),
+        ("home", "home is not of the form VG/LV\n  what to do: did you mean vg0/home?"),
+        ("/dev/vg0/hone", "there is no volume vg0/hone\n  what to do: did you mean vg0/home?"),
+        ("/dev/mapper/vg0-hone", "there is no volume vg0/hone\n  what to do: did you mean vg0/home?"),
+        ("/srv/sytem", "nothing is mounted at /srv/sytem\n  what to do: did you mean /srv/system?"),
+        ("/srv/disk", "what is mounted at /srv/disk is no logical volume, but /dev/sdb1\n"),
+        ("/srv/system/a/b", "nothing is mounted at /srv/system/a/b, which is in /srv/system\n"),
+        ("", "lvmsnap init lists the volumes"),
+    ],
+)
+def test_an_unknown_one_is_an_error_with_the_nearest_name(word: str, said: str) -> None:
+    done = init(word)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+def test_a_device_that_is_no_volume_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_profile, "_device_number", lambda _: "8:1")
+
+    assert "/dev/sda1 is no logical volume" in init("/dev/sda1").stderr
+
+
+@pytest.mark.parametrize("word", ["vg0/pool", "vg0/pool_tdata", "vg0/system-lvmsnap-other"])
+def test_what_cannot_be_snapshotted_is_refused_with_the_reason(word: str) -> None:
+    done = init("vg0/system", word)
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"NO  {word} can be snapshotted: it is a" in done.stderr
+
+
+def test_several_volumes_are_one_profile_each_once() -> None:
+    done = init("vg0/system", "/srv/data", "/dev/vg0/system")
+
+    assert [line for line in done.stdout.splitlines() if "origin:" in line] == [
+        *("  - origin: vg0/system", "  - origin: vg0/da-ta")
+    ]
+
+
+# --- where nothing can be looked at -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["not root", "no LVM", "no group"])
+def _blind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, facts: Facts) -> None:
+    def broken(*_: object, **__: object) -> Facts:
+        raise ToolError("lvm: No such file or directory")
+
+    if request.param == "not root":
+        monkeypatch.setattr(reading, "is_root", lambda: False)
+    else:
+        monkeypatch.setattr(reading, "read_system", broken)
+    if request.param == "no group":
+        monkeypatch.setattr(reading, "read_system", lambda *_, **__: replace(facts, vgs=()))
+
+
+@pytest.mark.usefixtures("_blind")
+@pytest.mark.parametrize(
+    "words", [["vg9/other"], ["/dev/mapper/vg9-o--ther"], ["/srv/system"], ["vg0/root", "vg0/home"]]
+)
+def test_a_template_is_printed_and_what_could_not_be_looked_at_is_said(words: list[str]) -> None:
+    done = init(*words)
+
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: this machine was not looked at: ")
+    read = loading.parse(done.stdout, name="x", file="x")
+    assert [one.path for one in read.volumes] == {
+        "vg9/other": ["vg9/other"],
+        "/dev/mapper/vg9-o--ther": ["vg9/o-ther"],
+        "/srv/system": ["vg0/system"],
+        "vg0/root": ["vg0/root", "vg0/home"],
+    }[words[0]]
+
+
+@pytest.mark.usefixtures("_blind")
+def test_what_a_template_proposes_in_comments_is_valid_too(tmp_path: Path) -> None:
+    first = lvmsnap("init", "vg0/root").stdout
+    whole = re.sub(r"(?m)^( *)# (?=( *)[a-z_]+: |[a-z_]+:$)", r"\1", first)
+
+    path = profile(tmp_path, "first", whole)
+
+    assert {"backing_file", "hooks", "volumes"} < set(yaml.safe_load(whole))
+    assert yaml.safe_load(whole)["volumes"][0]["mountpoint"] == "/media/snapshot"
+    assert lvmsnap("validate", path).stdout == f"{path}: valid\n"
+
+
+@pytest.mark.usefixtures("_blind")
+@pytest.mark.parametrize(
+    ("word", "says"), [("vg0", "is not of the form VG/LV"), ("vg0/-x", "begins with a dash"), ("vg0/", "is empty")]
+)
+def test_a_template_is_made_for_no_volume_that_cannot_be(word: str, says: str) -> None:
+    done = init(word)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+
+
+@pytest.mark.usefixtures("_blind")
+def test_a_template_is_written_under_its_name(folder: Path) -> None:
+    done = init("vg0/root", "--write", "nightly", folder=folder)
+
+    assert done.returncode == 0
+    assert "default: /run/lvmsnap/nightly\n" in (folder / "nightly.yaml").read_text()
+    assert "NAME" not in (folder / "nightly.yaml").read_text()
+
+
+@pytest.mark.usefixtures("_blind")
+def test_without_a_look_a_place_that_names_no_volume_is_an_error() -> None:
+    done = init("/srv/data")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "give it as VG/LV" in done.stderr
+
+
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+
+def test_write_makes_the_directory_and_a_file_for_root_alone(folder: Path) -> None:
+    done = init("vg0/system", "--write", "nightly", folder=folder)
+
+    file = folder / "nightly.yaml"
+    assert (done.returncode, done.stdout) == (0, "")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert loading.load(file, require_root_owned=os.geteuid() == 0).volumes[0].path == "vg0/system"
+    assert done.stderr == (
+        f"wrote {file}\n"
+        f"next: lvmsnap plan --profile-dir {folder} nightly\n"
+        "        shows what it would do\n"
+        f"      lvmsnap run --profile-dir {folder} nightly -- COMMAND\n"
+        "        takes the snapshot around COMMAND\n"
+    )
+
+
+def test_its_first_line_names_the_schema_that_is_there(folder: Path) -> None:
+    init("vg0/system", "--write", "nightly", folder=folder)
+
+    line = (folder / "nightly.yaml").read_text().splitlines()[0]
+    path = line.removeprefix("# yaml-language-server: $schema=")
+    assert path.startswith("/")
+    assert '"$id": "urn:lvmsnap:profile"' in Path(path).read_text()
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "dangling link", "directory"])
+def test_write_never_goes_over_anything(kind: str, folder: Path, tmp_path: Path) -> None:
+    folder.mkdir(parents=True)
+    (file := folder / "nightly.yaml").parent.chmod(0o755)
+    (other := tmp_path / "other").write_text("other")
+    if kind == "file":
+        file.write_text("mine")
+    elif kind == "directory":
+        file.mkdir()
+    else:
+        file.symlink_to(other if kind == "link" else tmp_path / "none")
+
+    done = init("vg0/system", "--write", "nightly", folder=folder)
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"{file} exists already" in done.stderr
+    assert (other.read_text(), (tmp_path / "none").exists()) == ("other", False)
+    assert kind != "file" or file.read_text() == "mine"
+
+
+def test_one_that_came_meanwhile_is_not_written_over_either(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir(parents=True)
+    file = folder / "nightly.yaml"
+    load = loading.schema_path
+
+    def meanwhile() -> Path:
+        file.write_text("theirs")
+        return load()
+
+    monkeypatch.setattr(loading, "schema_path", meanwhile)
+
+    done = init("vg0/system", "--write", "nightly", folder=folder)
+
+    assert (done.returncode, file.read_text()) == (3, "theirs")
+
+
+@pytest.mark.parametrize("name", ["Nightly", "lock", "../x", "", "nightly.yaml", "/tmp/x.yaml"])
+def test_a_name_that_no_profile_can_have_is_wrong(name: str, folder: Path) -> None:
+    done = init("vg0/system", "--write", name, folder=folder)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert not folder.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's profiles are refused for their directory")
+def test_a_file_that_up_would_refuse_is_taken_away_again(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+
+    done = init("vg0/system", "--write", "nightly", folder=folder)
+
+    assert done.returncode == 2
+    assert "writable by others than root" in done.stderr
+    assert list(folder.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    done = init("vg0/system", "--write", "nightly", folder=tmp_path / "file" / "x")
+
+    assert done.returncode == 1
+    assert f"cannot write {tmp_path}/file/x/nightly.yaml: Not a directory" in done.stderr
+
+
+def test_what_is_risky_at_boot_has_install_boot_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, facts: Facts
+) -> None:
+    looked = samples.looked(boot_tags=("UUID=1",), origin_tags=("UUID=1",))
+    look_at(monkeypatch, replace(facts, looked=replace(looked, directories={})))
+
+    done = init("vg0/system", "--write", "nightly", folder=folder)
+
+    assert done.stderr.splitlines()[1] == "next: lvmsnap install-boot"
+
+
+def test_what_its_plan_will_be_refused_for_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = first.machine(first.full_vg(), places={})
+    monkeypatch.setattr(reading, "read_system", lambda *_, **__: full)
+    look_at(monkeypatch, full)
+
+    done = init("vg0/system", "-q")
+
+    assert done.returncode == 0
+    assert done.stderr.startswith(
+        "warning: its plan will be refused: space for the snapshot: 2 GiB wanted, 0 B there\n"
+    )
