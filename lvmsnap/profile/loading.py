@@ -52,10 +52,11 @@ def find(name: str, directory: str) -> Path:
         if not os.path.lexists(name):
             raise UsageError(f"there is no file {name}")
         return Path(name)
-    known = names(directory)
-    if name not in known:
-        raise _no_such_profile(name, directory, known)
-    return Path(directory, name + SUFFIX)
+    path = Path(directory, name + SUFFIX)
+    if not os.path.lexists(path):
+        # Only for the message is the directory listed: of a thousand names that would be a thousand times.
+        raise _no_such_profile(name, directory, names(directory))
+    return path
 
 
 def name_of(argument: str) -> str:

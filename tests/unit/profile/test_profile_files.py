@@ -163,3 +163,10 @@ def test_the_directory_behind_a_link_counts_too(root_file: Path, tmp_path: Path)
 @pytest.mark.skipif(os.geteuid() == 0, reason="root's files are root's")
 def test_a_file_that_is_not_roots_is_refused(root_file: Path) -> None:
     assert "belongs to user" in refusals(root_file, require_root_owned=True)[0][0]
+
+
+def test_a_profile_is_found_without_a_look_at_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nightly.yaml").write_text("volumes: [{origin: vg0/root}]\n")
+    monkeypatch.setattr(loading, "names", lambda _: pytest.fail("the directory was listed"))
+
+    assert loading.find("nightly", str(tmp_path)) == tmp_path / "nightly.yaml"
