@@ -11,9 +11,20 @@ from lvmsnap.model.errors import StepError
 from lvmsnap.system.atomic_files import write_whole
 from lvmsnap.system.processes import Runner, environment, shell_line
 
+# A package of a distribution has its program here, and this file beside its modules.
+PACKAGED_PROGRAM = "/usr/sbin/lvmsnap"
+PACKAGE_MARK = Path(__file__).with_name("packaged")
+
+
+def is_packaged() -> bool:
+    """Whether a distribution's package brought this lvmsnap: what belongs to all machines is at its places then."""
+    return PACKAGE_MARK.exists()
+
 
 def own_command() -> tuple[str, ...]:
     """Return how a unit starts this lvmsnap: by its script where there is one, else as a module of its Python."""
+    if is_packaged():
+        return (PACKAGED_PROGRAM,)
     script = shutil.which("lvmsnap", path=f"{Path(sys.argv[0]).resolve().parent}:{environment()['PATH']}")
     return (script,) if script else (sys.executable, "-m", "lvmsnap")
 

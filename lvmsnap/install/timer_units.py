@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lvmsnap.install import systemd_timer, unit_text
-from lvmsnap.install.files import current, own_command, write
+from lvmsnap.install.files import current, is_packaged, own_command, write
 from lvmsnap.install.systemd_timer import UNIT_FOLDER, Seen, Timer
 from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError, ResidueError, StepError, UsageError
 from lvmsnap.model.paths import STATE_DIR
@@ -18,6 +18,8 @@ from lvmsnap.system.processes import Runner, environment
 
 SOURCE = Path(__file__).with_name("unit_files")
 TEMPLATES = ("lvmsnap@.service", "lvmsnap@.timer")
+# Where a package of a distribution has them.
+PACKAGED_FOLDER = "/usr/lib/systemd/system"
 DROP_IN = "lvmsnap.conf"
 NOT_OURS = "was edited, or was not written by lvmsnap"
 _INSTANCE = re.compile(r"lvmsnap@(.+)\.(?:service|timer)(?:\.d)?")
@@ -82,7 +84,8 @@ def remove(runner: Runner, name: str, tell: Tell) -> None:
 
 def seen(runner: Runner, name: str) -> Seen:
     """Return the state of a profile's units. Reads only."""
-    missing = [path for path in (*templates(), drop_ins(name)[0]) if not path.exists()]
+    needed = (Path(PACKAGED_FOLDER, name) for name in TEMPLATES) if is_packaged() else templates()
+    missing = [path for path in (*needed, drop_ins(name)[0]) if not path.exists()]
     if missing:
         return Seen("", "", f"{missing[0]} is missing")
     old = [path for path, text in _packaged().items() if is_ours(path) and current(path) != text]
@@ -119,12 +122,15 @@ def wanted(wish: Wish) -> dict[Path, str | None]:
     return {**_packaged(), service: run, timer: unit_text.timer_drop_in(wish.calendar) if wish.calendar else None}
 
 
-def _packaged() -> dict[Path, str]:
+def _packaged() -> dict[Path, str | None]:
+    """Return what is in the templates; nothing where a package brings them, which ours would hide."""
+    if is_packaged():
+        return dict.fromkeys(templates())
     return {path: unit_text.signed((SOURCE / path.name).read_text(encoding="utf-8")) for path in templates()}
 
 
 def templates() -> tuple[Path, ...]:
-    """Return the paths of what all profiles share."""
+    """Return the paths of what all profiles share, where no package brings it."""
     return tuple(Path(UNIT_FOLDER, name) for name in TEMPLATES)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap.install import boot_recovery
+from lvmsnap.install import boot_parts
 from lvmsnap.system.processes import Runner
 from tests.lab.lvm_settings import confs, values
 from tests.lab.machine import Machine
@@ -27,17 +27,17 @@ echo "$@" >> {CHANGES}
 """
 
 
-def content(file: boot_recovery.BootFile, host: str = LAB_HOST, old_pvs: tuple[str, ...] = ()) -> str:
+def content(file: boot_parts.BootFile, host: str = LAB_HOST, old_pvs: tuple[str, ...] = ()) -> str:
     """Return a file as install-boot writes it on the host with these PVs of an older lvmsnap on record."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boot_recovery, "host_id", lambda: host)
-        patch.setattr(boot_recovery, "_old_pvs", lambda: old_pvs)
-        return boot_recovery.content(file)
+        patch.setattr(boot_parts, "host_id", lambda: host)
+        patch.setattr(boot_parts, "_old_pvs", lambda: old_pvs)
+        return boot_parts.content(file)
 
 
 def put(m: Machine, host: str = LAB_HOST, old_pvs: tuple[str, ...] = ()) -> None:
     """Put the script where `PATH` says."""
-    m.write_file(PATH, content(boot_recovery.FILES[0], host, old_pvs), 0o755)
+    m.write_file(PATH, content(boot_parts.FILES[0], host, old_pvs), 0o755)
 
 
 def changes() -> str:

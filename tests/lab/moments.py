@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lvmsnap.install import boot_recovery
+from lvmsnap.install import boot_parts
 from tests.lab import boot_script
 from tests.lab.faults import BIN, FILE, MOUNTPOINT, ORIGIN, SPACE
 from tests.lab.helpers import fingerprint
@@ -257,7 +257,7 @@ def install(machine: Machine) -> None:
     """Put into the machine what its boot is to find: profiles, fstab, the files of install-boot, the folders."""
     top = machine.work / "overlay"
     files = {"/etc/fstab": FSTAB}
-    for file in boot_recovery.wanted_files((boot_recovery.System.SYSTEMD,)):
+    for file in boot_parts.wanted_files((boot_parts.System.SYSTEMD,)):
         files[file.path] = boot_script.content(file)
     for path, text in files.items():
         target = top / path.lstrip("/")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap.install import boot_recovery
+from lvmsnap.install import boot_parts
 from tests.lab.helpers import make_vg
 from tests.lab.machine import Machine
 from tests.lab.support import LAB_HOST
@@ -70,17 +70,15 @@ def kernel_version() -> str:
     return folder.name
 
 
-def installed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, *sources: boot_recovery.System, host: str = LAB_HOST
-) -> None:
+def installed(folder: Path, monkeypatch: pytest.MonkeyPatch, *sources: boot_parts.System, host: str = LAB_HOST) -> None:
     """Write what install-boot writes on the host `host` for these systems, with `folder` before each path."""
-    monkeypatch.setattr(boot_recovery, "LIBRARY", str(folder) + boot_recovery.LIBRARY)
-    monkeypatch.setattr(boot_recovery, "RULES", str(folder) + boot_recovery.RULES)
-    monkeypatch.setattr(boot_recovery, "host_id", lambda: host)
-    for file in boot_recovery.wanted_files(sources):
+    monkeypatch.setattr(boot_parts, "LIBRARY", str(folder) + boot_parts.LIBRARY)
+    monkeypatch.setattr(boot_parts, "RULES", str(folder) + boot_parts.RULES)
+    monkeypatch.setattr(boot_parts, "host_id", lambda: host)
+    for file in boot_parts.wanted_files(sources):
         path = folder / file.path.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(boot_recovery.content(file))
+        path.write_text(boot_parts.content(file))
         path.chmod(file.mode)
 
 

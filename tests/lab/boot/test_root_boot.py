@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap.install.boot_recovery import System
+from lvmsnap.install.boot_parts import System
 from tests.lab import root_image
 from tests.lab.helpers import MachineFactory
 from tests.lab.machine import Machine, MiB

@@ -6,124 +6,42 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from lvmsnap.install import boot_images, boot_recovery
-from lvmsnap.install.boot_recovery import System
+from lvmsnap.install import boot_parts, boot_recovery
+from lvmsnap.install.boot_parts import System
 from lvmsnap.install.files import own_command
 from lvmsnap.model.errors import LvmsnapError, StepError
-from lvmsnap.system.processes import Finished
 from tests import samples
-
-ALL = tuple(System)
-
-
-@dataclass
-class FakeRunner:
-    """Makes images and links units as the real programs do; `failing` fails, `untouched` is nobody's image."""
-
-    root: Path
-    failing: str = ""
-    untouched: Path | None = None
-    commands: list[str] = field(default_factory=list)
-
-    def run(self, argv: tuple[str, ...]) -> Finished:
-        self.commands.append(" ".join(argv))
-        if argv[0] == self.failing:
-            return Finished(argv, 1, "", "no space left on device", 0.1)
-        if argv[0] in {"update-initramfs", "dracut"}:
-            for image in boot_images.images():
-                if image != str(self.untouched):
-                    os.utime(image)
-        units = [word for word in argv[2:] if word.endswith(".service")]
-        for link in (link for unit in units for link in self._links(unit)):
-            link.parent.mkdir(exist_ok=True)
-            link.unlink(missing_ok=True)
-            if argv[1] == "enable":
-                link.symlink_to(f"../{link.name}")
-        return Finished(argv, 0, "", "", 0.1)
-
-    def _links(self, unit: str) -> list[Path]:
-        """What a unit's own [Install] section asks for (systemd.unit(5))."""
-        folder = self.root / "etc/systemd/system"
-        wanted = re.findall(r"^(Wanted|Required)By=(.*)$", (folder / unit).read_text(), re.MULTILINE)
-        kinds = {"Wanted": "wants", "Required": "requires"}
-        return [folder / f"{by}.{kinds[kind]}" / unit for kind, names in wanted for by in names.split()]
-
-
-@dataclass
-class Place:
-    """The folder in place of the root, and what the last calls said."""
-
-    root: Path
-    runner: FakeRunner
-    said: list[str] = field(default_factory=list)
-
-    def install(self) -> list[str]:
-        return self._call(boot_recovery.install)
-
-    def remove(self) -> list[str]:
-        return self._call(boot_recovery.remove)
-
-    def problems(self) -> dict[str, str]:
-        return {entry.system.value: entry.problem for entry in boot_recovery.status()}
-
-    def files(self) -> set[str]:
-        """All but folders that a distribution has anyway, and the images."""
-        return {str(path.relative_to(self.root)) for path in self.root.rglob("*") if not path.is_dir()} - {IMAGE}
-
-    def _call(self, work: Callable[..., None]) -> list[str]:
-        self.runner.commands.clear()
-        self.said.clear()
-        work(self.runner, self.said.append)
-        return self.runner.commands
-
-
-IMAGE = "boot/initrd.img-6.1.0"
+from tests.unit.install import boot_machine
+from tests.unit.install.boot_machine import IMAGE, FakeRunner, Place, set_host
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A system with all three, its image a year old."""
-    monkeypatch.setattr(
-        boot_recovery, "FILES", tuple(replace(f, path=f"{tmp_path}{f.path}") for f in boot_recovery.FILES)
-    )
-    monkeypatch.setattr(boot_recovery, "host_id", lambda: samples.HOST)
-    monkeypatch.setattr(boot_recovery, "FORMER_FILES", (f"{tmp_path}/usr/local/lib/lvmsnap/repair-groups",))
-    monkeypatch.setattr(boot_recovery, "STATE_DIR", f"{tmp_path}/var/lib/lvmsnap")
-    found_images = boot_images.images
-    monkeypatch.setattr(boot_images, "images", lambda: found_images(str(tmp_path)))
-    monkeypatch.setattr(boot_recovery, "UNIT_FOLDER", f"{tmp_path}/etc/systemd/system")
-    monkeypatch.setattr(boot_recovery, "systems", lambda: ALL)
-    image = tmp_path / IMAGE
-    image.parent.mkdir()
-    image.touch()
-    os.utime(image, (1_600_000_000, 1_600_000_000))
-    return Place(tmp_path, FakeRunner(tmp_path))
+    return boot_machine.make(tmp_path, monkeypatch)
 
 
 def test_every_file_is_in_the_package_and_every_file_of_the_package_is_installed() -> None:
-    sources = {path.name for path in boot_recovery.SOURCE.iterdir() if path.is_file()}
+    sources = {path.name for path in boot_parts.SOURCE.iterdir() if path.is_file()}
 
-    assert {file.source for file in boot_recovery.FILES} == sources - {"__init__.py"}
+    assert {file.source for file in boot_parts.FILES} | {"boot.conf"} == sources
 
 
 def test_an_installed_file_is_all_filled_in_and_starts_this_lvmsnap() -> None:
-    texts = {file.source: boot_recovery.content(file) for file in boot_recovery.FILES}
+    texts = {file.source: boot_parts.content(file) for file in boot_parts.FILES}
 
     assert [name for name, text in texts.items() if re.search("@[A-Z_]+@", text)] == []
     assert f"{' '.join(own_command())} recover" in texts["lvmsnap-recover.service"]
-    assert f"ExecStart={boot_recovery.LIBRARY}/lvmsnap-repair-groups\n" in texts["lvmsnap-boot@.service"]
+    assert f"ExecStart={boot_parts.LIBRARY}/lvmsnap-repair-groups\n" in texts["lvmsnap-boot@.service"]
 
 
 def test_the_first_installation_writes_all_and_has_every_system_take_it_up(place: Place) -> None:
     commands = place.install()
 
-    assert {Path(file.path).stat().st_mode & 0o777 for file in boot_recovery.FILES} == {0o755, 0o644}
+    assert {Path(file.path).stat().st_mode & 0o777 for file in boot_parts.FILES} == {0o755, 0o644}
     assert commands[:2] == ["update-initramfs -u -k all", "dracut --force --regenerate-all"]
     assert {word for line in commands if line.startswith("systemctl enable") for word in line.split()[2:]} == {
         *("lvmsnap-recover.service", "lvmsnap-shutdown.service", "lvmsnap-hibernate.service")
@@ -176,7 +94,7 @@ def test_a_boot_without_any_image_is_not_called_installed(place: Place) -> None:
     assert not boot_recovery.is_installed()
 
 
-@pytest.mark.parametrize("file", [file.path for file in boot_recovery.FILES if file.system is not System.SYSTEMD])
+@pytest.mark.parametrize("file", [file.path for file in boot_parts.FILES if file.system is not System.SYSTEMD])
 def test_a_missing_file_is_told(place: Place, file: str) -> None:
     place.install()
     (place.root / file.lstrip("/")).unlink()
@@ -243,7 +161,7 @@ def test_the_scripts_are_legal_in_every_shell_of_an_early_boot(shell: str, sourc
     command = shell.split()
     if not shutil.which(command[0]):
         pytest.skip(f"{command[0]} is not installed")
-    done = subprocess.run([*command, "-n", boot_recovery.SOURCE / source], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "-n", boot_parts.SOURCE / source], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -255,7 +173,7 @@ def test_the_scripts_host_is_this_machines_and_a_new_machine_id_is_reported_unti
     script = place.root / "usr/lib/udev/lvmsnap-repair-groups"
     assert f"HOST={samples.HOST} " in script.read_text()
 
-    monkeypatch.setattr(boot_recovery, "host_id", lambda: samples.OTHER_HOST)
+    set_host(monkeypatch, samples.OTHER_HOST)
 
     problem = f"{script} is not this machine's: it was installed under another machine-id"
     assert set(place.problems().values()) == {problem}
@@ -266,7 +184,7 @@ def test_the_scripts_host_is_this_machines_and_a_new_machine_id_is_reported_unti
 
 
 def test_a_machine_without_a_machine_id_gets_nothing_installed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boot_recovery, "host_id", lambda: "")
+    set_host(monkeypatch, "")
 
     with pytest.raises(LvmsnapError, match="no machine-id"):
         place.install()
@@ -289,11 +207,11 @@ def test_lent_pvs_of_an_older_lvmsnap_are_noted_from_this_hosts_records_alone(pl
 
 
 def test_units_start_an_lvmsnap_whose_path_systemd_would_read_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boot_recovery, "own_command", lambda: ("/opt/my tools/100%/lvmsnap",))
+    monkeypatch.setattr(boot_parts, "own_command", lambda: ("/opt/my tools/100%/lvmsnap",))
     monkeypatch.setenv("LVM_SYSTEM_DIR", "/etc/my lvm")
 
     for source in ("lvmsnap-recover.service", "lvmsnap-shutdown.service", "lvmsnap-hibernate.service"):
-        text = boot_recovery.content(next(file for file in boot_recovery.FILES if file.source == source))
+        text = boot_parts.content(next(file for file in boot_parts.FILES if file.source == source))
         assert '="/opt/my tools/100%%/lvmsnap" ' in text
         assert '\nEnvironment="LVM_SYSTEM_DIR=/etc/my lvm"\n' in text
 
@@ -309,7 +227,7 @@ def test_the_former_script_goes_when_the_new_one_is_there(place: Place) -> None:
 
 
 def test_the_script_is_on_the_root_filesystem_since_udev_starts_it_before_others_are_mounted() -> None:
-    paths = [file.path for file in boot_recovery.FILES if file.system in (None, System.SYSTEMD)]
+    paths = [file.path for file in boot_parts.FILES if file.system in (None, System.SYSTEMD)]
 
     assert [path for path in paths if not path.startswith(("/usr/lib/", "/etc/"))] == []
 

@@ -1,0 +1,195 @@
+"""The files that are lvmsnap's part of the boot: where each lies, and what it is to hold. Writes nothing.
+
+Without a package install-boot writes all of them. A package of the distribution brings them at its own places, where
+they do nothing until install-boot has written the one that names this machine, `SETTINGS`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from lvmsnap.install.files import PACKAGED_PROGRAM, current, is_packaged, own_command
+from lvmsnap.install.unit_text import assignment, command_line
+from lvmsnap.model.paths import STATE_DIR
+from lvmsnap.system.host import host_id
+from lvmsnap.system.lvm_report import PINNED
+
+SOURCE = Path(__file__).with_name("boot_files")
+# Udev starts the script before any filesystem but the root's is mounted; udev's own programs are here.
+LIBRARY = "/usr/lib/udev"
+SCRIPT = "lvmsnap-repair-groups"
+RULES = "/etc/udev/rules.d"
+SETTINGS = "/etc/lvmsnap/boot.conf"
+# Where a package has what install-boot writes otherwise: folders of the administrator's, and those of packages.
+PACKAGED_FOLDERS = {
+    "/etc/udev/": "/usr/lib/udev/",
+    "/etc/initramfs-tools/": "/usr/share/initramfs-tools/",
+    "/etc/systemd/": "/usr/lib/systemd/",
+}
+
+
+class System(Enum):
+    """What takes part in a boot."""
+
+    INITRAMFS_TOOLS = "initramfs-tools"
+    DRACUT = "dracut"
+    SYSTEMD = "systemd"
+
+
+@dataclass(frozen=True, slots=True)
+class BootFile:
+    """A file: its source in boot_files/, its path, its mode, whose it is (None: everybody's).
+
+    `is_packaged`: the distribution's package brought it, and nobody else changes it.
+    """
+
+    source: str
+    path: str
+    mode: int
+    system: System | None
+    is_packaged: bool = False
+
+
+FILES = (
+    BootFile("lvmsnap-repair-groups", f"{LIBRARY}/{SCRIPT}", 0o755, None),
+    BootFile("68-lvmsnap.rules", f"{RULES}/68-lvmsnap.rules", 0o644, None),
+    BootFile("initramfs-hook", "/etc/initramfs-tools/hooks/lvmsnap", 0o755, System.INITRAMFS_TOOLS),
+    BootFile("initramfs-script", "/etc/initramfs-tools/scripts/local-top/lvmsnap", 0o755, System.INITRAMFS_TOOLS),
+    BootFile("initramfs-script", "/etc/initramfs-tools/scripts/local-block/lvmsnap", 0o755, System.INITRAMFS_TOOLS),
+    BootFile("module-setup.sh", "/usr/lib/dracut/modules.d/91lvmsnap/module-setup.sh", 0o755, System.DRACUT),
+    BootFile("dracut-settled.sh", "/usr/lib/dracut/modules.d/91lvmsnap/lvmsnap-settled.sh", 0o755, System.DRACUT),
+    BootFile("lvmsnap-boot@.service", "/etc/systemd/system/lvmsnap-boot@.service", 0o644, System.SYSTEMD),
+    BootFile("lvmsnap-recover.service", "/etc/systemd/system/lvmsnap-recover.service", 0o644, System.SYSTEMD),
+    BootFile("lvmsnap-shutdown.service", "/etc/systemd/system/lvmsnap-shutdown.service", 0o644, System.SYSTEMD),
+    BootFile("lvmsnap-hibernate.service", "/etc/systemd/system/lvmsnap-hibernate.service", 0o644, System.SYSTEMD),
+    BootFile("70-lvmsnap.rules", f"{RULES}/70-lvmsnap.rules", 0o644, System.SYSTEMD),
+)
+_SETTINGS_FILE = BootFile("boot.conf", SETTINGS, 0o644, None)
+
+# The script's own lines for what differs between machines.
+_INLINE = """HOST=@HOST@                # this host's mark, made from its machine-id (lvmsnap/system/host.py)
+OLD_PVS="@OLD_PVS@"        # PVs lent by an older lvmsnap of this host when this file was written: they name no host"""
+_READ = f"""# Written by `lvmsnap install-boot`: HOST, this host's mark, and OLD_PVS. Without it nothing is done.
+[ -r {SETTINGS} ] || exit 0
+. {SETTINGS}"""
+_PLACEHOLDER = re.compile(r"(@[A-Z_]+@)")
+_OLD_UUID = re.compile(r"\blvmsnp(?:-[0-9A-Za-z]{4}){5}-[0-9A-Za-z]{6}\b")
+
+
+def files() -> tuple[BootFile, ...]:
+    """Return the files of this installation, the one that names the machine first where there is one."""
+    return (_SETTINGS_FILE, *packaged_files()) if is_packaged() else FILES
+
+
+def packaged_files() -> tuple[BootFile, ...]:
+    """Return the files that a package brings, at its places."""
+    return tuple(replace(file, path=packaged_path(file.path), is_packaged=True) for file in FILES)
+
+
+def packaged_path(path: str) -> str:
+    """Return where a package has a file that is written elsewhere without one."""
+    for folder, packaged in PACKAGED_FOLDERS.items():
+        path = path.replace(folder, packaged, 1)
+    return path
+
+
+def hiding_files(present: tuple[System, ...]) -> tuple[BootFile, ...]:
+    """Return what an lvmsnap without a package had written, and which hides what the package brought."""
+    if not is_packaged():
+        return ()
+    elsewhere = (file for file in FILES if packaged_path(file.path) != file.path)
+    return tuple(file for file in wanted_of(tuple(elsewhere), present) if Path(file.path).is_file())
+
+
+def wanted_files(present: tuple[System, ...]) -> tuple[BootFile, ...]:
+    """Return the files that the present systems need."""
+    return wanted_of(files(), present)
+
+
+def wanted_of(among: tuple[BootFile, ...], present: tuple[System, ...]) -> tuple[BootFile, ...]:
+    """Return those of some files that the present systems need."""
+    return tuple(file for file in among if file.system is None or file.system in present)
+
+
+def content(file: BootFile) -> str:
+    """Return what a file is to hold on this machine."""
+    system_dir = os.environ.get("LVM_SYSTEM_DIR", "")
+    in_unit = f"Environment={assignment('LVM_SYSTEM_DIR', system_dir)}"
+    values = _fixed_values(file) | {
+        "@LVMSNAP@": PACKAGED_PROGRAM if file.is_packaged else command_line(own_command()),
+        "@OLD_PVS@": " ".join(_old_pvs()),
+        # What brought a snapshot up is to take it down by the same configuration.
+        "@LVM_SYSTEM_DIR@": f"LVM_SYSTEM_DIR={shlex.quote(system_dir)}" if system_dir else "",
+    }
+    values.setdefault("@ENVIRONMENT@", in_unit if system_dir else "# Of LVM:")
+    return _PLACEHOLDER.sub(lambda match: values[match[0]], _template(file))
+
+
+def is_current(file: BootFile) -> bool:
+    """Whether a file holds what it is to hold, whichever lvmsnap of this machine it starts."""
+    return _matches(file, _fixed_values(file))
+
+
+def state(file: BootFile) -> str:
+    """Say what is wrong with a file that does not hold what it is to hold."""
+    if current(Path(file.path)) is None:
+        return "is missing"
+    others = _fixed_values(file)
+    del others["@HOST@"]
+    if _matches(file, others):
+        return "is not this machine's: it was installed under another machine-id"
+    return "is not this version's"
+
+
+def _matches(file: BootFile, values: dict[str, str]) -> bool:
+    """Whether a file holds its text with these values; what is not among them may be anything on its line."""
+    found = current(Path(file.path))
+    if found is None:
+        return False
+    wanted = _PLACEHOLDER.sub(lambda match: values.get(match[0], match[0]), _template(file)).split("\n")
+    lines = found.split("\n")
+    return len(lines) == len(wanted) and all(map(_is_line, lines, wanted))
+
+
+def _is_line(line: str, wanted: str) -> bool:
+    """Whether a line is the wanted one, in which a placeholder stands for anything."""
+    # A pattern of a whole file takes longer to compile than all else that `up` does.
+    return line == wanted or (
+        _PLACEHOLDER.search(wanted) is not None
+        and re.fullmatch(".*".join(map(re.escape, _PLACEHOLDER.split(wanted)[::2])), line) is not None
+    )
+
+
+def _fixed_values(file: BootFile) -> dict[str, str]:
+    pinned = " ".join((*PINNED, "report/aligned=0", 'report/pvs_sort="pv_name"', 'report/pvsegs_sort="pv_name"'))
+    values = {
+        "@LIBRARY@": LIBRARY,
+        "@RULES@": packaged_path(RULES + "/").rstrip("/") if file.is_packaged else RULES,
+        "@RECORDS@": STATE_DIR,
+        "@PINNED@": pinned,
+        "@HOST@": host_id(),
+        # What is there as long as the boot is to do lvmsnap's work.
+        "@SWITCH@": SETTINGS if file.is_packaged else f"{LIBRARY}/{SCRIPT}",
+    }
+    if file.is_packaged:
+        values["@ENVIRONMENT@"] = f"EnvironmentFile=-{SETTINGS}\nUnsetEnvironment=HOST OLD_PVS"
+    return values
+
+
+def _template(file: BootFile) -> str:
+    text = (SOURCE / file.source).read_text(encoding="utf-8")
+    return text.replace("@THIS_HOST@", _READ if file.is_packaged else _INLINE)
+
+
+def _old_pvs() -> tuple[str, ...]:
+    """Return the UUIDs of the PVs that an older lvmsnap lent and this host has a record of: they name no host.
+
+    Without them a machine that loses its power before the next `down` would not boot with the new files.
+    """
+    texts = [current(path) or "" for path in sorted(Path(STATE_DIR).glob("*.json"))]
+    return tuple(sorted({uuid for text in texts for uuid in _OLD_UUID.findall(text)}))
