@@ -196,8 +196,8 @@ COMMANDS = {
     "schema": CommandHelp(
         about="Prints the JSON Schema of profiles, the one definition of what may be in them: for editors, and for "
         "checks elsewhere.",
-        prints="the schema, as JSON",
-        examples=("lvmsnap schema",),
+        prints="the schema, as JSON; with --path where its file is",
+        examples=("lvmsnap schema", "lvmsnap schema --path"),
         exits=(("0", "done"),),
     ),
     "help": CommandHelp(

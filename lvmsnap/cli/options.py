@@ -132,13 +132,14 @@ def _add_install_units(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_schema(parser: argparse.ArgumentParser) -> None:
+    text = "print the path of the schema's file instead: for an editor's settings, or for the first line of a profile"
+    parser.add_argument("--path", action="store_true", help=text)
+
+
 def _add_help(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", metavar="TOPIC", nargs="?", help=f"one of {', '.join(help_pages.TOPICS)}")
     parser.set_defaults(commands=tuple(name for name, *_ in COMMANDS))
-
-
-def _add_nothing(_parser: argparse.ArgumentParser) -> None:
-    """Take no options but the common ones."""
 
 
 COMMANDS = (
@@ -178,7 +179,7 @@ COMMANDS = (
         "have systemd run the backup every night",
         _add_install_units,
     ),
-    ("schema", setup_commands.cmd_schema, "print the JSON Schema of profiles", _add_nothing),
+    ("schema", setup_commands.cmd_schema, "print the JSON Schema of profiles", _add_schema),
     ("help", help_pages.cmd_help, "print a page of the documentation, or the list of pages", _add_help),
 )
 

@@ -97,9 +97,9 @@ def cmd_install_units(options: argparse.Namespace) -> int:
     return 0
 
 
-def cmd_schema(_options: argparse.Namespace) -> int:
-    """`lvmsnap schema`."""
+def cmd_schema(options: argparse.Namespace) -> int:
+    """`lvmsnap schema`: its text, or where it is."""
     from lvmsnap.profile import loading
 
-    print(loading.schema_text(), end="")
+    print(f"{loading.schema_path()}\n" if options.path else loading.schema_text(), end="")
     return 0

@@ -15,6 +15,7 @@ Schema: TypeAlias = Mapping[str, Any]
 _TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
 # They explain, and restrict nothing.
 _ANNOTATIONS = {"$schema", "$id", "title", "description", "default", "examples", "patternErrorMessage", "errorMessage"}
+_ANNOTATIONS |= {"markdownDescription", "defaultSnippets", "doNotSuggest"}
 _OF_LISTS = {"items", "minItems", "maxItems"}
 _OF_MAPPINGS = {"required", "additionalProperties", "properties"}
 

@@ -101,6 +101,15 @@ def test_schema_prints_the_schema() -> None:
     assert json.loads(done.stdout) == json.loads((ROOT / "schema/profile.schema.json").read_text())
 
 
+def test_schema_tells_where_its_file_is() -> None:
+    done = lvmsnap("schema", "--path")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    path = Path(done.stdout.removesuffix("\n"))
+    assert path.is_absolute()
+    assert path.read_text() == lvmsnap("schema").stdout
+
+
 # --- plan --offline ---------------------------------------------------------------------------------------------------
 
 

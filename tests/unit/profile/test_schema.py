@@ -21,6 +21,7 @@ SCHEMA: dict[str, Any] = json.loads(loading.schema_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
 KNOWN_KEYWORDS = {
     *("$schema", "$id", "title", "description", "default", "examples", "patternErrorMessage", "errorMessage"),
+    *("markdownDescription", "defaultSnippets", "doNotSuggest"),
     *("type", "properties", "additionalProperties", "required", "items", "minItems", "maxItems"),
     *("pattern", "not", "enum", "$ref"),
 }
@@ -99,6 +100,35 @@ def test_every_default_is_valid_and_only_optional_keys_have_one(
     if "default" in schema:
         assert not required, path
         VALIDATOR.evolve(schema=schema).validate(schema["default"])
+
+
+def test_what_an_editor_shows_has_the_same_words() -> None:
+    shown = [schema for schema in schemas() if "markdownDescription" in schema]
+    assert shown
+    for schema in shown:
+        words = re.sub(r"^- |`", "", schema["markdownDescription"], flags=re.MULTILINE).split()
+        assert " ".join(words) == schema["description"].replace("`", "")
+
+
+def test_an_editor_is_given_one_snippet_for_each_key_that_it_shall_not_fill_in_itself() -> None:
+    for schema in schemas():
+        hidden = [key for key, inner in schema.get("properties", {}).items() if inner.get("doNotSuggest")]
+        snippets = schema.get("defaultSnippets", [])
+        assert [snippet["label"] for snippet in snippets] == hidden
+        assert [list(snippet["body"]) for snippet in snippets] == [[key] for key in hidden]
+
+
+def test_what_a_snippet_inserts_is_valid_and_has_only_what_must_be_said() -> None:
+    for schema in schemas():
+        for snippet in schema.get("defaultSnippets", []):
+            inserted = json.loads(re.sub(r"\$\{\d:([^}]*)\}", r"\1", json.dumps(snippet["body"])))
+            for key, value in inserted.items():
+                VALIDATOR.evolve(schema=schema["properties"][key]).validate(value)
+                defaults = [
+                    inner for inner in schema["properties"][key].get("properties", {}).items() if "default" in inner[1]
+                ]
+                assert isinstance(value, list) or not {name for name, _ in defaults} & set(value)
+            assert snippet["description"].endswith(".")
 
 
 def test_no_pattern_lets_a_line_break_slip_in_at_the_end() -> None:
