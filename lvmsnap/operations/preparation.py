@@ -60,15 +60,27 @@ def refuse_hopeless(session: Session, profile: Profile, target: Target, record: 
     refuse_failed(made.checks)
 
 
-def plan_up(session: Session, profile: Profile, system: Facts, known: Known, *, is_locked_later: bool = False) -> Plan:
-    """Return the plan of `up`; with `is_locked_later` who has LVM's locks now is waited for when they are needed."""
+def plan_up(
+    session: Session,
+    profile: Profile,
+    system: Facts,
+    known: Known,
+    *,
+    is_locked_later: bool = False,
+    replacing: str = "",
+) -> Plan:
+    """Return the plan of `up`; with `is_locked_later` who has LVM's locks now is waited for when they are needed.
+
+    `replacing` is the command that takes down first what is up, by default `up` itself.
+    """
     focused = _look(session, profile, system)
     made = planner.plan_up(profile, _unlocked(focused) if is_locked_later else focused, _pv_uuids(profile, system))
     if known.target is None:
         return made
     # The rest of the checks would only tell in many ways that the profile's own things are there.
     now = state_of(known, system)
-    return replace(made, checks=(checks.already(profile.name, now.value, state.MEANING[now]),))
+    replacing = replacing or f"lvmsnap up {profile.name} --replace"
+    return replace(made, checks=(checks.already(profile.name, now.value, state.MEANING[now], replacing),))
 
 
 def _pv_uuids(profile: Profile, system: Facts) -> tuple[str, ...]:

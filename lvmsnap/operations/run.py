@@ -29,6 +29,7 @@ from lvmsnap.operations.user_command import supervise
 from lvmsnap.planning import hook_actions
 from lvmsnap.planning.state import REMEDIES
 from lvmsnap.system import process_table
+from lvmsnap.system.processes import shell_line
 
 STRAGGLER_SECONDS = 30.0
 
@@ -56,7 +57,10 @@ def run(
     with session.signals:
         own = process_table.own()
         try:
-            target = up_down.up(session, profile, text, replace_old=replace_old, if_down=False, process=own)
+            again = f"lvmsnap run {profile.name} --replace -- {shell_line(argv)}"
+            target = up_down.up(
+                session, profile, text, replace_old=replace_old, if_down=False, process=own, replacing=again
+            )
         except (ResidueError, InterruptedBySignalError):
             raise
         except LvmsnapError as error:

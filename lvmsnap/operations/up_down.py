@@ -28,11 +28,19 @@ from lvmsnap.system.reading import Interest
 
 
 def up(
-    session: Session, profile: Profile, text: str, *, replace_old: bool, if_down: bool, process: Process | None = None
+    session: Session,
+    profile: Profile,
+    text: str,
+    *,
+    replace_old: bool,
+    if_down: bool,
+    process: Process | None = None,
+    replacing: str = "",
 ) -> Target:
     """Bring the profile up and return what exists then. Raises RefusedError, StepError, ResidueError.
 
-    `process` is the run that it is for: what one that was killed left is taken down first.
+    `process` is the run that it is for: what one that was killed left is taken down first. `replacing` is the command
+    to suggest where the profile is up already.
     """
     with sessions.walking(session, profile.name), ExitStack() as stack:
         system = sessions.read_changing(session, sessions.recorded_target(profile.name), profile.groups)
@@ -51,12 +59,12 @@ def up(
                 system = sessions.read_changing(session, None, profile.groups)
                 known = history.look_back(profile.name, profile, system)
         loop_numbers = _keep_loop_devices(profile, system, stack)
-        made = _plan(session, profile, replace(system, loop_numbers=loop_numbers), known, done)
+        made = _plan(session, profile, replace(system, loop_numbers=loop_numbers), known, done, replacing)
         if secrets is None and (secrets := passphrases.ask(session, profile)):
             # That takes as long as it takes: what was read before is not true any more.
             system = sessions.read_changing(session, None, profile.groups)
             known = history.look_back(profile.name, profile, system)
-            made = _plan(session, profile, replace(system, loop_numbers=loop_numbers), known, done)
+            made = _plan(session, profile, replace(system, loop_numbers=loop_numbers), known, done, replacing)
         for check in made.checks:
             if check.warning:
                 session.progress.warn(f"{check.title}: {check.found}; {check.hint}")
@@ -67,10 +75,10 @@ def up(
         return executor.bring_up(made, record, sessions.work(session, secrets=secrets))
 
 
-def _plan(session: Session, profile: Profile, system: Facts, known: Known, done: str) -> Plan:
+def _plan(session: Session, profile: Profile, system: Facts, known: Known, done: str, replacing: str) -> Plan:
     """Return the plan of `up`, with every check passed. Raises RefusedError, StepError where `done` was done before."""
     # Who has LVM's lock now is waited for when it is needed.
-    made = preparation.plan_up(session, profile, system, known, is_locked_later=True)
+    made = preparation.plan_up(session, profile, system, known, is_locked_later=True, replacing=replacing)
     preparation.refuse_failed(made.checks, done)
     return made
 

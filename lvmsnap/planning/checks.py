@@ -106,9 +106,12 @@ def _lv(volume: Volume, facts: Facts) -> LogicalVolume | None:
     return vg.lv(volume.origin) if vg else None
 
 
-def already(name: str, state: str, meaning: str) -> Check:
-    """Return the check that fails because something of the profile is there: it must never be taken for fresh."""
-    hint = f"lvmsnap down {name}, or lvmsnap up {name} --replace; lvmsnap status {name} shows it"
+def already(name: str, state: str, meaning: str, replacing: str) -> Check:
+    """Return the check that fails because something of the profile is there: it must never be taken for fresh.
+
+    `replacing` is the command that takes it down first.
+    """
+    hint = f"lvmsnap down {name}, or {replacing}; lvmsnap status {name} shows it"
     found = "up already; an old snapshot must never pass for a new one" if state == "up" else f"{state}: {meaning}"
     return Check(f"state of profile {name}", False, found, hint)
 
