@@ -163,7 +163,7 @@ def _down_all(options: argparse.Namespace) -> int:
                 _down(options, session, name, options.profile_dir)
         except Exception as error:
             failures.append(as_ours(error))
-            error_view.fail(failures[-1])
+            error_view.fail(failures[-1], is_verbose=options.verbosity > 0)
     return worst(failure.exit_code for failure in failures)
 
 

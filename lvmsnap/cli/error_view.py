@@ -26,8 +26,8 @@ from lvmsnap.model.errors import (
 )
 
 
-def error_lines(error: LvmsnapError) -> Iterator[Line]:
-    """Return an error for a reader: what is wrong, on which object, what to do."""
+def error_lines(error: LvmsnapError, *, is_verbose: bool = False) -> Iterator[Line]:
+    """Return an error for a reader: what is wrong, on which object, what to do; what is only in use, in short."""
     if isinstance(error, ProfileError | NotStartedError) and error.problems:
         for problem in error.problems:
             yield ((BAD, "error: "), (BOLD, f"{problem.place}: "), ("", problem.message))
@@ -40,20 +40,34 @@ def error_lines(error: LvmsnapError) -> Iterator[Line]:
             yield ((BAD, "  NO  "), ("", refusal.message))
             yield from hint_lines(refusal.hint, indent=6)
         return
-    yield ((BAD, "error: "), ("", error.message))
     residue = error.residue if isinstance(error, SnapshotLostError) else error
-    if isinstance(residue, ResidueError):
-        for item in residue.residue:
-            word = "held by " if item.startswith("held by ") else "left: "
-            yield ((BAD, f"  {word}"), ("", item.removeprefix("held by ")))
+    if not isinstance(residue, ResidueError):
+        yield ((BAD, "error: "), ("", error.message))
+        yield from hint_lines(error.hint)
+        return
+    user = f", held by {residue.holders[0]}" if len(residue.holders) == 1 else ""
+    yield ((BAD, "error: "), ("", f"{error.message}{user}"))
+    yield from _residue_lines(residue, is_verbose=is_verbose)
+    yield from hint_lines(error.hint)
+    if residue is not error:
+        yield from hint_lines(residue.hint)
+
+
+def _residue_lines(residue: ResidueError, *, is_verbose: bool) -> Iterator[Line]:
+    blocked = tuple(item for item in residue.residue if item.startswith("held by "))
+    holders = residue.holders if len(residue.holders) > 1 else ()
+    if is_verbose or blocked or not residue.holders:
+        yield from (((BAD, "  left: "), ("", item)) for item in residue.residue if item not in blocked)
+    held = (*(item.removeprefix("held by ") for item in blocked), *holders)
+    yield from (((BAD, "  held by "), ("", item)) for item in held)
+    if residue.commands and (is_verbose or blocked or not residue.holders):
         yield ((BOLD, "  to finish by hand:"),)
         yield from (((DIM, "    $ "), (COMMAND, command)) for command in residue.commands)
-    yield from hint_lines(error.hint)
 
 
-def fail(error: LvmsnapError, code: int = 0) -> int:
+def fail(error: LvmsnapError, code: int = 0, *, is_verbose: bool = False) -> int:
     """Print an error to stderr, in the journal as one too, and return its exit code, or the `code` given."""
-    complain(error_lines(error), level=3)
+    complain(error_lines(error, is_verbose=is_verbose), level=3)
     return code or error.exit_code
 
 

@@ -57,7 +57,13 @@ def _run(arguments: Sequence[str]) -> int:
             sys.stdout.flush()  # the help
         raise
     command: Callable[[argparse.Namespace], int] = options.command
-    return command(options)
+    try:
+        return command(options)
+    except LvmsnapError as error:
+        from lvmsnap.cli.error_view import fail
+
+        streams.flush(sys.stdout)
+        return fail(error, is_verbose=getattr(options, "verbosity", 0) > 0)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lvmsnap.cli.error_view import complain, is_listened_to
 from lvmsnap.cli.layout import BAD, COMMAND, DIM, GOOD, UNDO_COMMAND, WARN, Line, printable, tell, text
 from lvmsnap.model.plan import Action
+from lvmsnap.planning.hook_actions import hook_of
 from lvmsnap.system.processes import Finished, shell_line
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Reporter:
     def failed(self, action: Action, complaint: str) -> None:
         """Print the step's line and why it failed, once; what was only held back by another one is in the error."""
         self._stop()
+        if self._verb in ("undo", "down") and self._verbosity <= 0 and not hook_of(action):
+            return  # it is tried again, and the error says why where that fails too
         if complaint.startswith("held back: ") or (action.object, complaint) in self._told:
             return
         self._told.add((action.object, complaint))

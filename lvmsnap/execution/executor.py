@@ -132,7 +132,7 @@ def _roll_back(record: Record, error: BaseException, work: Work) -> NoReturn:
     moved = places.moved_files(target)
     ended = _take_down_or_say(target, record, work, verb="undo", why=why)
     if ended.left:
-        raise _residue(why, ended.left, target, work)
+        raise _residue(f"{why}; not all could be undone", ended, target, work)
     if moved:
         # `down` knows the file once it is back, and has nothing else to look for.
         gone = replace(record.target, snapshots=tuple(replace(one, dm_uuid="") for one in record.target.snapshots))
@@ -168,7 +168,7 @@ def bring_down(target: Target, record: Record | None, work: Work, lost: Loss | N
         records.keep(record)
     ended = _take_down_or_say(target, record, work, verb="down", why=why)
     if ended.left:
-        raise _residue(why, ended.left, target, work)
+        raise _residue(why, ended, target, work)
     if work.signals.received:
         raise InterruptedBySignalError(
             work.signals.received, f"interrupted by {work.signals.name}; everything is taken down"
@@ -213,21 +213,33 @@ def _give_back_unseen(target: Target, record: Record | None, work: Work) -> tupl
     return ()
 
 
-def _residue(why: str, left: tuple[Action, ...], target: Target, work: Work) -> ResidueError:
-    busy: tuple[str, ...] = ()
-    with suppress(*FAULTS):
-        is_of_snapshot = any(
-            isinstance(action.condition, SnapshotMounted | MappingOpen | SnapshotTaken) for action in left
-        )
-        busy = work.holders(target) if is_of_snapshot else ()
+def _residue(why: str, ended: teardown.TakenDown, target: Target, work: Work) -> ResidueError:
+    left, holders = ended.left, _holders(ended.left, target, work)
+    held = tuple(f"held by {action.blocked}" for action in left if action.blocked)
+    # What the commands say is only shown, or left out where the holders say it better.
+    is_in_use = bool(holders) and not held and all("busy" in one or "in use" in one for one in ended.complaints)
+    because = "it is in use" if is_in_use else "; ".join(ended.complaints)
+    hint = f"lvmsnap down {target.name} tries again; the commands do the same by hand"
+    if is_in_use:
+        first = "end that, or wait until it ends" if all(one.startswith("pid ") for one in holders) else "remove that"
+        hint = f"{first}, then lvmsnap down {target.name}; with -v it lists what is left, and the commands to finish"
+    else:
+        held += tuple(f"held by {holder}" for holder in holders)
     return ResidueError(
-        f"{why}; what is left is named below",
-        residue=tuple(f"{action.thing.value}: {action.object}" for action in left)
-        + tuple(f"held by {action.blocked}" for action in left if action.blocked)
-        + tuple(f"held by {holder}" for holder in busy),
+        f"{why}: {because}" if because else why,
+        residue=(*(f"{action.thing.value}: {action.object}" for action in left), *held),
         commands=_by_hand(left, target),
-        hint=f"lvmsnap down {target.name} tries again; the commands do the same by hand",
+        hint=hint,
+        holders=holders if is_in_use else (),
     )
+
+
+def _holders(left: tuple[Action, ...], target: Target, work: Work) -> tuple[str, ...]:
+    """Return who uses a snapshot that is left."""
+    with suppress(*FAULTS):
+        if any(isinstance(action.condition, SnapshotMounted | MappingOpen | SnapshotTaken) for action in left):
+            return work.holders(target)
+    return ()
 
 
 def _moved(why: str, moved: tuple[str, ...], target: Target) -> ResidueError:

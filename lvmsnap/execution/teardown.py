@@ -30,10 +30,14 @@ PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class TakenDown:
-    """How a walk down ended: what still exists after the last pass, and what went wrong with the hooks around it."""
+    """How a walk down ended: what still exists after the last pass, and what went wrong with the hooks around it.
+
+    `complaints` say why what is left could not be undone, but for what was only held back.
+    """
 
     left: tuple[Action, ...]
     failed_hooks: tuple[str, ...]
+    complaints: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -46,6 +50,7 @@ class _Past:
     record: Record | None
     kept: Record | None
     failed_hooks: dict[str, None] = field(default_factory=dict)
+    complaints: dict[str, None] = field(default_factory=dict)
 
     def settle(self, action: Action) -> None:
         """Know that a hook is due no longer."""
@@ -88,7 +93,7 @@ def take_down(target: Target, record: Record | None, work: Work, *, verb: str) -
     still = planner.plan_down(target, _read(target, work), past.record).actions if left_over else ()
     if not still:
         _forget(target, past, work)
-    return TakenDown(still, tuple(past.failed_hooks))
+    return TakenDown(still, tuple(past.failed_hooks), tuple(past.complaints))
 
 
 def _expect_gone(action: Action, past: _Past) -> None:
@@ -130,6 +135,7 @@ def _read(target: Target, work: Work) -> Facts:
 def _walk_down(plan: Plan, target: Target, facts: Facts, past: _Past, work: Work) -> set[Key]:
     """Undo each action of a plan; return what is left."""
     left: set[Key] = set()
+    past.complaints.clear()
     for number, action in enumerate(plan.actions, 1):
         work.progress.step(action, number, len(plan.actions))
         start = time.monotonic()
@@ -148,6 +154,8 @@ def _walk_down(plan: Plan, target: Target, facts: Facts, past: _Past, work: Work
             past.settle(action)
         else:
             left.add(action.key)
+            if not is_held_back:
+                past.complaints[f"{action.undo_summary}: {complaint}"] = None
     work.locks.release()
     return left
 

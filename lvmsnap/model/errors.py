@@ -93,14 +93,26 @@ def refused_after(done: str, error: LvmsnapError) -> LvmsnapError:
 
 
 class ResidueError(LvmsnapError):
-    """A step failed and undoing it failed too. `residue` names what is left, `commands` finish the work."""
+    """A step failed and undoing it failed too. `residue` names what is left, `commands` finish the work.
+
+    `holders` are those who use it, where that alone is why.
+    """
 
     exit_code = 4
 
-    def __init__(self, message: str, *, residue: tuple[str, ...], commands: tuple[str, ...], hint: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        residue: tuple[str, ...],
+        commands: tuple[str, ...],
+        hint: str = "",
+        holders: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message, hint=hint)
         self.residue = residue
         self.commands = commands
+        self.holders = holders
 
 
 class InterruptedBySignalError(LvmsnapError):

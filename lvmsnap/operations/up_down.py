@@ -65,14 +65,18 @@ def up(
             system = sessions.read_changing(session, None, profile.groups)
             known = history.look_back(profile.name, profile, system)
             made = _plan(session, profile, replace(system, loop_numbers=loop_numbers), known, done, replacing)
-        for check in made.checks:
-            if check.warning:
-                session.progress.warn(f"{check.title}: {check.found}; {check.hint}")
+        _warn(session, made)
         if made.target is None:
             raise LvmsnapError("the plan has no target though every check passed")
         now = datetime.now(UTC).isoformat(timespec="seconds")
         record = Record(made.target, text, os.path.abspath(profile.path), system.boot_id, now, process=process)
         return executor.bring_up(made, record, sessions.work(session, secrets=secrets))
+
+
+def _warn(session: Session, made: Plan) -> None:
+    for check in made.checks:
+        if check.warning:
+            session.progress.warn(f"{check.title}: {check.found}; {check.hint}")
 
 
 def _plan(session: Session, profile: Profile, system: Facts, known: Known, done: str, replacing: str) -> Plan:

@@ -104,10 +104,14 @@ def test_a_busy_mount_stops_down_before_it_takes_anything_and_names_who(stage: S
     pid = user.wait_for_output("\n", WAIT).strip()
 
     result = stage.lvmsnap("down lent", 4)
+    listed = stage.lvmsnap("-v down lent", 4)
 
-    assert f"held by pid {pid} (sleep): {MOUNTPOINT}" in result.stderr
+    who = f"error: lent could not be taken down: it is in use, held by pid {pid} (sleep): {MOUNTPOINT}\n"
+    todo = "end that, or wait until it ends, then lvmsnap down lent; with -v it lists what is left"
+    assert result.stderr == f"{who}  what to do: {todo}, and the commands to finish\n"
     assert standing(stage) == before
-    assert [line for line in left(result) if not line.startswith("held by")] == before
+    assert left(listed) == before
+    assert "  to finish by hand:\n    $ umount" in listed.stderr
     user.kill()
     user.wait(WAIT)
     stage.lvmsnap("down lent", 0)

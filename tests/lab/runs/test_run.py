@@ -143,7 +143,7 @@ def test_what_the_command_left_running_in_the_snapshot_is_named_and_waited_for(s
 def test_what_does_not_leave_the_snapshot_is_residue_with_its_own_status(stage: Stage) -> None:
     start = time.monotonic()
 
-    job = start_lvmsnap(stage, f"run p -- sh -c 'cd {SNAP}; sleep 99 > /dev/null 2>&1 & sleep 1'")
+    job = start_lvmsnap(stage, f"-v run p -- sh -c 'cd {SNAP}; sleep 99 > /dev/null 2>&1 & sleep 1'")
     job.wait_for_output("still in use")
     job.kill(signal.SIGINT, group=False)  # no longer wait
     done = job.wait()

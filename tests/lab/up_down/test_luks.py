@@ -67,7 +67,7 @@ def test_without_a_mountpoint_the_opened_device_is_made_and_a_hook_may_sync_befo
     assert lvmsnap(lab, "up p").stdout == f"{MAPPING}\n"
     lab.run(f"mount -o ro,noload {MAPPING} /media && grep late /media/file; umount /media")
     lab.run(f"exec 3< {MAPPING}; sleep 600 & echo $! > /run/sleeper")
-    failed = lvmsnap(lab, "down p", code=4).stderr
+    failed = lvmsnap(lab, "-v down p", code=4).stderr
     assert "left: LUKS mapping: lvmsnap-p" in failed
     assert "sleep" in failed, "who holds it is named"
     assert "left: snapshot: vg0/data-lvmsnap-p" in failed

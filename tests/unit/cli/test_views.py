@@ -27,6 +27,7 @@ from lvmsnap.model.errors import (
     RefusedError,
     ResidueError,
 )
+from lvmsnap.model.profile import Hooks
 from lvmsnap.operations.recover import Recovered
 from lvmsnap.planning import offline, planner
 from lvmsnap.planning.state import State, Status
@@ -108,6 +109,11 @@ def test_what_recover_did_is_told_for_each_profile() -> None:
     assert "nothing to recover" in shown(views.recovered_lines(()))
 
 
+def in_use(*holders: str) -> ResidueError:
+    message, left, commands = "nightly could not be taken down: it is in use", ("mount: /media",), ("umount /media",)
+    return ResidueError(message, residue=left, commands=commands, hint="end that", holders=holders)
+
+
 ERRORS = (
     ProfileError(
         (
@@ -118,17 +124,20 @@ ERRORS = (
     RefusedError((Refusal("vg0 is whole: 1 PV missing", "bring the disk back"), Refusal("run by root: you are not"))),
     ResidueError(
         "take the snapshot failed",
-        residue=("loop device: /dev/loop7", "held by pid 7 (tar)"),
+        residue=("loop device: /dev/loop7", "held by extents of vg0/pool"),
         commands=("losetup --detach /dev/loop7",),
         hint="lvmsnap down nightly tries again",
     ),
+    in_use("pid 7 (tar): /media"),
+    in_use("pid 7 (tar): /media", "mount on /mnt"),
     LvmsnapError("something is wrong: on that object", hint="mend it"),
     InterruptedBySignalError(15, "interrupted by SIGTERM; everything begun was undone"),
 )
 
 
 def test_errors_say_what_is_wrong_where_and_what_to_do() -> None:
-    golden("errors.txt", "\n".join(shown(error_view.error_lines(error)) for error in ERRORS))
+    verbose = shown(error_view.error_lines(in_use("pid 7 (tar): /media"), is_verbose=True))
+    golden("errors.txt", "\n".join([*(shown(error_view.error_lines(error)) for error in ERRORS), verbose]))
 
 
 def test_states_as_json_are_plain_data() -> None:
@@ -301,6 +310,22 @@ def test_where_nobody_listens_only_what_failed_is_heard(verbosity: int, capsys: 
     assert progress_of(verbosity, capsys).splitlines() == [
         "FAILED         2/3 attach it to a loop device (/dev/loop7): exit 1: no such device"
     ]
+
+
+def test_a_step_down_that_fails_is_in_the_error_and_heard_at_once_with_v_or_for_a_hook(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hooks = Hooks(after_down=("true",))
+    record = replace(samples.record(hooks=hooks), hooks_due=("after_down",))
+    (mount, *_, hook) = planner.plan_down(record.target, samples.up_facts(), record).actions
+    heard = {}
+    for verbosity in (-1, 0, 1):
+        reporter = Reporter(verbosity)
+        reporter.begin("down", ())
+        for action in (mount, hook):
+            reporter.failed(action, "it is busy")
+        heard[verbosity] = capsys.readouterr().err.count("FAILED")
+    assert heard == {-1: 1, 0: 1, 1: 2}
 
 
 def test_the_journal_is_told_what_is_a_warning(

@@ -107,9 +107,24 @@ def test_a_mount_that_stays_holds_back_everything_that_needs_it_gone(notes: Note
         *(Thing.MOUNT, Thing.DIRECTORY, Thing.SNAPSHOT, Thing.VG_MEMBER, Thing.PV, Thing.LOOP, Thing.FILE)
     }
     assert caught.value.residue[0] == f"mount: {samples.MOUNTPOINT}"
-    assert caught.value.residue[-1] == "held by pid 7 (tar): /x"
+    assert caught.value.residue[-1] == f"backing file: {samples.FILE}"
+    assert caught.value.message == "nightly could not be taken down: it is in use"
+    assert caught.value.holders == ("pid 7 (tar): /x",)
     assert caught.value.commands[0] == f"umount -- {samples.MOUNTPOINT}"
     assert caught.value.commands[-1] == f"rm -- {samples.FILE}"
+
+
+def test_what_fails_for_another_reason_is_said_with_that_reason_and_who_uses_it(notes: Notes) -> None:
+    class Broken(FakeRunner):
+        def run(self, argv: tuple[str, ...], secret: bytes | None = None) -> Finished:
+            return replace(super().run(argv, secret), stderr="exit 5: no such luck")
+
+    with pytest.raises(ResidueError) as caught:
+        executor.bring_down(samples.TARGET, samples.record(), work(Broken("umount"), notes, samples.up_facts()))
+
+    assert caught.value.message.startswith("nightly could not be taken down: unmount the snapshot: umount -- ")
+    assert "no such luck" in caught.value.message
+    assert (caught.value.residue[-1], caught.value.holders) == ("held by pid 7 (tar): /x", ())
 
 
 def test_a_secret_is_read_by_the_command_of_its_own_action_alone(notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
