@@ -182,11 +182,23 @@ def cmd_status(options: argparse.Namespace) -> int:
 
     places = dict(arguments.place(options, name) for name in options.names)
     _require_root("lvmsnap status")
+    if options.history:
+        return _show_history(options, places)
     found = statuses(_session(options, reads_only=True), tuple(places), places)
     _show_statuses(options, found)
     if places and (lacking := unknown(found)):
         # The others were shown all the same.
         raise UsageError(f"there is no profile {', '.join(lacking)}", hint="lvmsnap status lists all profiles")
+    return 0
+
+
+def _show_history(options: argparse.Namespace, places: dict[str, str]) -> int:
+    from lvmsnap.cli import run_table
+
+    if options.prometheus:
+        raise UsageError("--history and --prometheus make no sense together", hint="--prometheus has the last run too")
+    known = [name for name, directory in places.items() if os.path.lexists(f"{directory}/{name}.yaml")]
+    run_table.show(options, tuple(places), known)
     return 0
 
 

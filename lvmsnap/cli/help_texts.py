@@ -137,9 +137,9 @@ COMMANDS = {
     ),
     "status": CommandHelp(
         about="Shows the state of all profiles, or of those named: down, up, partial, lost, stale, merging or "
-        "foreign; how full each snapshot is, how fast it fills, and when it will be full.",
+        "foreign; how full each snapshot is, how fast it fills, when it will be full, and how the last run ended.",
         prints="a table; with --json or --prometheus the same for programs",
-        examples=("lvmsnap status", "lvmsnap status nightly --json"),
+        examples=("lvmsnap status", "lvmsnap status nightly --json", "lvmsnap status nightly --history"),
         exits=(("0", "whatever the states are"), ("2", "wrong usage, or a NAME is nobody's"), _NOT_ROOT),
     ),
     "recover": CommandHelp(

@@ -37,6 +37,10 @@ def _lines(statuses: tuple[Status, ...], now: datetime) -> Iterator[str]:
             for volume in status.volumes
         )
         yield from _family(name, meaning, _known(of_volume))
+    peaks = ((status.name, peak) for status in statuses if status.last_run for peak in status.last_run.snapshots)
+    ratios = [(_labels(profile=name, origin=peak.origin), peak.peak_fill_ratio) for name, peak in peaks]
+    for name, meaning in PEAK_METRICS.items():
+        yield from _family(name, meaning, ratios)
 
 
 def _known(values: Iterable[tuple[str, float | None]]) -> list[Sample]:
@@ -46,6 +50,9 @@ def _known(values: Iterable[tuple[str, float | None]]) -> list[Sample]:
 PROFILE_METRICS = {
     "profile_problem": "Whether a person should look at the profile: lvmsnap status says why.",
     "up_timestamp_seconds": "When the profile was brought up.",
+    "last_run_timestamp_seconds": "When the last run of the profile started.",
+    "last_run_exit_code": "With which exit code the last run ended; 0 where all went well.",
+    "last_run_duration_seconds": "How long the last run took, from up to down.",
 }
 SNAPSHOT_METRICS = {
     "snapshot_size_bytes": "The snapshot's space for changes; of a thin one, its pool's.",
@@ -56,10 +63,18 @@ SNAPSHOT_METRICS = {
     "snapshot_last_growth_timestamp_seconds": "When it was last given more room while it was up.",
     "snapshot_last_growth_bytes": "How much room it was given then.",
 }
+PEAK_METRICS = {"last_run_peak_fill_ratio": "How full the snapshot became at most in the last run, 0 to 1."}
 
 
 def _profile_values(status: Status) -> dict[str, float | None]:
-    return {"profile_problem": not status.is_well, "up_timestamp_seconds": _timestamp(status.time)}
+    run = status.last_run
+    return {
+        "profile_problem": not status.is_well,
+        "up_timestamp_seconds": _timestamp(status.time),
+        "last_run_timestamp_seconds": _timestamp(run.started if run else ""),
+        "last_run_exit_code": run.exit_code if run else None,
+        "last_run_duration_seconds": run.duration_seconds if run else None,
+    }
 
 
 def _snapshot_values(volume: VolumeStatus) -> dict[str, float | None]:

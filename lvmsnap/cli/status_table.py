@@ -14,7 +14,7 @@ from lvmsnap.planning.state import MEANING, State, Status
 from lvmsnap.planning.volume_state import VolumeStatus
 
 STATE_STYLE = {State.UP: GOOD, State.DOWN: DIM, State.STALE: WARN, State.PARTIAL: WARN, State.FOREIGN: WARN}
-HEAD = ("PROFILE", "STATE", "SIZE", "FILL", "AGE", "RATE", "FULL IN", "GREW", "SNAPSHOT", "MOUNTPOINT")
+HEAD = ("PROFILE", "STATE", "SIZE", "FILL", "AGE", "RATE", "FULL IN", "GREW", "LAST RUN", "SNAPSHOT", "MOUNTPOINT")
 # Where the terminal is too narrow for all, so many columns stay above; the others go below them, indented.
 SPLITS = (len(HEAD), HEAD.index("SNAPSHOT"), HEAD.index("GREW"), HEAD.index("RATE"))
 INDENT = "  "
@@ -77,7 +77,17 @@ def _rows(status: Status, now: datetime) -> list[Row]:
     """Return the rows of a profile: one, or where it has several volumes one more for each that may be there."""
     if len(status.volumes) < 2:
         return [(status.name, status.state.value, *_cells(status, age(status.time, now), now))]
-    own = ("", "", age(status.time, now), "", "", "", f"{len(status.volumes)} volumes", status.mountpoint)
+    own = (
+        "",
+        "",
+        age(status.time, now),
+        "",
+        "",
+        "",
+        _last_run(status, now),
+        f"{len(status.volumes)} volumes",
+        status.mountpoint,
+    )
     volumes = status.volumes if any(volume.device for volume in status.volumes) else ()
     return [
         (status.name, status.state.value, *own),
@@ -93,7 +103,8 @@ def _cells(of: Status | VolumeStatus, since: str, now: datetime) -> Row:
     fill = "-" if of.fill_percent is None else f"{of.fill_percent:.1f} %"
     size = human(of.size_bytes) if of.size_bytes else "-"
     place = of.mountpoint or of.device or "-"
-    return (size, fill, since, _rate(of), _full_in(of), _grew(of, now), of.snapshot or "-", place)
+    last_run = _last_run(of, now) if isinstance(of, Status) else ""
+    return (size, fill, since, _rate(of), _full_in(of), _grew(of, now), last_run, of.snapshot or "-", place)
 
 
 def _rate(status: Status | VolumeStatus) -> str:
@@ -117,6 +128,12 @@ def _about(status: Status | VolumeStatus) -> str:
 def _grew(status: Status | VolumeStatus, now: datetime) -> str:
     grown = status.last_growth
     return f"+{_rough(grown.bytes)} {age(grown.time, now)} ago" if grown else "-"
+
+
+def _last_run(status: Status, now: datetime) -> str:
+    """Return how the last run ended, and how long ago it started."""
+    run = status.last_run
+    return f"{run.result.value} {age(run.started, now)} ago" if run else "-"
 
 
 def _wrong(status: Status) -> str:

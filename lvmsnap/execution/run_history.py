@@ -46,13 +46,16 @@ def add(name: str, run: PastRun) -> None:
 def read(name: str) -> tuple[PastRun, ...]:
     """Return the runs of profile `name` that are known, the last one last. What cannot be read is left out."""
     with suppress(OSError):
-        return tuple(run for line in _lines(_content(path(name))) if (run := _parsed(line)))
+        return tuple(run for line in _content(path(name)).split(b"\n") if (run := _parsed(line)))
     return ()
 
 
 def last(name: str) -> PastRun | None:
     """Return the last run of profile `name`, None where none is known."""
-    return next(reversed(read(name)), None)
+    with suppress(OSError):
+        lines = reversed(_content(path(name)).split(b"\n"))
+        return next(filter(None, map(_parsed, lines)), None)
+    return None
 
 
 def names() -> tuple[str, ...]:
@@ -93,7 +96,7 @@ def _data(line: bytes) -> dict[str, object]:
 
 def _parsed(line: bytes) -> PastRun | None:
     data = _data(line)
-    if data.pop("format") != FORMAT:
+    if data.pop("format", None) != FORMAT:
         return None
     with suppress(ValueError):
         run = codec.decoded(PastRun, data)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lvmsnap.execution import guard_reports
+from lvmsnap.execution import guard_reports, run_history
 from lvmsnap.model.errors import LvmsnapError, ProfileError, explained
 from lvmsnap.model.facts import Facts, LogicalVolume
 from lvmsnap.model.profile import Profile
@@ -34,7 +34,13 @@ def statuses(
     system = reading.read_system(session.runner, locking=False)
     wanted = dict.fromkeys(names or sessions.all_names(session, system))
     elsewhere = directories or {}
-    found = tuple(_status_or_problem(name, elsewhere.get(name, session.profile_dir), system) for name in wanted)
+    found = tuple(
+        replace(
+            _status_or_problem(name, elsewhere.get(name, session.profile_dir), system),
+            last_run=run_history.last(name),
+        )
+        for name in wanted
+    )
     return found if names else (*found, *_of_other_hosts(system, {*wanted}))
 
 

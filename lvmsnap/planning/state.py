@@ -8,6 +8,7 @@ from itertools import zip_longest
 
 from lvmsnap.model.facts import Enlargement, Facts, LogicalVolume
 from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.past_run import PastRun
 from lvmsnap.model.target import Loss, Record, Snapshot, Target
 from lvmsnap.planning import pools
 from lvmsnap.planning.hook_actions import AFTER_SNAPSHOT
@@ -57,6 +58,7 @@ class Status:
 
     `volumes` has each volume for itself. What is said of a snapshot here is that of the one volume; where there are
     several, of the one that was lost, or is the fullest. `mountpoint` is then the tree's top, if there is a tree.
+    `last_run` is how its last run ended, None where none is known.
     """
 
     name: str
@@ -74,11 +76,17 @@ class Status:
     last_growth: Enlargement | None = None
     pool: str = ""
     volumes: tuple[VolumeStatus, ...] = ()
+    last_run: PastRun | None = None
 
     @property
     def is_well(self) -> bool:
         """Whether there is nothing a person should look at."""
-        return self.state in (State.UP, State.DOWN) and not self.problem
+        return self.state in (State.UP, State.DOWN) and not self.problem and not self.last_run_failed
+
+    @property
+    def last_run_failed(self) -> bool:
+        """Whether its last run was no good one: it failed, was lost, refused or interrupted."""
+        return self.last_run is not None and self.last_run.has_failed
 
 
 def of_target(target: Target, facts: Facts, record: Record | None, past: Past | None = None) -> Status:

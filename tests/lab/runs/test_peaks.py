@@ -13,7 +13,7 @@ from tests.lab.faults import MOUNTPOINT, ORIGIN
 from tests.lab.helpers import make_vg
 from tests.lab.machine import Machine
 from tests.lab.stage import Stage
-from tests.lab.support import lvmsnap, profile_text, start_lvmsnap, write_profile
+from tests.lab.support import lvmsnap, profile_text, start_lvmsnap, status, write_profile
 
 pytestmark = pytest.mark.lab
 
@@ -142,6 +142,14 @@ def test_one_that_was_lost_refused_or_interrupted_is_kept_as_that(stage: Stage) 
     assert [bool(run["snapshots"]) for run in kept] == [True, False, False, True]
     assert kept[0]["snapshots"][0]["peak_fill_ratio"] == 1
     stage.assert_as_before()
+    # And status tells of it: as a table, as data, as metrics.
+    table = lvmsnap(stage, "status plain --history").stdout.splitlines()
+    assert [line.split()[4] for line in table[1:5]] == ["lost", "never", "never", "interrupted"]
+    assert status(stage, "plain")["last_run"] == {name: value for name, value in kept[-1].items() if name != "format"}
+    metrics = lvmsnap(stage, "status --prometheus").stdout
+    assert 'lvmsnap_last_run_exit_code{profile="plain"} 143\n' in metrics
+    assert 'lvmsnap_profile_problem{profile="plain"} 1\n' in metrics
+    assert re.search(r'lvmsnap_last_run_peak_fill_ratio\{profile="plain",origin="vg0/system"\} 0\.0\d', metrics)
 
 
 def test_of_a_set_each_and_of_a_thin_one_its_pool_is_told(lab: Machine) -> None:

@@ -276,7 +276,7 @@ def test_up_and_down_again_status_replace_and_if_down(stage: Stage) -> None:
     state = status(stage, "p")
     assert (state["state"], state["mountpoint"], state["size_bytes"]) == ("up", "/media/p", 16 * MiB)
     table = lvmsnap(stage, "status").stdout.splitlines()
-    assert " ".join(table[0].split()) == "PROFILE STATE SIZE FILL AGE RATE FULL IN GREW SNAPSHOT MOUNTPOINT"
+    assert table[0].split()[:4] == ["PROFILE", "STATE", "SIZE", "FILL"]
     assert table[1].split()[:4] == ["p", "up", "16", "MiB"]
     assert table[1].split()[-2:] == [snapshot, "/media/p"]
     assert "up already" in lvmsnap(stage, "up p", code=3).stderr

@@ -12,6 +12,7 @@ import pytest
 
 from lvmsnap.cli import commands, metrics, parser
 from lvmsnap.model.facts import Enlargement
+from lvmsnap.model.past_run import PastRun, Peak, Result
 from lvmsnap.model.units import MIB
 from lvmsnap.planning import state
 from lvmsnap.planning.state import State, Status
@@ -32,7 +33,9 @@ VOLUME = VolumeStatus(
     last_growth=Enlargement("2024-05-04T05:29:55+00:00", 32 * MIB),
 )
 NIGHTLY = Status("nightly", State.UP, time=samples.TIME)
-UP = state.of_volumes(NIGHTLY, (VOLUME,))
+PEAK = Peak("vg0/system", "vg0/s", 48 * MIB, 64 * MIB, 0.75, 64 * MIB, 96 * MIB)
+RUN = PastRun("2024-05-03T03:00:00+00:00", 723.4, 0, Result.OK, "borg", 0, snapshots=(PEAK,))
+UP = replace(state.of_volumes(NIGHTLY, (VOLUME,)), last_run=RUN)
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"'
@@ -95,7 +98,23 @@ def test_all_that_is_known_of_a_profile_is_told_in_base_units() -> None:
         "lvmsnap_snapshot_guarded": 1,
         "lvmsnap_snapshot_last_growth_timestamp_seconds": NOW.timestamp() - 5,
         "lvmsnap_snapshot_last_growth_bytes": 32 * MIB,
+        "lvmsnap_last_run_timestamp_seconds": datetime.fromisoformat("2024-05-03T03:00:00+00:00").timestamp(),
+        "lvmsnap_last_run_exit_code": 0,
+        "lvmsnap_last_run_duration_seconds": 723.4,
+        "lvmsnap_last_run_peak_fill_ratio": 0.75,
     }
+
+
+def test_the_last_run_is_told_of_a_profile_that_is_down_each_snapshots_peak_with_its_origin() -> None:
+    lost = replace(RUN, exit_code=124, result=Result.LOST, snapshots=(PEAK, replace(PEAK, origin="vg1/data")))
+    status = Status("nightly", State.DOWN, last_run=lost)
+
+    found = parse(metrics.to_prometheus((status,), NOW))
+
+    assert found["lvmsnap_last_run_exit_code", (("profile", "nightly"),)] == 124
+    origins = [dict(labels)["origin"] for name, labels in found if name == "lvmsnap_last_run_peak_fill_ratio"]
+    assert origins == ["vg0/system", "vg1/data"]
+    assert not any(name.startswith("lvmsnap_snapshot_") for name, _ in found)
 
 
 def test_what_is_of_a_snapshot_is_told_of_each_with_its_origin_and_what_is_of_the_profile_once() -> None:
@@ -147,6 +166,9 @@ def test_every_state_has_its_series_and_one_of_them_is_1(wanted: State) -> None:
         (Status("x", State.STALE), 1),
         (Status("x", State.DOWN, problem="its profile is invalid"), 1),
         (Status("x", State.UP, problem="its profile is invalid"), 1),
+        (Status("x", State.DOWN, last_run=RUN), 0),
+        (Status("x", State.DOWN, last_run=replace(RUN, exit_code=2, result=Result.FAILED)), 1),
+        (Status("x", State.UP, last_run=replace(RUN, exit_code=143, result=Result.INTERRUPTED)), 1),
     ],
 )
 def test_what_a_person_should_look_at_is_a_problem(status: Status, problem: int) -> None:
@@ -169,7 +191,7 @@ def test_without_profiles_only_the_time_is_told() -> None:
 
 # --- the page ---------------------------------------------------------------------------------------------------------
 
-MEANINGS = metrics.PROFILE_METRICS | metrics.SNAPSHOT_METRICS
+MEANINGS = metrics.PROFILE_METRICS | metrics.SNAPSHOT_METRICS | metrics.PEAK_METRICS
 PAGE = (TOP / "lvmsnap/docs/monitoring.md").read_text()
 
 

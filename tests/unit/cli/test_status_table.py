@@ -10,6 +10,7 @@ import pytest
 
 from lvmsnap.cli import layout, status_table
 from lvmsnap.model.facts import Enlargement
+from lvmsnap.model.past_run import PastRun, Result
 from lvmsnap.model.units import GIB, KIB, MIB
 from lvmsnap.planning import state
 from lvmsnap.planning.state import State, Status
@@ -31,6 +32,7 @@ GUARDED = Status(
     rate_over="guard",
     seconds_to_full=621.8,
     last_growth=Enlargement("2024-05-04T05:29:55+00:00", 1344 * MIB),
+    last_run=PastRun("2024-05-03T03:00:00+00:00", 723.4, 0, Result.OK, "borg", 0),
 )
 HOME = VolumeStatus(
     "vg0/home",
@@ -74,7 +76,12 @@ STATUSES = (
         225.3,
     ),
     Status("resting", State.UP, "vg0/r", 64 * MIB, 0.0, "/media/r", "/dev/vg0/r", samples.TIME, "", 0.0, "guard", None),
-    Status("idle", State.DOWN, "vg0/idle"),
+    Status(
+        "idle",
+        State.DOWN,
+        "vg0/idle",
+        last_run=PastRun("2024-05-04T03:00:00+00:00", 1.0, 125, Result.NEVER_STARTED, "tar"),
+    ),
     Status("typo", State.DOWN, problem="there is no profile of this name in /etc/lvmsnap"),
     Status("full", State.LOST, "vg0/full", 64 * MIB, 100.0, "", "/dev/vg0/full", "2024-05-01T05:30:00+00:00"),
     Status("broken", State.PARTIAL, "vg0/b", problem="missing: mount"),

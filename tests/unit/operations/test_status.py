@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from lvmsnap.cli import parser
-from lvmsnap.execution import guard_reports, records
+from lvmsnap.execution import guard_reports, records, run_history
 from lvmsnap.model.facts import Enlargement, Facts, Sighting
 from lvmsnap.model.lvm_names import dm_uuid
+from lvmsnap.model.past_run import PastRun, Result
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.units import MIB
 from lvmsnap.operations import named_profile
@@ -92,6 +93,29 @@ def test_json_tells_what_the_guard_saw(world: World, capsys: pytest.CaptureFixtu
     found = world.data(capsys)["nightly"]
 
     assert [found[key] for key in KEYS] == [2 * MIB, "guard", 24.0, {"time": GROWN.time, "bytes": 16 * MIB}]
+
+
+def test_the_last_run_is_told_of_each_profile_and_one_that_failed_is_a_problem(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.bring_up()
+    world.write_profile("idle")
+    world.write_profile("new")
+    ok = PastRun("2024-05-04T03:00:00+00:00", 12.5, 0, Result.OK, "borg", 0)
+    run_history.add("nightly", replace(ok, exit_code=2, result=Result.FAILED))
+    run_history.add("nightly", ok)
+    run_history.add("idle", replace(ok, exit_code=124, result=Result.LOST))
+
+    found = world.data(capsys)
+    metrics = parse(world.status(capsys, "--prometheus"))
+
+    ends = {name: entry["last_run"] and entry["last_run"]["result"] for name, entry in found.items()}
+    assert ends == {"nightly": "ok", "idle": "lost", "new": None}
+    problems = {
+        dict(labels)["profile"]: value for (name, labels), value in metrics.items() if name == "lvmsnap_profile_problem"
+    }
+    assert problems == {"nightly": 0, "idle": 1, "new": 0}
+    assert re.search(r"^idle  .*  lost \d+ d ago  ", world.status(capsys), re.MULTILINE)
 
 
 def test_json_has_the_same_keys_whatever_is_known(world: World, capsys: pytest.CaptureFixture[str]) -> None:
