@@ -1,4 +1,4 @@
-"""`lvmsnap help`: prints a page of the documentation as shipped with this version. Reads nothing else."""
+"""`lvmsnap help`: prints a page of the documentation as shipped with this version, or a command's help."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ CELLS = re.compile(r"(?<!\\)\|")
 
 
 def cmd_help(options: argparse.Namespace) -> int:
-    """`lvmsnap help [TOPIC]`: the page, or the list of pages; exit 2 for a topic there is no page for."""
+    """`lvmsnap help [TOPIC]`: the page or a command's help, or the list of pages; exit 2 where there is neither."""
     if options.topic is None:
         print(_list_of_pages(), end="")
         return 0
+    if options.topic in options.commands:
+        print(options.commands[options.topic].format_help(), end="")
+        return 0
     if options.topic not in TOPICS:
-        hint = f"{_meant(options.topic, options.commands)}; the pages: {', '.join(TOPICS)}"
+        hint = f"{_meant(options.topic, tuple(options.commands))}; the pages: {', '.join(TOPICS)}"
         raise UsageError(f"there is no page on {options.topic!r}", hint=hint)
     if sys.stdout.isatty():
         _render(page(options.topic))
@@ -42,16 +45,14 @@ def page(topic: str) -> str:
 
 
 def _meant(topic: str, commands: tuple[str, ...]) -> str:
-    if topic in commands:
-        return f"lvmsnap {topic} --help shows its options, and lvmsnap help commands describes it"
-    near = difflib.get_close_matches(topic, TOPICS, n=1)
+    near = difflib.get_close_matches(topic, (*TOPICS, *commands), n=1)
     return f"did you mean {near[0]}?" if near else "lvmsnap help lists what there is"
 
 
 def _list_of_pages() -> str:
     width = max(map(len, TOPICS))
     lines = [f"  {topic:<{width}}  {page(topic).partition(chr(10))[0].removeprefix('# ')}" for topic in TOPICS]
-    first, last = "lvmsnap help TOPIC prints one of these pages:", "lvmsnap COMMAND --help shows a command's options."
+    first, last = "lvmsnap help TOPIC prints one of these pages:", "lvmsnap help COMMAND explains a command."
     return "\n".join([first, *lines, last]) + "\n"
 
 

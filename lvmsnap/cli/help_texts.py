@@ -201,9 +201,10 @@ COMMANDS = {
         exits=(("0", "done"),),
     ),
     "help": CommandHelp(
-        about="Prints a page of the documentation, as shipped with this version; without TOPIC the list of pages.",
+        about="Prints a page of the documentation, as shipped with this version, or what COMMAND --help prints; "
+        "without TOPIC the list of pages.",
         prints="the page",
-        examples=("lvmsnap help", "lvmsnap help recipes"),
+        examples=("lvmsnap help", "lvmsnap help recipes", "lvmsnap help run"),
         exits=(("0", "done"), ("2", "there is no such page")),
     ),
 }

@@ -139,8 +139,9 @@ def _add_schema(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_help(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("topic", metavar="TOPIC", nargs="?", help=f"one of {', '.join(help_pages.TOPICS)}")
-    parser.set_defaults(commands=tuple(name for name, *_ in COMMANDS))
+    parser.add_argument(
+        "topic", metavar="TOPIC", nargs="?", help=f"a command, or one of {', '.join(help_pages.TOPICS)}"
+    )
 
 
 COMMANDS = (
@@ -195,6 +196,7 @@ def add_commands(parser: Parser) -> None:
         _add_common(command, top=False)
         command.set_defaults(command=function)
         parser.commands[name] = command
+    parser.commands["help"].set_defaults(commands=parser.commands)
 
 
 def _add_common(parser: Parser, *, top: bool) -> None:

@@ -109,10 +109,13 @@ def parse(text: str, *, name: str, file: str) -> Profile:
 
 
 def schema_path() -> Path:
-    """Where the JSON Schema of a profile is: as it is installed, or as it is in the checkout."""
+    """Where the JSON Schema of a profile is: as it is installed, or as it is in the checkout.
+
+    In Debian's package that is a link; what it leads to stays where it is, whatever Python there is.
+    """
     package = Path(__file__).resolve().parent.parent
     installed = package / "schema" / SCHEMA_FILE
-    return installed if installed.exists() else package.parent / "schema" / SCHEMA_FILE
+    return installed.resolve() if installed.exists() else package.parent / "schema" / SCHEMA_FILE
 
 
 def schema_text() -> str:

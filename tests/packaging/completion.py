@@ -22,6 +22,7 @@ ARGUMENTS = {
     **{"NAME": "profile", "FILE": "profile-or-file", "VG/LV": "volume", "VOLUME": "volume"},
     "TOPIC": "topic",
 }
+TOPICS = (*help_pages.TOPICS, *(name for name, *_ in COMMANDS))
 VALUES = {"DIR": "directory", "FILE": "file", "SECONDS": "", "SPEC": "", "ID": "", "NAME": ""}
 
 # Without waiting for a lock of LVM's: who presses TAB waits for nothing. Snapshots and pools are no origins.
@@ -61,7 +62,7 @@ def argument(command: Parser) -> tuple[str, bool]:
 
 def _filled(template: str, **texts: str) -> str:
     made = (SHELLS / template).read_text()
-    for name, text in {"VOLUMES": VOLUMES, "TOPICS": " ".join(help_pages.TOPICS), **texts}.items():
+    for name, text in {"VOLUMES": VOLUMES, "TOPICS": " ".join(TOPICS), **texts}.items():
         made = made.replace(f"@{name}@", text)
     return made
 
@@ -96,7 +97,7 @@ ZSH = {
     "profile": "_lvmsnap_profiles",
     "profile-or-file": "_lvmsnap_profiles_or_files",
     "volume": "_lvmsnap_volumes",
-    "topic": f"({' '.join(help_pages.TOPICS)})",
+    "topic": f"({' '.join(TOPICS)})",
 }
 
 
@@ -148,7 +149,7 @@ FISH = {
     "profile": "-a '(__lvmsnap_profiles; __lvmsnap_paths)'",
     "profile-or-file": "-F -a '(__lvmsnap_profiles)'",
     "volume": "-a '(__lvmsnap_volumes; __lvmsnap_paths)'",
-    "topic": f"-a {shlex.quote(' '.join(help_pages.TOPICS))}",
+    "topic": f"-a {shlex.quote(' '.join(TOPICS))}",
     "file": "-rF",
     "directory": "-xa '(__fish_complete_directories)'",
     "": "-x",

@@ -167,7 +167,7 @@ def test_volumes_are_those_that_can_be_snapshotted(
 
 
 def test_files_folders_and_topics(shell: Bash | Zsh | Fish, place: Place) -> None:
-    assert offered(shell, "lvmsnap help ", place) == set(help_pages.TOPICS)
+    assert offered(shell, "lvmsnap help ", place) == {*help_pages.TOPICS, *COMMANDS}
     assert offered(shell, "lvmsnap --profile-dir o", place) == {"other"}
     assert offered(shell, "lvmsnap plan --export he", place) == {"here.yaml"}
 

@@ -234,10 +234,20 @@ def test_an_odd_topic_is_wrong_usage_in_one_line(topic: str, capsys: pytest.Capt
     assert f"error: there is no page on {topic!r}\n" in capsys.readouterr().err
 
 
-def test_the_name_of_a_command_leads_to_its_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert parser.main(["help", "run"]) == 2
+@pytest.mark.parametrize("command", sorted(subparsers()))
+def test_help_explains_a_command_as_the_command_itself_does(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert parser.main(["help", command]) == 0
+    told = capsys.readouterr().out
 
-    assert "lvmsnap run --help shows its options, and lvmsnap help commands describes it" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parser.main([command, "--help"])
+    assert told == capsys.readouterr().out
+
+
+def test_a_command_that_is_misspelt_as_a_topic_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parser.main(["help", "statsu"]) == 2
+
+    assert "did you mean status?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("topic", sorted(PAGES))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lvmsnap.profile import loading
 from tests.unit.cli.calling import BAD, PROFILE, ROOT, lvmsnap, process, profile
 
 # --- validate, schema -------------------------------------------------------------------------------------------------
@@ -108,6 +109,17 @@ def test_schema_tells_where_its_file_is() -> None:
     path = Path(done.stdout.removesuffix("\n"))
     assert path.is_absolute()
     assert path.read_text() == lvmsnap("schema").stdout
+
+
+def test_the_path_of_a_linked_schema_is_where_the_link_leads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fixed, linked = tmp_path / "share/profile.schema.json", tmp_path / "lvmsnap/schema/profile.schema.json"
+    for path in (fixed, linked):
+        path.parent.mkdir(parents=True)
+    fixed.write_text("{}")
+    linked.symlink_to(fixed)
+    monkeypatch.setattr(loading, "__file__", str(tmp_path / "lvmsnap/profile/loading.py"))
+
+    assert lvmsnap("schema", "--path").stdout == f"{fixed}\n"
 
 
 # --- plan --offline ---------------------------------------------------------------------------------------------------
