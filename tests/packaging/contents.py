@@ -5,16 +5,20 @@ Python's build system has put the modules and the program there already.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 from lvmsnap.install import boot_parts, files, timer_units
-from tests import TOP
+from tests.packaging import completion, manual
 
 SCHEMA = "usr/share/lvmsnap/profile.schema.json"
 EXAMPLES = "usr/share/doc/lvmsnap/examples"
-MAN = "usr/share/man"
+# Where each shell looks for what a package brings.
+COMPLETIONS = {
+    "bash": "usr/share/bash-completion/completions",
+    "zsh": "usr/share/zsh/vendor-completions",
+    "fish": "usr/share/fish/vendor_completions.d",
+}
 
 
 def main() -> None:
@@ -52,13 +56,12 @@ def _put_system_files(folder: Path) -> None:
 
 
 def _put_generated(folder: Path) -> None:
-    """Put what is made of the program itself: man pages."""
-    made = folder / "made"
-    subprocess.run([sys.executable, "-m", "tests.packaging.manual", made.absolute()], cwd=TOP, check=True)
-    for page in made.iterdir():
-        _write(folder / MAN / f"man{page.suffix[1:]}" / page.name, page.read_text())
-        page.unlink()
-    made.rmdir()
+    """Put what is made of the program itself: man pages, and completion for the shells."""
+    for name, text in manual.pages().items():
+        _write(folder / f"usr/share/man/man{name[-1]}" / name, text)
+    for name, text in completion.files().items():
+        shell, _, file = name.partition("/")
+        _write(folder / COMPLETIONS[shell] / file, text)
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:
