@@ -74,9 +74,9 @@ _SETTINGS_FILE = BootFile("boot.conf", SETTINGS, 0o644, None)
 # The script's own lines for what differs between machines.
 _INLINE = """HOST=@HOST@                # this host's mark, made from its machine-id (lvmsnap/system/host.py)
 OLD_PVS="@OLD_PVS@"        # PVs lent by an older lvmsnap of this host when this file was written: they name no host"""
-_READ = f"""# Written by `lvmsnap install-boot`: HOST, this host's mark, and OLD_PVS. Without it nothing is done.
-[ -r {SETTINGS} ] || exit 0
-. {SETTINGS}"""
+_READ = """# Written by `lvmsnap install-boot`: HOST, this host's mark, and OLD_PVS. Without it nothing is done.
+[ -r @SWITCH@ ] || exit 0
+. @SWITCH@"""
 _PLACEHOLDER = re.compile(r"(@[A-Z_]+@)")
 _OLD_UUID = re.compile(r"\blvmsnp(?:-[0-9A-Za-z]{4}){5}-[0-9A-Za-z]{6}\b")
 

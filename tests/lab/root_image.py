@@ -70,8 +70,19 @@ def kernel_version() -> str:
     return folder.name
 
 
-def installed(folder: Path, monkeypatch: pytest.MonkeyPatch, *sources: boot_parts.System, host: str = LAB_HOST) -> None:
-    """Write what install-boot writes on the host `host` for these systems, with `folder` before each path."""
+def installed(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *sources: boot_parts.System,
+    host: str = LAB_HOST,
+    is_packaged: bool = False,
+) -> None:
+    """Write what install-boot writes on the host `host` for these systems, with `folder` before each path.
+
+    `is_packaged`: and what the distribution's package brings.
+    """
+    monkeypatch.setattr(boot_parts, "is_packaged", lambda: is_packaged)
+    monkeypatch.setattr(boot_parts, "SETTINGS", str(folder) + boot_parts.SETTINGS)
     monkeypatch.setattr(boot_parts, "LIBRARY", str(folder) + boot_parts.LIBRARY)
     monkeypatch.setattr(boot_parts, "RULES", str(folder) + boot_parts.RULES)
     monkeypatch.setattr(boot_parts, "host_id", lambda: host)

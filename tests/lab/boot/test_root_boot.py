@@ -113,6 +113,18 @@ def test_the_root_filesystem_comes_up_after_a_power_cut_where_the_initramfs_has_
     assert root_image.ROOT_IS_UP not in without.console()
 
 
+def test_the_packages_part_of_the_initramfs_brings_the_root_filesystem_up_too(
+    crashed: Path, tmp_path: Path, fresh_machine: MachineFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root_image.installed(tmp_path, monkeypatch, System.INITRAMFS_TOOLS, is_packaged=True)
+    image = root_image.initramfs_tools_image(tmp_path / "image", tmp_path / "usr/share/initramfs-tools")
+    m = with_disks(fresh_machine(DISKS), crashed)
+
+    m.boot(initrd=image, append=root_image.ARGUMENTS)
+
+    assert_root_is_back(m)
+
+
 def test_a_power_cut_while_the_initramfs_repairs_the_group_is_made_good_by_the_next_boot(
     crashed: Path, images: tuple[Path, Path], fresh_machine: MachineFactory
 ) -> None:

@@ -1,0 +1,162 @@
+"""The Debian package, built by ./tests/package and installed by dpkg on a machine that has nothing of lvmsnap."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import TOP
+from tests.lab.helpers import make_vg
+from tests.lab.machine import Machine, MiB, Result
+
+pytestmark = pytest.mark.lab
+
+DISKS = {"ubda": 256 * MiB}
+# The guest's disks are no disks that need a sync after each file.
+INSTALL = "dpkg --force-unsafe-io --no-triggers --install /lab/lvmsnap.deb"
+MODULES = "/usr/lib/python3/dist-packages"
+# What an upgrade to another version of everything would leave of the files that a run began with.
+LIBRARIES = ("lvmsnap", "rich", "yaml", "jsonschema")
+GONE = f"mkdir /run/gone; cd {MODULES}; mv {' '.join(LIBRARIES)} /run/gone; rm /usr/sbin/lvmsnap; cd /"
+BACK = f"mv /run/gone/* {MODULES}; rmdir /run/gone"
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package, without an error of lintian's."""
+    folder = tmp_path_factory.mktemp("package")
+    run = [str(TOP / "tests/package"), "--output", str(folder)]
+    printed = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    path = Path(printed.splitlines()[-1])
+    assert path.parent == folder
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(package: Path) -> Iterator[Machine]:
+    """A machine with a volume, /srv, and the package."""
+    with Machine(DISKS) as m:
+        m.boot()
+        # To make an initramfs takes minutes in a guest.
+        m.run("rm -f $(command -v update-initramfs dracut)", check=False)
+        (m.work / "lvmsnap.deb").write_bytes(package.read_bytes())
+        make_vg(m, volumes={"system": "64M"}, filesystems={"system": "ext4"}, mounts={"system": "/srv"})
+        m.run("echo precious > /srv/data; sync")
+        m.run(INSTALL, timeout=300)
+        yield m
+
+
+def packaged(m: Machine, arguments: str, code: int = 0) -> Result:
+    """Run the package's program."""
+    done = m.run(f"/usr/sbin/lvmsnap {arguments}", check=False, timeout=120)
+    assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def ours(m: Machine) -> set[str]:
+    """Whatever bears the program's name where packages put things."""
+    found = m.run("find /etc /usr/lib /usr/sbin /usr/share /var/lib /run -xdev -name '*lvmsnap*'", timeout=120)
+    return {line for line in found.stdout.splitlines() if "/dpkg/" not in line}
+
+
+def volumes(m: Machine) -> list[str]:
+    return m.run("lvs --noheadings -o lv_name vg0").stdout.split()
+
+
+def what_was_installed_is_found_where_it_is_looked_for(server: Machine) -> None:
+    assert packaged(server, "--version").stdout.startswith("lvmsnap ")
+    assert server.run("command -v lvmsnap").stdout == "/usr/sbin/lvmsnap\n"
+    for page in ("8 lvmsnap", "5 lvmsnap-profile"):
+        section, name = page.split()
+        assert server.run(f"man -w {page}").stdout.startswith(f"/usr/share/man/man{section}/{name}.{section}")
+    assert server.run("/usr/sbin/lvmsnap schema | cmp - /usr/share/lvmsnap/profile.schema.json").stdout == ""
+    assert "\n## " in packaged(server, "help changelog").stdout
+    for sample in server.run("ls /usr/share/doc/lvmsnap/examples/*.yaml").stdout.split():
+        packaged(server, f"validate {sample}")
+        packaged(server, f"plan --offline {sample}")
+
+
+def the_boot_is_as_before_until_install_boot_was_run(server: Machine) -> None:
+    assert "/etc/lvmsnap/boot.conf is missing" in packaged(server, "install-boot --status", code=1).stdout
+    assert server.run("/usr/lib/udev/lvmsnap-repair-groups").stderr == ""
+
+    packaged(server, "install-boot")
+
+    assert packaged(server, "install-boot --status").stdout.split() == ["systemd", "installed"]
+    links = server.run("readlink /etc/systemd/system/*/lvmsnap-*.service").stdout.split()
+    # Where /lib is a link to /usr/lib, systemctl may name the folder in either way.
+    assert {Path(link).parent for link in links} <= {Path("/usr/lib/systemd/system"), Path("/lib/systemd/system")}
+    assert [path for path in ours(server) if path.startswith(("/etc/udev", "/etc/initramfs-tools"))] == []
+
+
+def three_commands_lead_to_a_backup(server: Machine) -> None:
+    packaged(server, "init vg0/system --write nightly")
+    packaged(server, "plan nightly")
+    done = packaged(server, "run nightly -- sh -c 'cat \"$LVMSNAP_MOUNTPOINT/data\"'")
+
+    assert done.stdout == "precious\n"
+
+
+def it_is_not_removed_while_a_profile_is_up(server: Machine) -> None:
+    packaged(server, "up nightly")
+
+    refused = server.run("dpkg --remove lvmsnap", check=False)
+
+    assert refused.returncode != 0
+    assert "lvmsnap is not removed: up, or left by a crash: nightly" in refused.stderr
+    assert "lvmsnap down --all" in refused.stderr
+    packaged(server, "status nightly")
+    packaged(server, "down nightly")
+
+
+def an_upgrade_in_the_middle_of_a_run_changes_nothing_for_it(server: Machine) -> None:
+    done = packaged(server, f"run nightly -- sh -c '{INSTALL} > /run/upgrade 2>&1; exit 7'", code=7)
+
+    assert "Setting up lvmsnap" in server.run("cat /run/upgrade").stdout
+    assert "sh ended with exit status 7" in done.stderr
+    assert volumes(server) == ["system"]
+
+
+def nor_does_it_where_all_files_are_gone_and_the_snapshot_is_lost(server: Machine) -> None:
+    """On a terminal, and the first that is drawn there is the loss."""
+    lose = "umount /run/lvmsnap/nightly; lvremove -q -y vg0/system-lvmsnap-nightly"
+    server.write_file("/run/lose", f"{GONE}; {lose}\n")
+
+    done = server.run(
+        "script -qec '/usr/sbin/lvmsnap run -q nightly -- sh /run/lose' /dev/null", check=False, timeout=120
+    )
+
+    assert done.returncode == 124, done.stdout
+    assert "do not trust its result" in done.stdout
+    assert "rror of lvmsnap" not in done.stdout
+    assert volumes(server) == ["system"]
+    assert server.run("ls /var/lib/lvmsnap/*.json", check=False).returncode != 0
+    server.run(BACK)
+
+
+def purging_leaves_the_administrators_profiles_alone_and_nothing_else(server: Machine) -> None:
+    server.run(INSTALL, timeout=300)
+    assert "installed" in packaged_status(server)
+
+    server.run("dpkg --no-triggers --purge lvmsnap", timeout=300)
+
+    assert {path for path in ours(server) if not path.startswith("/run/")} == {"/etc/lvmsnap"}
+    assert server.run("ls /etc/lvmsnap").stdout == "nightly.yaml\n"
+
+
+def packaged_status(m: Machine) -> str:
+    return m.run("dpkg-query -W -f '${db:Status-Status}' lvmsnap").stdout
+
+
+def test_the_package_from_its_installation_to_its_removal(server: Machine) -> None:
+    what_was_installed_is_found_where_it_is_looked_for(server)
+    the_boot_is_as_before_until_install_boot_was_run(server)
+    three_commands_lead_to_a_backup(server)
+    it_is_not_removed_while_a_profile_is_up(server)
+    an_upgrade_in_the_middle_of_a_run_changes_nothing_for_it(server)
+    nor_does_it_where_all_files_are_gone_and_the_snapshot_is_lost(server)
+    purging_leaves_the_administrators_profiles_alone_and_nothing_else(server)
