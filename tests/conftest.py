@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lvmsnap.execution import records
+from lvmsnap.execution import hold_marks, records
 from tests.lab import sampled
 from tests.lab.fixtures import fresh_machine, lab, shared_machine, stage
 
@@ -23,7 +23,8 @@ os.umask(0o022)
 def no_notes_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the tests from the notes of records in this machine's own /run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records, "RUN_DIR", str(tmp_path_factory.getbasetemp() / "absent"))
+        for module in (records, hold_marks):
+            patch.setattr(module, "RUN_DIR", str(tmp_path_factory.getbasetemp() / "absent"))
         yield
 
 

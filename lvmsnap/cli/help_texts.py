@@ -16,7 +16,7 @@ EXITS = (
     ("2", "wrong usage or invalid profile, nothing changed"),
     ("3", "refused by a check, nothing changed"),
     ("4", "a step failed and undoing failed too: what is left is named"),
-    ("124", "run, down, watch: the snapshot was lost: do not trust what was read"),
+    ("124", "run, hold, down, watch: the snapshot was lost: do not trust what was read"),
     ("125", "run: the command was never started"),
     ("129, 130, 143", "interrupted by HUP, INT, TERM, everything undone"),
     ("141", "the reader closed the pipe, nothing changed"),
@@ -106,6 +106,26 @@ COMMANDS = {
             ("129, 130, 143", "HUP, INT or TERM came; everything was taken down"),
         ),
         takes_command=True,
+    ),
+    "hold": CommandHelp(
+        about="Brings the profile up, guards its snapshots as run does, and takes everything down when it is stopped "
+        "by TERM, INT or HUP: for the units and hooks of other programs. It tells systemd when it is ready and when "
+        "it stops, and waits up to two minutes for whoever still uses the snapshots. --check only looks whether a "
+        "hold has the profile up and no snapshot of it was lost: to be asked when the backup has ended.",
+        prints="where the snapshot is, as up does",
+        examples=("lvmsnap hold nightly", "lvmsnap hold nightly --check"),
+        exits=(
+            ("0", "it was stopped, and everything is taken down; with --check: all is well"),
+            _UNDONE,
+            _USAGE,
+            ("3", "refused by a check, or up already; nothing was changed"),
+            _RESIDUE,
+            (
+                "124",
+                "a snapshot was lost: do not trust what was read; it is taken down; with --check: or nothing holds it",
+            ),
+            ("129, 130, 143", "HUP, INT or TERM came before it was up; everything begun was undone"),
+        ),
     ),
     "watch": CommandHelp(
         about="Guards the snapshots that up made, as run guards its own: warns as one fills, gives it more room "
@@ -215,6 +235,7 @@ MEANT = {
     **dict.fromkeys(("stop", "umount", "unmount", "remove", "delete", "rm", "destroy", "close"), "down"),
     **dict.fromkeys(("list", "ls", "show", "info"), "status"),
     **dict.fromkeys(("backup", "exec"), "run"),
+    **dict.fromkeys(("keep",), "hold"),
     **dict.fromkeys(("check", "lint", "test"), "validate"),
     **dict.fromkeys(("new", "add", "configure"), "init"),
     **dict.fromkeys(("repair", "clean", "cleanup", "fix"), "recover"),

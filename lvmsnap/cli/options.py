@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from lvmsnap.cli import commands, help_pages, help_texts, init_command, setup_commands
+from lvmsnap.cli import commands, help_pages, help_texts, hold_command, init_command, setup_commands
 from lvmsnap.cli.usage import Parser
 
 DEFAULT_PROFILE_DIR = commands.USUAL_FOLDER
@@ -62,6 +62,15 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_name(parser)
     _add_boot_risk(parser)
     parser.add_argument("--replace", action="store_true", help="if anything of it exists, take it down first")
+
+
+def _add_hold(parser: argparse.ArgumentParser) -> None:
+    _add_name(parser)
+    _add_boot_risk(parser)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--replace", action="store_true", help="if anything of it exists, take it down first")
+    text = "only look whether a hold has it up and the snapshot is good: exit 124 where not"
+    what.add_argument("--check", action="store_true", help=text)
 
 
 def _add_down(parser: argparse.ArgumentParser) -> None:
@@ -153,6 +162,7 @@ COMMANDS = (
     ),
     ("up", commands.cmd_up, "bring a profile up: do what its plan shows", _add_up),
     ("run", commands.cmd_run, "up, your command, down: the whole backup", _add_run),
+    ("hold", hold_command.cmd_hold, "up until it is stopped, then down: for other programs' units", _add_hold),
     (
         "watch",
         commands.cmd_watch,

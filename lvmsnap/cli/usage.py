@@ -109,7 +109,7 @@ def lacks_dashes(words: Sequence[str], rest: Sequence[str], command: str, name: 
 
 def overview(commands: Iterable[tuple[str, str]]) -> str:
     """Return what `lvmsnap` alone shows."""
-    lines = [help_texts.TITLE, "", *_table(help_texts.FIRST_STEPS, 80), ""]
+    lines = [help_texts.TITLE, *_table(help_texts.FIRST_STEPS, 80), ""]
     return "\n".join([*lines, help_texts.COMMANDS_TITLE, *_table(commands, 80)]) + "\n"
 
 

@@ -95,7 +95,7 @@ def recovered_lines(found: tuple[Recovered, ...], names: tuple[str, ...] = ()) -
         elif recovered.run_pid:
             yield (
                 (DIM, "left alone "),
-                ("", f"{status.name}: lvmsnap run (pid {recovered.run_pid}) is using it"),
+                ("", f"{status.name}: lvmsnap (pid {recovered.run_pid}) is using it"),
             )
         else:
             yield ((DIM, "left alone "), ("", f"{status.name}: it is {status.state.value}: {MEANING[status.state]}"))

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lvmsnap.execution import guard_reports, records, verification
+from lvmsnap.execution import guard_reports, hold_marks, records, verification
 from lvmsnap.execution.context import Work, hold_for, run_all
 from lvmsnap.model.condition import FileMade, SnapshotMounted
 from lvmsnap.model.errors import FAULTS, ToolError, explained
@@ -109,6 +109,7 @@ def _forget(target: Target, past: _Past, work: Work) -> None:
     if not work.owns_record:
         return
     guard_reports.remove(target.name)
+    hold_marks.remove(target.name)
     for attempt in range(PASSES):
         try:
             records.remove(target.name)

@@ -18,8 +18,8 @@ from lvmsnap.system.reading import Interest
 class Seen:
     """What of a target is there. `lost` says how a snapshot of it was lost, None where none was.
 
-    `run_pid` is that of the `lvmsnap run` that it is up for, 0 where there is none that still runs. `is_left`: a crash,
-    a power cut or a run that was killed left it.
+    `run_pid` is that of the `lvmsnap run` or `hold` that it is up for, 0 where there is none that still runs.
+    `is_left`: a crash, a power cut, or one of these that was killed left it.
     """
 
     status: Status
@@ -52,10 +52,11 @@ def survivors(record: Record | None, system: Facts) -> tuple[str, ...]:
 
 
 def refuse_at_work(name: str, seen: Seen) -> None:
-    """Raise RefusedError where a `lvmsnap run` that lives is at work with the profile."""
+    """Raise RefusedError where a `lvmsnap run` or `hold` that lives is at work with the profile."""
     if seen.run_pid:
-        found = f"lvmsnap run (pid {seen.run_pid}) is using {name}"
-        raise RefusedError((Refusal(found, f"wait for it to end; lvmsnap status {name} shows it"),))
+        found = f"lvmsnap (pid {seen.run_pid}) is using {name}"
+        hint = f"wait until that run, or hold, has ended; lvmsnap status {name} shows it"
+        raise RefusedError((Refusal(found, hint),))
 
 
 def warn_of_lost(name: str, lost: Loss) -> str:

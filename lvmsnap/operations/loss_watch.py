@@ -40,8 +40,7 @@ class LossWatch:
         """Return how a snapshot was lost since this began, None where none was."""
         if lost := self.lost or why_lost(self._before, self._target):
             return lost
-        unmounted = next((one.mountpoint for one in self._unmounts if one.happened()), "")
-        return Loss(f"{unmounted} was unmounted for a while") if unmounted else None
+        return self._unmounted()
 
     def close(self) -> None:
         """Notice unmounts no longer."""
@@ -49,6 +48,10 @@ class LossWatch:
             one.close()
 
     def _lost_now(self) -> Loss | None:
-        if lost := why_hidden(self._before):
+        if lost := why_hidden(self._before) or self._unmounted():
             return lost
         return why_lost(self._before, self._target) if self.guards.is_lost() else None
+
+    def _unmounted(self) -> Loss | None:
+        unmounted = next((one.mountpoint for one in self._unmounts if one.happened()), "")
+        return Loss(f"{unmounted} was unmounted for a while") if unmounted else None

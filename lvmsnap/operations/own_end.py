@@ -25,6 +25,7 @@ from lvmsnap.system import device_mapper, process_table
 from lvmsnap.system.tree_users import at_work
 
 TRIES = 3
+PAUSE_SECONDS = 0.5
 Outcome = int | LvmsnapError
 
 
@@ -69,11 +70,30 @@ def _record_of(target: Target) -> Record | None:
     return None
 
 
+def wait_for_users(
+    session: Session, target: Target, ended: str, seconds: float, look: Callable[[], float] = lambda: PAUSE_SECONDS
+) -> None:
+    """Wait, within bounds, for what is still at work in the snapshots, and name it; a signal ends the wait.
+
+    `look` is called meanwhile, again after as many seconds as it returned at the latest.
+    """
+    deadline = time.monotonic() + seconds
+    named: tuple[str, ...] = ()
+    while (busy := at_work(target)) and time.monotonic() < deadline:
+        if session.signals.received:
+            break
+        if busy != named:
+            named = busy
+            where = target.tree or ", ".join(mount.mountpoint for mount in target.mounts)
+            session.progress.warn(f"{ended}, but {where} is still in use: {'; '.join(busy)}")
+        time.sleep(min(PAUSE_SECONDS, look()))
+
+
 def _take_down(session: Session, target: Target, known: Record | None, outcome: Outcome, work: Work) -> None:
     # The work had the signal. One that comes from here on would only be noted: all goes down anyway.
     session.signals.received = 0
     with suppress(*FAULTS):  # it only waits and names
-        _wait_for_stragglers(session, target, work)
+        wait_for_users(session, target, work.ended, work.wait_seconds)
     work.before_down()
     try:
         failed = _bring_down(session, target, known)
@@ -145,17 +165,3 @@ def _as_residue(target: Target, error: BaseException) -> ResidueError:
     why = f"{target.name} could not be taken down: {explained(error)}"
     hint = error.hint if isinstance(error, LvmsnapError) else ""
     return ResidueError(why, residue=(f"whatever there is of {target.name}",), commands=(down,), hint=hint)
-
-
-def _wait_for_stragglers(session: Session, target: Target, work: Work) -> None:
-    """Wait, within bounds, for what is still at work in the snapshots; name it."""
-    deadline = time.monotonic() + work.wait_seconds
-    named: tuple[str, ...] = ()
-    while (busy := at_work(target)) and time.monotonic() < deadline:
-        if session.signals.received:
-            break
-        if busy != named:
-            named = busy
-            where = target.tree or ", ".join(mount.mountpoint for mount in target.mounts)
-            session.progress.warn(f"{work.ended}, but {where} is still in use: {'; '.join(busy)}")
-        time.sleep(0.5)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from lvmsnap.model.errors import NotStartedError
-from lvmsnap.system import mount_watch, processes
+from lvmsnap.system import held_signals, mount_watch, processes
 from lvmsnap.system.held_signals import Signals
 
 GRACE_SECONDS = 60.0
@@ -117,17 +117,13 @@ def _kill_group(pid: int, number: int, *, resume: bool = True) -> None:
 
 @contextmanager
 def _child_signals() -> Iterator[int]:
-    """Yield a descriptor that is readable after each signal, SIGCHLD among them (signal.set_wakeup_fd)."""
-    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    """Yield a descriptor that is readable after each signal, SIGCHLD among them."""
     before = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-    old_wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     try:
-        yield reading
+        with held_signals.arrivals() as reading:
+            yield reading
     finally:
-        signal.set_wakeup_fd(old_wakeup)
         signal.signal(signal.SIGCHLD, before)
-        os.close(reading)
-        os.close(writing)
 
 
 def _drain(descriptor: int) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -45,3 +47,16 @@ class Signals:
         self.received = self.received or number
         if self.pass_on is not None:
             self.pass_on(number)
+
+
+@contextmanager
+def arrivals() -> Iterator[int]:
+    """Yield a descriptor that is readable after each signal that has a handler of ours (signal.set_wakeup_fd)."""
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    try:
+        yield reading
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reading)
+        os.close(writing)

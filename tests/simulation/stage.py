@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from lvmsnap.execution import (
     dead_mans_switch,
     executor,
     held_origins,
+    hold_marks,
     locks,
     mappings,
     places,
@@ -37,7 +39,7 @@ from lvmsnap.model.looked import LuksHeader
 from lvmsnap.model.plan import Check
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Target
-from lvmsnap.operations import loss_watch, own_end, preparation, recover, run, sessions, stands, up_down
+from lvmsnap.operations import hold, loss_watch, own_end, preparation, recover, run, sessions, stands, up_down
 from lvmsnap.operations.sessions import Session
 from lvmsnap.profile import loading
 from lvmsnap.system import (
@@ -189,6 +191,7 @@ class Stage:
             (mapping_users, "pins", lambda *_: ()),
             (loading, "names", lambda *_: (NAME,)),
             (run, "supervise", lambda *_: 0),
+            (hold_marks, "write", lambda *_: None),
             (loss_watch, "look", lambda _: (stands.Stand(samples.TAKEN, "", "", 0),)),
             (loss_watch, "why_lost", lambda *_: None),
             (own_end, "at_work", lambda *_: ()),
@@ -239,6 +242,15 @@ class Stage:
     def run(self, loaded: Profile) -> str:
         """Run a command over it."""
         return outcome(lambda: run.run(self.session(), loaded, "", ("true",), replace_old=False))
+
+    def hold(self, loaded: Profile) -> str:
+        """Hold it up until a signal comes, which does at once."""
+        session = self.session()
+
+        def stop(_: Target) -> None:
+            session.signals.received = signal.SIGTERM
+
+        return outcome(lambda: hold.hold(session, loaded, "", stop, replace_old=False))
 
     def down(self, loaded: Profile) -> str:
         """Take it down."""

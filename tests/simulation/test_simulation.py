@@ -18,6 +18,7 @@ from tests.simulation.system import DISK_PV, ELSEWHERE, FILE, FOREIGN_FILE
 from tests.simulation.walk import (
     BOOTS,
     DOWN,
+    HOLD,
     HOOKED,
     HOOKS,
     KILLED_AT,
@@ -56,12 +57,21 @@ def test_up_stands_and_down_leaves_nothing(stage: Stage, scene: Scene) -> None:
     "scene", [PLAIN, SCENES["hooks, and a file"], SCENES["luks"]], ids=["plain", "hooks, and a file", "luks"]
 )
 def test_whatever_is_raised_wherever_it_is_undone_as_a_failed_step_is(stage: Stage, scene: Scene, what: str) -> None:
+    raise_everywhere(stage, scene, what)
+
+
+def test_whatever_is_raised_in_a_hold_it_is_undone_as_a_failed_step_is(stage: Stage) -> None:
+    raise_everywhere(stage, PLAIN, HOLD)
+
+
+def raise_everywhere(stage: Stage, scene: Scene, what: str) -> None:
     walk = Walk(stage, scene)
     up, _ = walk.act(UP, scene.clean())
     walk.all_of_it = standing(up, found_directory=scene.found)
     start = {
         UP: scene.clean(),
         RUN: scene.clean(),
+        HOLD: scene.clean(),
         DOWN: up,
         MEND: walk.act(UP, scene.clean(), Fault(KILLED_AT, KILLS[1]))[0],
     }[what]

@@ -114,7 +114,7 @@ ERRORS: tuple[BaseException, ...] = (
 AFTER = (ERRORS[0], ERRORS[3], ERRORS[6], ERRORS[7])
 
 
-UP, DOWN, MEND, RUN = "up", "down", "mend", "run"
+UP, DOWN, MEND, RUN, HOLD = "up", "down", "mend", "run", "hold"
 
 
 class Walk:
@@ -187,8 +187,8 @@ class Walk:
         except FAULTS as error:
             how = f"raised {type(error).__name__}"
         world.log.append(f"=> {what}: {how}")
-        if what == RUN and how == "done" and self.look(world) != self.before:
-            self.complain(world, "run is done, and something of it is there")
+        if what in (RUN, HOLD) and how == "done" and self.look(world) != self.before:
+            self.complain(world, f"{what} is done, and something of it is there")
         if how.startswith("raised"):
             # Only what came before the first change may come through to the command line.
             if self.look(world) != self.look(start) or world.records != start.records:

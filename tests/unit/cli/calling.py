@@ -17,7 +17,7 @@ from tests import TOP
 ROOT = TOP
 PROFILE = ROOT / "profiles/system-full-vg.yaml"
 COMMANDS = (
-    *("plan", "up", "down", "run", "watch", "status", "recover", "validate", "init", "schema"),
+    *("plan", "up", "down", "run", "hold", "watch", "status", "recover", "validate", "init", "schema"),
     *("install-boot", "install-units"),
 )
 BAD = "volumes:\n  - origin: vg0/system\n    sise: 4GiB\n    size: 4GB\nmore: 1\n"

@@ -71,7 +71,7 @@ NO_NAMES = (
 @pytest.mark.parametrize(
     "command",
     [
-        *("plan", "plan --offline", "plan --down", "up", "up --dry-run", "up --if-down", "watch", "run"),
+        *("plan", "plan --offline", "plan --down", "up", "up --dry-run", "up --if-down", "watch", "run", "hold"),
         *("down", "down --force", "down --dry-run", "status", "status --json", "status good", "recover"),
         *("recover --dry-run", "recover good", "install-units --status", "install-units --remove", "validate"),
         "install-units",
@@ -98,7 +98,7 @@ def test_the_longest_name_is_one(tmp_path: Path) -> None:
     assert lvmsnap("validate", path).returncode == 0
 
 
-@pytest.mark.parametrize("command", ["up", "plan", "plan --down", "run", "down", "status", "recover", "watch"])
+@pytest.mark.parametrize("command", ["up", "plan", "plan --down", "run", "down", "status", "recover", "watch", "hold"])
 def test_a_path_is_refused_while_its_name_is_another_files(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -202,12 +202,12 @@ def test_the_state_of_what_a_killed_run_left_says_so() -> None:
     seen = leftovers.look(TARGET, up_record(process=GONE), samples.up_facts())
 
     assert seen.status.state is State.PARTIAL
-    assert f"lvmsnap run (pid {GONE.pid}), which was killed" in seen.status.problem
+    assert f"lvmsnap (pid {GONE.pid}), which was killed" in seen.status.problem
 
 
 def test_what_a_living_run_is_at_work_with_is_refused_and_named() -> None:
     seen = Seen(state.Status("nightly", State.UP), None, 4711, is_left=False)
 
-    with pytest.raises(RefusedError, match=r"lvmsnap run \(pid 4711\) is using nightly"):
+    with pytest.raises(RefusedError, match=r"lvmsnap \(pid 4711\) is using nightly"):
         leftovers.refuse_at_work("nightly", seen)
     leftovers.refuse_at_work("nightly", replace(seen, run_pid=0))
