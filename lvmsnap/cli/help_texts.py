@@ -24,8 +24,7 @@ EXITS = (
 
 # What `lvmsnap` alone shows before the list of commands: the way from nothing to a backup every night.
 FIRST_STEPS = (
-    ("lvmsnap init", "lists the volumes there are"),
-    ("lvmsnap init vg0/root --write nightly", "a first profile for one"),
+    ("lvmsnap init vg0/root --write nightly", "a profile (init alone lists volumes)"),
     ("lvmsnap plan nightly", "each check and step; changes nothing"),
     ("lvmsnap run nightly -- borg create ...", "snapshot, command, all down again"),
     ("lvmsnap install-units nightly -- ...", "the same every night"),

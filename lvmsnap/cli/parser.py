@@ -78,7 +78,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = build_parser()
     options, rest = parser.parse_known_args(ours)
     if options.command is None and not rest:
-        raise UsageError("a command is missing", hint="lvmsnap alone lists the commands")
+        raise UsageError("a command is missing", hint="lvmsnap --help lists the commands")
     name, taking = options.command_name, _takes_command(options)
     if rest and taking and not command and not rest[0].startswith("-"):
         raise usage.lacks_dashes(ours, rest, name, options.name)

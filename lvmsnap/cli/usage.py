@@ -68,10 +68,15 @@ class Parser(argparse.ArgumentParser):
         if found := _REQUIRED.fullmatch(message):
             lacking = found[1].replace(", ", " and ") if found[1] else found[2].replace(" ", " or ")
             raise UsageError(f"{command} needs {lacking}", hint=self._usage_hint())
-        raise UsageError(f"{command}: {message}", hint=self._usage_hint())
+        raise UsageError(f"{command}: {message}", hint=f"{self.prog} --help explains it")
 
     def _usage_hint(self) -> str:
-        return f"{self.one_line()}; {self.prog} --help explains it"
+        operands = [action for action in self.own_actions() if not action.option_strings]
+        formatter = self._get_formatter()
+        formatter.add_usage(None, operands, [], prefix="")
+        told = " ".join(formatter.format_help().removeprefix(self.prog).split())
+        options = " [OPTION...]" if len(operands) < len(self.own_actions()) else ""
+        return f"{self.prog}{options} {told}; {self.prog} --help explains it"
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
@@ -148,7 +153,7 @@ def _command_meant(word: str, commands: Iterable[str]) -> str:
     import difflib
 
     near = help_texts.MEANT.get(word) or next(iter(difflib.get_close_matches(word, tuple(commands), n=1)), "")
-    return f"did you mean {near}?" if near else "lvmsnap alone lists the commands"
+    return f"did you mean {near}?" if near else "lvmsnap --help lists the commands"
 
 
 def _option_meant(option: str, command: Parser, parser: Parser) -> str:

@@ -41,7 +41,7 @@ FOR_COMMAND = (
 FILES = (
     ("/etc/lvmsnap/NAME.yaml", "The profile NAME, see lvmsnap-profile(5)."),
     (f"{RUN_DIR}/NAME", "Where its snapshot is mounted, unless the profile says otherwise."),
-    (STATE_DIR, "What must be remembered of profiles that are up: their records."),
+    (STATE_DIR, "What is remembered of profiles: the records of those that are up, and how the last runs ended."),
 )
 EXAMPLE = "system-full-vg"
 TYPES = {"string": "text", "array": "list", "object": "mapping", "boolean": "true or false", "null": "null"}

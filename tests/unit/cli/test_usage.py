@@ -9,6 +9,7 @@ import pytest
 
 from lvmsnap.cli import help_texts, options, parser, usage
 from tests.unit.cli.calling import lvmsnap
+from tests.unit.cli.test_views import golden
 
 NAMES = [name for name, *_ in options.COMMANDS]
 every_command = pytest.mark.parametrize("command", NAMES)
@@ -133,8 +134,8 @@ def test_the_help_fits_the_terminal_and_is_never_wider_than_one_reads(
         ("install-unit x", "there is no command 'install-unit'", "did you mean install-units?"),
         ("list", "there is no command 'list'", "did you mean status?"),
         ("umount nightly", "there is no command 'umount'", "did you mean down?"),
-        ("fly", "there is no command 'fly'", "lvmsnap alone lists the commands"),
-        ("-q fly", "there is no command 'fly'", "lvmsnap alone lists the commands"),
+        ("fly", "there is no command 'fly'", "lvmsnap --help lists the commands"),
+        ("-q fly", "there is no command 'fly'", "lvmsnap --help lists the commands"),
         # options
         ("up x --replce", "up has no option --replce", "did you mean --replace?"),
         ("up x --dryrun", "up has no option --dryrun", "did you mean --dry-run?"),
@@ -146,11 +147,16 @@ def test_the_help_fits_the_terminal_and_is_never_wider_than_one_reads(
         ("--verson", "lvmsnap has no option --verson", "did you mean --version?"),
         ("--replace up x", "--replace comes after the command: lvmsnap up --replace", ""),
         # arguments
-        ("plan", "plan needs NAME", "lvmsnap plan --help explains it"),
+        ("plan", "plan needs NAME", "lvmsnap plan [OPTION...] NAME; lvmsnap plan --help explains it"),
         ("run", "run needs NAME", "NAME -- COMMAND [ARG...]; lvmsnap run --help explains it"),
-        ("down", "down needs NAME or --all", "lvmsnap down --help explains it"),
+        ("down", "down needs NAME or --all", "lvmsnap down [OPTION...] [NAME]; lvmsnap down --help"),
+        ("watch a b", "watch takes no further argument 'b'", "lvmsnap watch NAME; lvmsnap watch --help"),
         ("up a b", "up takes no further argument 'b'", "NAME; lvmsnap up --help explains it"),
-        ("up x --wait soon", "up: argument --wait: 'soon' is not a number of seconds, 0 or more", "lvmsnap up ["),
+        (
+            "up x --wait soon",
+            "up: argument --wait: 'soon' is not a number of seconds, 0 or more",
+            "lvmsnap up --help explains it",
+        ),
         # the command after two dashes
         ("run nightly", "run needs a command after `--`: lvmsnap run nightly -- COMMAND [ARG...]", ""),
         ("run nightly --", "run needs a command after `--`: lvmsnap run nightly -- COMMAND [ARG...]", ""),
@@ -201,3 +207,16 @@ def test_the_operand_after_the_dashes_is_shown_and_never_parsed() -> None:
     for command in parser.build_parser().commands.values():
         assert isinstance(command, usage.Parser)
         assert "argv" not in {action.dest for action in command._actions}
+
+
+WRONG = (
+    *("statsu", "list", "fly", "up nightly --replce", "plan nightly --from-host x", "--replace up nightly"),
+    *("--verson", "-v", "plan", "down", "watch a b", "plan nightly --wait soon", "recover -q -v"),
+    *("run nightly", "run nightly borg create --stats", "install-units nightly true", "watch nightly -- true"),
+)
+
+
+def test_wrong_usage_reads_as_it_was_read_by_a_person() -> None:
+    told = "\n".join(f"$ lvmsnap {line}\n{lvmsnap(*line.split()).stderr}" for line in WRONG)
+
+    golden("wrong-usage.txt", told)
