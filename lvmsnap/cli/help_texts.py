@@ -199,7 +199,12 @@ COMMANDS = {
         "down. For initramfs-tools, dracut and systemd, whichever are there.",
         prints="with --status what is installed",
         examples=("lvmsnap install-boot", "lvmsnap install-boot --status"),
-        exits=(("0", "done"), ("1", "a step failed; with --status: something is missing"), _USAGE, _NOT_ROOT),
+        exits=(
+            ("0", "done"),
+            ("1", "a step failed; with --status: something is missing"),
+            ("2", "wrong usage; nothing was changed"),
+            _NOT_ROOT,
+        ),
     ),
     "install-units": CommandHelp(
         about="Has systemd call `lvmsnap run --replace NAME -- COMMAND` by a timer: every night, or when "

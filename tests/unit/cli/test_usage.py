@@ -220,3 +220,12 @@ def test_wrong_usage_reads_as_it_was_read_by_a_person() -> None:
     told = "\n".join(f"$ lvmsnap {line}\n{lvmsnap(*line.split()).stderr}" for line in WRONG)
 
     golden("wrong-usage.txt", told)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_help_on_a_terminal_reads_as_it_was_read_by_a_person(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    told = "\n".join(f"$ lvmsnap {line}\n{lvmsnap(*line.split()).stdout}" for line in ("", "--help", "run --help"))
+
+    golden(f"help-{columns}.txt", told)
