@@ -52,7 +52,8 @@ def cmd_plan(options: argparse.Namespace) -> int:
 def _show_plan(options: argparse.Namespace, profile: Profile, plan: Plan, *, note: str) -> int:
     from lvmsnap.cli import views
 
-    lines = list(views.plan_lines(profile.name, plan, note=note, description=profile.description))
+    loud = options.verbosity > 0
+    lines = list(views.plan_lines(profile.name, plan, note=note, description=profile.description, is_verbose=loud))
     return _print_plan(options, plan, lines, f"lvmsnap plan {profile.name}")
 
 
@@ -79,7 +80,8 @@ def _show_down(options: argparse.Namespace) -> int:
     _require_root(f"lvmsnap plan {name} --down")
     profile = named_profile.load_if_valid(name, directory)
     plan = preparation.plan_down(_session(options, reads_only=True), name, profile)
-    return _print_plan(options, plan, list(views.plan_lines(name, plan)), f"lvmsnap plan {name} --down")
+    lines = list(views.plan_lines(name, plan, is_verbose=options.verbosity > 0))
+    return _print_plan(options, plan, lines, f"lvmsnap plan {name} --down")
 
 
 def cmd_up(options: argparse.Namespace) -> int:

@@ -37,8 +37,8 @@ def error_lines(error: LvmsnapError, *, is_verbose: bool = False) -> Iterator[Li
         what = "the command was not started" if isinstance(error, NotStartedError) else "nothing was changed"
         yield ((BAD, "refused: "), ("", what))
         for refusal in error.refusals:
-            yield ((BAD, "  NO  "), ("", refusal.message))
-            yield from hint_lines(refusal.hint, indent=6)
+            yield ((BAD, "  FAIL  "), ("", refusal.message))
+            yield from hint_lines(refusal.hint, indent=8)
         return
     residue = error.residue if isinstance(error, SnapshotLostError) else error
     if not isinstance(residue, ResidueError):

@@ -50,7 +50,7 @@ def _tell(options: argparse.Namespace, session: Session, view: View, first: Firs
         session.progress.warn(f"this machine was not looked at: {view.why_not}; size and place are guesses")
     proposal = first.proposal
     for check in proposal.failed if proposal else ():
-        line: Line = ((layout.WARN, "warning: "), ("", f"its plan will be refused: {check.title}: {check.found}"))
+        line: Line = ((layout.WARN, "warning: "), ("", f"its plan will be refused: {check.sentence}"))
         error_view.complain([line, *layout.hint_lines(check.hint)])
     if options.verbosity >= 0:
         is_risky = proposal is not None and proposal.is_risky

@@ -8,7 +8,6 @@ from pathlib import Path
 from lvmsnap.cli.layout import (
     Line,
     fold,
-    fold_command,
     printable,
     text,
 )
@@ -32,9 +31,7 @@ def export(lines: Iterable[Line], path: str, title: str) -> None:
 
     rows = [printable(line) for line in lines]
     if suffix != ".txt":
-        rows = [
-            row for line in rows for part in fold(line, PICTURE_COLUMNS) for row in fold_command(part, PICTURE_COLUMNS)
-        ]
+        rows = [row for line in rows for row in fold(line, PICTURE_COLUMNS)]
     width = max((len(text(row)) for row in rows), default=80) + 1
     # The height is given too: else rich takes 80 columns where TERM is dumb, and cuts off the rest.
     console = Console(

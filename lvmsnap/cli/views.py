@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from enum import Enum
 
 from lvmsnap.cli.layout import (
     BAD,
@@ -23,12 +24,19 @@ from lvmsnap.planning.state import MEANING, Status
 from lvmsnap.planning.wording import in_words
 from lvmsnap.system.processes import shell_line
 
+# Raised where a field of what --json prints changes its meaning or goes; a new one may come at any time.
+JSON_FORMAT = 1
 # What these are of is shown with one volume too.
 ALWAYS_NAMED = ("volume group", "origin", "tree")
 
 
-def plan_lines(name: str, plan: Plan, *, note: str = "", description: str = "") -> Iterator[Line]:
-    """Return a plan for a reader: the facts it rests on, every check, every step with its command and undo."""
+def plan_lines(
+    name: str, plan: Plan, *, note: str = "", description: str = "", is_verbose: bool = False
+) -> Iterator[Line]:
+    """Return a plan for a reader: the facts it rests on, its steps, its checks, and the verdict as the last line.
+
+    One that is refused shows its steps only where `is_verbose`: what is wrong is to be seen first.
+    """
     title = f"lvmsnap {plan.direction.value} {name}"
     yield ((BOLD, title), (DIM, f"  {note}" if note else ""))
     if description:
@@ -37,17 +45,56 @@ def plan_lines(name: str, plan: Plan, *, note: str = "", description: str = "") 
         yield ()
         yield ((BOLD, "Facts"),)
         yield from _fact_lines(plan.facts)
+    failed = [check for check in plan.checks if not check.passed]
+    if plan.actions and (is_verbose or not failed):
+        yield ()
+        yield ((BOLD, "Steps"),)
+        for number, action in enumerate(plan.actions, 1):
+            yield from _step_lines(number, action, plan.direction)
     if plan.checks:
         yield ()
-        yield from _check_lines(plan.checks)
+        yield ((BOLD, "Checks"),)
+        yield from _check_lines(plan.checks, is_verbose=is_verbose)
     yield ()
-    if not plan.actions:
-        nothing = "nothing exists: there is nothing to do" if plan.direction is Direction.DOWN else "no steps"
-        yield ((BOLD, "Steps  "), ("", nothing))
-        return
-    yield ((BOLD, "Steps"),)
-    for number, action in enumerate(plan.actions, 1):
-        yield from _step_lines(number, action, plan.direction)
+    yield _verdict(name, plan, has_steps_left=bool(failed and plan.actions) and not is_verbose)
+
+
+def _verdict(name: str, plan: Plan, *, has_steps_left: bool) -> Line:
+    command, steps = f"lvmsnap {plan.direction.value} {name}", _count(len(plan.actions), "step")
+    failed = sum(not check.passed for check in plan.checks)
+    match verdict(plan):
+        case Verdict.REFUSED:
+            more = f"; -v shows the {steps}" if has_steps_left else ""
+            of_all = f"{failed} of {len(plan.checks)} checks" if failed < len(plan.checks) else _count(failed, "check")
+            return ((BAD, "refused: "), ("", f"{of_all} failed{more}"))
+        case Verdict.NOTHING:
+            return ((GOOD, "nothing to do: "), ("", f"nothing of {name} exists"))
+        case Verdict.NOT_CHECKED:
+            return ((WARN, "not checked: "), ("", f"{command} would run these {steps}, if all is as assumed"))
+        case Verdict.READY:
+            return ((GOOD, "ready: "), ("", f"{command} runs these {steps}"))
+
+
+class Verdict(Enum):
+    """What a plan comes to."""
+
+    READY = "ready"
+    REFUSED = "refused"
+    NOTHING = "nothing to do"
+    NOT_CHECKED = "not checked"
+
+
+def verdict(plan: Plan) -> Verdict:
+    """Return what a plan comes to. One of `up` has checks, unless the machine was not looked at."""
+    if not all(check.passed for check in plan.checks):
+        return Verdict.REFUSED
+    if plan.direction is Direction.DOWN:
+        return Verdict.READY if plan.actions else Verdict.NOTHING
+    return Verdict.READY if plan.checks else Verdict.NOT_CHECKED
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _fact_lines(facts: tuple[Fact, ...]) -> Iterator[Line]:
@@ -58,15 +105,18 @@ def _fact_lines(facts: tuple[Fact, ...]) -> Iterator[Line]:
         yield ((DIM, f"  {fact.name:<14} "), ("", f"{of}{fact.value}"))
 
 
-def _check_lines(checks: tuple[Check, ...]) -> Iterator[Line]:
-    failed = sum(not check.passed for check in checks)
-    verdict = (BAD, f"  {failed} of {len(checks)} refuse it") if failed else (GOOD, f"  all {len(checks)} passed")
-    yield ((BOLD, "Checks"), verdict)
-    for check in checks:
-        mark = (WARN, "  !!  ") if check.warning else (GOOD, "  ok  ") if check.passed else (BAD, "  NO  ")
-        yield (mark, ("", check.title), (DIM if check.passed else BAD, f": {check.found}" if check.found else ""))
-        if check.warning or not check.passed:
-            yield from hint_lines(check.hint, indent=6)
+def _check_lines(checks: tuple[Check, ...], *, is_verbose: bool) -> Iterator[Line]:
+    """Give what failed, what to know, and what passed, in one line or, where `is_verbose`, one for each."""
+    for check in sorted((one for one in checks if one.warning or not one.passed), key=lambda one: one.passed):
+        yield ((WARN, "  warn  ") if check.passed else (BAD, "  FAIL  "), ("", check.sentence))
+        yield from hint_lines(check.hint, indent=8)
+    passed = [check for check in checks if check.passed and not check.warning]
+    if is_verbose:
+        yield from (
+            ((GOOD, "  ok    "), ("", one.title), (DIM, f": {one.found}" if one.found else "")) for one in passed
+        )
+    elif passed:
+        yield ((GOOD, "  ok    "), ("", f"{_count(len(passed), 'check')} passed; -v lists them"))
 
 
 def _step_lines(number: int, action: Action, direction: Direction) -> Iterator[Line]:
@@ -102,9 +152,10 @@ def recovered_lines(found: tuple[Recovered, ...], names: tuple[str, ...] = ()) -
 
 
 def to_json(value: Plan | tuple[Status, ...]) -> str:
-    """Return a plan or states as JSON; each command also as the line one would paste."""
-    data: object = [asdict(status) for status in value] if isinstance(value, tuple) else _plan_data(value)
-    return codec.to_json(data, indent=2)
+    """Return a plan or states as JSON, null where there is nothing; each command also as the line one would paste."""
+    data: dict[str, object]
+    data = {"profiles": [asdict(one) for one in value]} if isinstance(value, tuple) else _plan_data(value)
+    return codec.to_json({"format": JSON_FORMAT, **_with_nulls(data)}, indent=2)
 
 
 def _plan_data(plan: Plan) -> dict[str, object]:
@@ -116,5 +167,27 @@ def _plan_data(plan: Plan) -> dict[str, object]:
         commands = {name: lines(getattr(action, name)) for name in ("do", "undo", "by_hand")}
         return {**fields, **commands, "condition": in_words(action.condition)}
 
-    steps = [step(action) for action in plan.actions]
-    return {**asdict(plan), "actions": steps}
+    def outcome(check: Check) -> dict[str, object]:
+        is_well = check.passed and not check.warning
+        return {**asdict(check), **({"problem": None, "hint": None} if is_well else {})}
+
+    steps, checks = [step(action) for action in plan.actions], [outcome(check) for check in plan.checks]
+    return {"verdict": verdict(plan).value, **asdict(plan), "actions": steps, "checks": checks}
+
+
+def _with_nulls(data: dict[str, object]) -> dict[str, object]:
+    """Return the data with None for each text that is empty, and each size of nothing."""
+
+    def is_nothing(name: str, value: object) -> bool:
+        return value == "" or (name == "size_bytes" and not value)
+
+    def value_of(value: object) -> object:
+        match value:
+            case dict():
+                return {name: None if is_nothing(name, one) else value_of(one) for name, one in value.items()}
+            case list() | tuple():
+                return [value_of(one) for one in value]
+            case _:
+                return value
+
+    return {name: value_of(value) for name, value in data.items()}

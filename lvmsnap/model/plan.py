@@ -100,16 +100,27 @@ class Direction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: what was looked at, whether it is good, and what to do where it is not.
+    """One check: what is to hold, whether it does, and what to do where it does not.
 
+    `title` says that it holds, `problem` that it does not, in the same words for a system as bad as this one tomorrow.
+    `id` is for programs and never changes; with `of`, the object it is about, it is unique in its plan.
     A `warning` refuses nothing; it is shown once, before the first change.
     """
 
+    id: str
+    of: str
     title: str
+    problem: str
     passed: bool
-    found: str
+    found: str = ""
     hint: str = ""
     warning: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """What holds, or what does not, and what was found."""
+        what = self.title if self.passed and not self.warning else self.problem
+        return f"{what}: {self.found}" if self.found else what
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ def refuse_merging(target: Target, system: Facts) -> None:
     found = find(target, focused)
     failed = [check for one in found.snapshots if not (check := checks.not_merging(target, one, found)).passed]
     if failed:
-        raise RefusedError(tuple(Refusal(f"{check.title}: {check.found}", check.hint) for check in failed))
+        raise RefusedError(tuple(Refusal(check.sentence, check.hint) for check in failed))
 
 
 def refuse_inactive(target: Target, record: Record | None, system: Facts) -> None:

@@ -41,7 +41,7 @@ def plan_down(session: Session, name: str, profile: Profile | None) -> Plan:
 
 def refuse_failed(run: tuple[Check, ...], done: str = "") -> None:
     """Raise RefusedError with every one of the checks that failed; StepError where `done` says what was done before."""
-    failed = tuple(Refusal(f"{check.title}: {check.found}", check.hint) for check in run if not check.passed)
+    failed = tuple(Refusal(check.sentence, check.hint) for check in run if not check.passed)
     if failed:
         raise refused_after(done, RefusedError(failed))
 

@@ -76,7 +76,7 @@ def up(
 def _warn(session: Session, made: Plan) -> None:
     for check in made.checks:
         if check.warning:
-            session.progress.warn(f"{check.title}: {check.found}; {check.hint}")
+            session.progress.warn(f"{check.sentence}; {check.hint}")
 
 
 def _plan(session: Session, profile: Profile, system: Facts, known: Known, done: str, replacing: str) -> Plan:

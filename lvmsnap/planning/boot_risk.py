@@ -20,16 +20,19 @@ def check(backing: BackingFile, facts: Facts) -> Iterator[Check]:
     needed = {place: lv for place, (vg, lv) in boot_volumes(facts).items() if vg == backing.vg}
     if not needed:
         return
-    title = f"the boot survives a power cut while {backing.vg} has the file"
+    what = ("boot-survives", backing.vg, f"the boot survives a power cut while {backing.vg} has the file")
+    problem = f"the boot may fail after a power cut while {backing.vg} has the file"
     if facts.looked.boot_recovery:
-        yield Check(title, True, "boot recovery is installed")
+        yield Check(*what, problem, passed=True, found="boot recovery is installed")
         return
     places = ", ".join(sorted(needed))
     if "/" in needed and not backing.accept_boot_risk:
         hint = f"{HINT}; --accept-boot-risk, or `accept_boot_risk: true`, accepts the risk"
-        yield Check(title, False, "the root filesystem is in that group, and boot recovery is not installed", hint)
+        found = "the root filesystem is in that group, and boot recovery is not installed"
+        yield Check(*what, problem, passed=False, found=found, hint=hint)
         return
-    yield Check(title, True, f"boot recovery is not installed, and {places} would not come up", HINT, warning=True)
+    found = f"boot recovery is not installed, and {places} would not come up"
+    yield Check(*what, problem, passed=True, found=found, hint=HINT, warning=True)
 
 
 def check_origin(volume: Volume, facts: Facts) -> Iterator[Check]:
@@ -41,16 +44,14 @@ def check_origin(volume: Volume, facts: Facts) -> Iterator[Check]:
     shared = [tag for tag in looked.tags if tag in facts.looked.boot_tags] if looked else []
     if not shared:
         return
-    origin = volume.path
-    title = f"no boot takes the snapshot for {origin}"
+    what = ("boot-takes-origin", volume.path, f"no boot takes the snapshot for {volume.path}")
+    problem = f"after a power cut the boot may take the snapshot for {volume.path}"
     if facts.looked.boot_recovery:
-        yield Check(title, True, "boot recovery is installed")
+        yield Check(*what, problem, passed=True, found="boot recovery is installed")
         return
-    found = (
-        f"the boot looks for {' and '.join(shared)}, and the snapshot has that too: after a power cut it may be taken"
-    )
+    found = f"the boot looks for {' and '.join(shared)}, and the snapshot has that too"
     hint = "lvmsnap install-boot has the boot remove the snapshot before LVM activates it"
-    yield Check(title, True, found, hint, warning=True)
+    yield Check(*what, problem, passed=True, found=found, hint=hint, warning=True)
 
 
 def boot_volumes(facts: Facts) -> dict[str, tuple[str, str]]:

@@ -26,6 +26,7 @@ from lvmsnap.planning import (
     space_checks,
     thin_checks,
 )
+from lvmsnap.planning.common_checks import free_device, in_kernel
 from lvmsnap.planning.device_filters import rejecting_pattern
 from lvmsnap.planning.identify import Found, FoundSnapshot
 from lvmsnap.planning.lent_pvs import host_of_pv, is_lent
@@ -38,6 +39,7 @@ PACKAGES |= {"cryptsetup": "cryptsetup", "blkid": "util-linux"}
 NO_FILE_ON = re.compile(
     r"(tmpfs|ramfs|nfs.*|cifs|smb.*|fuse.*|ceph|9p|afs|glusterfs|btrfs|zfs|bcachefs|overlay|squashfs|iso9660)$"
 )
+MAKE_IT = "make it, or mount its filesystem"
 LVM_PART = re.compile(r"LVM-(\w{32})(\w{32})")
 
 
@@ -112,44 +114,44 @@ def already(name: str, state: str, meaning: str, replacing: str) -> Check:
     `replacing` is the command that takes it down first.
     """
     hint = f"lvmsnap down {name}, or {replacing}; lvmsnap status {name} shows it"
-    found = "up already; an old snapshot must never pass for a new one" if state == "up" else f"{state}: {meaning}"
-    return Check(f"state of profile {name}", False, found, hint)
+    found = "an old snapshot must never pass for a new one" if state == "up" else meaning
+    problem = f"profile {name} is {'up already' if state == 'up' else state}"
+    return Check("profile-down", name, f"profile {name} is down", problem, False, found, hint)
 
 
 def not_merging(target: Target, one: FoundSnapshot, found: Found) -> Check:
     """Return the check that LVM does not merge a snapshot of ours into its origin: everything of it must stay then."""
     hint = f"{merging_hint(one, found.loan_to(one.snapshot.vg))}; afterwards lvmsnap recover {target.name}"
-    into = f"LVM is merging it into {one.snapshot.vg}/{one.snapshot.origin}, so nothing of it was touched"
-    return Check(f"{one.name} is not being merged", not one.is_merging, into if one.is_merging else "", hint)
+    said = "nothing of it was touched" if one.is_merging else ""
+    problem = f"LVM is merging {one.name} into {one.snapshot.vg}/{one.snapshot.origin}"
+    title = f"{one.name} is not being merged"
+    return Check("snapshot-not-merging", one.name, title, problem, not one.is_merging, said, hint)
 
 
 def _system(profile: Profile, target: Target | None, facts: Facts) -> Iterator[Check]:
-    yield Check(
-        "run by root", facts.is_root, "" if facts.is_root else "you are not root", "run it as root, or with sudo"
-    )
+    hint = "run it as root, or with sudo"
+    yield Check("root", "", "run by root", "not run by root", facts.is_root, hint=hint)
     missing = facts.looked.missing_tools
-    packages = ", ".join(sorted({PACKAGES.get(tool, tool) for tool in missing}))
-    yield Check(
-        "programs installed", not missing, ", ".join(missing) + " missing" if missing else "", f"install {packages}"
-    )
+    hint = f"install {', '.join(sorted({PACKAGES.get(tool, tool) for tool in missing}))}" if missing else ""
+    found = ", ".join(missing)
+    yield Check("programs-installed", "", "programs installed", "programs are missing", not missing, found, hint)
     hint = "systemd-machine-id-setup, or dbus-uuidgen --ensure=/etc/machine-id: other hosts may see the same disks"
     found = "" if facts.host else "/etc/machine-id holds no ID"
-    yield Check("this machine has an identity", bool(facts.host), found, hint)
+    title, problem = "this machine has an identity", "this machine has no identity"
+    yield Check("host-identity", "", title, problem, bool(facts.host), found, hint)
     # An origin in a thin pool that is active has that of the kernel already.
     if target is None or any(not isinstance(one.cow, PoolSpace) for one in target.snapshots):
-        found = "" if facts.snapshot_target else "missing"
-        hint = "modprobe dm-snapshot, or boot a kernel that has it"
-        yield Check("kernel has dm-snapshot", facts.snapshot_target, found, hint)
+        yield in_kernel("dm-snapshot", "dm-snapshot", facts.snapshot_target)
     if profile.backing_files:
-        found = "" if facts.loop_driver else "missing"
-        yield Check("kernel has loop devices", facts.loop_driver, found, "modprobe loop, or boot a kernel that has it")
+        yield in_kernel("loop", "loop devices", facts.loop_driver)
 
 
 def _volume_group(profile: Profile, name: str, facts: Facts) -> Iterator[Check]:
     vg = facts.vg(name)
-    there = "known are: " + ", ".join(group.name for group in facts.vgs) if facts.vgs else "there are none"
+    there = "known are: " + ", ".join(group.name for group in facts.vgs) if facts.vgs else "LVM knows of none"
     hint = f"correct `origin` in {profile.path}; a group of another host's system id shows only in `vgs --foreign`"
-    yield Check(f"volume group {name} exists", vg is not None, "" if vg else there, hint)
+    title, problem = f"volume group {name} exists", f"there is no volume group {name}"
+    yield Check("vg-exists", name, title, problem, vg is not None, "" if vg else there, hint)
     if vg is None:
         return
     whole = not vg.missing_pv_count
@@ -157,36 +159,39 @@ def _volume_group(profile: Profile, name: str, facts: Facts) -> Iterator[Check]:
     theirs = [host for host in theirs if host != facts.host]
     hint = "lvmsnap recover, if lvmsnap lent it; else bring the disk back before anything changes the group"
     hint = f"lent to it by lvmsnap, {from_host(theirs[0])}" if theirs else hint
-    yield Check(f"{name} is whole", whole, "" if whole else f"{vg.missing_pv_count} PV missing", hint)
-    yield Check(
-        f"{name} is not exported", not vg.is_exported, "it is exported" if vg.is_exported else "", f"vgimport {name}"
-    )
+    found = "" if whole else f"{vg.missing_pv_count} PV missing"
+    yield Check("vg-whole", name, f"{name} is whole", f"{name} is not whole", whole, found, hint)
+    title, problem, hint = f"{name} is not exported", f"{name} is exported", f"vgimport {name}"
+    yield Check("vg-not-exported", name, title, problem, not vg.is_exported, hint=hint)
     hint = "snapshots with lvmsnap need a group of one host: vgchange --lock-type none"
-    yield Check(f"{name} is not shared", not vg.is_shared, "it is shared" if vg.is_shared else "", hint)
+    title, problem = f"{name} is not shared", f"{name} is shared between hosts"
+    yield Check("vg-not-shared", name, title, problem, not vg.is_shared, hint=hint)
     yield unlocked(name, facts.looked.groups[name].lock_holder)
 
 
 def unlocked(vg: str, holder: str) -> Check:
     """Return the check that nobody holds the lock of the volume group; `holder` does, where it is not ""."""
-    found = f"locked by {holder}" if holder else ""
-    return Check(f"{vg} is not locked", not holder, found, "wait for it to end, then try again")
+    hint = "wait for it to end, then try again"
+    return Check("vg-not-locked", vg, f"{vg} is not locked", f"{vg} is locked by {holder}", not holder, hint=hint)
 
 
 def _origin(profile: Profile, volume: Volume, vg: VolumeGroup, made: Snapshot | None, facts: Facts) -> Iterator[Check]:
     name, origin = f"{vg.name}/{volume.origin}", vg.lv(volume.origin)
     known = ", ".join(lv.name for lv in vg.lvs) or "none"
     hint = f"correct `origin` in {profile.path}"
-    yield Check(f"origin {name} exists", origin is not None, "" if origin else f"{vg.name} has: {known}", hint)
+    found = "" if origin else f"{vg.name} has: {known}"
+    title, problem = f"origin {name} exists", f"there is no origin {name}"
+    yield Check("origin-exists", name, title, problem, origin is not None, found, hint)
     if origin is None:
         return
-    active = origin.is_active
-    yield Check(f"{name} is active", active, "" if active else "it is inactive", f"lvchange --activate y {name}")
+    active, hint = origin.is_active, f"lvchange --activate y {name}"
+    yield Check("origin-active", name, f"{name} is active", f"{name} is inactive", active, hint=hint)
     yield origin_kinds.check(origin, vg)
     prefix = dm_uuid(vg.uuid, origin.uuid)
     suspended = [device.name for device in facts.dm_devices if device.suspended and device.uuid.startswith(prefix)]
     hint = "a killed command may have left it so: lvmsnap recover; else dmsetup resume"
-    found = ", ".join(suspended) + " suspended" if suspended else ""
-    yield Check(f"{name} is not suspended", not suspended, found, hint)
+    title, problem, found = f"{name} is not suspended", f"{name} is suspended", ", ".join(suspended)
+    yield Check("origin-not-suspended", name, title, problem, not suspended, found, hint)
     looked = facts.looked.origins[vg.name, origin.name]
     if active:
         yield from luks.checks(profile, volume, looked, facts)
@@ -196,34 +201,38 @@ def _origin(profile: Profile, volume: Volume, vg: VolumeGroup, made: Snapshot | 
 
 
 def _snapshot_name(volume: Volume, vg: VolumeGroup, facts: Facts) -> Iterator[Check]:
-    name = volume.snapshot
-    problem = lvm_names.name_problem(vg.name, name)
-    yield Check(f"name {name} is legal", not problem, problem or "", "give `snapshot` another name")
+    name, path = volume.snapshot, f"{vg.name}/{volume.snapshot}"
+    found, hint = lvm_names.name_problem(vg.name, name) or "", "give `snapshot` another name"
+    title, problem = f"name {name} is legal", f"name {name} is not legal"
+    yield Check("snapshot-name-legal", path, title, problem, not found, found, hint)
     other = vg.lv(name)
-    hint = f"give `snapshot` another name, or see what it is: lvs -o+tags,origin {vg.name}/{name}"
-    found = "" if other is None else f"{vg.name}/{name} exists and does not belong to this profile"
-    yield Check(f"name {vg.name}/{name} is free", other is None, found, hint)
+    hint = f"{hint}, or see what it is: lvs -o+tags,origin {path}"
+    found = "" if other is None else "it exists and does not belong to this profile"
+    title, problem = f"name {path} is free", f"name {path} is taken"
+    yield Check("snapshot-name-free", path, title, problem, other is None, found, hint)
     device = lvm_names.dm_name(vg.name, name)
     taken = [dm.name for dm in facts.dm_devices if other is None and dm.name in (device, f"{device}-cow")]
-    hint = f"see what it is: dmsetup info {device}"
-    yield Check(f"device name {device} is free", not taken, ", ".join(taken) + " exists" if taken else "", hint)
+    yield free_device(device, taken, f"see what it is: dmsetup info {device}")
 
 
 def _backing_file(backing: BackingFile, target: Target | None, facts: Facts) -> Iterator[Check]:
     path, vg, parent = backing.path, facts.vg(backing.vg), backing.path.rpartition("/")[0] or "/"
     directory, absent = facts.looked.directories.get(path), facts.looked.files[path] is None
     hint = f"lvmsnap overwrites no file: remove it if it is of no use, or name another `path`: ls -l {path}"
-    yield Check(f"{path} does not exist", absent, "" if absent else "something is there", hint)
+    title, problem = f"{path} does not exist", f"{path} exists already"
+    yield Check("backing-file-absent", path, title, problem, absent, hint=hint)
     if directory is None or not directory.exists:
-        yield Check(f"directory {parent} exists", False, "it does not", "make it, or mount its filesystem")
+        title, problem, hint = f"directory {parent} exists", f"there is no directory {parent}", MAKE_IT
+        yield Check("backing-file-directory", path, title, problem, passed=False, hint=hint)
         return
-    refused = NO_FILE_ON.match(directory.filesystem)
+    is_able, found = not NO_FILE_ON.match(directory.filesystem), directory.filesystem or "unknown"
     hint = "name a path on ext4 or xfs: tmpfs is memory, a network may stall, copy-on-write may run full later"
-    yield Check(f"filesystem of {parent} can hold a backing file", not refused, directory.filesystem or "unknown", hint)
-    hint = "whoever may change one of them can put another file there: make it root's, or name another"
-    title = f"directory {parent} and all above it are root's alone"
+    title, problem = f"filesystem of {parent} can hold a backing file", f"{parent} cannot hold a backing file"
+    yield Check("backing-file-filesystem", path, title, problem, is_able, found, hint)
+    hint = "whoever may change one of them can put another file there: make it root's, or name another `path`"
+    title, problem = f"directory {parent} and all above it are root's alone", f"{parent} can be changed by others"
     exposed = access.exposed(directory.gates)
-    yield Check(title, not exposed, exposed, f"{hint} `path`")
+    yield Check("backing-file-roots-alone", path, title, problem, not exposed, exposed, hint)
     yield held_blocks.check(backing, directory)
     if target is not None:
         yield from _room(path, directory, target, facts)
@@ -238,9 +247,11 @@ def _room(path: str, directory: DirectoryFacts, target: Target, facts: Facts) ->
     if not there or there[0].path != path:
         return
     most, size_bytes = held_blocks.largest_file_bytes(directory), sum(loan.size_bytes for loan in there)
-    title = "room for the backing file" if len(there) == 1 else f"room for the {len(there)} backing files there"
-    found = f"{human(size_bytes)} of {human(most)} ({LARGEST_SHARE_PERCENT} % of what is available)"
-    yield Check(title, size_bytes <= most, found, "free some space there, or give a smaller `size`")
+    what = "the backing file" if len(there) == 1 else f"the {len(there)} backing files there"
+    fits, allowed = size_bytes <= most, f"{human(most)} ({LARGEST_SHARE_PERCENT} % of what is available)"
+    found = f"{human(size_bytes)} of {allowed}" if fits else f"{human(size_bytes)} wanted, {allowed} may be used"
+    hint = "free some space there, or give a smaller `size`"
+    yield Check("backing-file-room", path, f"room for {what}", f"no room for {what}", fits, found, hint)
 
 
 def _layers(
@@ -254,20 +265,21 @@ def _layers(
     in_group = [name for group, lv, name in parts if group == vg.uuid.replace("-", "") and lv not in origins]
     hint = "after a power cut the group could not come up to free the file; `allow_same_vg: true` accepts that risk"
     allowed = not in_group or backing.allow_same_vg
-    found = f"it lies on {in_group[0]}" if in_group else ""
-    yield Check(f"{backing.path} does not lie in {vg.name}", allowed, found, hint)
+    title, problem = f"{backing.path} does not lie in {vg.name}", f"backing file {backing.path} lies in {vg.name}"
+    found = f"on {in_group[0]}{', as the profile allows' * allowed}" if in_group else ""
+    yield Check("backing-file-not-in-vg", backing.path, title, problem, allowed, found, hint)
 
 
 def _loop(backing: BackingFile, loop_device: str, facts: Facts) -> Iterator[Check]:
     if backing.loop_device:
         bound = next((loop for loop in facts.loops if loop.device == backing.loop_device), None)
         found = f"bound to {bound.file_path}" if bound else ""
-        yield Check(
-            f"{backing.loop_device} is free", bound is None, found, "name another, or write `loop_device: auto`"
-        )
+        title, problem = f"{backing.loop_device} is free", f"{backing.loop_device} is in use"
+        hint = "name another, or write `loop_device: auto`"
+        yield Check("loop-device-free", backing.loop_device, title, problem, bound is None, found, hint)
     for name, patterns in facts.lvm_filters:
         rejected = rejecting_pattern(patterns, loop_device or "/dev/loop0")
         hint = f'allow loop devices in lvm.conf: {name} = [ "a|^/dev/loop|", ... ]'
-        yield Check(
-            f"LVM's {name} takes loop devices", not rejected, f"rejected by {rejected}" if rejected else "", hint
-        )
+        title, problem = f"LVM's {name} takes loop devices", f"LVM's {name} rejects loop devices"
+        found = f"by {rejected}" if rejected else ""
+        yield Check(f"lvm-{name.replace('_', '-')}", backing.path, title, problem, not rejected, found, hint)

@@ -18,16 +18,20 @@ def run(profile: Profile, facts: Facts) -> Iterator[Check]:
         return
     origins = _origins(profile, facts)
     bearing = {origin.name: part for origin in origins if (part := lvm_part_on(origin, facts))}
-    found = ", ".join(f"{part.path} lies on {name}" for name, part in bearing.items())
+    is_able = len(bearing) <= 1
+    found = "" if is_able else ", ".join(f"{part.path} lies on {name}" for name, part in bearing.items())
     hint = f"leave all but one of these origins out, {GIVE_UP}"
-    yield Check("LVM can work while all are held", len(bearing) <= 1, found if len(bearing) > 1 else "", hint)
+    title, problem = "LVM can work while all are held", "LVM cannot work while all are held"
+    yield Check("instant-lvm-works", "", title, problem, is_able, found, hint)
     beneath = _beneath_pvs(profile, origins, facts)
     hint = f"leave the origin out that a PV lies on, {GIVE_UP}"
-    yield Check("LVM can read its PVs while all are held", not beneath, beneath, hint)
+    title, problem = "LVM can read its PVs while all are held", "LVM cannot read its PVs while all are held"
+    yield Check("instant-pvs-readable", "", title, problem, not beneath, beneath, hint)
     group = facts.looked.bound_to_group
     hint = f"in a unit of systemd: ProtectControlGroups=no; {GIVE_UP}"
     found = f"its process could not leave {group}, and would be ended with it" if group else ""
-    yield Check("a dead man's switch can stand by", not group, found, hint)
+    title, problem = "a dead man's switch can stand by", "no dead man's switch can stand by"
+    yield Check("instant-switch", "", title, problem, not group, found, hint)
 
 
 def lvm_part_on(origin: LogicalVolume, facts: Facts) -> LvmPart | None:

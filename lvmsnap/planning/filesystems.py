@@ -115,27 +115,30 @@ def checks(name: str, looked: OriginFacts, cow_bytes: int | None) -> Iterator[Ch
     `cow_bytes` is the snapshot's space for changes, None where it is not known.
     """
     filesystem, superblock = looked.filesystem, looked.superblock
-    mountable, title = filesystem in MOUNT_OPTIONS, f"{name}'s filesystem can be mounted beside it"
+    mountable, its = filesystem in MOUNT_OPTIONS, f"{name}'s filesystem"
+    what = ("filesystem-mountable", name, f"{its} can be mounted beside it", f"{its} cannot be mounted beside it")
     if looked.is_in_luks and not looked.device_number:
         found = f"its LUKS is closed here: what is in it is examined once it is open, and must be one of {KNOWN}"
-        yield Check(title, True, found)
+        yield Check(*what, passed=True, found=found)
         return
     why = WHY_NOT.get(filesystem, f"only {KNOWN} are known to work")
     found = filesystem or "no filesystem found"
-    yield Check(title, mountable, found if mountable else f"{found}: {why}", DEVICE_ALONE)
+    yield Check(*what, mountable, found if mountable else f"{found}: {why}", DEVICE_ALONE)
     if superblock is None or not mountable:
         return
     found = _elsewhere(looked, superblock)
-    yield Check(f"{name}'s filesystem is all on {name}", not found, found, DEVICE_ALONE)
+    title, problem = f"{its} is all on {name}", f"{its} is not all on {name}"
+    yield Check("filesystem-on-origin", name, title, problem, not found, found, DEVICE_ALONE)
     found = _broken(looked, superblock)
     hint = f"{CHECKERS.get(filesystem, 'e2fsck')} it while nobody uses it; or {DEVICE_ALONE}"
-    yield Check(f"{name}'s filesystem is whole", not found, found, hint)
+    yield Check("filesystem-whole", name, f"{its} is whole", f"{its} is not whole", not found, found, hint)
     if cow_bytes is not None and cow_bytes < superblock.journal_bytes and not _is_settled(looked):
         found = f"{human(cow_bytes)}, less than its journal of {human(superblock.journal_bytes)}"
         why = "its mount here replays none" if looked.is_mounted else "it is not mounted on this host"
         why = "it is in LUKS, and not frozen" if looked.is_in_luks else why
         hint = f"the journal is replayed into that space, since {why}: give a larger `size`"
-        yield Check(f"the snapshot has room for {name}'s journal", True, found, hint, warning=True)
+        title, problem = (f"the snapshot has {room} for {name}'s journal" for room in ("room", "no room"))
+        yield Check("journal-room", name, title, problem, passed=True, found=found, hint=hint, warning=True)
 
 
 def why_not_mounted(superblock: Superblock | None) -> str:

@@ -160,7 +160,7 @@ def _proposal(wish: Wish, profile: Profile, facts: Facts, *, in_same_group: bool
         failed=tuple(_failed(profile, facts)),
         is_risky=any(check.warning or not check.passed for check in risks),
         in_same_group=in_same_group,
-        one_by_one=f"{cut[0].title}: {cut[0].found}" if cut else "",
+        one_by_one=cut[0].sentence if cut else "",
     )
 
 
@@ -196,7 +196,7 @@ def _mount_note(wish: Wish, volume: Volume, origin: LogicalVolume, facts: Facts)
         return "Only the device is made: it is inactive, so nobody knows what is in it."
     obstacles = _obstacles(volume, wish, facts)
     if obstacles:
-        return f"Only the device is made: {obstacles[0].found}."
+        return f"Only the device is made: {obstacles[0].found or obstacles[0].problem}."
     where = f"{len(places)} places" if (places := tree.origin_mounts(volume, facts)) else "no place"
     why = f"it is mounted at {where}, and in a set each snapshot is shown where its origin is mounted"
     return f"Only the device is made: {why}. Or give it a mountpoint of its own."

@@ -27,13 +27,16 @@ def check(backing: BackingFile, directory: DirectoryFacts) -> Check:
     unknown = [layer.name for layer in directory.layers if layer.is_unknown]
     never = [layer.name for layer in directory.layers if layer.free_bytes is None and not layer.is_unknown]
     later = [layer.name for layer in directory.layers if layer.free_bytes is not None]
-    title = f"the blocks of {backing.path} are held by what lies beneath it"
+    of, title = backing.path, f"the blocks of {backing.path} are held by what lies beneath it"
+    what = ("backing-file-blocks", of, title, f"the blocks of {of} are not held by what lies beneath it")
     if never:
-        return Check(title, False, f"{never[0]} may run full whatever is written first", ELSEWHERE)
+        found = f"{never[0]} may run full whatever is written first"
+        return Check(*what, passed=False, found=found, hint=ELSEWHERE)
     if unknown:
         hint = f"look with `losetup -l`, and attach the loop device to a file that is at its path; or {ELSEWHERE}"
-        return Check(title, False, f"{unknown[0]} {UNKNOWN}; it may have holes, and run full", hint)
+        found = f"{unknown[0]} {UNKNOWN}; it may have holes, and run full"
+        return Check(*what, passed=False, found=found, hint=hint)
     if later and backing.allocation is not Allocation.ZERO_FILL:
         found = f"{later[0]} allocates blocks only when they are written, and may be full by then"
-        return Check(title, False, found, f"write `allocation: zero-fill`, or {ELSEWHERE}")
-    return Check(title, True, f"{later[0]} will hold what is written first" if later else "")
+        return Check(*what, passed=False, found=found, hint=f"write `allocation: zero-fill`, or {ELSEWHERE}")
+    return Check(*what, passed=True, found=f"{later[0]} will hold what is written first" if later else "")

@@ -16,6 +16,7 @@ from lvmsnap.model.profile import Profile, Volume
 from lvmsnap.model.target import LuksMapping, Snapshot
 from lvmsnap.model.units import MIB
 from lvmsnap.planning import access
+from lvmsnap.planning.common_checks import free_device, in_kernel
 
 LUKS_FILESYSTEM = "crypto_LUKS"
 OTHERS_BITS = 0o077
@@ -133,32 +134,35 @@ def checks(profile: Profile, volume: Volume, looked: OriginFacts, facts: Facts) 
         return
     name, header = volume.path, looked.luks
     found = f"LUKS{header.version}" if header else looked.filesystem or "no filesystem found"
-    yield Check(f"{name} holds LUKS", header is not None, found, "leave out `luks`, or name the volume that holds it")
+    hint = "leave out `luks`, or name the volume that holds it"
+    yield Check("luks-held", name, f"{name} holds LUKS", f"{name} holds no LUKS", header is not None, found, hint)
     if header:
-        yield Check(f"{name}'s LUKS can be opened beside it", not header.obstacle, header.obstacle, UNOPENED)
+        title, problem = f"{name}'s LUKS can be opened beside it", f"{name}'s LUKS cannot be opened beside it"
+        yield Check("luks-openable", name, title, problem, not header.obstacle, header.obstacle, UNOPENED)
     if volume.mountpoint is None and looked.inside:
         # Opened, LVM would see its physical volume twice, and change nothing of that group any more.
         is_pv = looked.inside.filesystem == "LVM2_member"
         found = "it holds a volume group of its own, which LVM would see twice" if is_pv else ""
-        yield Check(f"what is in {name}'s LUKS may be seen twice", not is_pv, found, UNOPENED)
-    found = "" if facts.crypt_target else "missing"
-    yield Check("kernel has dm-crypt", facts.crypt_target, found, "modprobe dm-crypt, or boot a kernel that has it")
+        title, problem = (f"what is in {name}'s LUKS {word} be seen twice" for word in ("may", "must not"))
+        yield Check("luks-no-pv", name, title, problem, not is_pv, found, UNOPENED)
+    yield in_kernel("dm-crypt", "dm-crypt", facts.crypt_target)
     device = _name(profile, volume)
-    taken = any(one.name == device for one in facts.dm_devices)
+    taken = [one.name for one in facts.dm_devices if one.name == device]
     hint = f"see what it is: dmsetup info {device}; cryptsetup close {device} closes it"
-    yield Check(f"device name {device} is free", not taken, "it exists" if taken else "", hint)
+    yield free_device(device, taken, hint)
     yield from _key(volume, facts)
 
 
 def _key(volume: Volume, facts: Facts) -> Iterator[Check]:
     path = volume.luks.key_file if volume.luks else None
     if path is None:
-        found = "" if facts.looked.has_terminal else "there is none"
-        title = f"a terminal to ask for the passphrase of {volume.path} on"
-        yield Check(title, facts.looked.has_terminal, found, "run it on a terminal, or give `luks` a `key_file`")
+        title, problem = (f"{one} terminal to ask for the passphrase of {volume.path} on" for one in ("a", "no"))
+        hint = "run it on a terminal, or give `luks` a `key_file`"
+        yield Check("luks-terminal", volume.path, title, problem, facts.looked.has_terminal, hint=hint)
         return
     found, hint = _wrong_key_file(path, facts.looked.key_files[path])
-    yield Check(f"key file {path} is root's alone", not found, found, hint)
+    title, problem = f"key file {path} is root's alone", f"key file {path} cannot be used"
+    yield Check("luks-key-file", volume.path, title, problem, not found, found, hint)
 
 
 def _wrong_key_file(path: str, here: KeyFileFacts) -> tuple[str, str]:

@@ -36,22 +36,22 @@ def _is_free(path: str, facts: Facts) -> Iterator[Check]:
         "no parent": ("its parent directory does not exist", "make it, or name another `mountpoint`"),
     }.get(here.kind)
     found, hint = wrong or (here.kind, "")
-    yield Check(f"mountpoint {path} is empty or absent", wrong is None, found, hint)
-    straight = here.real_path == path
-    yield Check(
-        f"no symlink leads to {path}",
-        straight,
-        "" if straight else f"it is {here.real_path}",
-        f"write {here.real_path}",
-    )
+    title, problem = f"mountpoint {path} is empty or absent", f"mountpoint {path} cannot be used"
+    yield Check("mountpoint-free", path, title, problem, wrong is None, found, hint)
+    straight, hint = here.real_path == path, f"write {here.real_path}"
+    title, problem = f"no symlink leads to {path}", f"a symlink leads to {path}"
+    found = "" if straight else f"it is {here.real_path}"
+    yield Check("mountpoint-no-symlink", path, title, problem, straight, found, hint)
     claimed = here.claimed_by
     hint = "name another `mountpoint`: systemd mounts and unmounts what it knows of"
-    yield Check(f"nothing else mounts on {path}", not claimed, f"{claimed} does" if claimed else "", hint)
+    title, problem = f"nothing else mounts on {path}", f"{claimed} mounts on {path} too"
+    yield Check("mountpoint-unclaimed", path, title, problem, not claimed, hint=hint)
     if here.stalling:
         return
     exposed = access.exposed(here.gates)
     hint = "whoever may change one of them can lead the mount elsewhere: make it root's, or name another"
-    yield Check(f"{path} and all above it are root's alone", not exposed, exposed, f"{hint} `mountpoint`")
+    title, problem = f"{path} and all above it are root's alone", f"mountpoint {path} can be changed by others"
+    yield Check("mountpoint-roots-alone", path, title, problem, not exposed, exposed, f"{hint} `mountpoint`")
 
 
 def _is_no_more_open(volume: Volume, path: str, facts: Facts) -> Iterator[Check]:
@@ -64,4 +64,5 @@ def _is_no_more_open(volume: Volume, path: str, facts: Facts) -> Iterator[Check]
     now = f"{opened.path} keeps others from it" if opened and opened.path else f"{name} is mounted nowhere for others"
     found = f"{now}, but nothing keeps them from {path}{', as the profile allows' * allowed}" if opened else ""
     hint = f"leave out `mountpoint`, or chmod 0700 a directory above {path}; if you mean it: `allow_wider_access: true`"
-    yield Check(f"{path} is no more open than {name}", allowed or not opened, found, hint)
+    title, problem = f"{path} is no more open than {name}", f"{path} is more open than {name}"
+    yield Check("mountpoint-no-more-open", path, title, problem, allowed or not opened, found, hint)

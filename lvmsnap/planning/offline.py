@@ -27,7 +27,7 @@ FREE_BYTES = 1024 * GIB
 ASSUMED = "ext4, 100 GiB, in a group with 1 TiB free and 4 MiB extents"
 DEPENDS = "where it lies in a thin pool it gets a thin snapshot instead, which needs no space; a `size` prevents that"
 # The facts that do not depend on the machine.
-SURE = ("snapshot", "LUKS", "tree", "before_down", "after_down")
+SURE = ("snapshot", "when it fills", "LUKS", "tree", "before_down", "after_down")
 HOST = "HOSTHOST"
 LUKS_UUID = "LUKS-UUID"
 PV_UUID = "lvmsn2-HOST-HOST-NAME-NAME-RAND-RANDOM"

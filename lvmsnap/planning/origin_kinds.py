@@ -18,7 +18,9 @@ READ_ONLY = "it is read-only, and changes as little as a snapshot of it would: b
 def check(origin: LogicalVolume, vg: VolumeGroup) -> Check:
     """Return the check that LVM takes a snapshot of the volume, and leaves it running."""
     found, hint = next(_problems(origin, vg), ("", ANOTHER))
-    return Check(f"{vg.name}/{origin.name} can be snapshotted", not found, found, hint)
+    name = f"{vg.name}/{origin.name}"
+    title, problem = f"{name} can be snapshotted", f"{name} cannot be snapshotted"
+    return Check("origin-kind", name, title, problem, not found, found, hint)
 
 
 def _problems(origin: LogicalVolume, vg: VolumeGroup) -> Iterator[tuple[str, str]]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-
 from lvmsnap.model.facts import Facts, LogicalVolume, VolumeGroup, top_mount
-from lvmsnap.model.plan import Direction, Fact, Plan, Thing
+from lvmsnap.model.plan import Direction, Plan, Thing
 from lvmsnap.model.profile import BackingFile, Profile, Volume
 from lvmsnap.model.target import CowSpace, Loan, MountTarget, PoolSpace, Record, Snapshot, Target
-from lvmsnap.planning import actions, checks, cut_checks, filesystems, luks, pools, snapshot_actions, tree
+from lvmsnap.planning import actions, checks, cut_checks, filesystems, luks, plan_facts, snapshot_actions, tree
 from lvmsnap.planning.found_mounts import removed_directories
 from lvmsnap.planning.identify import as_named_now, find, nothing_found
-from lvmsnap.planning.lent_pvs import available_extents, own_pvs
-from lvmsnap.planning.sizing import PV_HEADER_BYTES, human, is_thin_snapshot, lendable_extents, snapshot_extents
+from lvmsnap.planning.lent_pvs import own_pvs
+from lvmsnap.planning.sizing import PV_HEADER_BYTES, is_thin_snapshot, lendable_extents, snapshot_extents
 
 DIRECT_IO_FILESYSTEMS = ("ext2", "ext3", "ext4", "xfs")
 
@@ -34,7 +32,7 @@ def plan_up(profile: Profile, facts: Facts, pv_uuids: tuple[str, ...]) -> Plan:
         target=target,
         actions=tuple(one for one in stack if one.do or (one.thing is Thing.DIRECTORY and one.object in removed)),
         checks=checks.run(profile, target, facts, loop_devices),
-        facts=describe(profile, target, facts),
+        facts=plan_facts.describe(profile, target, facts),
     )
 
 
@@ -173,47 +171,3 @@ def free_loop_numbers(facts: Facts, at_least: int = 1) -> tuple[int, ...]:
     free = sorted((number for number in facts.loop_numbers if number not in bound), reverse=True)
     first_new = max((*facts.loop_numbers, *bound), default=-1) + 1
     return (*free, *range(first_new, first_new + max(0, at_least - len(free))))
-
-
-def describe(profile: Profile, target: Target, facts: Facts) -> tuple[Fact, ...]:
-    """Return the facts that the plan rests on, for a reader."""
-    lines = []
-    for name in target.groups:
-        if vg := facts.vg(name):
-            free_bytes = available_extents(vg) * vg.extent_size_bytes
-            lines.append(Fact("volume group", f"{human(free_bytes)} free", vg.name))
-    for volume, snapshot in zip(profile.volumes, target.snapshots, strict=True):
-        lines += _describe_volume(profile, volume, snapshot, facts)
-    lines += tree.describe(profile)
-    for loan in target.loans:
-        backing = profile.backing_file(loan.vg)
-        directory = facts.looked.directories.get(backing.path) if backing else None
-        if directory:
-            free = f"{human(directory.available_bytes)} available on {directory.filesystem}"
-            lines.append(Fact("backing file", f"{human(loan.size_bytes)}; {free}", loan.path))
-    # The steps of `up` do not show them.
-    at_down = (("before_down", profile.hooks.before_down), ("after_down", profile.hooks.after_down))
-    return (*lines, *(Fact(name, f"at down: {shlex.join(argv)}") for name, argv in at_down if argv))
-
-
-def _describe_volume(profile: Profile, volume: Volume, snapshot: Snapshot, facts: Facts) -> list[Fact]:
-    origin, vg = _origin(volume, facts), facts.vg(volume.vg)
-    if origin is None or vg is None:
-        return []
-    looked = facts.looked.origins[volume.vg, volume.origin]
-    number = luks.as_mounted(volume, origin, facts)
-    mountpoints = [m.mountpoint for m in facts.mounts if number and m.device_number == number]
-    mounted = f"mounted at {mountpoints[0]}" if mountpoints else "not mounted"
-    return [
-        Fact("origin", f"{human(origin.size_bytes)}, {luks.described(volume, looked)}, {mounted}", volume.path),
-        Fact("snapshot", _describe_space(snapshot, origin, vg), volume.path),
-        *([Fact("LUKS", luks.NOT_FROZEN, volume.path)] if volume.luks else []),
-        *tree.describe_left_out(profile, volume, number, facts),
-    ]
-
-
-def _describe_space(snapshot: Snapshot, origin: LogicalVolume, vg: VolumeGroup) -> str:
-    if cow := snapshot.own_space:
-        return f"{human(cow.size_bytes)} for changes ({cow.extents} extents)"
-    pool = pools.pool_of(origin, vg)
-    return f"thin; {pools.describe(pool, vg)}" if pool else "thin"

@@ -16,18 +16,20 @@ HINT = "name a path on another disk: every write to the origin would wait for it
 
 def check(path: str, directory: DirectoryFacts, target: Target | None, facts: Facts) -> Check:
     """Return the check that nothing that is written to the backing file at `path` is written to an origin by that."""
-    title = f"{path} does not lie on the origin"
+    what = ("backing-file-not-on-origin", path, f"{path} does not lie on the origin")
+    problem = f"backing file {path} lies on the origin"
     prefixes = tuple(dm_uuid(one.vg_uuid, one.origin_uuid) for one in target.snapshots) if target else ()
     origins = {device.device_number: device.name for device in facts.dm_devices if device.uuid.startswith(prefixes)}
     if lies_on := next((origins[number] for number in directory.own_devices if number in origins), ""):
-        return Check(title, False, f"it lies on {lies_on}", HINT)
+        return Check(*what, problem, passed=False, found=lies_on, hint=HINT)
     if not (led_to := next((origins[number] for number in directory.block_devices if number in origins), "")):
-        return Check(title, True, "", HINT)
+        return Check(*what, problem, passed=True, hint=HINT)
     by_way_of = ", ".join(_name(copy, facts) for copy in ways(directory, origins.keys()))
     wanted, is_one_enough = to_take_down(directory, origins.keys())
     names = _joined([_name(copy, facts) for copy in wanted])
     down = f"one of {names}" if is_one_enough and len(wanted) > 1 else names
-    return Check(title, False, f"it lies on {led_to}, by way of {by_way_of}", f"{HINT}; or take {down} down first")
+    found, hint = f"{led_to}, by way of {by_way_of}", f"{HINT}; or take {down} down first"
+    return Check(*what, problem, passed=False, found=found, hint=hint)
 
 
 def ways(directory: DirectoryFacts, origins: Collection[str]) -> tuple[Copy, ...]:

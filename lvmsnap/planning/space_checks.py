@@ -18,7 +18,8 @@ def run(target: Target, vg: VolumeGroup) -> Iterator[Check]:
     for one in target.snapshots:
         if one.vg == vg.name and (cow := one.own_space):
             cows.append(cow)
-            yield _smallest(cow, f"the snapshot of {vg.name}/{one.origin}" if is_set else "the snapshot")
+            of = f"{vg.name}/{one.origin}"
+            yield _smallest(cow, of, f"the snapshot of {of}" if is_set else "the snapshot")
     if not cows:
         return
     loan, wanted_extents = target.loan_to(vg.name), sum(cow.extents for cow in cows)
@@ -27,17 +28,20 @@ def run(target: Target, vg: VolumeGroup) -> Iterator[Check]:
     yield _enough(what, loan, vg, wanted_extents, lent_extents)
     if loan is not None:
         spare = lent_extents - wanted_extents
-        left = f"{human(spare * vg.extent_size_bytes)} of the lent space stay unused"
+        left = f"{human(spare * vg.extent_size_bytes)} of it stay unused"
         hint = "give a smaller `backing_file.size`, or leave it out: others could allocate on what is left over"
-        title = "nobody else can allocate on the lent space"
-        yield Check(title, spare <= 0, left if spare > 0 else "all of it used", hint)
+        title, problem = "nobody else can allocate on the lent space", "others can allocate on the lent space"
+        yield Check(
+            "lent-space-used", vg.name, title, problem, spare <= 0, left if spare > 0 else "all of it used", hint
+        )
 
 
-def _smallest(cow: CowSpace, what: str) -> Check:
+def _smallest(cow: CowSpace, of: str, what: str) -> Check:
     least_bytes = SMALLEST_CHUNKS * (cow.chunk_size_bytes or DEFAULT_CHUNK_BYTES)
     found = f"{human(cow.size_bytes)} of at least {human(least_bytes)}"
     hint = "give a larger `size`, or a smaller `chunk_size`"
-    return Check(f"{what} has room for three chunks", cow.size_bytes >= least_bytes, found, hint)
+    title, problem = f"{what} has room for three chunks", f"{what} has no room for three chunks"
+    return Check("snapshot-smallest", of, title, problem, cow.size_bytes >= least_bytes, found, hint)
 
 
 def _enough(what: str, loan: Loan | None, vg: VolumeGroup, wanted_extents: int, lent_extents: int) -> Check:
@@ -52,4 +56,5 @@ def _enough(what: str, loan: Loan | None, vg: VolumeGroup, wanted_extents: int, 
         more = human(sum(pv.unused_extents for pv in closed) * vg.extent_size_bytes)
         found += f"; {more} more on {', '.join(pv.device for pv in closed)}, closed to allocation"
         instead += f", or open what is closed: pvchange --allocatable y {closed[0].device}"
-    return Check(f"space for {what}", is_enough, found, f"give a smaller `size`, or {instead}")
+    title, problem, hint = f"space for {what}", f"not enough space for {what}", f"give a smaller `size`, or {instead}"
+    return Check("vg-space", vg.name, title, problem, is_enough, found, hint)

@@ -21,41 +21,53 @@ def run(
 
     In a pool that is fuller than `autoextend_percent` LVM makes no volume.
     """
-    name = f"{vg.name}/{space.pool}"
+    name, origin = f"{vg.name}/{space.pool}", f"{vg.name}/{volume.origin}"
     if pool := vg.lv(space.pool):
-        yield from _pool(name, pool, vg, profile.overflow.warn_percent, autoextend_percent)
+        yield from _pool(origin, pool, vg, profile.overflow.warn_percent, autoextend_percent)
     own = [f"{vg.name}/{lv.name}" for lv in vg.lvs if lv.origin == volume.origin and not lv.is_thin]
     why = "has a space of its own: LVM would not hold the filesystem still then, and show it half-written"
     hint = f"wait until it is removed; or {OWN_SPACE}"
     found = f"{own[0]} {why}" if own else ""
-    yield Check(f"{vg.name}/{volume.origin} has thin snapshots alone", not own, found, hint)
+    title, problem = f"{origin} has thin snapshots alone", f"{origin} has a snapshot that is not thin"
+    yield Check("thin-snapshots-alone", origin, title, problem, not own, found, hint)
     backing = profile.backing_file(vg.name)
     why = "lends space to its group: if the pool grew onto that, it could not be given back"
     hint = f"leave out `backing_file`, which a thin snapshot has no use for; or {OWN_SPACE}"
-    yield Check(f"no file is lent beside {name}", backing is None, f"{backing.path} {why}" if backing else "", hint)
+    title, problem = f"no file is lent beside {name}", f"a file is lent beside {name}"
+    found = f"{backing.path} {why}" if backing else ""
+    yield Check("thin-no-loan", origin, title, problem, backing is None, found, hint)
     alone = not profile.is_cut
     found = "" if alone else "thin snapshots of several volumes are of several instants: a held origin breaks its pool"
-    title = f"the snapshot of {vg.name}/{volume.origin} may be of an instant of its own"
-    yield Check(title, alone, found, f"{OWN_SPACE}, at one instant with the others; or write `consistent: false`")
+    title = f"the snapshot of {origin} may be of an instant of its own"
+    problem = f"the snapshot of {origin} cannot be of one instant with the others"
+    hint = f"{OWN_SPACE}, at one instant with the others; or write `consistent: false`"
+    yield Check("thin-no-instant", origin, title, problem, alone, found, hint)
     found = "" if volume.chunk_size_bytes is None else "a thin snapshot has the chunks of its pool"
-    title = f"no chunk_size is given for the snapshot of {vg.name}/{volume.origin}"
-    yield Check(title, not found, found, f"leave out `chunk_size`; or {OWN_SPACE}")
+    title = f"no chunk_size is given for the snapshot of {origin}"
+    problem = f"chunk_size is given for the snapshot of {origin}"
+    yield Check(
+        "thin-no-chunk-size", origin, title, problem, not found, found, f"leave out `chunk_size`; or {OWN_SPACE}"
+    )
 
 
 def _pool(
-    name: str, pool: LogicalVolume, vg: VolumeGroup, warn_percent: int, autoextend_percent: int
+    origin: str, pool: LogicalVolume, vg: VolumeGroup, warn_percent: int, autoextend_percent: int
 ) -> Iterator[Check]:
-    trouble = pools.trouble(pool)
-    yield Check(f"thin pool {name} takes writes", not trouble, trouble, f"see lvs -a {vg.name}, and lvmthin(7)")
+    name, trouble, hint = f"{vg.name}/{pool.name}", pools.trouble(pool), f"see lvs -a {vg.name}, and lvmthin(7)"
+    title, problem = f"thin pool {name} takes writes", f"thin pool {name} takes no writes"
+    yield Check("thin-pool-works", origin, title, problem, not trouble, trouble, hint)
     fill = pools.fill_of(pool)
     if trouble or fill is None:
         return
     found = f"{fill.percent:.0f} % of its {fill.part} used"
     if fill.percent > autoextend_percent:
         found += f", more than thin_pool_autoextend_threshold in lvm.conf, {autoextend_percent} %"
-        yield Check(f"LVM makes a volume in {name}", False, found, f"lvextend {name}; or {OWN_SPACE}")
+        title, problem = f"LVM makes a volume in {name}", f"LVM makes no volume in {name}"
+        hint = f"lvextend {name}; or {OWN_SPACE}"
+        yield Check("thin-pool-threshold", origin, title, problem, passed=False, found=found, hint=hint)
         return
     promised = pools.promised_bytes(pool, vg)
     found += f"; its volumes have {human(promised)} together, it has {human(pool.size_bytes)}"
     hint = f"when it is full, the snapshot is lost and so is what is written to its volumes: lvextend {name}"
-    yield Check(f"thin pool {name} has room", True, found, hint, warning=fill.percent >= warn_percent)
+    title, problem, warning = f"thin pool {name} has room", f"thin pool {name} is filling", fill.percent >= warn_percent
+    yield Check("thin-pool-room", origin, title, problem, passed=True, found=found, hint=hint, warning=warning)

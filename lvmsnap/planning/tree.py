@@ -170,18 +170,22 @@ def _one_place(volume: Volume, facts: Facts) -> Check:
     found = origin_mounts(volume, facts)
     where = f"mounted at {', '.join(one.mountpoint for one in found)}" if found else "it is mounted nowhere"
     hint = "give it a `mountpoint` of its own, or `mountpoint: null` for the device alone"
-    return Check(f"{volume.path} has one place in the tree", len(found) == 1, where, hint)
+    title, problem = f"{volume.path} has one place in the tree", f"{volume.path} has no one place in the tree"
+    return Check("tree-one-place", volume.path, title, problem, len(found) == 1, where, hint)
 
 
 def _own_mount(path: str, facts: Facts) -> Check:
-    title, top = f"{path} is a mount of its own", top_mount(facts.mounts, path)
+    what = ("include-is-mount", path, f"{path} is a mount of its own", f"{path} is no mount of its own")
+    top = top_mount(facts.mounts, path)
     if top is None:
         inside = mount_of(path, facts.mounts)
         found = f"it is a directory of {inside.mountpoint}" if inside else "nothing is mounted there"
-        return Check(title, False, f"{found}, whose snapshot has it" if inside else found, "leave it out of `include`")
+        found = f"{found}, whose snapshot has it" if inside else found
+        return Check(*what, passed=False, found=found, hint="leave it out of `include`")
     if top.filesystem == NOT_MOUNTED_YET:
-        return Check(title, False, "it is mounted only once somebody looks into it", f"ls {path}, then try again")
-    return Check(title, True, f"{top.filesystem} of {top.source}")
+        found = "it is mounted only once somebody looks into it"
+        return Check(*what, passed=False, found=found, hint=f"ls {path}, then try again")
+    return Check(*what, passed=True, found=f"{top.filesystem} of {top.source}")
 
 
 def parents_outside(profile: Profile, facts: Facts) -> tuple[str, ...]:
@@ -208,9 +212,10 @@ def _outside(path: str, known: dict[str, Mount], facts: Facts) -> Mount | None:
 
 
 def _has_directory(path: str, known: dict[str, Mount], facts: Facts) -> Check:
-    title = f"{path} has its place in the tree"
+    what = ("tree-has-place", path, f"{path} has its place in the tree", f"{path} has no place in the tree")
     nearest, parent = _nearest(path, known), _outside(path, known, facts)
     if parent is None:
-        return Check(title, True, f"in that of {nearest}" if nearest and path != "/" else "")
+        return Check(*what, passed=True, found=f"in that of {nearest}" if nearest and path != "/" else "")
     found = f"it is mounted on a directory of {parent.mountpoint}, which is in no snapshot of the profile"
-    return Check(title, False, found, f"name {parent.mountpoint} under `include`, or its volume under `volumes`")
+    hint = f"name {parent.mountpoint} under `include`, or its volume under `volumes`"
+    return Check(*what, passed=False, found=found, hint=hint)

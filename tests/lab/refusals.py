@@ -36,7 +36,7 @@ class Refuser:
         assert result.returncode == 3, result
         for phrase in situation.says:
             assert phrase in result.stderr, f"{phrase!r} is not in:\n{result.stderr}"
-        assert result.stderr.count("  NO  ") == situation.refusals, result.stderr
+        assert result.stderr.count("FAIL  ") == situation.refusals, result.stderr
         assert result.stderr.count("what to do: ") == situation.refusals, result.stderr
         assert result.stdout == ""
 

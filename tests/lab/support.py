@@ -65,7 +65,7 @@ def ask(machine: Machine, request: dict[str, Any], timeout: float) -> dict[str, 
 
 def status(machine: Machine, name: str) -> dict[str, Any]:
     """Return what `lvmsnap status` tells of a profile."""
-    (told,) = json.loads(lvmsnap(machine, f"status {name} --json").stdout)
+    (told,) = json.loads(lvmsnap(machine, f"status {name} --json").stdout)["profiles"]
     return dict(told)
 
 

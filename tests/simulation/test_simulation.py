@@ -199,7 +199,7 @@ def test_at_every_step_a_merge_may_begin_and_nothing_is_touched_until_it_has_end
     for world in begun:
         for what in (MEND, DOWN):
             after, how = walk.act(what, world)
-            assert how.startswith("refused: vg0/snap is not being merged"), "\n".join(after.log)
+            assert how.startswith("refused: LVM is merging vg0/snap into"), "\n".join(after.log)
             assert (after.ran, look(after.system)) == (world.ran, look(world.system))
         mended, _ = walk.act(MEND, actors.end_merge(world))
         assert (walk.look(mended), mended.records) == (walk.before, {}), "\n".join(mended.log)

@@ -80,7 +80,7 @@ def test_a_mapping_of_somebody_elses_is_never_touched(server: Machine) -> None:
     server.run("dmsetup create lvmsnap-p --table '0 2048 zero'; udevadm settle")
     before = everything(server)
 
-    assert "device name lvmsnap-p is free: it exists" in lvmsnap(server, "up p", code=3).stderr
+    assert "device name lvmsnap-p is taken: lvmsnap-p exists" in lvmsnap(server, "up p", code=3).stderr
     assert everything(server) == before
     server.run("dmsetup remove lvmsnap-p")
     lvmsnap(server, "up p")

@@ -48,7 +48,7 @@ def test_what_is_in_a_group_that_is_away_or_not_active_here_is_neither_forgotten
 
     lab.run(f"rm {RECORD}")
     assert status(lab, "image")["state"] == "partial"
-    assert "state of profile image: partial" in lvmsnap(lab, "up image --if-down", code=3).stderr
+    assert "profile image is partial" in lvmsnap(lab, "up image --if-down", code=3).stderr
     lvmsnap(lab, "recover")
     assert snapshots(lab) == []
 

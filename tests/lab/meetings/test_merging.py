@@ -51,7 +51,7 @@ def overwrite(m: Machine, volume: Volume, files: range) -> None:
 
 
 def states(m: Machine) -> dict[str, str]:
-    return {told["name"]: told["state"] for told in json.loads(lvmsnap(m, "status --json").stdout)}
+    return {told["name"]: told["state"] for told in json.loads(lvmsnap(m, "status --json").stdout)["profiles"]}
 
 
 def prepare(m: Machine) -> None:
@@ -101,7 +101,7 @@ def test_a_merge_that_waits_for_the_next_boot_gives_back_every_file(fresh_machin
     assert states(m) == {"vg0": "merging", "vg1": "merging"}
     for volume in before:
         refused = lvmsnap(m, f"down {volume.vg}", code=3)
-        assert f"{volume.snapshot} is not being merged: LVM is merging it into {volume.origin}" in refused.stderr
+        assert f"LVM is merging {volume.snapshot} into {volume.origin}" in refused.stderr
         lvmsnap(m, f"down {volume.vg} --force", code=3)
         lvmsnap(m, f"up {volume.vg} --replace", code=3)
         planned = lvmsnap(m, f"plan {volume.vg} --down", code=3)
@@ -122,7 +122,7 @@ def test_a_merge_that_waits_for_the_next_boot_gives_back_every_file(fresh_machin
     assert states(m)["vg1"] == "merging"
     lvmsnap(m, "recover vg1")
     assert fingerprint(m, KEPT) == seen
-    (told,) = json.loads(lvmsnap(m, "status vg1 --json").stdout)
+    (told,) = json.loads(lvmsnap(m, "status vg1 --json").stdout)["profiles"]
     m.run(told["problem"].removeprefix("the merge needs the backing file: "))
     assert end_of_merge(m, LENDING) == before[LENDING]
 

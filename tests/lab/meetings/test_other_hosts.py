@@ -61,10 +61,10 @@ def test_a_second_host_leaves_the_first_ones_snapshots_alone_until_it_is_told_to
     seen = b.run(look).stdout
 
     # The running host knows its own, though the other one looks at the same disks.
-    told = {status["name"]: status["state"] for status in json.loads(lvmsnap(a, "status --json").stdout)}
+    told = {status["name"]: status["state"] for status in json.loads(lvmsnap(a, "status --json").stdout)["profiles"]}
     assert told == {"lent": "up", "plain": "up"}
 
-    told = {status["name"]: status for status in json.loads(lvmsnap(b, "status --json").stdout)}
+    told = {status["name"]: status for status in json.loads(lvmsnap(b, "status --json").stdout)["profiles"]}
     assert {told[name]["state"] for name in ("lent", "plain")} == {"foreign"}
     assert f"lvmsnap recover --from-host {LAB_HOST}" in told["lent"]["problem"]
     recovered = lvmsnap(b, "recover")
@@ -91,7 +91,7 @@ def test_a_second_host_leaves_the_first_ones_snapshots_alone_until_it_is_told_to
         *("vg1", "0", "system", "active"),
     ]
     b.run("e2fsck -fn /dev/vg0/system && e2fsck -fn /dev/vg1/system")
-    assert {state["state"] for state in json.loads(lvmsnap(b, "status --json").stdout)} == {"down"}
+    assert {state["state"] for state in json.loads(lvmsnap(b, "status --json").stdout)["profiles"]} == {"down"}
 
 
 def test_all_that_another_host_left_of_one_profile_goes_at_once(lab: Machine) -> None:

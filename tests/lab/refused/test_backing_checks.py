@@ -72,7 +72,7 @@ PATHS = (
     Situation(
         "a file",
         (
-            "/media/store/lent does not exist: something is there",
+            "/media/store/lent exists already",
             "lvmsnap overwrites no file",
             "ls -l /media/store/lent",
         ),
@@ -81,25 +81,25 @@ PATHS = (
     ),
     Situation(
         "a dangling symlink",
-        ("/media/store/lent does not exist: something is there",),
+        ("/media/store/lent exists already",),
         before="ln -s /media/store/elsewhere /media/store/lent",
         after="! [ -e /media/store/elsewhere ]; rm /media/store/lent",
     ),
     Situation(
         "a directory",
-        ("/media/store/lent does not exist: something is there",),
+        ("/media/store/lent exists already",),
         before="mkdir /media/store/lent",
         after="rmdir /media/store/lent",
     ),
     Situation(
         "a directory that is missing",
-        ("directory /media/store/no exists: it does not", "make it, or mount its filesystem"),
+        ("there is no directory /media/store/no", "make it, or mount its filesystem"),
         settings=backed_by("/media/store/no/lent"),
     ),
     Situation(
         "a directory that others can write",
         (
-            "/media/store and all above it are root's alone: others than root may write to /media/store",
+            "/media/store can be changed by others: others than root may write to /media/store",
             "make it root's",
         ),
         before="chmod 1777 /media/store",
@@ -107,20 +107,20 @@ PATHS = (
     ),
     Situation(
         "a directory that is not root's",
-        ("/media/store and all above it are root's alone: /media/store belongs to user 1", "make it root's"),
+        ("/media/store can be changed by others: /media/store belongs to user 1", "make it root's"),
         before="chown 1 /media/store",
         after="chown 0 /media/store",
     ),
     Situation(
         "a symlink to a directory that others can write",
-        ("are root's alone: others than root may write to /media/store/open", "make it root's"),
+        ("can be changed by others: others than root may write to /media/store/open", "make it root's"),
         before="mkdir -m 777 /media/store/open; ln -s open /media/store/link",
         after="rmdir /media/store/open; rm /media/store/link",
         settings=backed_by("/media/store/link/lent"),
     ),
     Situation(
         "more than nine tenths of the space",
-        ("room for the backing file: 900 MiB of", "(90 % of what is available)"),
+        ("no room for the backing file: 900 MiB wanted, ", "(90 % of what is available)"),
         settings={**backed_by("/media/store/lent", size="900MiB"), "size": "899MiB"},
         origin="vg0/large",
         before="lvcreate -q -y -Wn -Zn -L 640M -n large vg0",
@@ -129,46 +129,44 @@ PATHS = (
     ),
     Situation(
         "memory",
-        ("filesystem of /mnt/memory can hold a backing file: tmpfs",),
+        ("/mnt/memory cannot hold a backing file: tmpfs",),
         before="mkdir /mnt/memory; mount -t tmpfs -o mode=755 t /mnt/memory",
         after="umount /mnt/memory; rmdir /mnt/memory",
         settings=backed_by("/mnt/memory/lent"),
     ),
     Situation(
         "an overlay",
-        ("filesystem of /mnt can hold a backing file: overlay",),
+        ("/mnt cannot hold a backing file: overlay",),
         settings=backed_by("/mnt/lent"),
     ),
 )
 
 ON_THE_ORIGIN = (
-    Situation(
-        "itself", ("does not lie on the origin: it lies on vg0-system",), settings=backed_by("/media/system/lent")
-    ),
+    Situation("itself", ("lies on the origin: vg0-system",), settings=backed_by("/media/system/lent")),
     Situation(
         "a bind mount",
-        ("does not lie on the origin: it lies on vg0-system", "the server would freeze"),
+        ("lies on the origin: vg0-system", "the server would freeze"),
         before="mkdir /mnt/bind; mount --bind /media/system/dir /mnt/bind",
         after="umount /mnt/bind; rmdir /mnt/bind",
         settings=backed_by("/mnt/bind/lent"),
     ),
     Situation(
         "a symlink",
-        ("does not lie on the origin: it lies on vg0-system",),
+        ("lies on the origin: vg0-system",),
         before="ln -s /media/system/dir /media/store/link",
         after="rm /media/store/link",
         settings=backed_by("/media/store/link/lent"),
     ),
     Situation(
         "a btrfs subvolume",
-        ("does not lie on the origin: it lies on vg0-btrfs", "can hold a backing file: btrfs"),
+        ("lies on the origin: vg0-btrfs", "cannot hold a backing file: btrfs"),
         origin="vg0/btrfs",
         settings=backed_by("/media/sub/lent"),
         refusals=2,
     ),
     Situation(
         "a partition of a loop device, dm-crypt and another group",
-        ("does not lie on the origin: it lies on vg0-system",),
+        ("lies on the origin: vg0-system",),
         before=STACK_UP,
         after=STACK_DOWN,
         settings={**backed_by("/mnt/top/lent"), "size": "4MiB"},
@@ -176,7 +174,7 @@ ON_THE_ORIGIN = (
     ),
     Situation(
         "a loop device whose file something is mounted over",
-        ("does not lie on the origin: it lies on vg0-system",),
+        ("lies on the origin: vg0-system",),
         before="""truncate -s 40M /media/system/dir/disk.img; mkfs.ext4 -q /media/system/dir/disk.img
         mkdir /mnt/top; mount -o loop /media/system/dir/disk.img /mnt/top; mount -t tmpfs t /media/system""",
         after="umount /media/system; umount /mnt/top; rmdir /mnt/top; rm /media/system/dir/disk.img; udevadm settle",
@@ -185,7 +183,7 @@ ON_THE_ORIGIN = (
     ),
     Situation(
         "a loop device over its block device",
-        ("does not lie on the origin: it lies on vg0-looped", "the server would freeze"),
+        ("lies on the origin: vg0-looped", "the server would freeze"),
         origin="vg0/looped",
         before="""lvcreate -q -y -Wn -Zn -L 40M -n looped vg0; mkfs.ext4 -q /dev/vg0/looped; mkdir /mnt/top
         losetup /dev/loop3 /dev/vg0/looped; mount /dev/loop3 /mnt/top""",
@@ -195,7 +193,7 @@ ON_THE_ORIGIN = (
     Situation(
         "a loop device whose sparse file was deleted, filled with zeros",
         (
-            "does not lie on the origin: it lies on vg0-system",
+            "lies on the origin: vg0-system",
             "disk.img (deleted), the file of /dev/loop3, cannot be examined: deleted, moved, covered by a mount",
             "attach the loop device to a file that is at its path",
         ),
@@ -207,7 +205,7 @@ ON_THE_ORIGIN = (
     ),
     Situation(
         "another snapshot of it",
-        ("does not lie on the origin: it lies on vg0-system",),
+        ("lies on the origin: vg0-system",),
         before="""lvcreate -q -y -s -L 12M -n copy vg0/system; mkdir /mnt/copy; mount /dev/vg0/copy /mnt/copy""",
         after="umount /mnt/copy; rmdir /mnt/copy; lvremove -q -y vg0/copy",
         settings={**backed_by("/mnt/copy/lent"), "size": "4MiB"},
@@ -221,26 +219,26 @@ lvchange -q --errorwhenfull y thin/pool
 lvcreate -q -y -V 200M --thinpool pool -n files thin; lvcreate -q -y -V 100M --thinpool pool -n other thin
 mkfs.ext4 -q /dev/thin/files; mkdir /mnt/thin; mount /dev/thin/files /mnt/thin"""
 POOL_DOWN = "umount /mnt/thin; rmdir /mnt/thin; vgremove -q -ff -y thin; pvremove -q /dev/ubdc; udevadm settle"
-HELD = "the blocks of /mnt/thin/lent are held by what lies beneath it: thin pool thin-pool-tpool"
+HELD = "the blocks of /mnt/thin/lent are not held by what lies beneath it: thin pool thin-pool-tpool"
 
 LOOPS = (
     Situation(
         "a loop device in use",
-        ("/dev/loop5 is free: bound to /media/store/theirs", "`loop_device: auto`"),
+        ("/dev/loop5 is in use: bound to /media/store/theirs", "`loop_device: auto`"),
         before="truncate -s 1M /media/store/theirs; losetup /dev/loop5 /media/store/theirs",
         after="losetup -d /dev/loop5; rm /media/store/theirs",
         settings=backed_by("/media/store/lent", loop_device="/dev/loop5"),
     ),
     Situation(
         "a global_filter",
-        ("LVM's global_filter takes loop devices: rejected by r|.*|", "allow loop devices in lvm.conf"),
+        ("LVM's global_filter rejects loop devices: by r|.*|", "allow loop devices in lvm.conf"),
         before="""cp /etc/lvm/lvmlocal.conf /run/saved
         printf 'devices {\\n\\tglobal_filter = [ "a|^/dev/ubd|",\\n\\t\\t"r|.*|" ]\\n}\\n' >> /etc/lvm/lvmlocal.conf""",
         after="cp /run/saved /etc/lvm/lvmlocal.conf",
     ),
     Situation(
         "a filter",
-        ("LVM's filter takes loop devices: rejected by r|^/dev/loop|",),
+        ("LVM's filter rejects loop devices: by r|^/dev/loop|",),
         before="""cp /etc/lvm/lvm.conf /run/saved
         echo 'devices/filter=["r|^/dev/loop|","a|.*|"]' >> /etc/lvm/lvm.conf""",
         after="cp /run/saved /etc/lvm/lvm.conf",
@@ -259,8 +257,8 @@ def test_the_filters_and_locks_that_count_are_those_of_lvm_system_dir(machine: M
     finally:
         machine.run("rm -r /run/conf /run/locks")
 
-    assert "LVM's filter takes loop devices: rejected by r|^/dev/loop|" in result.stdout
-    assert "vg0 is not locked: locked by pid " in result.stdout
+    assert "LVM's filter rejects loop devices: by r|^/dev/loop|" in result.stdout
+    assert "vg0 is locked by pid " in result.stdout
 
 
 @pytest.mark.parametrize("situation", PATHS, ids=lambda situation: situation.name)
@@ -293,7 +291,7 @@ def test_a_file_on_another_volume_of_the_group_needs_allow_same_vg(machine: Mach
     up.refuse(
         Situation(
             "same group",
-            (f"{here} does not lie in vg0: it lies on vg0-other", "`allow_same_vg: true` accepts that risk"),
+            (f"backing file {here} lies in vg0: on vg0-other", "`allow_same_vg: true` accepts that risk"),
             settings=backed_by(here),
         )
     )
@@ -317,7 +315,7 @@ def test_a_file_over_a_thin_pool_is_lent_only_if_the_pool_holds_its_blocks(machi
     machine.run(f"set -e\n{POOL_UP}")
     try:
         up.refuse(Situation("reserved", (HELD, "`allocation: zero-fill`"), settings=lent("16MiB", "fallocate")))
-        up.refuse(Situation("large", ("room for the backing file: 81 MiB",), settings=lent("80MiB", "zero-fill")))
+        up.refuse(Situation("large", ("no room for the backing file: 81 MiB",), settings=lent("80MiB", "zero-fill")))
         machine.run("dd if=/dev/urandom of=/media/system/file bs=1M count=8 conv=fsync status=none")
         written = machine.run(sum_of.format("/media/system")).stdout
         write_profile(machine, "thin", profile_text(**lent("24MiB", "zero-fill")))

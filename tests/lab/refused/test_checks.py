@@ -26,7 +26,7 @@ def test_a_kernel_without_snapshots_is_refused(lab: Machine) -> None:
     modules = lab.run("echo /lib/modules/$(uname -r)").stdout.strip()
     no_modules = Situation(
         "no modules",
-        ("kernel has dm-snapshot: missing", "modprobe dm-snapshot, or boot a kernel that has it"),
+        ("the kernel has no dm-snapshot", "modprobe dm-snapshot, or boot a kernel that has it"),
         before=f"! [ -e /sys/module/dm_snapshot ] || rmmod dm-snapshot; mv {modules} {modules}.off",
         after=f"mv {modules}.off {modules}",
     )
@@ -49,7 +49,7 @@ END
     )
     exported = Situation(
         "exported",
-        ("other is not exported: it is exported", "vgimport other"),
+        ("other is exported", "vgimport other"),
         before="vgchange -q -an other; vgexport -q other",
         after="vgimport -q other",
         origin="other/data",
@@ -57,13 +57,13 @@ END
     )
     of_other_host = Situation(
         "foreign",
-        ("volume group other exists: known are: torn", "`vgs --foreign`"),
+        ("there is no volume group other: known are: torn", "`vgs --foreign`"),
         before="vgchange -q -y --systemid elsewhere other",
         origin="other/data",
     )
     torn = Situation(
         "torn",
-        ("torn is whole: 1 PV missing", "bring the disk back"),
+        ("torn is not whole: 1 PV missing", "bring the disk back"),
         before="dmsetup remove half2",
         origin="torn/data",
     )
@@ -139,34 +139,38 @@ def up(machine: Machine) -> Refuser:
 GROUPS_AND_ORIGINS = (
     Situation(
         "a misspelt group",
-        ("volume group vg9 exists: known are: vg0", "correct `origin` in /etc/lvmsnap/check.yaml"),
+        ("there is no volume group vg9: known are: vg0", "correct `origin` in /etc/lvmsnap/check.yaml"),
         origin="vg9/system",
     ),
-    Situation("a misspelt origin", ("origin vg0/sytem exists: vg0 has:", "system"), origin="vg0/sytem"),
+    Situation("a misspelt origin", ("there is no origin vg0/sytem: vg0 has:", "system"), origin="vg0/sytem"),
     Situation(
         "an inactive origin",
-        ("vg0/cold is active: it is inactive", "lvchange --activate y vg0/cold"),
+        ("vg0/cold is inactive", "lvchange --activate y vg0/cold"),
         origin="vg0/cold",
     ),
     Situation(
-        "an origin that is a snapshot", ("vg0/older can be snapshotted: it is a snapshot itself",), origin="vg0/older"
+        "an origin that is a snapshot",
+        ("vg0/older cannot be snapshotted: it is a snapshot itself",),
+        origin="vg0/older",
     ),
-    Situation("an origin that is a thin pool", ("vg0/pool can be snapshotted: it is a thin pool",), origin="vg0/pool"),
+    Situation(
+        "an origin that is a thin pool", ("vg0/pool cannot be snapshotted: it is a thin pool",), origin="vg0/pool"
+    ),
     Situation(
         "an origin that a snapshot is being merged into",
-        ("vg0/merging can be snapshotted: a snapshot is being merged into it",),
+        ("vg0/merging cannot be snapshotted: a snapshot is being merged into it",),
         origin="vg0/merging",
         refusals=2,  # LVM merges at the next activation, so it is inactive too
     ),
     Situation(
         "a suspended origin",
-        ("vg0/system is not suspended: vg0-system suspended",),
+        ("vg0/system is suspended: vg0-system",),
         before="dmsetup suspend vg0-system",
         after="dmsetup resume vg0-system",
     ),
     Situation(
         "more space than there is",
-        ("space for the snapshot:", "wanted", "give a smaller `size`, or a `backing_file`"),
+        ("not enough space for the snapshot:", "wanted", "give a smaller `size`, or a `backing_file`"),
         origin="vg0/big",
         before="lvcreate -q -y -Wn -Zn -L 500M -n big vg0",
         after="lvremove -q -y vg0/big",
@@ -177,25 +181,25 @@ GROUPS_AND_ORIGINS = (
 FILESYSTEMS = (
     Situation(
         "swap",
-        ("vg0/swap's filesystem can be mounted beside it: swap: swap holds no files", "`mountpoint: null`"),
+        ("vg0/swap's filesystem cannot be mounted beside it: swap: swap holds no files", "`mountpoint: null`"),
         origin="vg0/swap",
         settings={"mountpoint": "/run/lvmsnap/check"},
     ),
     Situation(
         "btrfs",
-        ("filesystem can be mounted beside it: btrfs: btrfs refuses two filesystems with one fsid",),
+        ("filesystem cannot be mounted beside it: btrfs: btrfs refuses two filesystems with one fsid",),
         origin="vg0/btrfs",
         settings={"mountpoint": "/run/lvmsnap/check"},
     ),
     Situation(
         "LUKS",
-        ("filesystem can be mounted beside it: crypto_LUKS: it is encrypted",),
+        ("filesystem cannot be mounted beside it: crypto_LUKS: it is encrypted",),
         origin="vg0/crypt",
         settings={"mountpoint": "/run/lvmsnap/check"},
     ),
     Situation(
         "no filesystem at all",
-        ("filesystem can be mounted beside it: no filesystem found",),
+        ("filesystem cannot be mounted beside it: no filesystem found",),
         origin="vg0/blank",
         settings={"mountpoint": "/run/lvmsnap/check"},
     ),
@@ -204,17 +208,17 @@ FILESYSTEMS = (
 NAMES = (
     Situation(
         "a volume of that name, which is no snapshot",
-        ("name vg0/swap is free: vg0/swap exists and does not belong to this profile", "lvs -o+tags,origin vg0/swap"),
+        ("name vg0/swap is taken: it exists and does not belong to this profile", "lvs -o+tags,origin vg0/swap"),
         settings={"snapshot": "swap"},
     ),
     Situation(
         "a snapshot of the same origin, made by somebody else",
-        ("name vg0/older is free: vg0/older exists and does not belong to this profile",),
+        ("name vg0/older is taken: it exists and does not belong to this profile",),
         settings={"snapshot": "older"},
     ),
     Situation(
         "a plain device-mapper device of that name",
-        ("device name vg0-my--snap is free: vg0-my--snap exists", "dmsetup info vg0-my--snap"),
+        ("device name vg0-my--snap is taken: vg0-my--snap exists", "dmsetup info vg0-my--snap"),
         before="dmsetup create vg0-my--snap --table '0 8 zero'",
         after="dmsetup remove vg0-my--snap",
         settings={"snapshot": "my-snap"},
@@ -224,54 +228,54 @@ NAMES = (
 MOUNTPOINTS = (
     Situation(
         "a file",
-        ("mountpoint /mnt/point is empty or absent: it is a file, not a directory",),
+        ("mountpoint /mnt/point cannot be used: it is a file, not a directory",),
         before="echo x > /mnt/point",
         after="rm /mnt/point",
     ),
     Situation(
         "a symlink",
-        ("mountpoint /mnt/point is empty or absent: it is a symlink",),
+        ("mountpoint /mnt/point cannot be used: it is a symlink",),
         before="ln -s /media/link-to /mnt/point",
         after="rm /mnt/point",
     ),
     Situation(
         "a dangling symlink",
-        ("mountpoint /mnt/point is empty or absent: it is a symlink",),
+        ("mountpoint /mnt/point cannot be used: it is a symlink",),
         before="ln -s /nowhere /mnt/point",
         after="rm /mnt/point",
     ),
     Situation(
         "a symlink on the way to it",
-        ("no symlink leads to /media/link/point: it is /media/link-to/point", "write /media/link-to/point"),
+        ("a symlink leads to /media/link/point: it is /media/link-to/point", "write /media/link-to/point"),
         settings={"mountpoint": "/media/link/point"},
     ),
     Situation(
         "a directory with a file in it",
-        ("mountpoint /mnt/point is empty or absent: the directory is not empty",),
+        ("mountpoint /mnt/point cannot be used: the directory is not empty",),
         before="mkdir /mnt/point; touch /mnt/point/.hidden",
         after="rm -r /mnt/point",
     ),
     Situation(
         "a mount",
-        ("mountpoint /mnt/point is empty or absent: something is mounted there", "findmnt /mnt/point"),
+        ("mountpoint /mnt/point cannot be used: something is mounted there", "findmnt /mnt/point"),
         before="mkdir /mnt/point; mount -t tmpfs t /mnt/point",
         after="umount /mnt/point; rmdir /mnt/point",
     ),
     Situation(
         "a directory whose parent is missing",
-        ("mountpoint /mnt/no/point is empty or absent: its parent directory does not exist",),
+        ("mountpoint /mnt/no/point cannot be used: its parent directory does not exist",),
         settings={"mountpoint": "/mnt/no/point"},
     ),
     Situation(
         "a line of fstab",
-        ("nothing else mounts on /mnt/my point: /etc/fstab does",),
+        ("/etc/fstab mounts on /mnt/my point too",),
         before=r"printf 'LABEL=x /mnt/my\\040point ext4 noauto 0 0\n' > /etc/fstab",
         after=": > /etc/fstab",
         settings={"mountpoint": "/mnt/my point"},
     ),
     Situation(
         "a mount unit of systemd",
-        (r"nothing else mounts on /mnt/my-point: /etc/systemd/system/mnt-my\x2dpoint.mount does",),
+        (r"/etc/systemd/system/mnt-my\x2dpoint.mount mounts on /mnt/my-point too",),
         before=r"touch '/etc/systemd/system/mnt-my\x2dpoint.mount'",
         after=r"rm '/etc/systemd/system/mnt-my\x2dpoint.mount'",
         settings={"mountpoint": "/mnt/my-point"},
@@ -333,14 +337,14 @@ def test_all_failing_checks_of_one_profile_are_reported_together(up: Refuser) ->
     everything = Situation(
         "everything at once",
         (
-            "vg0/older can be snapshotted: it is a snapshot itself",
-            "name vg0/swap is free",
-            "/media/lent does not exist",
-            "directory /media and all above it are root's alone",
-            "/media/link and all above it are root's alone",
-            "/media/link is no more open than vg0/older",
-            "mountpoint /media/link is empty or absent: it is a symlink",
-            "nothing else mounts on /media/link: /etc/fstab does",
+            "vg0/older cannot be snapshotted: it is a snapshot itself",
+            "name vg0/swap is taken",
+            "/media/lent exists already",
+            " /media can be changed by others",
+            "mountpoint /media/link can be changed by others",
+            "/media/link is more open than vg0/older",
+            "mountpoint /media/link cannot be used: it is a symlink",
+            "/etc/fstab mounts on /media/link too",
         ),
         origin="vg0/older",
         before="ln -s nowhere /media/lent; chmod o+w /media; echo 'x /media/link ext4 noauto' > /etc/fstab",
@@ -359,7 +363,7 @@ def test_a_missing_program_is_named_with_its_package(machine: Machine, up: Refus
     program = machine.run("command -v dmsetup").stdout.strip()
     missing = Situation(
         "a missing program",
-        ("programs installed: dmsetup missing", "install dmsetup"),
+        ("programs are missing: dmsetup", "install dmsetup"),
         before=f"mv {program} {program}.off",
         after=f"mv {program}.off {program}",
     )

@@ -309,7 +309,7 @@ def test_two_on_one_file_are_given_room_at_one_moment_told_apart_and_lost_togeth
     for name in "ab":
         job.wait_for_output(f"vg0/{name}: vg0/{name}-lvmsnap-p was given")
     lab.run("sleep 3")
-    (told,) = json.loads(lvmsnap(lab, "status p --json").stdout)
+    (told,) = json.loads(lvmsnap(lab, "status p --json").stdout)["profiles"]
     sizes = {one["origin"]: (one["size_bytes"] > 16 * MiB, one["last_growth"] is not None) for one in told["volumes"]}
     assert sizes == {"vg0/a": (True, True), "vg0/b": (True, True)}
 

@@ -116,7 +116,7 @@ def test_a_passphrase_is_asked_for_before_the_first_change_and_is_nowhere_to_be_
     assert everything(lab) == before
 
     refused = lvmsnap(lab, "up p", code=3).stderr
-    assert "a terminal to ask for the passphrase of vg0/data on: there is none" in refused
+    assert "no terminal to ask for the passphrase of vg0/data on" in refused
     assert lvmsnap(lab, "run p -- true", code=125).stderr.count("there is none") == 1
     interrupted = asked(lab)
     interrupted.write("\x03")

@@ -76,7 +76,7 @@ def test_planning_down_changes_nothing_and_starts_only_what_reads(stage: Stage) 
         for line in action["undo"]
     ]
     again = lvmsnap(stage, "plan lent", code=3)
-    assert "profile lent: up already" in again.stdout
+    assert "profile lent is up already" in again.stdout
     assert everything(stage) == before
 
     stage.run("set -e\n" + "\n".join([*undos, "rm /var/lib/lvmsnap/lent.json"]))

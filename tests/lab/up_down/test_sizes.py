@@ -84,5 +84,5 @@ def test_a_snapshot_of_all_its_origin_never_overflows_and_one_under_three_chunks
     status = lab.run("dmsetup status small-system--lvmsnap--all").stdout
     lvmsnap(lab, "down all")
 
-    assert "the snapshot has room for three chunks: 8 KiB of at least 12 KiB" in result.stderr
+    assert "the snapshot has no room for three chunks: 8 KiB of at least 12 KiB" in result.stderr
     assert " 2072/2072 " in status, status

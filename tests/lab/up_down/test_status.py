@@ -45,7 +45,7 @@ def used_bytes(m: Machine) -> int:
 def status_when(m: Machine, key: str) -> dict[str, Any]:
     """Give p's status once it tells more than nothing by that key; the guard looks only now and then."""
     for _ in range(15):
-        (told,) = json.loads(lvmsnap(m, "status p --json").stdout)
+        (told,) = json.loads(lvmsnap(m, "status p --json").stdout)["profiles"]
         if told[key] and told["rate_over"] == "guard":
             return dict(told)
         time.sleep(0.5)

@@ -65,11 +65,11 @@ def test_plan_and_status_tell_of_the_pool(server: Machine) -> None:
 
     lvmsnap(server, "up p")
     server.run("sync")
-    (told,) = json.loads(lvmsnap(server, "status p --json").stdout)
+    (told,) = json.loads(lvmsnap(server, "status p --json").stdout)["profiles"]
     percent = float(looking.lv(server, "vg0/pool", "data_percent")[0])
     metrics = lvmsnap(server, "status p --prometheus").stdout
     server.run("umount /run/lvmsnap/p; lvchange -q -an vg0/system-lvmsnap-p")
-    (inactive,) = json.loads(lvmsnap(server, "status p --json").stdout)
+    (inactive,) = json.loads(lvmsnap(server, "status p --json").stdout)["profiles"]
     lvmsnap(server, "recover")
 
     assert (told["state"], told["pool"], told["size_bytes"]) == ("up", "vg0/pool", 64 << 20)
@@ -104,17 +104,17 @@ def test_a_pool_that_runs_full_during_run_is_124_and_nothing_stays(server: Machi
 def test_a_pool_that_fills_is_warned_of_and_one_that_is_full_is_lost_for_status_down_and_up(server: Machine) -> None:
     write_profile(server, "p", "volumes: [{origin: vg0/system}]\noverflow: {warn_at: 5%}")
     warned = lvmsnap(server, "up p").stderr
-    assert "thin pool vg0/pool has room" in warned
+    assert "thin pool vg0/pool is filling" in warned
     server.run(f"{FILL}; true", timeout=120)
 
-    (told,) = json.loads(lvmsnap(server, "status p --json").stdout)
+    (told,) = json.loads(lvmsnap(server, "status p --json").stdout)["profiles"]
     assert (told["state"], told["problem"]) == ("lost", "its thin pool ran full, or failed")
     again = lvmsnap(server, "down p", code=124).stderr
     assert "its thin pool ran full, or failed" in again
     # What the snapshot held is free again, but the filler has taken all there was.
     server.run(f"{FILL}; true", timeout=120)
     refused = lvmsnap(server, "up p", code=3).stderr
-    assert "thin pool vg0/pool takes writes: it has no space left for data" in refused
+    assert "thin pool vg0/pool takes no writes: it has no space left for data" in refused
     assert looking.lv(server, "vg0/active", "lv_attr") == ["Vwi-a-tz-k"]
 
 
@@ -127,7 +127,7 @@ def test_what_a_thin_snapshot_cannot_have_is_refused_with_size_as_the_way_out(se
 
     refused = lvmsnap(server, "up p", code=3).stderr
 
-    assert "no file is lent beside vg0/pool: /media/b/lent lends space to its group" in refused
+    assert "a file is lent beside vg0/pool: /media/b/lent lends space to its group" in refused
     assert "a thin snapshot has the chunks of its pool" in refused
     assert refused.count("give `size`") == 2
     assert fingerprint(server, ("/media",)) == before
@@ -157,7 +157,7 @@ def test_after_a_power_cut_it_is_not_active_beside_its_origin_and_recover_remove
     write_profile(machine, "p", "volumes: [{origin: vg0/system}]")
     machine.run("mkdir -p -m 700 /var/lib/lvmsnap")
     machine.write_file(looking.RECORD.format("p"), record, 0o600)
-    state = json.loads(lvmsnap(machine, "status p --json").stdout)[0]["state"]
+    state = json.loads(lvmsnap(machine, "status p --json").stdout)["profiles"][0]["state"]
     lvmsnap(machine, "recover")
 
     assert attr == ["Vwi---tz-k"]
@@ -171,9 +171,9 @@ def test_after_a_power_cut_it_is_not_active_beside_its_origin_and_recover_remove
 def test_its_origin_removed_or_renamed_meanwhile_it_goes_down_all_the_same(server: Machine) -> None:
     lvmsnap(server, "up p")
     server.run("umount /mnt/d; lvrename -q vg0 system sysnew")
-    assert json.loads(lvmsnap(server, "status p --json").stdout)[0]["state"] == "up"
+    assert json.loads(lvmsnap(server, "status p --json").stdout)["profiles"][0]["state"] == "up"
     server.run("lvremove -q -y vg0/sysnew")
-    assert json.loads(lvmsnap(server, "status p --json").stdout)[0]["state"] == "up"
+    assert json.loads(lvmsnap(server, "status p --json").stdout)["profiles"][0]["state"] == "up"
     assert server.run(f"cat {SNAP}/a/b/file").stdout == "old\n"
     lvmsnap(server, "down p")
 

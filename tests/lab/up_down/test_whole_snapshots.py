@@ -66,7 +66,7 @@ def test_an_origin_that_another_machine_has_mounted_is_shown_as_after_a_crash_an
     assert "./old" not in seen
     assert {"ro", "nosuid", "nodev"} <= set(options)
     assert "norecovery" not in options
-    assert "room for vg0/data's journal: 4 MiB, less than its journal of 8 MiB" in shown
+    assert "no room for vg0/data's journal: 4 MiB, less than its journal of 8 MiB" in shown
     lab.run("umount /mnt/guest; e2fsck -fp /dev/vg0/data")
 
 
@@ -137,7 +137,7 @@ def test_a_journal_on_another_device_is_never_replayed_from_the_snapshot(lab: Ma
     before = lab.run("md5sum /dev/ubdb").stdout
     for name in ("ext", "xfs"):
         refused = lvmsnap(lab, f"up {name}", code=3).stderr
-        assert f"vg0/{name}'s filesystem is all on vg0/{name}: its journal, or other data, is on another" in refused
+        assert f"vg0/{name}'s filesystem is not all on vg0/{name}: its journal, or other data, is on another" in refused
         assert "`mountpoint: null`" in refused
     assert lab.run("md5sum /dev/ubdb").stdout == before
     lab.run("umount /mnt/xfs; mount -o logdev=/dev/ubdc /dev/vg0/xfs /mnt/xfs")
@@ -145,7 +145,7 @@ def test_a_journal_on_another_device_is_never_replayed_from_the_snapshot(lab: Ma
 
     # Without a journal nothing makes whole what another machine has half-written.
     lab.run('dmsetup create guest --table "$(dmsetup table vg0-old)"; mount /dev/mapper/guest /mnt/old; sync')
-    assert "vg0/old's filesystem is whole: it has no journal" in lvmsnap(lab, "up old", code=3).stderr
+    assert "vg0/old's filesystem is not whole: it has no journal" in lvmsnap(lab, "up old", code=3).stderr
     lab.run("umount /mnt/old; dmsetup remove guest")
     lvmsnap(lab, "up old")
     lvmsnap(lab, "down old")

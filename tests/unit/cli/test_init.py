@@ -257,7 +257,7 @@ def test_what_cannot_be_snapshotted_is_refused_with_the_reason(word: str) -> Non
     done = init("vg0/system", word)
 
     assert (done.returncode, done.stdout) == (3, "")
-    assert f"NO  {word} can be snapshotted: it is a" in done.stderr
+    assert f"FAIL  {word} cannot be snapshotted: it is a" in done.stderr
 
 
 def test_several_volumes_are_one_profile_each_once() -> None:
@@ -456,5 +456,5 @@ def test_what_its_plan_will_be_refused_for_is_warned_of(monkeypatch: pytest.Monk
 
     assert done.returncode == 0
     assert done.stderr.startswith(
-        "warning: its plan will be refused: space for the snapshot: 2 GiB wanted, 0 B there\n"
+        "warning: its plan will be refused: not enough space for the snapshot: 2 GiB wanted, 0 B there\n"
     )

@@ -131,7 +131,7 @@ def test_status_shows_the_others_and_is_exit_2_where_a_name_is_nobodys(monkeypat
     done = lvmsnap("status", "--json", "nightly", "nope")
 
     assert done.returncode == 2
-    assert [state["name"] for state in json.loads(done.stdout)] == ["nightly", "nope"]
+    assert [state["name"] for state in json.loads(done.stdout)["profiles"]] == ["nightly", "nope"]
     assert "error: there is no profile nope\n" in done.stderr
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap.cli import error_view, layout, pictures, progress, views
+from lvmsnap.cli import error_view, folding, layout, pictures, progress, views
 from lvmsnap.cli.layout import Line
 from lvmsnap.cli.progress import Reporter
 from lvmsnap.model.errors import (
@@ -31,7 +32,7 @@ from lvmsnap.model.profile import Hooks
 from lvmsnap.operations.recover import Recovered
 from lvmsnap.planning import offline, planner
 from lvmsnap.planning.state import State, Status
-from lvmsnap.system.processes import Finished
+from lvmsnap.system.processes import Finished, shell_line
 from tests import TOP, samples
 from tests.unit.planning import test_tree
 
@@ -88,6 +89,7 @@ def test_a_plan_as_json_has_each_fact_with_its_name_and_what_it_is_of() -> None:
         ("left out", "vg0/system"),
         ("origin", "vg0/home"),
         ("snapshot", "vg0/home"),
+        ("when it fills", None),
         ("tree", test_tree.TOP),
     ]
 
@@ -99,7 +101,9 @@ def test_a_plan_of_down_is_shown() -> None:
 
 
 def test_a_plan_of_nothing_says_so() -> None:
-    assert "there is nothing to do" in shown(views.plan_lines("nightly", planner.nothing_to_do()))
+    (*_, last) = shown(views.plan_lines("nightly", planner.nothing_to_do())).splitlines()
+
+    assert last == "nothing to do: nothing of nightly exists"
 
 
 def test_what_recover_did_is_told_for_each_profile() -> None:
@@ -121,7 +125,7 @@ ERRORS = (
             ProfileProblem("b.yaml", 0, 0, "", "cannot be read", ""),
         )
     ),
-    RefusedError((Refusal("vg0 is whole: 1 PV missing", "bring the disk back"), Refusal("run by root: you are not"))),
+    RefusedError((Refusal("vg0 is not whole: 1 PV missing", "bring the disk back"), Refusal("not run by root"))),
     ResidueError(
         "take the snapshot failed",
         residue=("loop device: /dev/loop7", "held by extents of vg0/pool"),
@@ -141,10 +145,13 @@ def test_errors_say_what_is_wrong_where_and_what_to_do() -> None:
 
 
 def test_states_as_json_are_plain_data() -> None:
-    data = json.loads(views.to_json(STATUSES))
+    told = json.loads(views.to_json(STATUSES))
+    data = told["profiles"]
 
+    assert told["format"] == 1
     assert [entry["state"] for entry in data] == ["up", "up", "down", "lost", "partial"]
     assert data[0]["fill_percent"] == 12.34
+    assert [entry["mountpoint"] for entry in data[:2]] == ["/run/lvmsnap/nightly", None]
 
 
 # --- colour -----------------------------------------------------------------------------------------------------------
@@ -190,10 +197,59 @@ def test_a_terminal_that_wants_no_colour_gets_none() -> None:
     assert "\x1b" not in on_terminal(term="dumb")
 
 
-def test_a_command_on_a_narrow_terminal_stays_in_one_piece() -> None:
-    told = re.sub(r"\x1b\[[0-9;]*m", "", on_terminal(columns=40))
+def test_a_command_on_a_narrow_terminal_is_broken_between_its_arguments() -> None:
+    told = re.sub(r"\x1b\[[0-9;]*m", "", on_terminal(columns=50)).splitlines()
 
-    assert any("lvcreate --yes --snapshot" in line and line.endswith("vg0/system") for line in told.splitlines())
+    start = next(number for number, line in enumerate(told) if "$ lvcreate" in line)
+    assert told[start : start + 2] == [
+        "     $ lvcreate --yes --snapshot --extents 1024 \\",
+        "         --name system-lvmsnap-x --permission rw \\",
+    ]
+    assert "         --options ro,errors=continue,nosuid,nodev,X-mount.mkdir=0755 \\" in told, "longer than a row"
+
+
+COMMANDS = sorted(
+    {
+        line
+        for path in GOLDEN.glob("*.json")
+        for action in json.loads(path.read_text())["actions"]
+        for line in (*action["do"], *action["undo"], *action["by_hand"])
+    }
+)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 100])
+def test_a_command_that_is_broken_is_the_same_to_a_shell(columns: int) -> None:
+    folded = [list(folding.fold((("", "     $ "), (layout.COMMAND, line)), columns)) for line in COMMANDS]
+    texts = ["\n".join(layout.text(row) for row in rows).replace("     $ ", "", 1) for rows in folded]
+
+    def words(commands: list[str]) -> list[str]:
+        script = "\n".join(f"printf '%s\\0' {command}" for command in commands)
+        done = subprocess.run(["sh"], input=script, capture_output=True, text=True, check=True)
+        # Where a script was broken, blanks are all that changed.
+        return [" ".join(word.split()) for word in done.stdout.split("\0")]
+
+    assert sum(len(rows) > 1 for rows in folded) > 10
+    assert words(texts) == words(COMMANDS)
+
+
+@pytest.mark.parametrize("script", ["true; # a; b", "cat <<x; x", "echo 'a; b'", 'echo "a; b; c; d; e; f"; true'])
+def test_a_script_is_not_broken_within_a_quotation_or_a_comment(script: str) -> None:
+    line = ("sh", "-c", script)
+    rows = folding.fold((("", "$ "), (layout.COMMAND, shell_line(line))), 12)
+    scripts = [layout.text(row) for row in rows if "sh -c" not in layout.text(row)]
+
+    assert shlex.quote(script).removesuffix("; true'") in "\n".join(scripts)
+
+
+def test_a_clause_that_is_longer_than_a_row_is_broken_between_words() -> None:
+    rows = list(folding.fold((("", "  fact  "), ("", "one two three four five six seven: eight")), 24))
+
+    assert [layout.text(row) for row in rows] == [
+        "  fact  one two three",
+        "        four five six",
+        "        seven: eight",
+    ]
 
 
 def test_a_pipe_gets_no_escape_codes() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from lvmsnap.model.errors import Refusal, RefusedError, ResidueError, StepError, refused_after
 
-REFUSED = RefusedError((Refusal("space for the snapshot: 64 MiB wanted, 32 MiB there", "give a smaller `size`"),))
+REFUSED = RefusedError(
+    (Refusal("not enough space for the snapshot: 64 MiB wanted, 32 MiB there", "give a smaller `size`"),)
+)
 
 
 def test_a_refusal_after_a_change_is_a_failed_step_that_names_what_was_done() -> None:
@@ -12,7 +14,9 @@ def test_a_refusal_after_a_change_is_a_failed_step_that_names_what_was_done() ->
 
     assert isinstance(error, StepError)
     assert error.exit_code == 1
-    assert error.message.startswith("the old snapshot of nightly was taken down, but not all that was asked for: space")
+    assert error.message.startswith(
+        "the old snapshot of nightly was taken down, but not all that was asked for: not enough space"
+    )
     assert error.hint == "give a smaller `size`"
 
 

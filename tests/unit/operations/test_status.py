@@ -55,7 +55,7 @@ class World:
         return told.out
 
     def data(self, capsys: pytest.CaptureFixture[str], *names: str) -> dict[str, dict[str, Any]]:
-        told = json.loads(self.status(capsys, "--json", *names))
+        told = json.loads(self.status(capsys, "--json", *names))["profiles"]
         found = {entry["name"]: entry for entry in told}
         assert len(found) == len(told), "a profile twice"
         return found
@@ -222,10 +222,10 @@ def test_a_name_that_there_is_not_is_no_profile_that_is_down(world: World, capsy
     code = parser.main(["--profile-dir", str(world.profiles), "status", "--json", "sytem", "system"])
 
     told = capsys.readouterr()
-    found = {entry["name"]: entry for entry in json.loads(told.out)}
+    found = {entry["name"]: entry for entry in json.loads(told.out)["profiles"]}
     assert (code, told.err.splitlines()[0]) == (2, "error: there is no profile sytem")
     assert found["sytem"]["problem"] == f"there is no profile of this name in {world.profiles}"
-    assert found["system"]["problem"] == ""
+    assert found["system"]["problem"] is None
 
 
 def test_a_name_given_twice_is_told_once_since_two_series_alike_spoil_the_whole_file(

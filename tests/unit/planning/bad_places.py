@@ -24,13 +24,13 @@ from tests.unit.planning.bad_systems import (
 BAD_PLACES = {
     "fewer than three chunks": Bad(
         group(extent_size_bytes=MIB),
-        "the snapshot has room for three chunks: 1 MiB of at least 1.5 MiB",
+        "the snapshot has no room for three chunks: 1 MiB of at least 1.5 MiB",
         "a smaller `chunk_size`",
         samples.profile("volumes: [{origin: vg0/system, size: 1MiB, chunk_size: 512KiB}]"),
     ),
     "no space": Bad(
         group(free_extents=3),
-        "space for the snapshot: 64 MiB wanted, 12 MiB there",
+        "not enough space for the snapshot: 64 MiB wanted, 12 MiB there",
         "a `backing_file`",
         samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
     ),
@@ -38,103 +38,100 @@ BAD_PLACES = {
         group(
             free_extents=16, pvs=(replace(samples.DISK, allocated_extents=5000), samples.lent_pv(allocated_extents=0))
         ),
-        "space for the snapshot: 64 MiB wanted, 0 B there",
+        "not enough space for the snapshot: 64 MiB wanted, 0 B there",
         "a `backing_file`",
         samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
     ),
     "only space that is closed to allocation": Bad(
         group(pvs=(replace(samples.DISK, allocatable=False),)),
-        "space for the snapshot: 64 MiB wanted, 0 B there; 7.812 GiB more on /dev/sda2, closed to allocation",
+        "not enough space for the snapshot: 64 MiB wanted, 0 B there; "
+        "7.812 GiB more on /dev/sda2, closed to allocation",
         "or open what is closed: pvchange --allocatable y /dev/sda2",
         samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
     ),
     "only space that is missing": Bad(
         group(pvs=(replace(samples.DISK, missing=True),)),
-        "space for the snapshot: 64 MiB wanted, 0 B there",
+        "not enough space for the snapshot: 64 MiB wanted, 0 B there",
         "a `backing_file`",
         samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
     ),
     "file and group too small": Bad(
         group(free_extents=1),
-        "space for the snapshot: 64 MiB wanted, 36 MiB there",
+        "not enough space for the snapshot: 64 MiB wanted, 36 MiB there",
         "a larger `backing_file.size`",
         samples.with_file("size: 33MiB"),
     ),
     "file too large": Bad(
         samples.facts(),
-        "nobody else can allocate on the lent space: 64 MiB of the lent space stay unused",
+        "others can allocate on the lent space: 64 MiB of it stay unused",
         "leave it out",
         samples.with_file("size: 129MiB"),
     ),
-    "file there": Bad(samples.facts(file=FILE_FACTS), "/srv/space/lent does not exist: something is there", "ls -l"),
-    "no directory": Bad(directory(exists=False), "directory /srv/space exists: it does not", "make it"),
-    "tmpfs": Bad(
-        directory(filesystem="tmpfs"), "filesystem of /srv/space can hold a backing file: tmpfs", "ext4 or xfs"
-    ),
-    "nfs": Bad(directory(filesystem="nfs4"), "filesystem of /srv/space can hold a backing file: nfs4", "network"),
-    "btrfs below": Bad(
-        directory(filesystem="btrfs"), "filesystem of /srv/space can hold a backing file: btrfs", "copy-on-write"
-    ),
+    "file there": Bad(samples.facts(file=FILE_FACTS), "/srv/space/lent exists already", "ls -l"),
+    "no directory": Bad(directory(exists=False), "there is no directory /srv/space", "make it"),
+    "tmpfs": Bad(directory(filesystem="tmpfs"), "/srv/space cannot hold a backing file: tmpfs", "ext4 or xfs"),
+    "nfs": Bad(directory(filesystem="nfs4"), "/srv/space cannot hold a backing file: nfs4", "network"),
+    "btrfs below": Bad(directory(filesystem="btrfs"), "/srv/space cannot hold a backing file: btrfs", "copy-on-write"),
     "writable by others": Bad(
         directory(gates=(Gate("/srv", 1000, 0, 0o755),)),
-        "directory /srv/space and all above it are root's alone: /srv belongs to user 1000",
+        "/srv/space can be changed by others: /srv belongs to user 1000",
         "make it root's",
     ),
     "disk too full": Bad(
         directory(available_bytes=70 * 1024**2),
-        "room for the backing file: 65 MiB of 63 MiB (90 % of what is available)",
+        "no room for the backing file: 65 MiB wanted, 63 MiB (90 % of what is available) may be used",
         "smaller `size`",
     ),
     "file on its own origin": Bad(
         beneath(dm_uuid(VG_UUID, ORIGIN_UUID)),
-        "/srv/space/lent does not lie on the origin: it lies on vg0-below",
+        "backing file /srv/space/lent lies on the origin: vg0-below",
         "another disk",
     ),
     "file on its own origin, through -real": Bad(
         beneath(f"{dm_uuid(VG_UUID, ORIGIN_UUID)}-real"),
-        "/srv/space/lent does not lie on the origin: it lies on vg0-below",
+        "backing file /srv/space/lent lies on the origin: vg0-below",
         "another disk",
         ALLOWED,
     ),
     "file whose own disk's snapshot lies on the origin": Bad(
         ring(),
-        "/srv/space/lent does not lie on the origin: it lies on vg0-system, by way of vg1/taken (profile weekly)",
+        "backing file /srv/space/lent lies on the origin: vg0-system, by way of vg1/taken (profile weekly)",
         "take vg1/taken (profile weekly) down first",
         ALLOWED,
     ),
     "file in the same group": Bad(
         beneath(dm_uuid(VG_UUID, OTHER_UUID)),
-        "/srv/space/lent does not lie in vg0: it lies on vg0-below",
+        "backing file /srv/space/lent lies in vg0: on vg0-below",
         "allow_same_vg",
     ),
     "loop device taken": Bad(
         samples.facts(loops=(replace(LOOP, device="/dev/loop5", file_path="/x"),)),
-        "/dev/loop5 is free: bound to /x",
+        "/dev/loop5 is in use: bound to /x",
         "loop_device: auto",
         samples.with_file("loop_device: /dev/loop5"),
     ),
-    "filtered": Bad(FILTERED, "LVM's global_filter takes loop devices: rejected by r|.*|", "global_filter = ["),
+    "filtered": Bad(FILTERED, "LVM's global_filter rejects loop devices: by r|.*|", "global_filter = ["),
     "mountpoint mounted": Bad(
-        mountpoint("mounted"), f"mountpoint {AT} is empty or absent: something is mounted there", f"findmnt {AT}"
+        mountpoint("mounted"), f"mountpoint {AT} cannot be used: something is mounted there", f"findmnt {AT}"
     ),
     "mountpoint a symlink": Bad(
-        mountpoint("symlink"), f"mountpoint {AT} is empty or absent: it is a symlink", "the directory itself"
+        mountpoint("symlink"), f"mountpoint {AT} cannot be used: it is a symlink", "the directory itself"
     ),
     "mountpoint a file": Bad(
-        mountpoint("no directory"), f"mountpoint {AT} is empty or absent: it is a file, not a directory", "another"
+        mountpoint("no directory"), f"mountpoint {AT} cannot be used: it is a file, not a directory", "another"
     ),
     "mountpoint not empty": Bad(
         mountpoint("not empty"),
-        f"mountpoint {AT} is empty or absent: the directory is not empty, or cannot be read",
+        f"mountpoint {AT} cannot be used: the directory is not empty, or cannot be read",
         "empty it",
     ),
     "mountpoint without parent": Bad(
-        mountpoint("no parent"), f"mountpoint {AT} is empty or absent: its parent directory does not exist", "make it"
+        mountpoint("no parent"), f"mountpoint {AT} cannot be used: its parent directory does not exist", "make it"
     ),
     "mountpoint behind a symlink": Bad(
-        mountpoint("absent", "/media/x"), f"no symlink leads to {AT}: it is /media/x", "write /media/x"
+        mountpoint("absent", "/media/x"), f"a symlink leads to {AT}: it is /media/x", "write /media/x"
     ),
     "mountpoint in fstab": Bad(
-        mountpoint("empty", claimed_by="/etc/fstab"), f"nothing else mounts on {AT}: /etc/fstab does", "another"
+        mountpoint("empty", claimed_by="/etc/fstab"), f"/etc/fstab mounts on {AT} too", "another"
     ),
 }

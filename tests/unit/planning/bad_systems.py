@@ -21,7 +21,7 @@ def run(profile: Profile, facts: Facts) -> tuple[Check, ...]:
 
 
 def failed(profile: Profile, facts: Facts) -> list[str]:
-    return [f"{check.title}: {check.found}" for check in run(profile, facts) if not check.passed]
+    return [check.sentence for check in run(profile, facts) if not check.passed]
 
 
 WITH_FILE = samples.with_file()
@@ -96,170 +96,177 @@ def over(*layers: Layer) -> Facts:
 BAD_VOLUMES = {
     "a file over a thin pool": Bad(
         over(POOL),
-        f"the blocks of {samples.FILE} are held by what lies beneath it: thin pool vg1-pool-tpool allocates blocks "
+        f"the blocks of {samples.FILE} are not held by what lies beneath it: thin pool vg1-pool-tpool allocates blocks "
         "only when they are written, and may be full by then",
         "`allocation: zero-fill`",
         samples.with_file(volume="size: 32MiB"),
     ),
     "a file over VDO, filled with zeros": Bad(
         over(Layer("VDO volume vg1-vdo", None)),
-        f"the blocks of {samples.FILE} are held by what lies beneath it: VDO volume vg1-vdo may run full whatever is "
-        "written first",
+        f"the blocks of {samples.FILE} are not held by what lies beneath it: VDO volume vg1-vdo may run full whatever "
+        "is written first",
         "a `path` on another disk",
         samples.with_file("allocation: zero-fill"),
     ),
     "a file over a loop device whose file was deleted, filled with zeros": Bad(
         over(Layer("/a (deleted), the file of /dev/loop3,", None, is_unknown=True)),
-        f"the blocks of {samples.FILE} are held by what lies beneath it: /a (deleted), the file of /dev/loop3, cannot "
-        "be examined: deleted, moved, covered by a mount, or attached in another mount namespace; it may "
+        f"the blocks of {samples.FILE} are not held by what lies beneath it: /a (deleted), the file of /dev/loop3, "
+        "cannot be examined: deleted, moved, covered by a mount, or attached in another mount namespace; it may "
         "have holes, and run full",
         "attach the loop device to a file that is at its path",
         samples.with_file("allocation: zero-fill"),
     ),
     "a file larger than what a thin pool has left": Bad(
         over(POOL),
-        "room for the backing file: 65 MiB of 45 MiB (90 % of what is available)",
+        "no room for the backing file: 65 MiB wanted, 45 MiB (90 % of what is available) may be used",
         "smaller `size`",
         samples.with_file("allocation: zero-fill"),
     ),
-    "not root": Bad(samples.facts(is_root=False), "run by root: you are not root", "sudo"),
+    "not root": Bad(samples.facts(is_root=False), "not run by root", "sudo"),
     "a tool missing": Bad(
         samples.facts(missing_tools=("losetup", "fallocate")),
-        "programs installed: losetup, fallocate missing",
+        "programs are missing: losetup, fallocate",
         "install mount or util-linux, util-linux",
     ),
     "no machine-id": Bad(
-        samples.facts(host=""), "this machine has an identity: /etc/machine-id holds no ID", "systemd-machine-id-setup"
+        samples.facts(host=""), "this machine has no identity: /etc/machine-id holds no ID", "systemd-machine-id-setup"
     ),
-    "no dm-snapshot": Bad(samples.facts(snapshot_target=False), "kernel has dm-snapshot: missing", "modprobe"),
-    "no loop driver": Bad(samples.facts(loop_driver=False), "kernel has loop devices: missing", "modprobe loop"),
-    "no such group": Bad(group(name="vg1"), "volume group vg0 exists: known are: vg1", "/etc/lvmsnap/nightly.yaml"),
-    "no group": Bad(replace(samples.facts(), vgs=()), "volume group vg0 exists: there are none", "vgs --foreign"),
-    "group incomplete": Bad(group(missing_pv_count=1), "vg0 is whole: 1 PV missing", "lvmsnap recover"),
-    "group exported": Bad(group(is_exported=True), "vg0 is not exported: it is exported", "vgimport vg0"),
-    "group shared": Bad(group(is_shared=True), "vg0 is not shared: it is shared", "--lock-type none"),
-    "group locked": Bad(
-        samples.facts(vg_lock_holder="pid 7 (lvcreate)"), "vg0 is not locked: locked by pid 7 (lvcreate)", "wait"
+    "no dm-snapshot": Bad(samples.facts(snapshot_target=False), "the kernel has no dm-snapshot", "modprobe"),
+    "no loop driver": Bad(samples.facts(loop_driver=False), "the kernel has no loop devices", "modprobe loop"),
+    "no such group": Bad(
+        group(name="vg1"), "there is no volume group vg0: known are: vg1", "/etc/lvmsnap/nightly.yaml"
     ),
-    "no such origin": Bad(group(lvs=(samples.lv("other"),)), "origin vg0/system exists: vg0 has: other", "`origin`"),
-    "origin inactive": Bad(
-        origin(attr="-wi-------"), "vg0/system is active: it is inactive", "lvchange --activate y vg0/system"
+    "no group": Bad(
+        replace(samples.facts(), vgs=()), "there is no volume group vg0: LVM knows of none", "vgs --foreign"
     ),
+    "group incomplete": Bad(group(missing_pv_count=1), "vg0 is not whole: 1 PV missing", "lvmsnap recover"),
+    "group exported": Bad(group(is_exported=True), "vg0 is exported", "vgimport vg0"),
+    "group shared": Bad(group(is_shared=True), "vg0 is shared between hosts", "--lock-type none"),
+    "group locked": Bad(samples.facts(vg_lock_holder="pid 7 (lvcreate)"), "vg0 is locked by pid 7 (lvcreate)", "wait"),
+    "no such origin": Bad(
+        group(lvs=(samples.lv("other"),)), "there is no origin vg0/system: vg0 has: other", "`origin`"
+    ),
+    "origin inactive": Bad(origin(attr="-wi-------"), "vg0/system is inactive", "lvchange --activate y vg0/system"),
     "origin a snapshot": Bad(
-        origin(attr="swi-a-s---"), "vg0/system can be snapshotted: it is a snapshot itself", "another origin"
+        origin(attr="swi-a-s---"), "vg0/system cannot be snapshotted: it is a snapshot itself", "another origin"
     ),
     "origin a cache pool": Bad(
         origin(attr="Cwi-aoC---", segment_types=("cache-pool",)),
-        "vg0/system can be snapshotted: it is a cache pool",
+        "vg0/system cannot be snapshotted: it is a cache pool",
         "another origin",
     ),
     "origin a VDO pool": Bad(
         origin(attr="dwi-ao----", segment_types=("vdo-pool",)),
-        "vg0/system can be snapshotted: it is a VDO pool",
+        "vg0/system cannot be snapshotted: it is a VDO pool",
         "another origin",
     ),
     "origin a part of another volume": Bad(
         origin(attr="owi-aoC---", is_hidden=True),
-        "vg0/system can be snapshotted: it is a part of another volume",
+        "vg0/system cannot be snapshotted: it is a part of another volume",
         "another origin",
     ),
     "origin locked by pvmove": Bad(
-        origin(attr="-wI-ao----"), "vg0/system can be snapshotted: LVM has locked it, as pvmove does", "pvmove --abort"
+        origin(attr="-wI-ao----"),
+        "vg0/system cannot be snapshotted: LVM has locked it, as pvmove does",
+        "pvmove --abort",
     ),
     "origin RAID with integrity": Bad(
         samples.facts(samples.vg(samples.lv("system_rimage_0", segment_types=("integrity",), is_hidden=True))),
-        "vg0/system can be snapshotted: it is RAID with integrity",
+        "vg0/system cannot be snapshotted: it is RAID with integrity",
         "another origin",
     ),
     "origin a thin pool": Bad(
         origin(attr="twi-aotz--", segment_types=("thin-pool",)),
-        "vg0/system can be snapshotted: it is a thin pool",
+        "vg0/system cannot be snapshotted: it is a thin pool",
         "another origin",
     ),
     "origin merging": Bad(
         origin(attr="Owi-aos---", is_merging=True),
-        "vg0/system can be snapshotted: a snapshot is being merged into it",
+        "vg0/system cannot be snapshotted: a snapshot is being merged into it",
         "wait until the merge is done",
     ),
     # As LVM reports it, only the snapshot is merging then.
     "origin merging, thin": Bad(
         samples.facts(samples.thin_vg(samples.thin_lv(name="old", tags=(), is_hidden=True, is_merging=True))),
-        "vg0/system can be snapshotted: a snapshot is being merged into it",
+        "vg0/system cannot be snapshotted: a snapshot is being merged into it",
         "wait until the merge is done",
     ),
     "origin an external one": Bad(
         origin(attr="ori-a-----", is_external_origin=True),
-        "vg0/system can be snapshotted: it is the external origin of thin volumes",
+        "vg0/system cannot be snapshotted: it is the external origin of thin volumes",
         "back it up as it is",
     ),
     "origin RAID that was reshaped": Bad(
         origin(attr="rwi-a-r---", segment_types=("raid5",), reshape_bytes=16 * MIB),
-        "vg0/system can be snapshotted: it is RAID that is being reshaped, or was: lvcreate would leave it suspended",
+        "vg0/system cannot be snapshotted: it is RAID that is being reshaped, or was: lvcreate would "
+        "leave it suspended",
         "lvconvert --stripes",
     ),
     "origin cached RAID that was reshaped": Bad(
         samples.facts(samples.vg(samples.lv("system_corig", is_hidden=True, reshape_bytes=16 * MIB))),
-        "vg0/system can be snapshotted: it is RAID that is being reshaped, or was: lvcreate would leave it suspended",
+        "vg0/system cannot be snapshotted: it is RAID that is being reshaped, or was: lvcreate would "
+        "leave it suspended",
         "lvconvert --stripes",
     ),
     "origin being converted": Bad(
-        origin(attr="cwi-aom---"), "vg0/system can be snapshotted: it is being converted", "wait until it is done"
+        origin(attr="cwi-aom---"), "vg0/system cannot be snapshotted: it is being converted", "wait until it is done"
     ),
     "origin suspended": Bad(
-        samples.facts(dm_devices=(SUSPENDED,)), "vg0/system is not suspended: vg0-system suspended", "lvmsnap recover"
+        samples.facts(dm_devices=(SUSPENDED,)), "vg0/system is suspended: vg0-system", "lvmsnap recover"
     ),
     "btrfs": Bad(
         samples.facts(origin_filesystem="btrfs"),
-        "vg0/system's filesystem can be mounted beside it: btrfs: btrfs refuses two filesystems with one fsid, "
+        "vg0/system's filesystem cannot be mounted beside it: btrfs: btrfs refuses two filesystems with one fsid, "
         "and may mix them up",
         "mountpoint: null",
     ),
     "no filesystem": Bad(
         samples.facts(origin_filesystem=""),
-        "vg0/system's filesystem can be mounted beside it: no filesystem found: only ext2, ext3, ext4, xfs, f2fs, "
+        "vg0/system's filesystem cannot be mounted beside it: no filesystem found: only ext2, ext3, ext4, xfs, f2fs, "
         "vfat are known to work",
         "mountpoint: null",
     ),
     "a journal on another device": Bad(
         samples.facts(origin_superblock=Superblock(0, needs_other_device=True, has_journal=True, is_clean=True)),
-        "vg0/system's filesystem is all on vg0/system: its journal, or other data, is on another device, which has no "
-        "snapshot",
+        "vg0/system's filesystem is not all on vg0/system: its journal, or other data, is on another device, which "
+        "has no snapshot",
         "mountpoint: null",
     ),
     "no journal and not clean": Bad(
         samples.facts(origin_superblock=Superblock(0, needs_other_device=False, has_journal=False, is_clean=False)),
-        "vg0/system's filesystem is whole: it has no journal, and was not cleanly unmounted, or is mounted elsewhere",
+        "vg0/system's filesystem is not whole: it has no journal, and was not cleanly unmounted, or is mounted "
+        "elsewhere",
         "e2fsck",
     ),
     "mountpoint below a user's directory": Bad(
         samples.facts(mountpoint=MountpointFacts("absent", AT, "", (Gate("/srv/bob", 1000, 1000, 0o755),))),
-        f"{AT} and all above it are root's alone: /srv/bob belongs to user 1000",
+        f"mountpoint {AT} can be changed by others: /srv/bob belongs to user 1000",
         "make it root's",
     ),
     "mountpoint more open than the origin": Bad(
         samples.facts(origin_ways=((*samples.WAY, Gate("/srv/secret", 0, 0, 0o700)),)),
-        f"{AT} is no more open than vg0/system: /srv/secret keeps others from it, but nothing keeps them from {AT}",
+        f"{AT} is more open than vg0/system: /srv/secret keeps others from it, but nothing keeps them from {AT}",
         "`allow_wider_access: true`",
     ),
     "origin mounted nowhere": Bad(
         samples.facts(origin_ways=()),
-        f"{AT} is no more open than vg0/system: vg0/system is mounted nowhere for others, but nothing keeps them from "
+        f"{AT} is more open than vg0/system: vg0/system is mounted nowhere for others, but nothing keeps them from "
         f"{AT}",
         "chmod 0700 a directory above",
     ),
     "mountpoint on a network filesystem": Bad(
         samples.facts(mountpoint=MountpointFacts("unreachable", AT, "", stalling="nfs4")),
-        f"mountpoint {AT} is empty or absent: nfs4 is on the way, which may stall, and is not root's alone",
+        f"mountpoint {AT} cannot be used: nfs4 is on the way, which may stall, and is not root's alone",
         "local filesystem",
     ),
     "name taken": Bad(
         group(samples.snapshot_lv(tags=())),
-        f"name vg0/{SNAP} is free: vg0/{SNAP} exists and does not belong to this profile",
+        f"name vg0/{SNAP} is taken: it exists and does not belong to this profile",
         f"lvs -o+tags,origin vg0/{SNAP}",
     ),
     "device name taken": Bad(
         samples.facts(dm_devices=(samples.dm(f"{DM_SNAP}-cow", "x"),)),
-        f"device name {DM_SNAP} is free: {DM_SNAP}-cow exists",
+        f"device name {DM_SNAP} is taken: {DM_SNAP}-cow exists",
         f"dmsetup info {DM_SNAP}",
     ),
 }

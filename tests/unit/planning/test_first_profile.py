@@ -297,7 +297,7 @@ def test_where_the_snapshots_cannot_be_of_one_instant_that_is_said() -> None:
     proposal = propose(facts, "vg0/system", "vg0/home")
 
     assert (proposal.failed, proposal.profile.is_consistent) == ((), False)
-    assert "a dead man's switch can stand by: its process" in text_of(proposal).replace("\n# ", " ")
+    assert "no dead man's switch can stand by: its process" in text_of(proposal).replace("\n# ", " ")
 
 
 def test_what_is_between_the_volumes_of_a_set_is_included() -> None:

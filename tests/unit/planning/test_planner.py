@@ -19,7 +19,7 @@ from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.plan import Direction, Fact, Plan, Thing
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.units import GIB, MIB
-from lvmsnap.planning import offline, planner
+from lvmsnap.planning import offline, plan_facts, planner
 from lvmsnap.planning.sizing import human
 from lvmsnap.planning.wording import in_words
 from tests import TOP, samples
@@ -233,7 +233,7 @@ def test_disks_that_are_closed_to_allocation_are_neither_room_nor_help() -> None
 
     assert target is not None
     assert samples.first(target).lent_pv.allocate_on == ("/dev/sda2",)
-    assert planner.describe(case.profile, target, facts)[0] == Fact("volume group", "7.812 GiB free", "vg0")
+    assert plan_facts.describe(case.profile, target, facts)[0] == Fact("volume group", "7.812 GiB free", "vg0")
 
 
 def test_without_group_or_origin_nothing_is_decided_and_the_checks_say_why() -> None:
@@ -353,13 +353,42 @@ def test_an_offline_plan_assumes_an_origin_of_100_gib() -> None:
     assert 20.3 * GIB < cow.size_bytes < 20.4 * GIB
 
 
+@pytest.mark.parametrize(
+    ("volume", "more", "snapshot", "fate"),
+    [
+        ("", "", "10.04 GiB for changes (40 GiB asked; more can never be used)", "it never does"),
+        ("size: 64MiB", "", "64 MiB for changes (16 extents)", "50 % more room at 80 % from the free space of vg0"),
+        ("size: 10%ORIGIN", "", "1.043 GiB for changes (10%ORIGIN asked; 267 extents)", "a warning at 70 %"),
+        ("size: 1GiB", "overflow: {extend_at: 100%}", "(256 extents)", "no more room, as `extend_at` says"),
+        ("size: 1GiB", f"backing_file: {{path: {samples.FILE}}}", "(256", "without a `backing_file.max_size`"),
+        (
+            "size: 1GiB",
+            f"backing_file: {{path: {samples.FILE}, max_size: 9GiB}}",
+            "(256 extents)",
+            "by a larger backing file, up to 9 GiB",
+        ),
+    ],
+)
+def test_the_facts_say_how_large_a_snapshot_is_and_why_and_what_becomes_of_it(
+    volume: str, more: str, snapshot: str, fate: str
+) -> None:
+    volume = volume or "size: 40GiB"
+    profile = samples.profile(f"volumes:\n  - origin: vg0/system\n    {volume}\n{more}\n")
+
+    uuids = (samples.PV_UUID,) * len(profile.backing_files)
+    told = {fact.name: fact.value for fact in planner.plan_up(profile, samples.facts(), uuids).facts}
+
+    assert snapshot in told["snapshot"]
+    assert fate in told["when it fills"]
+
+
 @pytest.mark.parametrize("facts", [samples.facts, samples.up_facts])
 def test_while_lvm_merges_the_snapshot_the_way_down_has_no_command(facts: Callable[..., Facts]) -> None:
     plan = planner.plan_down(TARGET, facts(samples.merging()), samples.record())
 
     assert [(action.thing, action.do, action.undo) for action in plan.actions] == [(Thing.SNAPSHOT, (), ())]
     assert [check.passed for check in plan.checks] == [False]
-    assert "LVM is merging it into vg0/system" in plan.checks[0].found
+    assert plan.checks[0].sentence.startswith(f"LVM is merging vg0/{samples.SNAPSHOT} into vg0/system: nothing")
 
 
 def test_a_snapshot_goes_without_dmeventd_watching_another_profiles_one() -> None:

@@ -39,7 +39,7 @@ def taking(plan: Plan) -> Action:
 
 
 def failed(plan: Plan) -> list[str]:
-    return [f"{check.title}: {check.found}" for check in plan.checks if not check.passed]
+    return [check.sentence for check in plan.checks if not check.passed]
 
 
 def warned(plan: Plan) -> list[Check]:
@@ -109,8 +109,8 @@ def test_what_makes_no_sense_in_a_pool_is_refused_and_names_size_as_the_way_out(
     plan = planned(of("chunk_size: 64KiB", f"backing_file: {{path: {samples.FILE}}}\n"))
 
     assert [line.partition(":")[0] for line in failed(plan)] == [
-        "no file is lent beside vg0/pool",
-        "no chunk_size is given for the snapshot of vg0/system",
+        "a file is lent beside vg0/pool",
+        "chunk_size is given for the snapshot of vg0/system",
     ]
     assert all("give `size`" in check.hint for check in plan.checks if not check.passed)
 
@@ -122,7 +122,7 @@ def test_a_pool_in_which_lvm_makes_no_more_volumes_is_refused() -> None:
 
     assert full(60.0) == []
     assert full(60.4) == [
-        "LVM makes a volume in vg0/pool: 60 % of its data used, more than thin_pool_autoextend_threshold in lvm.conf, "
+        "LVM makes no volume in vg0/pool: 60 % of its data used, more than thin_pool_autoextend_threshold in lvm.conf, "
         "60 %"
     ]
 
@@ -131,11 +131,13 @@ def test_among_several_volumes_it_is_refused_unless_each_may_be_of_an_instant_of
     def of_two(volume: str = "", more: str = "") -> list[str]:
         text = f"volumes:\n  - origin: vg0/system\n    {volume}\n  - {{origin: vg0/home, size: 64MiB}}\n{more}"
         plan = planner.plan_up(samples.profile(text), samples.facts(samples.thin_vg(samples.lv("home"))), ())
-        return [line for line in failed(plan) if "an instant" in line]
+        return [line for line in failed(plan) if "one instant" in line]
 
     (found,) = of_two()
 
-    assert found.startswith("the snapshot of vg0/system may be of an instant of its own: thin snapshots of several")
+    assert found.startswith(
+        "the snapshot of vg0/system cannot be of one instant with the others: thin snapshots of several"
+    )
     assert of_two("size: 64MiB") == of_two(more="consistent: false\n") == []
 
 
@@ -152,7 +154,7 @@ def test_among_several_volumes_it_is_refused_unless_each_may_be_of_an_instant_of
 def test_a_pool_that_takes_no_writes_is_refused(attr: str, said: str) -> None:
     (found,) = failed(planned(attr=attr))
 
-    assert found.startswith(f"thin pool vg0/pool takes writes: {said}")
+    assert found.startswith(f"thin pool vg0/pool takes no writes: {said}")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +176,7 @@ def test_beside_a_snapshot_with_a_space_of_its_own_it_is_refused_and_beside_thin
 
     (found,) = beside(samples.snapshot_lv(**theirs))
 
-    assert found.startswith("vg0/system has thin snapshots alone: vg0/theirs has a space of its own")
+    assert found.startswith("vg0/system has a snapshot that is not thin: vg0/theirs has a space of its own")
     assert beside(samples.snapshot_lv(**theirs), "size: 64MiB") == beside(samples.thin_lv(**theirs)) == []
 
 

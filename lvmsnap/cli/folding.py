@@ -1,0 +1,103 @@
+"""Breaks lines that are too long: text after a comma or the like, a command as one does in a shell. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+
+from lvmsnap.system.processes import shell_line
+
+# A line is a row of (style, text); the styles are rich's, and empty for plain text.
+Line = tuple[tuple[str, str], ...]
+# A part of a line that may begin a row of its own, and what the row before it ends with then.
+Piece = tuple[str, str, str]
+
+DIM, COMMAND, UNDO_COMMAND = "dim", "default", "dim default"
+MARK = "\\"
+# Where text is broken: not at every blank, so that a command in it stays in one piece; at those where it is too long.
+CLAUSE_END = re.compile(r"(?<=[,;:.] )|(?<= )(?=\()")
+BLANK = re.compile(r"(?<=\S )(?=\S)")
+# The word after these is broken too, at ends of its clauses: a newline is a blank there, to the shell and to LVM.
+SCRIPTS = (["sh", "-c"], ["--yes", "--select"])
+SCRIPT_END = re.compile(r"(?<=; )|(?<=&& )|(?<=\|\| )|(?<=\{ )")
+# A comment, a here-document or what is quoted might be broken: none of lvmsnap's own scripts has them.
+UNSURE = re.compile(r"[\n'`]|(?:^|[\s;])#|<<")
+
+
+def text(line: Line) -> str:
+    """Return the line without its styles."""
+    return "".join(part for _, part in line).rstrip()
+
+
+def fold(line: Line, width: int) -> Iterator[Line]:
+    """Give the rows of a line, what follows the first indented; one that fits, or is in lines already, stays whole."""
+    whole = text(line)
+    is_command = bool(line) and line[-1][0] in (COMMAND, UNDO_COMMAND)
+    if len(whole) <= width or "\n" in whole or (is_command and "$'" in whole):
+        yield line
+        return
+    indent = _indent(line)
+    if is_command:
+        style, command = line[-1]
+        pieces = [*((*part, "") for part in line[:-1]), *_command_pieces(style, shlex.split(command))]
+        yield from _fill(pieces, indent + 2, width - len(f" {MARK}"))
+        return
+    clauses = ((style, clause) for style, part in line for clause in CLAUSE_END.split(part))
+    yield from _fill(
+        [piece for style, clause in clauses for piece in _words(style, clause, width - indent)], indent, width
+    )
+
+
+def _words(style: str, clause: str, room: int) -> Iterator[Piece]:
+    """Give a clause in one piece, or word by word where it is longer than a row."""
+    parts = [clause] if len(clause.rstrip()) <= room else BLANK.split(clause)
+    yield from ((style, part, "") for part in parts)
+
+
+def _command_pieces(style: str, words: list[str]) -> Iterator[Piece]:
+    """Give the words of a command, an option with its value in one piece."""
+    number = 0
+    while number < len(words):
+        word, value = words[number], words[number + 1 : number + 2]
+        if words[max(0, number - 2) : number] in SCRIPTS and not UNSURE.search(word):
+            yield from _script_pieces(style, f"{shell_line((word,))} ")
+        elif word.startswith("--") and word != "--" and value and not value[0].startswith("-") and word != "--select":
+            yield (style, f"{shell_line((word, *value))} ", MARK)
+            number += 1
+        else:
+            yield (style, f"{shell_line((word,))} ", MARK)
+        number += 1
+
+
+def _script_pieces(style: str, script: str) -> Iterator[Piece]:
+    """Give the clauses of a script; where one would end in the middle of something quoted, it goes on."""
+    part, mark = "", MARK
+    for clause in SCRIPT_END.split(script):
+        part += clause
+        if part.count('"') % 2 == 0:
+            yield (style, part, mark)
+            part, mark = "", ""
+    if part:
+        yield (style, part, mark)
+
+
+def _fill(pieces: Iterable[Piece], indent: int, width: int) -> Iterator[Line]:
+    row: list[tuple[str, str]] = []
+    used = 0
+    for style, piece, mark in pieces:
+        if used > indent and used + len(piece.rstrip()) > width:
+            yield (*row, (DIM, mark))
+            row, used, piece = [("", " " * indent)], indent, piece.lstrip()  # noqa: PLW2901
+        if row and row[-1][0] == style:
+            row[-1] = (style, row[-1][1] + piece)
+        else:
+            row.append((style, piece))
+        used += len(piece)
+    yield tuple(row)
+
+
+def _indent(line: Line) -> int:
+    """Return where what is left of a line goes on: under what follows a first part that ends with a blank."""
+    first = line[0][1]
+    return len(first) if len(line) > 1 and first.endswith(" ") else len(first) - len(first.lstrip()) + 2
