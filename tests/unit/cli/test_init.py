@@ -42,7 +42,8 @@ def system() -> Facts:
     pool = samples.lv("pool", segment_types=("thin-pool",), device_number="254:11", uuid="pool")
     hidden = samples.lv("pool_tdata", is_hidden=True, device_number="254:12", uuid="tdata")
     ours = samples.snapshot_lv(name="system-lvmsnap-other")
-    facts = first.machine(samples.vg(HOME, SWAP, DATA, pool, hidden, ours), mounts=(BTRFS, INSIDE))
+    mounts = (BTRFS, INSIDE, replace(first.ORIGIN, mountpoint="/run/lvmsnap/other/system", mount_id=9))
+    facts = first.machine(samples.vg(HOME, SWAP, DATA, pool, hidden, ours), mounts=mounts)
     return replace(facts, dm_devices=(*facts.dm_devices, OPENED))
 
 

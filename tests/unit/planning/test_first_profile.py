@@ -86,6 +86,14 @@ def test_what_lvmsnap_lent_to_the_group_is_no_room_of_its_own() -> None:
     assert propose(machine(lent)).profile.backing_files != ()
 
 
+def test_large_extents_are_shared_whole() -> None:
+    group = samples.vg(HOME, extent_size_bytes=GIB, free_extents=3)
+
+    proposal = propose(machine(group, places={}, mounts=(HOME_MOUNT,)), "vg0/system", "vg0/home")
+
+    assert (proposal.failed, [one.size for one in proposal.profile.volumes]) == ((), [Size(GIB)] * 2)
+
+
 # --- place ------------------------------------------------------------------------------------------------------------
 
 
@@ -323,6 +331,16 @@ def test_each_full_group_of_a_set_gets_a_file_of_its_own() -> None:
         ("vg1", "/srv/disk/lvmsnap-nightly-vg1.tmp"),
     ]
     text_of(proposal)
+
+
+def test_two_files_in_one_place_share_it() -> None:
+    other = first.group("vg1", "data", free_extents=0, pvs=(replace(first.FULL, vg="vg1"),))
+    mount = Mount("254:20", "/", "/srv/data", "ext4", "/dev/mapper/vg1-data", mount_id=5)
+    places = {"/srv/disk": replace(first.THERE, available_bytes=4 * GIB)}
+
+    proposal = propose(machine(full_vg(), other, places=places, mounts=(mount,)), "vg0/system", "vg1/data")
+
+    assert (proposal.failed, [one.size for one in proposal.profile.volumes]) == ((), [Size(896 * MIB)] * 2)
 
 
 def test_only_the_group_that_lacks_room_is_lent_a_file() -> None:
