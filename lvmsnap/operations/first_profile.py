@@ -21,7 +21,7 @@ from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import checks, first_origins, first_profile, origin_kinds
 from lvmsnap.planning.first_profile import Wish
 from lvmsnap.profile import loading, template
-from lvmsnap.system import atomic_files, block_devices, mount_table, origin_facts, reading
+from lvmsnap.system import atomic_files, block_devices, crypttab, mount_table, origin_facts, reading
 from lvmsnap.system.reading import Interest
 
 
@@ -100,12 +100,14 @@ def _proposal(session: Session, system: Facts, origins: tuple[str, ...], name: s
     lvs = {f"{vg.name}/{lv.name}": (lv, vg) for vg in system.vgs for lv in vg.lvs}
     kinds = [origin_kinds.check(*lvs[origin]) for origin in origins]
     preparation.refuse_failed(tuple(kinds))
-    wish = Wish(name, path, tuple(lvs[origin][0] for origin in origins))
+    keys = crypttab.key_files()
+    wish = Wish(name, path, tuple(lvs[origin][0] for origin in origins), keys)
     interest = Interest(
         groups=wish.groups,
         origins=tuple((one.vg, one.name) for one in wish.origins),
         files=first_profile.files(wish, system),
         mountpoints=wish.mountpoints,
+        key_files=tuple(dict.fromkeys(keys.values())),
         is_cut=len(origins) > 1,
     )
     tools = checks.tools(loading.parse(template.text(origins), name=name, file=path))

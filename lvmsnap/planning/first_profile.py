@@ -5,12 +5,13 @@ Nothing here knows a rule of its own for what is safe: that is what the plan's c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from lvmsnap.model.facts import Facts, LogicalVolume
 from lvmsnap.model.first_profile import FileNotes, Proposal, VolumeNotes
 from lvmsnap.model.looked import OriginFacts
+from lvmsnap.model.lvm_names import dm_name
 from lvmsnap.model.paths import RUN_DIR
 from lvmsnap.model.plan import Check
 from lvmsnap.model.profile import Luks, Profile, Size, Volume
@@ -26,11 +27,15 @@ ANY_PV_UUID = "lvmsn2-HOST-HOST-NAME-NAME-RAND-RANDOM"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a first profile is asked for: its name, its file, and the volumes that it is to snapshot."""
+    """What a first profile is asked for: its name, its file, and the volumes that it is to snapshot.
+
+    `keys` are the key files by which this machine opens LUKS containers, by "UUID=..." or the path of the device.
+    """
 
     name: str
     path: str
     origins: tuple[LogicalVolume, ...]
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -119,8 +124,7 @@ def _volume(wish: Wish, origin: LogicalVolume, room: Room, facts: Facts) -> Volu
         mountpoint=f"{RUN_DIR}/{wish.name}",
         mount_options=(),
     )
-    holds_luks = _looked(origin, facts).filesystem == luks.LUKS_FILESYSTEM
-    ways = (replace(alone, luks=Luks()), alone) if holds_luks else (alone,)
+    ways = (*(replace(alone, luks=opened) for opened in _luks(wish, origin, facts)), alone)
     found = next((one for one in ways if origin.is_active and not _obstacles(one, wish, facts)), None)
     if not origin.is_active and len(wish.origins) == 1:
         return alone
@@ -130,6 +134,17 @@ def _volume(wish: Wish, origin: LogicalVolume, room: Room, facts: Facts) -> Volu
         return found
     is_in_tree = len(tree.origin_mounts(found, facts)) == 1
     return replace(found, mountpoint=None, is_in_tree=is_in_tree)
+
+
+def _luks(wish: Wish, origin: LogicalVolume, facts: Facts) -> tuple[Luks, ...]:
+    """Return how a container in the volume may be opened, the best way first: a key file needs nobody at night."""
+    looked = _looked(origin, facts)
+    if looked.filesystem != luks.LUKS_FILESYSTEM:
+        return ()
+    mapped = f"/dev/mapper/{dm_name(origin.vg, origin.name)}"
+    names = (f"UUID={looked.luks.uuid.lower()}" if looked.luks else "", f"/dev/{origin.vg}/{origin.name}", mapped)
+    keys = dict.fromkeys(wish.keys[name] for name in names if name in wish.keys)
+    return (*map(Luks, keys), Luks())
 
 
 def _obstacles(volume: Volume, wish: Wish, facts: Facts) -> list[Check]:
@@ -169,12 +184,12 @@ def _notes(wish: Wish, profile: Profile, volume: Volume, origin: LogicalVolume, 
     places = dict.fromkeys(one.mountpoint for one in first_origins.mounts_of(origin, facts))
     where = f"mounted at {' and '.join(places)}" if places else "not mounted"
     holds = luks.described(volume, looked) if origin.is_active else "inactive"
-    left_out = tree.left_out_of(profile, luks.as_mounted(volume, origin, facts), facts)
+    left_out = tree.describe_left_out(profile, volume, luks.as_mounted(volume, origin, facts), facts)
     return VolumeNotes(
         what=", ".join((human(origin.size_bytes), holds, *([where] if origin.is_active else []))),
         size=_size_note(profile, volume, origin, facts),
         mount=_mount_note(wish, volume, origin, facts),
-        left_out=", ".join(f"{one.mountpoint} ({one.source})" for one in left_out),
+        left_out=next((fact.value for fact in left_out), ""),
     )
 
 

@@ -71,8 +71,8 @@ def proposed(proposal: Proposal, schema: str, *, is_named: bool) -> str:
         "and `lvmsnap help profiles` explains every key."
     )
     if proposal.is_risky:
-        risk = "A power cut while it is up could keep this machine from booting. First: lvmsnap install-boot"
-        lines += _comment(risk)
+        risk = "without it, a power cut while the snapshot exists could keep this machine from booting."
+        lines += _comment(f"First of all run `lvmsnap install-boot`: {risk}")
     lines += [f"description: {profile.description}", "volumes:"]
     for volume, notes in zip(profile.volumes, proposal.volumes, strict=True):
         lines += _volume(volume, notes, name, is_alone=len(profile.volumes) == 1)
@@ -92,12 +92,14 @@ def _description(origins: tuple[str, ...]) -> str:
 def _volume(volume: Volume, notes: VolumeNotes, name: str, *, is_alone: bool) -> Iterator[str]:
     yield from _comment(notes.what, 2)
     if notes.left_out:
-        yield from _comment(f"Not in its snapshot, since mounted below it: {notes.left_out}", 2)
+        yield from _comment(f"Left out: {notes.left_out}", 2)
     yield f"  - origin: {volume.path}"
     yield from _comment(notes.size, 4)
     if volume.size:
         yield f"    size: {amount(volume.size.amount)}"
-    if volume.luks:
+    if volume.luks and volume.luks.key_file:
+        yield f"    luks: {{key_file: {_scalar(volume.luks.key_file)}}}   # as in /etc/crypttab"
+    elif volume.luks:
         yield "    luks: {prompt: true}   # the passphrase is asked for; without a terminal:"
         yield f"    # luks: {{key_file: /root/{volume.origin}.key}}   # root's, mode 0400"
     if notes.mount:

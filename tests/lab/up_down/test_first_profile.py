@@ -71,6 +71,12 @@ def test_what_is_written_for_each_kind_of_origin_passes_its_plan(lab: Machine) -
     assert "exists already" in lvmsnap(lab, "init vg0/system --write set", code=3).stderr
     assert lvmsnap(lab, "run full -- sh -c 'echo $LVMSNAP_MOUNTPOINT'").stdout == "/run/lvmsnap/full\n"
 
+    lab.run(f"cp -a /etc/crypttab /tmp/crypttab; echo 'data /dev/my-vg/da-ta {KEY_FILE} luks' > /etc/crypttab")
+    lvmsnap(lab, "init /mnt/data --write key")
+    lab.run("cp -a /tmp/crypttab /etc/crypttab")
+    assert f"    luks: {{key_file: {KEY_FILE}}}   # as in /etc/crypttab\n" in lab.read_file("/etc/lvmsnap/key.yaml")
+    assert lvmsnap(lab, "run key -- sh -c 'ls $LVMSNAP_MOUNTPOINT'").stdout == "lost+found\n"
+
     job = lab.start(f"exec {shell_line('init --write chosen')}", tty=(80, 24))
     job.wait_for_output("Enter for none: ", 60)
     job.write("1 /mnt/system\n")

@@ -20,7 +20,7 @@ from lvmsnap.model.looked import MountpointFacts
 from lvmsnap.model.units import GIB
 from lvmsnap.operations import first_profile, preparation
 from lvmsnap.profile import loading
-from lvmsnap.system import mount_table, origin_facts, reading
+from lvmsnap.system import crypttab, mount_table, origin_facts, reading
 from lvmsnap.system.reading import Interest
 from tests import samples
 from tests.unit.cli.calling import Done, lvmsnap, profile
@@ -64,6 +64,7 @@ def facts(monkeypatch: pytest.MonkeyPatch) -> Facts:
     monkeypatch.setattr(reading, "is_root", lambda: True)
     monkeypatch.setattr(reading, "read_system", lambda *_, **__: made)
     look_at(monkeypatch, made)
+    monkeypatch.setattr(crypttab, "key_files", dict)
     monkeypatch.setattr(origin_facts, "filesystems", lambda *_: TYPES)
     monkeypatch.setattr(first_profile, "_device_number", lambda _: "")
     monkeypatch.setattr(mount_table, "mounts", lambda: made.mounts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -42,10 +43,12 @@ def names(facts: Facts) -> list[str]:
     return ["lvmsnap-nightly.tmp", *(f"lvmsnap-nightly-{vg.name}.tmp" for vg in facts.vgs)]
 
 
-def propose(facts: Facts, *origins: str) -> Proposal:
+def propose(facts: Facts, *origins: str, keys: Mapping[str, str] | None = None) -> Proposal:
     """Propose profile nightly for volumes VG/LV."""
     lvs = {f"{vg.name}/{lv.name}": lv for vg in facts.vgs for lv in vg.lvs}
-    wish = Wish("nightly", "/etc/lvmsnap/nightly.yaml", tuple(lvs[one] for one in origins or ("vg0/system",)))
+    wish = Wish(
+        "nightly", "/etc/lvmsnap/nightly.yaml", tuple(lvs[one] for one in origins or ("vg0/system",)), keys or {}
+    )
     return first_profile.propose(wish, facts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from lvmsnap.model.profile import Allocation, Size
 from lvmsnap.model.units import GIB, MIB
 from lvmsnap.planning import first_room
 from lvmsnap.profile import loading, template
-from tests import samples
+from tests import TOP, samples
 from tests.unit.planning import first
 from tests.unit.planning.first import full_vg, machine, propose
 
@@ -28,6 +29,25 @@ def text_of(proposal: Proposal) -> str:
     assert read == proposal.profile, made
     assert max(map(len, made.splitlines()[1:])) <= 80, made
     return made
+
+
+def golden(name: str, proposal: Proposal) -> None:
+    """Compare the profile's text with a kept file; LVMSNAP_WRITE_GOLDEN=1 writes it anew."""
+    file = TOP / "tests/unit/golden" / name
+    if os.environ.get("LVMSNAP_WRITE_GOLDEN"):
+        file.write_text(text_of(proposal))
+    assert text_of(proposal) == file.read_text()
+
+
+def test_a_profile_reads_as_the_kept_files_do() -> None:
+    other = first.group("vg1", "data", free_extents=0, pvs=(replace(first.FULL, vg="vg1"),))
+    mount = Mount("254:20", "/", "/srv/data", "xfs", "/dev/mapper/vg1-data", mount_id=5)
+    boot = Mount("98:1", "/", "/srv/system/boot", "ext4", "/dev/sda1", mount_id=9)
+    root = Mount("254:0", "/", "/", "ext4", "/dev/mapper/vg0-system", mount_id=1)
+    lent = machine(full_vg(), mounts=(boot,))
+
+    golden("first-profile-lent.yaml", propose(replace(lent, mounts=(root, *lent.mounts[1:]))))
+    golden("first-profile-set.yaml", propose(machine(full_vg(), other, mounts=(mount,)), "vg0/system", "vg1/data"))
 
 
 # --- size -------------------------------------------------------------------------------------------------------------
@@ -248,6 +268,21 @@ def test_luks_asks_for_its_passphrase(inside: str | None) -> None:
     assert "    luks: {prompt: true} " in text_of(proposal)
 
 
+@pytest.mark.parametrize("name", [f"UUID={samples.LUKS_UUID}", "/dev/vg0/system", "/dev/mapper/vg0-system"])
+@pytest.mark.parametrize("mode", [0o400, 0o644])
+def test_luks_is_opened_by_the_key_file_that_the_machine_has_for_it_if_that_is_root_s_alone(
+    name: str, mode: int
+) -> None:
+    own = samples.luks_facts("ext4", key_file=replace(samples.GOOD_KEY_FILE, mode=mode))
+    facts = replace(own, looked=replace(own.looked, directories={}))
+
+    proposal = propose(facts, keys={name: "/root/my key", "UUID=other": "/root/other"})
+
+    assert proposal.failed == ()
+    opened = "{key_file: '/root/my key'}   # as in /etc/crypttab" if mode == 0o400 else "{prompt: true} "
+    assert f"    luks: {opened}" in text_of(proposal)
+
+
 def test_luks_that_cannot_be_opened_beside_itself_is_left_closed() -> None:
     own = samples.luks_facts(origin_luks=LuksHeader(2, samples.LUKS_UUID, "it is being reencrypted"))
 
@@ -268,7 +303,9 @@ def test_of_what_cannot_be_mounted_beside_itself_only_the_device_is_made(filesys
 def test_what_is_mounted_below_an_origin_is_named_as_not_in_its_snapshot() -> None:
     boot = Mount("98:1", "/", "/srv/system/boot", "ext4", "/dev/sda1", mount_id=9)
 
-    assert "mounted below it: /srv/system/boot (/dev/sda1)" in text_of(propose(machine(mounts=(boot,))))
+    text = text_of(propose(machine(mounts=(boot,)))).replace("\n  # ", " ")
+    assert "Left out: /srv/system/boot (/dev/sda1): mounted below it," in text
+    assert "to take it in: `include: [/srv/system/boot]`" in text
 
 
 # --- sets -------------------------------------------------------------------------------------------------------------
