@@ -190,8 +190,12 @@ COMMANDS = {
         examples=("lvmsnap init", "lvmsnap init vg0/root --write nightly", "lvmsnap init / /home --write server"),
         exits=(
             ("0", "done; what its plan would be refused for now is warned of"),
+            ("1", "the file could not be written"),
             ("2", "wrong usage, or there is no such volume"),
-            ("3", "LVM takes no snapshot of that volume, or the file exists already; nothing was changed"),
+            (
+                "3",
+                "LVM takes no snapshot of it, the file exists already, or you may not write it; nothing was changed",
+            ),
         ),
     ),
     "install-boot": CommandHelp(

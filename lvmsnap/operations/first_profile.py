@@ -16,6 +16,7 @@ from lvmsnap.model.errors import LvmsnapError, ProfileError, Refusal, RefusedErr
 from lvmsnap.model.facts import Facts, LogicalVolume
 from lvmsnap.model.first_profile import Offers, Proposal
 from lvmsnap.model.lvm_names import is_profile_name
+from lvmsnap.model.paths import RUN_DIR, STATE_DIR
 from lvmsnap.operations import preparation
 from lvmsnap.operations.sessions import Session
 from lvmsnap.planning import checks, first_origins, first_profile, origin_kinds
@@ -91,7 +92,7 @@ def make(session: Session, view: View, origins: tuple[str, ...], name: str = "")
     shown = str(schema) if schema.is_file() else ""
     if view.system is None:
         return First(template.text(origins, shown, name), name, None)
-    proposal = _proposal(session, view.system, origins, name or _some_name(origins[0]))
+    proposal = _proposal(session, view.system, origins, name or _free_name(origins[0], session.profile_dir))
     return First(template.proposed(proposal, shown, is_named=bool(name)), name, proposal)
 
 
@@ -114,9 +115,17 @@ def _proposal(session: Session, system: Facts, origins: tuple[str, ...], name: s
     return first_profile.propose(wish, preparation.look(session, interest, tools, system))
 
 
-def _some_name(origin: str) -> str:
-    name = re.sub("[^a-z0-9_-]", "-", origin.rpartition("/")[2].lower()).strip("-_")[:64]
-    return name if is_profile_name(name) else "first"
+def _free_name(origin: str, directory: str) -> str:
+    """Return a name to plan a profile by that has none yet, like its volume's: nothing of another one is in its way."""
+    own = re.sub("[^a-z0-9_-]", "-", origin.rpartition("/")[2].lower()).strip("-_")[:60]
+    name = own if is_profile_name(own) else "first"
+    free = (one for one in (name, *(f"{name}-{number}" for number in range(2, 100))) if not _is_taken(one, directory))
+    return next(free, name)
+
+
+def _is_taken(name: str, directory: str) -> bool:
+    places = (f"{directory}/{name}{loading.SUFFIX}", f"{STATE_DIR}/{name}.json", f"{RUN_DIR}/{name}")
+    return any(map(os.path.lexists, places))
 
 
 def free_path(name: str, directory: str) -> Path:
@@ -139,8 +148,11 @@ def write(first: First, path: Path) -> None:
         atomic_files.create(str(path), first.text)
     except FileExistsError:
         raise _exists(path if os.path.lexists(path) else path.parent) from None
+    except PermissionError:
+        refusal = Refusal(f"you may not write {path}", "run it as root, or with sudo; or name another --profile-dir")
+        raise RefusedError((refusal,)) from None
     except OSError as error:
-        hint = "only root may write there" if isinstance(error, PermissionError) else "make room, or give --profile-dir"
+        hint = "name another directory with --profile-dir"
         raise LvmsnapError(f"cannot write {path}: {error.strerror}", hint=hint) from error
     try:
         loading.load(path, require_root_owned=reading.is_root())

@@ -26,7 +26,8 @@ def offers(facts: Facts, types: Mapping[str, str]) -> Offers:
     """
     shown = [(vg, lv) for vg in facts.vgs for lv in vg.lvs if not lv.is_hidden and not _is_own(lv)]
     others = {f"{vg.name}/{lv.name}": why for vg, lv in shown if (why := _why_not(vg, lv, types))}
-    offered = (_offer(vg, lv, facts, types) for vg, lv in shown if f"{vg.name}/{lv.name}" not in others)
+    mounts = _mounts_by_volume(facts)
+    offered = (_offer(vg, lv, mounts, facts, types) for vg, lv in shown if f"{vg.name}/{lv.name}" not in others)
     return Offers(tuple(offered), tuple(others.items()))
 
 
@@ -48,9 +49,11 @@ def _why_not(vg: VolumeGroup, lv: LogicalVolume, types: Mapping[str, str]) -> st
     return "swap" if types.get(lv.device_number) == "swap" else ""
 
 
-def _offer(vg: VolumeGroup, lv: LogicalVolume, facts: Facts, types: Mapping[str, str]) -> Offer:
+def _offer(
+    vg: VolumeGroup, lv: LogicalVolume, mounts: Mapping[str, list[str]], facts: Facts, types: Mapping[str, str]
+) -> Offer:
     free_bytes = available_extents(vg) * vg.extent_size_bytes
-    places = tuple(dict.fromkeys(mount.mountpoint for mount in mounts_of(lv, facts)))
+    places = tuple(dict.fromkeys(mounts.get(f"{vg.name}/{lv.name}", ())))
     return Offer(f"{vg.name}/{lv.name}", lv.size_bytes, _holds(lv, facts, types), places, free_bytes)
 
 
@@ -66,11 +69,19 @@ def _holds(lv: LogicalVolume, facts: Facts, types: Mapping[str, str]) -> str:
     return f"LUKS: {types.get(mapping.device_number) or 'no filesystem'}" if mapping else "LUKS, closed"
 
 
-def mounts_of(lv: LogicalVolume, facts: Facts) -> Iterator[Mount]:
-    """Yield where all of a volume, or of the LUKS container in it, is mounted; not what lvmsnap mounted."""
+def mountpoints(lv: LogicalVolume, facts: Facts) -> tuple[str, ...]:
+    """Return where all of a volume, or of the LUKS container in it, is mounted; not what lvmsnap mounted."""
+    return tuple(dict.fromkeys(_mounts_by_volume(facts).get(f"{lv.vg}/{lv.name}", ())))
+
+
+def _mounts_by_volume(facts: Facts) -> dict[str, list[str]]:
+    """Return the mountpoints of each volume that is mounted, by its name, VG/LV."""
+    found: dict[str, list[str]] = {}
     for mount in facts.mounts:
-        if lv in _volumes_of(mount, facts) and mount.root == "/" and not is_within(mount.mountpoint, RUN_DIR):
-            yield mount
+        if mount.root == "/" and not is_within(mount.mountpoint, RUN_DIR):
+            for lv in _volumes_of(mount, facts):
+                found.setdefault(f"{lv.vg}/{lv.name}", []).append(mount.mountpoint)
+    return found
 
 
 # --- what a word means ------------------------------------------------------------------------------------------------

@@ -181,7 +181,7 @@ def _proposal(wish: Wish, profile: Profile, facts: Facts, *, in_same_group: bool
 
 def _notes(wish: Wish, profile: Profile, volume: Volume, origin: LogicalVolume, facts: Facts) -> VolumeNotes:
     looked = _looked(origin, facts)
-    places = dict.fromkeys(one.mountpoint for one in first_origins.mounts_of(origin, facts))
+    places = first_origins.mountpoints(origin, facts)
     where = f"mounted at {' and '.join(places)}" if places else "not mounted"
     holds = luks.described(volume, looked) if origin.is_active else "inactive"
     left_out = tree.describe_left_out(profile, volume, luks.as_mounted(volume, origin, facts), facts)

@@ -16,11 +16,13 @@ import yaml
 from lvmsnap.cli import parser
 from lvmsnap.model.errors import ToolError
 from lvmsnap.model.facts import Facts, Mount
+from lvmsnap.model.first_profile import Proposal
 from lvmsnap.model.looked import MountpointFacts
 from lvmsnap.model.units import GIB
 from lvmsnap.operations import first_profile, preparation
+from lvmsnap.planning import first_profile as planning
 from lvmsnap.profile import loading
-from lvmsnap.system import crypttab, mount_table, origin_facts, reading
+from lvmsnap.system import atomic_files, crypttab, mount_table, origin_facts, reading
 from lvmsnap.system.reading import Interest
 from tests import samples
 from tests.unit.cli.calling import Done, lvmsnap, profile
@@ -436,6 +438,39 @@ def test_a_directory_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert f"cannot write {tmp_path}/file/x/nightly.yaml: Not a directory" in done.stderr
+
+
+def test_who_may_not_write_there_is_told_to_be_root(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(atomic_files, "create", denied)
+
+    done = init("vg0/system", "--write", "nightly", folder=folder)
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"you may not write {folder}/nightly.yaml\n" in done.stderr
+    assert "what to do: run it as root" in done.stderr
+
+
+def test_a_profile_without_a_name_is_planned_under_one_that_is_free(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned: list[str] = []
+    propose = planning.propose
+
+    def noting(wish: planning.Wish, facts: Facts) -> Proposal:
+        planned.append(wish.name)
+        return propose(wish, facts)
+
+    monkeypatch.setattr(planning, "propose", noting)
+    folder.mkdir(parents=True)
+
+    init("vg0/system", folder=folder)
+    (folder / "system.yaml").write_text("")
+    init("vg0/system", folder=folder)
+
+    assert planned == ["system", "system-2"]
 
 
 def test_what_is_risky_at_boot_has_install_boot_first(

@@ -46,8 +46,8 @@ def test_a_profile_reads_as_the_kept_files_do() -> None:
     root = Mount("254:0", "/", "/", "ext4", "/dev/mapper/vg0-system", mount_id=1)
     lent = machine(full_vg(), mounts=(boot,))
 
-    golden("first-profile-lent.yaml", propose(replace(lent, mounts=(root, *lent.mounts[1:]))))
-    golden("first-profile-set.yaml", propose(machine(full_vg(), other, mounts=(mount,)), "vg0/system", "vg1/data"))
+    golden("first-profile-lent.txt", propose(replace(lent, mounts=(root, *lent.mounts[1:]))))
+    golden("first-profile-set.txt", propose(machine(full_vg(), other, mounts=(mount,)), "vg0/system", "vg1/data"))
 
 
 # --- size -------------------------------------------------------------------------------------------------------------
