@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,14 @@ def test_the_page_of_changes_begins_with_this_version_and_is_the_packages_change
 
 def test_the_version_is_the_same_wherever_it_is_written() -> None:
     assert f'version = "{__version__}"' in (TOP / "pyproject.toml").read_text()
+
+
+def test_pip_installs_every_folder_of_the_program_and_with_it_the_samples_and_the_schema() -> None:
+    settings = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {path.parent for path in (TOP / "lvmsnap").rglob("*.*") if "__pycache__" not in path.parts}
+    own = {".".join(folder.relative_to(TOP).parts) for folder in folders}
+
+    assert set(settings["packages"]) == own | {"lvmsnap.samples", "lvmsnap.schema"}
+    assert settings["package-dir"] == {"lvmsnap.samples": "profiles", "lvmsnap.schema": "schema"}
+    data = {name for name in own if not (TOP / name.replace(".", "/") / "__init__.py").exists()}
+    assert settings["package-data"].keys() == data | {"lvmsnap.samples", "lvmsnap.schema"}

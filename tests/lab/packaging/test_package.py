@@ -160,3 +160,53 @@ def test_the_package_from_its_installation_to_its_removal(server: Machine) -> No
     an_upgrade_in_the_middle_of_a_run_changes_nothing_for_it(server)
     nor_does_it_where_all_files_are_gone_and_the_snapshot_is_lost(server)
     purging_leaves_the_administrators_profiles_alone_and_nothing_else(server)
+
+
+@pytest.fixture(scope="module")
+def running(package: Path) -> Iterator[Machine]:
+    """A machine that systemd runs, with a volume and the package."""
+    with Machine(DISKS) as m:
+        m.boot(systemd=True)
+        # A file of containers, in which packages start no services.
+        m.run("rm -f $(command -v update-initramfs dracut) /usr/sbin/policy-rc.d", check=False)
+        (m.work / "lvmsnap.deb").write_bytes(package.read_bytes())
+        make_vg(m, volumes={"system": "64M"}, filesystems={"system": "ext4"}, mounts={"system": "/srv"})
+        m.run(INSTALL, timeout=300)
+        yield m
+
+
+def active(m: Machine, *units: str) -> list[str]:
+    return m.run(f"systemctl is-active {' '.join(units)}", check=False).stdout.split()
+
+
+def test_its_units_run_from_their_packaged_places_and_a_removal_stops_them_until_it_is_installed_again(
+    running: Machine,
+) -> None:
+    m = running
+    packaged(m, "init vg0/system --write nightly")
+    packaged(m, "install-boot")
+    packaged(m, "install-units nightly -- /bin/true")
+    m.run("systemctl start lvmsnap@nightly.service", timeout=120)
+
+    assert "last run: succeeded" in packaged(m, "install-units nightly --status").stdout
+    assert m.run("systemctl show -P FragmentPath lvmsnap@nightly.timer").stdout.endswith(
+        "/lib/systemd/system/lvmsnap@.timer\n"
+    )
+    assert m.run("ls -d /etc/systemd/system/lvmsnap@*").stdout.split() == [
+        "/etc/systemd/system/lvmsnap@nightly.service.d"
+    ]
+    units = ("lvmsnap@nightly.timer", "lvmsnap-shutdown.service")
+    assert active(m, *units) == ["active", "active"]
+    # A PV that appears has the boot look at its group, now that install-boot asked for it.
+    m.run("udevadm trigger --action=add /dev/ubda; udevadm settle; udevadm info /dev/ubda | grep lvmsnap-boot@")
+
+    m.run(INSTALL, timeout=300)
+    assert active(m, *units) == ["active", "active"], "an upgrade stops nothing"
+    m.run("dpkg --no-triggers --remove lvmsnap", timeout=300)
+    assert active(m, *units) == ["inactive", "inactive"]
+    m.run(INSTALL, timeout=300)
+    assert active(m, *units) == ["active", "inactive"]
+    assert "boot.conf is missing" in packaged(m, "install-boot --status", code=1).stdout
+
+    m.run("dpkg --no-triggers --purge lvmsnap", timeout=300)
+    assert {path for path in ours(m) if path.startswith("/etc/")} == {"/etc/lvmsnap"}
