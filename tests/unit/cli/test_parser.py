@@ -50,7 +50,7 @@ def test_the_help_names_every_command_and_exit_code() -> None:
         (["plan", "--offline", "NoName"], "is not the name of a profile"),
         (["plan", "--offline", "./none.yaml"], "there is no file ./none.yaml"),
         (["--profile-dir", "profiles", "plan", "--offline", "sytem"], "did you mean system?"),
-        (["validate", "--profile-dir", "tests/unit/golden"], "there are no profiles in tests/unit/golden"),
+        (["validate", "--profile-dir", "tests/unit/model"], "there are no profiles in tests/unit/model"),
     ],
 )
 def test_wrong_usage_is_exit_2_and_told_on_stderr(arguments: list[str], says: str) -> None:

@@ -39,7 +39,7 @@ ARGV = ("/usr/bin/borg", "create", "--password=secret")
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(run_history, "STATE_DIR", f"{tmp_path}/state")
-    monkeypatch.setattr(shutil, "which", lambda name: name)
+    monkeypatch.setattr(shutil, "which", lambda name, **_: name)
     return tmp_path / "state"
 
 
