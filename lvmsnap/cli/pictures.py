@@ -13,6 +13,7 @@ from lvmsnap.cli.layout import (
 )
 from lvmsnap.model.errors import (
     LvmsnapError,
+    why_not_written,
 )
 
 PICTURE_COLUMNS = 100
@@ -47,4 +48,5 @@ def export(lines: Iterable[Line], path: str, title: str) -> None:
         else:
             console.save_text(path)
     except OSError as error:
-        raise LvmsnapError(f"cannot write {path}: {error.strerror}", hint="name another file") from error
+        hint = f"{why_not_written(error, path)}; or name another file"
+        raise LvmsnapError(f"cannot write {path}: {error.strerror}", hint=hint) from error

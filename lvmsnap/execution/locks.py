@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lvmsnap.execution.records import RecordError
-from lvmsnap.model.errors import Refusal, RefusedError
+from lvmsnap.model.errors import Refusal, RefusedError, why_not_written
 from lvmsnap.model.paths import RUN_DIR
 from lvmsnap.system import lvm_lock_holder, process_table
 from lvmsnap.system.processes import Runner
@@ -196,7 +196,7 @@ def _sign(descriptor: int, path: Path) -> None:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     except OSError as error:
-        hint = f"make room on the filesystem of {path.parent}, then try again"
+        hint = why_not_written(error, str(path))
         raise RecordError(f"the lock cannot be written: {path}: {error.strerror}", hint=hint) from error
 
 
@@ -207,7 +207,7 @@ def _open(path: Path) -> int:
             path.parent.chmod(0o700)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        hint = "lvmsnap changes nothing without it; see what is there"
+        hint = f"lvmsnap changes nothing without it; {why_not_written(error, str(path))}"
         raise RecordError(f"the lock cannot be opened: {path}: {error.strerror}", hint=hint) from error
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lvmsnap.execution import record_format_1
 from lvmsnap.model import codec
-from lvmsnap.model.errors import FAULTS, LvmsnapError
+from lvmsnap.model.errors import FAULTS, LvmsnapError, why_not_written
 from lvmsnap.model.lvm_names import is_profile_name
 from lvmsnap.model.paths import RUN_DIR, STATE_DIR
 from lvmsnap.model.target import Record
@@ -65,7 +65,7 @@ def _write(record: Record, directory: str) -> None:
     except OSError as error:
         raise RecordError(
             f"the record cannot be written: {path}: {error.strerror}",
-            hint=f"lvmsnap changes nothing that it has not written down: make room in {directory}",
+            hint=f"lvmsnap changes nothing that it has not written down; {why_not_written(error, str(path))}",
         ) from error
 
 
@@ -129,7 +129,7 @@ def _read(name: str, directory: str) -> Record | None:
         why = error.strerror if isinstance(error, OSError) else str(error)
         hint = f"lvmsnap down {name} --force relies on LVM's own marks, and puts the record aside"
         if isinstance(error, _OthersError):
-            hint = f"if nobody has changed what it says: {error.way_out}; otherwise {hint}"
+            hint += f"; if you know that nobody has changed it, {error.way_out} is enough"
         raise RecordError(f"the record cannot be read: {path}: {why}", hint=hint) from error
 
 
@@ -193,7 +193,7 @@ def remove(name: str, directory: str = STATE_DIR) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
-        hint = f"see what keeps {path} from being removed"
+        hint = why_not_written(error, str(path))
         raise RecordError(f"the record cannot be removed: {path}: {error.strerror}", hint=hint) from error
     _forget_note(name)
 

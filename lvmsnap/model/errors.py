@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -179,6 +181,24 @@ def explained(error: BaseException) -> str:
         return "interrupted"
     text = str(error)
     return f"an internal error of lvmsnap: {type(error).__name__}{': ' if text else ''}{text}"
+
+
+_NOT_WRITTEN = {
+    errno.ENOSPC: "make room on its filesystem: df -h {0} and df -i {0} show what is used up",
+    errno.EDQUOT: "root's quota on its filesystem is used up: raise it, or remove what is not needed in {0}",
+    errno.EROFS: "its filesystem is read-only: see dmesg for disk errors, then mount -o remount,rw "
+    "$(findmnt -no TARGET -T {0}); in a unit see ProtectSystem=",
+    errno.EACCES: "run it as root; what keeps even root out is shown by ls -ldZ {0}, lsattr -d {0}, or dmesg",
+    errno.EIO: "its disk has errors: see dmesg",
+    errno.ENOENT: "make its directory first: mkdir -p {0}",
+}
+
+
+def why_not_written(error: OSError, path: str) -> str:
+    """Return what to do about a file that cannot be written, or removed, for the kernel's reason (errno(3))."""
+    folder = shlex.quote(path.rpartition("/")[0] or ".")
+    reason = errno.EACCES if error.errno == errno.EPERM else error.errno
+    return _NOT_WRITTEN.get(reason or 0, "see what is there: ls -ld {0} {1}").format(folder, shlex.quote(path))
 
 
 def as_ours(error: Exception) -> LvmsnapError:

@@ -160,7 +160,8 @@ def _look_back(session: Session, name: str, load: Loader, system: Facts) -> Know
     try:
         return history.look_back(name, load(name), system)
     except Exception as error:
-        session.progress.warn(f"{explained(error)}; relying on the system's own marks")
+        todo = error.hint if isinstance(error, LvmsnapError) else ""
+        session.progress.warn(f"{explained(error)}; LVM's own marks are relied on{f' until then: {todo}' * bool(todo)}")
     try:
         return history.look_back(name, load(name), system, force=True)
     except Exception as error:

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from lvmsnap.model.errors import LvmsnapError
+from lvmsnap.model.errors import LvmsnapError, why_not_written
 
 
 def write_whole(path: str, text: str, mode: int = 0o644) -> None:
@@ -25,7 +25,7 @@ def write_whole(path: str, text: str, mode: int = 0o644) -> None:
         descriptor, temporary = tempfile.mkstemp(prefix=".lvmsnap.", suffix=".new", dir=directory or ".")
         _fill_and_rename(descriptor, temporary, path, text.encode("utf-8", "backslashreplace"), mode)
     except OSError as error:
-        hint = "make its directory first" if isinstance(error, FileNotFoundError) else "name another file, or make room"
+        hint = f"{why_not_written(error, path)}; or name another file"
         raise LvmsnapError(f"cannot write {path}: {error.strerror}", hint=hint) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -75,16 +76,21 @@ def test_a_record_is_synced_before_it_is_in_place_and_its_directory_after(
     assert done == ["sync nightly.json.new whole", "rename nightly.json.new nightly.json", "sync ."]
 
 
-def test_a_record_that_could_not_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "todo"), [(errno.ENOSPC, "make room on"), (errno.EROFS, "mount -o remount,rw")])
+def test_a_record_that_could_not_be_written_leaves_the_old_one(
+    number: int, todo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     records.write(samples.record(), str(tmp_path))
 
-    def full(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
+    def fail(_descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(LvmsnapError, match=r"the record cannot be written: .*: No space left on device"):
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(LvmsnapError, match=f"the record cannot be written: .*: {os.strerror(number)}") as caught:
         records.write(samples.record(snapshot="other"), str(tmp_path))
 
+    assert caught.value.hint.startswith("lvmsnap changes nothing that it has not written down; ")
+    assert todo in caught.value.hint
     assert records.read("nightly", str(tmp_path)) == samples.record()
     assert records.names(str(tmp_path)) == ("nightly",)
 
