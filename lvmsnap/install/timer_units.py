@@ -14,6 +14,7 @@ from lvmsnap.install.files import current, is_packaged, own_command, write
 from lvmsnap.install.systemd_timer import UNIT_FOLDER, Seen, Timer
 from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError, ResidueError, StepError, UsageError
 from lvmsnap.model.paths import STATE_DIR
+from lvmsnap.system import programs
 from lvmsnap.system.processes import Runner, environment
 
 SOURCE = Path(__file__).with_name("unit_files")
@@ -98,9 +99,10 @@ def checked(runner: Runner, wish: Wish) -> Wish:
     """Return the wish with its program's whole path. Raises RefusedError, UsageError; reads only."""
     if not systemd_timer.is_there():
         raise RefusedError((Refusal("systemd is not on this machine", "have cron call lvmsnap run"),))
+    wrong, todo = programs.problem(wish.argv, environment()["PATH"])
     program = shutil.which(wish.argv[0], path=environment()["PATH"])
-    if program is None:
-        raise UsageError(f"{wish.argv[0]}: no such program", hint="nothing was changed; give its path")
+    if wrong or program is None:
+        raise UsageError(f"{wish.argv[0]}: {wrong}", hint=f"nothing was changed; {todo}")
     if any("\ud800" <= char <= "\udfff" for char in "".join((*wish.argv, wish.profile_dir))):
         raise UsageError("the command is not UTF-8, and systemd accepts nothing else", hint="put it into a script")
     # A line break would begin another setting.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from contextlib import suppress
 from dataclasses import replace
 
@@ -28,7 +26,7 @@ from lvmsnap.operations.sessions import Session
 from lvmsnap.operations.user_command import supervise
 from lvmsnap.planning import hook_actions
 from lvmsnap.planning.state import REMEDIES
-from lvmsnap.system import process_table
+from lvmsnap.system import process_table, programs
 from lvmsnap.system.processes import shell_line
 
 STRAGGLER_SECONDS = 30.0
@@ -51,9 +49,9 @@ def run(
     ResidueError where something is left.
     """
     course = course or Course.of(argv)
-    if shutil.which(argv[0]) is None:
-        wrong = "not executable" if os.path.lexists(argv[0]) and "/" in argv[0] else "no such program"
-        raise NotStartedError(f"{argv[0]}: {wrong}", hint="nothing was changed; give a program that is on the PATH")
+    wrong, todo = programs.problem(argv)
+    if wrong:
+        raise NotStartedError(f"{argv[0]}: {wrong}", hint=f"nothing was changed; {todo}")
     with session.signals:
         own = process_table.own()
         try:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from lvmsnap.model.errors import ProfileError, ProfileProblem, UsageError
-from lvmsnap.model.lvm_names import PROFILE_NAME_RULE, is_profile_name
+from lvmsnap.model.lvm_names import is_profile_name
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.units import KIB
+from lvmsnap.profile import naming
 
 MAX_FILE_BYTES = 64 * KIB
-SUFFIX = ".yaml"
+SUFFIX = naming.SUFFIX
 SCHEMA_FILE = "profile.schema.json"
 
 
@@ -32,16 +33,18 @@ def _files(directory: str) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise UsageError(f"cannot read the profile directory {directory}: {error.strerror}") from None
+        hint = "only root may read it: run it as root" if isinstance(error, PermissionError) else ""
+        raise UsageError(f"cannot read the profile directory {directory}: {error.strerror}", hint=hint) from None
 
 
 def misnamed(directory: str) -> Iterator[ProfileProblem]:
     """Give the files of a directory that are meant as profiles, and are none for their names."""
     for file in _files(directory):
-        if file.suffix == ".yml":
-            yield ProfileProblem(str(file), 0, 0, "", f"its name must end in {SUFFIX}", "rename the file")
+        if file.suffix in naming.OTHER_SUFFIXES:
+            hint = naming.rename_hint(file)
+            yield ProfileProblem(str(file), 0, 0, "", f"its name must end in {SUFFIX}", hint)
         elif file.suffix == SUFFIX and not is_profile_name(file.stem):
-            hint = f"rename the file: {PROFILE_NAME_RULE}"
+            hint = naming.rename_hint(file)
             yield ProfileProblem(str(file), 0, 0, "", f"{file.stem!r} is not the name of a profile", hint)
 
 
@@ -50,30 +53,27 @@ def find(name: str, directory: str) -> Path:
     name_of(name)
     if name.endswith(SUFFIX):
         if not os.path.lexists(name):
-            raise UsageError(f"there is no file {name}")
+            raise naming.no_such_file(name, names(directory))
         return Path(name)
     path = Path(directory, name + SUFFIX)
     if not os.path.lexists(path):
         # Only for the message is the directory listed: of a thousand names that would be a thousand times.
-        raise _no_such_profile(name, directory, names(directory))
+        raise naming.no_such_profile(name, directory, names(directory))
     return path
 
 
 def name_of(argument: str) -> str:
     """The profile's name in a NAME or a path that ends in .yaml. Raises UsageError where no profile can have it."""
     name = os.path.basename(argument).removesuffix(SUFFIX) if argument.endswith(SUFFIX) else argument
-    if is_profile_name(name):
-        return name
-    what = f"{name!r} is not the name of a profile"
-    if name != argument:
-        raise UsageError(f"{argument}: {what}", hint=f"rename the file: {PROFILE_NAME_RULE}")
-    raise UsageError(what, hint=f"{PROFILE_NAME_RULE}; the path of a profile's file ends in {SUFFIX}")
+    if not is_profile_name(name):
+        raise naming.not_a_name(argument)
+    return name
 
 
 def load(path: Path, *, require_root_owned: bool) -> Profile:
     """Read and check the profile in the file `path`; it is named after the file."""
     if not is_profile_name(path.stem):
-        raise _refused(path, [(f"{path.stem!r} is not the name of a profile", f"rename the file: {PROFILE_NAME_RULE}")])
+        raise _refused(path, [(f"{path.stem!r} is not the name of a profile", naming.rename_hint(path))])
     text = read_text(path, require_root_owned=require_root_owned)
     return parse(text, name=path.stem, file=str(path))
 
@@ -132,17 +132,6 @@ def _schema() -> dict[str, Any]:
 # --- the file ---------------------------------------------------------------------------------------------------
 
 _TOO_LARGE = (f"is larger than {MAX_FILE_BYTES // KIB} KiB", "this cannot be a profile")
-
-
-def _no_such_profile(name: str, directory: str, known: tuple[str, ...]) -> UsageError:
-    import difflib
-
-    close = difflib.get_close_matches(name, known, n=1)
-    there = f"there are: {', '.join(known)}" if known else "there are none"
-    if not known and not Path(directory).exists():
-        there = "the directory does not exist"
-    hint = f"did you mean {close[0]}?" if close else f"lvmsnap init VG/LV --write {name} makes one"
-    return UsageError(f"there is no profile {name} in {directory} ({there})", hint=hint)
 
 
 def _refused(path: Path, reasons: list[tuple[str, str]]) -> ProfileError:

@@ -176,7 +176,7 @@ def test_a_drop_in_that_is_not_ours_is_refused_and_stays(place: Place, content: 
     ("wish", "says"),
     [
         (Wish("nightly", ("no-such-program",)), "no such program"),
-        (Wish("nightly", ("/etc/passwd",)), "no such program"),
+        (Wish("nightly", ("/etc/passwd",)), "not executable"),
         (Wish("nightly", ("true", "\udcff")), "not UTF-8"),
         (Wish("nightly", ("true",), profile_dir="/\udcff"), "not UTF-8"),
         (Wish("nightly", ("true",), calendar="nonsense"), "not a time that systemd understands"),

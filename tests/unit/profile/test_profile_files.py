@@ -39,17 +39,15 @@ def test_a_name_is_found_in_the_directory_and_a_path_is_taken_as_it_is(directory
         (
             "System",
             "'System' is not the name of a profile",
-            "a name has at most 64 characters of a-z 0-9 _ -, begins with a letter or a digit, and is not lock; "
-            "the path of a profile's file ends in .yaml",
+            "did you mean system?",
         ),
         (
             "/etc/Big.yaml",
             "/etc/Big.yaml: 'Big' is not the name of a profile",
-            "rename the file: a name has at most 64 characters of a-z 0-9 _ -, begins with a letter or a digit, "
-            "and is not lock",
+            "rename the file: mv -- /etc/Big.yaml /etc/big.yaml",
         ),
-        ("./absent.yaml", "there is no file ./absent.yaml", ""),
-        ("absent.yaml", "there is no file absent.yaml", ""),
+        ("./absent.yaml", "there is no file ./absent.yaml", "see what is there: ls ."),
+        ("absent.yaml", "there is no file absent.yaml", "see what is there: ls ."),
     ],
 )
 def test_a_profile_that_is_not_there_is_named_with_those_that_are(

@@ -1,0 +1,39 @@
+"""Whether the first word of a command is a program that can be started, and what is wrong with it where not."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+
+# Known to a shell alone (bash(1), dash(1)).
+SHELL_WORDS = (
+    *("cd", "source", ".", "export", "set", "umask", "ulimit", "eval", "exec", "trap", "shopt", "alias", "function"),
+    *("if", "for", "while", "case", "until", "!", "{", "(", "[["),
+)
+
+
+def problem(argv: tuple[str, ...], path: str | None = None) -> tuple[str, str]:
+    """Return what is wrong with the command's program and what to do, twice "" where nothing is; `path` is PATH."""
+    word = argv[0]
+    if shutil.which(word, path=path) is not None:
+        return "", ""
+    if "/" in word and os.path.isdir(word):
+        return "it is a directory", "give a program in it"
+    if "/" in word and os.path.lexists(word):
+        return "not executable", f"chmod +x {shlex.quote(word)}, or name what runs it: sh {shlex.quote(word)}"
+    return "no such program", _hint(argv, path)
+
+
+def _hint(argv: tuple[str, ...], path: str | None) -> str:
+    word = argv[0]
+    if len(argv) == 1 and " " in word.strip():
+        return f"program and arguments are words of their own, without quotes around them all: {word.strip()}"
+    if word in SHELL_WORDS:
+        return f"that is a word of the shell, and none reads this: sh -c {shlex.quote(' '.join(argv))}"
+    if "=" in word.partition("/")[0] and len(argv) > 1:
+        return f"no shell reads this, which would set a variable: env {shlex.join(argv)}"
+    if "/" in word:
+        where = "" if word.startswith("/") else f" in {os.getcwd()}; better give it from / on"
+        return f"there is no such file{where}"
+    return f"it is not on the PATH, {path or os.environ.get('PATH', '')}: install it, or give its path from / on"
