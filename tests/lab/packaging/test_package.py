@@ -74,6 +74,11 @@ def what_was_installed_is_found_where_it_is_looked_for(server: Machine) -> None:
         section, name = page.split()
         assert server.run(f"man -w {page}").stdout.startswith(f"/usr/share/man/man{section}/{name}.{section}")
     assert server.run("/usr/sbin/lvmsnap schema | cmp - /usr/share/lvmsnap/profile.schema.json").stdout == ""
+    assert packaged(server, "schema --path").stdout == "/usr/share/lvmsnap/profile.schema.json\n"
+    assert "lvmsnap plan [--" in server.run("MANWIDTH=80 man lvmsnap").stdout
+    assert server.run("""fish -c 'complete -C "lvmsnap plan --offl"'""").stdout.startswith("--offline\t")
+    loaded = "autoload -Uz compinit; compinit -u -D; print $_comps[lvmsnap]; autoload +X _lvmsnap"
+    assert server.run(f"zsh -c '{loaded}'").stdout == "_lvmsnap\n"
     assert "\n## " in packaged(server, "help changelog").stdout
     for sample in server.run("ls /usr/share/doc/lvmsnap/examples/*.yaml").stdout.split():
         packaged(server, f"validate {sample}")
