@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,9 +12,11 @@ from typing import Any, NoReturn
 from lvmsnap.cli import help_texts
 from lvmsnap.cli.help_texts import CommandHelp
 from lvmsnap.model.errors import UsageError
+from lvmsnap.model.lvm_names import is_profile_name
 
 _REQUIRED = re.compile(r"the following arguments are required: (.*)|one of the arguments (.*) is required")
 _WIDEST = 100
+_PROFILE_MEANT = "{0} is a profile: lvmsnap plan {0} shows what would be done, lvmsnap run {0} -- COMMAND does it"
 
 
 # Never parsed: what follows the two dashes is taken off before.
@@ -80,7 +83,9 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
-            raise UsageError(f"there is no command {value!r}", hint=_command_meant(value, action.choices))
+            is_profile = is_profile_name(value) and os.path.lexists(f"{self.get_default('profile_dir')}/{value}.yaml")
+            hint = _PROFILE_MEANT.format(value) if is_profile else _command_meant(value, action.choices)
+            raise UsageError(f"there is no command {value!r}", hint=hint)
         super()._check_value(action, value)
 
     def _print_message(self, message: str, file: Any = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -180,6 +181,16 @@ def test_wrong_usage_says_what_is_meant(line: str, says: str, and_says: str) -> 
     assert says in done.stderr
     assert and_says in flat(done.stderr)
     assert len(done.stderr.splitlines()) <= 2
+
+
+def test_a_profile_where_a_command_is_due_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LVMSNAP_PROFILE_DIR", str(tmp_path))
+    (tmp_path / "nightly.yaml").touch()
+
+    assert "nightly is a profile: lvmsnap plan nightly shows" in flat(lvmsnap("nightly").stderr)
+    assert "lvmsnap run nightly -- COMMAND does it" in flat(lvmsnap("nightly", "--", "true").stderr)
+    assert "is a profile" not in lvmsnap("other").stderr
+    assert "is a profile" not in lvmsnap("../nightly").stderr
 
 
 @pytest.mark.parametrize("word", sorted(help_texts.MEANT))
