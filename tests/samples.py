@@ -213,7 +213,7 @@ def dm(name: str, uuid: str, *, suspended: bool = False) -> DmDevice:
 
 
 def mapping(uuid: str = MAPPING_UUID, name: str = "lvmsnap-nightly", **fields: Any) -> DmDevice:
-    """Make a LUKS mapping, nightly's on its snapshot unless told otherwise."""
+    """Make a LUKS mapping, nightly's on its snapshot by default."""
     standing = {"device_number": "254:20", "suspended": False, "beneath": ("254:3",)}
     return DmDevice(**{"name": name, "uuid": uuid, **standing, **fields})
 
@@ -236,7 +236,7 @@ def luks_facts(inside: str | None = "ext4", group: VolumeGroup = GROUP, **fields
 
 
 def mounted(mountpoint: str = MOUNTPOINT, device_number: str = "254:3") -> Mount:
-    """Make a mount, of nightly's snapshot unless told otherwise."""
+    """Make a mount, of nightly's snapshot by default."""
     return Mount(device_number, "/", mountpoint, "ext4", "/dev/mapper/x")
 
 

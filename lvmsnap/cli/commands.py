@@ -178,7 +178,7 @@ def _down(options: argparse.Namespace, session: Session, name: str, directory: s
 
 
 def cmd_status(options: argparse.Namespace) -> int:
-    """`lvmsnap status`: a table, JSON or metrics, to stdout or into a file; exit 2 where a name is nobody's."""
+    """`lvmsnap status`: a table, JSON or metrics, to stdout or into a file; exit 2 where no profile has a name."""
     from lvmsnap.cli import arguments
     from lvmsnap.operations.status import statuses, unknown
 

@@ -140,7 +140,7 @@ COMMANDS = {
         ),
     ),
     "down": CommandHelp(
-        about="Takes down everything that exists of the profile, by the record that up wrote, else by what bears its "
+        about="Takes down everything that exists of the profile, by the record that up wrote, else by what carries its "
         "marks. The profile's file is not needed. If nothing exists, that is success.",
         prints="nothing",
         examples=("lvmsnap down nightly", "lvmsnap down --all", "lvmsnap down nightly --dry-run"),
@@ -159,7 +159,7 @@ COMMANDS = {
         "foreign; how full each snapshot is, how fast it fills, when it will be full, and how the last run ended.",
         prints="a table; with --json or --prometheus the same for programs",
         examples=("lvmsnap status", "lvmsnap status nightly --json", "lvmsnap status nightly --history"),
-        exits=(("0", "whatever the states are"), ("2", "wrong usage, or a NAME is nobody's"), _NOT_ROOT),
+        exits=(("0", "whatever the states are"), ("2", "wrong usage, or no profile has that NAME"), _NOT_ROOT),
     ),
     "recover": CommandHelp(
         about="Takes down what a crash, a power cut or a killed run left of all profiles, or of those named. What is "

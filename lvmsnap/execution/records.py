@@ -134,7 +134,7 @@ def _read(name: str, directory: str) -> Record | None:
 
 
 def _content(path: Path) -> bytes:
-    """Return what is in the file: no link, no pipe, nobody's but ours, and nothing that others may have written.
+    """Return what is in the file: no link, no pipe, no one's but ours, and nothing that others may have written.
 
     Root runs the hooks that it names. Raises OSError, ValueError or _OthersError.
     """

@@ -1,4 +1,4 @@
-"""By which UUID or LABEL the boot looks for filesystems, and which ones an LV bears; a snapshot bears its origin's."""
+"""By which UUID or LABEL the boot looks for filesystems, and which ones an LV has; a snapshot has its origin's."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class LoopBound:
 
 @dataclass(frozen=True, slots=True)
 class LabelWritten:
-    """The backing file bears a PV label with this UUID."""
+    """The backing file has a PV label with this UUID."""
 
     path: str
     pv_uuid: str

@@ -126,7 +126,7 @@ class InterruptedBySignalError(LvmsnapError):
 
 
 class SnapshotLostError(LvmsnapError):
-    """The snapshot was lost while it was up: what was read from it does not count. `residue` is what is left too."""
+    """The snapshot was lost while it was up: what was read from it is worthless. `residue` is what is left too."""
 
     exit_code = 124
 

@@ -154,7 +154,7 @@ def _is_on(mount: Mount, here: Mount | None, known: set[int]) -> bool:
 
 
 def top_mount(mounts: Iterable[Mount], mountpoint: str) -> Mount | None:
-    """Return what is to be seen on a mountpoint, None where nothing is, or what is there is covered."""
+    """Return what is visible on a mountpoint, None where nothing is, or what is there is covered."""
     found = mount_of(mountpoint, mounts)
     return found if found and found.mountpoint == mountpoint else None
 

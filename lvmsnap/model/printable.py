@@ -11,9 +11,9 @@ UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 NEXT_LINE = "\n    | "
 
 
-def on_lines(told: str) -> str:
-    """Return what a command told as a message shows it: its lines one below the other, each but the first marked."""
-    lines = (line.expandtabs().rstrip() for line in told.strip().splitlines())
+def on_lines(printed: str) -> str:
+    """Return what a command printed as a message shows it: its lines one below the other, each but the first marked."""
+    lines = (line.expandtabs().rstrip() for line in printed.strip().splitlines())
     return NEXT_LINE.join(line for line in lines if line)
 
 

@@ -65,7 +65,7 @@ class Course:
 
 @contextmanager
 def kept(session: Session, name: str, course: Course) -> Iterator[None]:
-    """Say how the run in it ended, and keep that: one that was refused too, but not one of a name that is nobody's."""
+    """Say how the run in it ended, and keep that: a refused one too, but none of a name that no profile has."""
     error: BaseException | None = None
     try:
         yield

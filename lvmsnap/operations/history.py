@@ -46,7 +46,7 @@ def look_back(name: str, profile: Profile | None, system: Facts, *, force: bool 
 
 
 def more(name: str, profile: Profile | None, system: Facts, target: Target) -> Target | None:
-    """Return what else bears this host's marks of profile `name`, beside `target`; None where nothing does."""
+    """Return what else carries this host's marks of profile `name`, beside `target`; None where nothing does."""
     if not system.host:
         return None
     return lost_record.target_from_marks(

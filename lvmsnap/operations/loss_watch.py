@@ -1,4 +1,4 @@
-"""Watches that what a backup was given of a snapshot stays what it was: else what was read does not count."""
+"""Watches that what a backup was given of a snapshot stays what it was: otherwise what it read is worthless."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Loss, Target
+from lvmsnap.operations.given_snapshots import Unmounts, look, why_hidden, why_lost
 from lvmsnap.operations.sessions import Session
-from lvmsnap.operations.stands import Unmounts, look, why_hidden, why_lost
 from lvmsnap.operations.watch import Guards
 
 

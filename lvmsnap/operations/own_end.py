@@ -31,7 +31,7 @@ Outcome = int | LvmsnapError
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is done while a target is up; what still uses the snapshots then is waited for so long, and told of so.
+    """What is done while a target is up; what still uses the snapshots then is waited for that long, and said so.
 
     `before_down` is called last before anything is taken down; it raises nothing.
     """

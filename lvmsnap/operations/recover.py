@@ -128,7 +128,7 @@ def plan_recover(session: Session, names: tuple[str, ...], load: Loader) -> tupl
 
 
 def _with_more(knowns: tuple[Known, ...], system: Facts, load: Loader) -> Iterator[Known]:
-    """Give each of them, and after it whatever else bears its name's marks: `recover` takes one after the other."""
+    """Give each of them, and after it whatever else carries its name's marks: `recover` takes one after the other."""
     for known in knowns:
         yield known
         rest, target = system, known.target
@@ -144,7 +144,7 @@ def _with_more(knowns: tuple[Known, ...], system: Facts, load: Loader) -> Iterat
 
 
 def candidates(session: Session, system: Facts, names: tuple[str, ...], load: Loader) -> tuple[Known, ...]:
-    """Return what is known of every profile that left a record or a mark, and of lent PVs that are nobody's.
+    """Return what is known of every profile that left a record or a mark, and of lent PVs of which no profile is known.
 
     A record that cannot be read is reported, and its profile known by its marks alone.
     """

@@ -43,7 +43,7 @@ def run(
 ) -> int:
     """Bring the profile up, run the command, take the profile down; return run's exit code.
 
-    `course` is told what becomes known of the run.
+    `course` learns what becomes known of the run.
 
     Raises NotStartedError where the command never ran, SnapshotLostError where what it read does not count,
     ResidueError where something is left.

@@ -1,4 +1,4 @@
-"""`lvmsnap up` and `lvmsnap down`: brings a profile up, and takes down all that bears its marks on this host."""
+"""`lvmsnap up` and `lvmsnap down`: brings a profile up, and takes down all that carries its marks on this host."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def take_old(
 ) -> str:
     """Take down what is left of an earlier time, and say so; name its loss, and what its run left running.
 
-    Whatever else bears the profile's marks goes after it, one after the other; with `keep_mounted` but for what looks
+    Whatever else carries the profile's marks goes after it, one after the other; with `keep_mounted` but for what looks
     properly up. Raises StepError where a refusal stops it after something was taken down.
     """
     # Whether there is more is asked before anything is changed: nothing that fails there can follow a change.
@@ -171,8 +171,8 @@ def forget_reach(target: Target) -> Target:
 def down(session: Session, name: str, profile: Profile | None, *, force: bool) -> bool:
     """Take the profile down; return whether anything existed. Raises RefusedError, StepError, ResidueError.
 
-    Whatever bears its marks goes, one after the other, where several snapshots do. With `force` an unreadable record
-    is ignored, and a volume group that is not to be seen, or a backing file on a filesystem that is not mounted, is
+    Whatever carries its marks goes, one after the other, where several snapshots do. With `force` an unreadable record
+    is ignored, and a volume group that cannot be seen, or a backing file on a filesystem that is not mounted, is
     taken for removed.
     """
     with sessions.walking(session, name):

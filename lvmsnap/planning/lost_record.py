@@ -62,7 +62,7 @@ def all_marks(facts: Facts, host: str | None = None) -> tuple[Mark, ...]:
 
 
 def tagged_names(facts: Facts, host: str) -> tuple[str, ...]:
-    """Return the names of the profiles whose tag some LV bears."""
+    """Return the names of the profiles whose tag an LV carries."""
     return tuple(sorted({mark.name for mark in all_marks(facts, host) if mark.name}))
 
 

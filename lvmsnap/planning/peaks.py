@@ -10,7 +10,7 @@ from lvmsnap.model.target import CowSpace, Snapshot
 from lvmsnap.model.units import GIB, KIB, MIB
 from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, ceil, largest_useful_bytes
 
-# Half as much again: what was the peak is then below the 70 % at which the guard warns, unless told otherwise.
+# Half as much again: what was the peak is then below the 70 % at which the guard warns, by default.
 MARGIN_PERCENT = 150
 SMALLEST_BYTES = 4 * MIB
 

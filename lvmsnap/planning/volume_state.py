@@ -1,4 +1,4 @@
-"""How full each snapshot of a profile is, how fast it fills, and where it is to be found: facts in. Pure."""
+"""How full each snapshot of a profile is, how fast it fills, and where it is: facts in. Pure."""
 
 from __future__ import annotations
 

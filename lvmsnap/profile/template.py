@@ -62,7 +62,7 @@ def text(origins: tuple[str, ...], schema: str = "", name: str = "") -> str:
 
 
 def proposed(proposal: Proposal, schema: str, *, is_named: bool) -> str:
-    """Return the text of a profile for this machine; where it is not named yet, its user is told to save it."""
+    """Return the text of a profile for this machine; where it is not named yet, it says how to save it."""
     profile = proposal.profile
     name = profile.name if is_named else "NAME"
     lines = [] if is_named else [HEAD.splitlines()[0]]

@@ -30,7 +30,7 @@ def write_whole(path: str, text: str, mode: int = 0o644) -> None:
 
 
 def replace(path: Path, content: bytes, *, is_durable: bool = True) -> None:
-    """Replace a file of root's own, in a directory of root's alone, by way of NAME.new (rename(2)).
+    """Replace a file of root's own, in a directory of root's alone, through NAME.new (rename(2)).
 
     With `is_durable` it is on disk afterwards, and its name too. Raises OSError; the old file is as it was then.
     """

@@ -137,7 +137,7 @@ def beneath(numbers: Iterable[str], table: tuple[Mount, ...]) -> tuple[str, ...]
 
 
 def copies_under(devices: tuple[str, ...], table: tuple[Mount, ...]) -> tuple[Copy, ...]:
-    """Return the snapshots to whose CoW devices a write to these devices goes too, one by way of another included."""
+    """Return the snapshots to whose CoW devices a write to these devices goes too, one through another included."""
     found: dict[str, Copy] = {}
     left = list(devices)
     for number in left:

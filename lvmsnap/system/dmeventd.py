@@ -24,7 +24,7 @@ def watches_snapshots() -> bool:
 
 def watches(runner: Runner, snapshot: str) -> bool:
     """Whether it watches the snapshot, VG/LV; it is asked, and no lock waited for."""
-    # With monitoring=0 LVM would say nothing, though the daemon watches what it was told to watch.
+    # With monitoring=0 LVM would say nothing, though the daemon watches what it was asked to watch.
     settings = " ".join((*PINNED, "activation/monitoring=1"))
     how = ("--nolocking", "--config", settings, "--noheadings", "--options", "seg_monitor")
     finished = runner.run(("lvm", "lvs", *how, snapshot))

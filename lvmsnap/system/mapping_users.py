@@ -1,4 +1,4 @@
-"""Names who keeps a snapshot busy, by way of the LUKS mapping that opens it too. Changes nothing."""
+"""Names who keeps a snapshot busy, through the LUKS mapping that opens it too. Changes nothing."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def _copies(number: str, top: Mount | None, own: str, spaces: Mapping[str, _Name
 
 
 def _overlays(number: str, mountpoint: str, own: str, spaces: Mapping[str, _Namespace]) -> Iterator[str]:
-    """Name each overlay with a layer in the filesystem, once: it is to be seen in many namespaces, ours is the first.
+    """Name each overlay with a layer in the filesystem, once: it is visible in many namespaces, ours is the first.
 
     It keeps a mount of its own that is in no table, so neither the one on the mountpoint nor any process is busy.
     """
@@ -186,7 +186,7 @@ def _elsewhere(space: _Namespace, what: str) -> str:
 
 
 def _in_detached(number: str, spaces: Mapping[str, _Namespace], *, with_silent: bool) -> Iterator[str]:
-    """Name the processes that use the filesystem by way of a mount which is in no table: it was unmounted lazily.
+    """Name the processes that use the filesystem through a mount which is in no table: it was unmounted lazily.
 
     What does not answer is not the snapshot, whose filesystem has no server to wait for; `with_silent` it is named.
     """

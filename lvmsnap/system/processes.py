@@ -252,7 +252,7 @@ def fork(work: Callable[[], None]) -> int:
 
 
 def _let_go(pid: int) -> None:
-    """Kill a process that is of no use any more; it may be the kernel's for ever, so it is not waited for long."""
+    """Kill a process that is no longer needed; it may be the kernel's for ever, so it is not waited for long."""
     deadline = time.monotonic() + LET_GO_SECONDS
     with suppress(OSError):
         os.kill(pid, signal.SIGKILL)

@@ -18,5 +18,5 @@ def at_work(target: Target) -> tuple[str, ...]:
 
 
 def in_includes(target: Target) -> tuple[str, ...]:
-    """Return in words who is at work in what is included, by way of the tree."""
+    """Return in words who is at work in what is included, through the tree."""
     return tuple(line for one in target.includes for line in mount_users.users(one.mount.mountpoint))

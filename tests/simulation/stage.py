@@ -39,7 +39,7 @@ from lvmsnap.model.looked import LuksHeader
 from lvmsnap.model.plan import Check
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Target
-from lvmsnap.operations import hold, loss_watch, own_end, preparation, recover, run, sessions, stands, up_down
+from lvmsnap.operations import given_snapshots, hold, loss_watch, own_end, preparation, recover, run, sessions, up_down
 from lvmsnap.operations.sessions import Session
 from lvmsnap.profile import loading
 from lvmsnap.system import (
@@ -192,7 +192,7 @@ class Stage:
             (loading, "names", lambda *_: (NAME,)),
             (run, "supervise", lambda *_: 0),
             (hold_marks, "write", lambda *_: None),
-            (loss_watch, "look", lambda _: (stands.Stand(samples.TAKEN, "", "", 0),)),
+            (loss_watch, "look", lambda _: (given_snapshots.Given(samples.TAKEN, "", "", 0),)),
             (loss_watch, "why_lost", lambda *_: None),
             (own_end, "at_work", lambda *_: ()),
             (loss_watch, "Unmounts", lambda _: SimpleNamespace(happened=lambda: False, close=lambda: None)),

@@ -27,7 +27,7 @@ printf %s {shlex.quote(SAY)} > /usr/local/sbin/say; chmod +x /usr/local/sbin/say
 
 
 def profile(stage: Stage, **hooks: str) -> None:
-    """Write profile p, whose hooks lock and unlock the database unless told otherwise."""
+    """Write profile p, whose hooks lock and unlock the database by default."""
     given = {
         "before_snapshot": "'say before; echo locked > /mnt/database; sync /mnt/database'",
         "after_snapshot": "'say after; echo running > /mnt/database; sync /mnt/database'",

@@ -24,7 +24,7 @@ from lvmsnap.model.errors import (
     StepError,
 )
 from lvmsnap.model.target import Loss, Process, Target
-from lvmsnap.operations import hold, leftovers, loss_watch, own_end, stands, up_down, watch
+from lvmsnap.operations import given_snapshots, hold, leftovers, loss_watch, own_end, up_down, watch
 from lvmsnap.operations.leftovers import Seen
 from lvmsnap.operations.sessions import Session
 from lvmsnap.planning.state import State, Status
@@ -116,7 +116,7 @@ def test_a_lost_snapshot_ends_it_with_124_and_no_word_stands_for_it_any_more(
 
 def test_what_was_unmounted_for_a_moment_is_lost(held: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch.Guards, "look", lambda _: 60)
-    monkeypatch.setattr(stands.Unmounts, "happened", lambda _: True)
+    monkeypatch.setattr(given_snapshots.Unmounts, "happened", lambda _: True)
 
     with pytest.raises(SnapshotLostError, match="was unmounted for a while"):
         holding(held)

@@ -8,7 +8,7 @@ import pytest
 
 from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.target import Include, Loss, LuksMapping, MountTarget
-from lvmsnap.operations import stands
+from lvmsnap.operations import given_snapshots
 from lvmsnap.planning.state import OVERFLOWED
 from lvmsnap.system import device_mapper, mount_table
 from tests import samples
@@ -22,12 +22,12 @@ def test_a_snapshot_whose_group_was_renamed_shows_what_it_showed(monkeypatch: py
     monkeypatch.setattr(mount_table, "mounts", lambda: (samples.mounted(),))
     monkeypatch.setattr(device_mapper, "snapshot_status", lambda _name, uuid: fine if uuid == OWN else None)
     monkeypatch.setattr(device_mapper, "devices", lambda: (samples.dm("vg0-system--lvmsnap--nightly", OWN),))
-    before = stands.look(target)
+    before = given_snapshots.look(target)
 
     monkeypatch.setattr(device_mapper, "devices", lambda: (samples.dm("new-system--lvmsnap--nightly", OWN),))
-    assert stands.why_lost(before, target) is None
+    assert given_snapshots.why_lost(before, target) is None
     monkeypatch.setattr(device_mapper, "devices", lambda: (samples.dm("vg0-system--lvmsnap--nightly", LATER),))
-    assert stands.why_lost(before, target) == Loss("it was removed or replaced")
+    assert given_snapshots.why_lost(before, target) == Loss("it was removed or replaced")
 
 
 def test_what_is_included_and_was_hidden_does_not_count_either(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,12 +39,12 @@ def test_what_is_included_and_was_hidden_does_not_count_either(monkeypatch: pyte
     monkeypatch.setattr(device_mapper, "snapshot_status", lambda *_: fine)
     monkeypatch.setattr(device_mapper, "devices", tuple)
     monkeypatch.setattr(mount_table, "mounts", lambda: (*facts.mounts, shown))
-    before = stands.look(target)
+    before = given_snapshots.look(target)
 
-    assert (stands.why_hidden(before), stands.why_lost(before, target)) == (None, None)
+    assert (given_snapshots.why_hidden(before), given_snapshots.why_lost(before, target)) == (None, None)
     monkeypatch.setattr(mount_table, "mounts", lambda: facts.mounts)
     lost = Loss("/t/boot was unmounted or mounted over")
-    assert (stands.why_hidden(before), stands.why_lost(before, target)) == (lost, lost)
+    assert (given_snapshots.why_hidden(before), given_snapshots.why_lost(before, target)) == (lost, lost)
 
 
 def test_of_several_snapshots_the_one_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,11 +53,11 @@ def test_of_several_snapshots_the_one_that_is_gone_is_named(monkeypatch: pytest.
     monkeypatch.setattr(device_mapper, "snapshot_status", lambda _name, uuid: states.get(uuid))
     monkeypatch.setattr(device_mapper, "devices", tuple)
     monkeypatch.setattr(mount_table, "mounts", lambda: facts.mounts)
-    before = stands.look(target)
+    before = given_snapshots.look(target)
 
-    assert stands.why_lost(before, target) is None
+    assert given_snapshots.why_lost(before, target) is None
     states[target.snapshots[1].dm_uuid] = SnapshotStatus(True, 0, 0)
-    assert stands.why_lost(before, target) == Loss(OVERFLOWED, "vg0/home")
+    assert given_snapshots.why_lost(before, target) == Loss(OVERFLOWED, "vg0/home")
 
 
 def test_a_snapshot_is_lost_with_the_luks_mapping_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,11 +67,11 @@ def test_a_snapshot_is_lost_with_the_luks_mapping_on_it(monkeypatch: pytest.Monk
     monkeypatch.setattr(mount_table, "mounts", lambda: (samples.mounted(),))
     monkeypatch.setattr(device_mapper, "snapshot_status", lambda *_: fine)
     monkeypatch.setattr(device_mapper, "devices", lambda: (own, opened))
-    before = stands.look(target)
+    before = given_snapshots.look(target)
 
     monkeypatch.setattr(device_mapper, "devices", lambda: (own, replace(opened, name="renamed")))
-    assert stands.why_lost(before, target) is None
+    assert given_snapshots.why_lost(before, target) is None
     others = (replace(opened, device_number="254:99"), replace(opened, beneath=("254:0",)))
     for devices in ((own,), *((own, other) for other in others)):
         monkeypatch.setattr(device_mapper, "devices", lambda devices=devices: devices)
-        assert stands.why_lost(before, target) == Loss("its LUKS mapping was closed or replaced")
+        assert given_snapshots.why_lost(before, target) == Loss("its LUKS mapping was closed or replaced")

@@ -1,4 +1,4 @@
-"""What of a snapshot a command was given, and whether it is still the same: else what was read does not count."""
+"""Which snapshots a command was given, and whether they are still the same: otherwise what it read is worthless."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HIDDEN = "{} was unmounted or mounted over"
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class Given:
     """What the command is given of one snapshot as it is when the command begins: it must be the same when it ends.
 
     `snapshot` is None for what is included in the tree. `mapping` is the number of the LUKS mapping's device, "" where
@@ -62,23 +62,23 @@ class Unmounts:
             self._descriptor = -1
 
 
-def look(target: Target) -> tuple[Stand, ...]:
+def look(target: Target) -> tuple[Given, ...]:
     """Return how each of the target's snapshots, and what is included, is now; reads the kernel alone."""
     devices, mounts = device_mapper.devices(), mount_table.mounts()
     is_set = len(target.snapshots) > 1
     snapshots = (_look(one, one.origin_path if is_set else "", devices, mounts) for one in target.snapshots)
     included = (one.mount.mountpoint for one in target.includes)
-    return (*snapshots, *(Stand(None, "", path, _mount_id(path, mounts)) for path in included))
+    return (*snapshots, *(Given(None, "", path, _mount_id(path, mounts)) for path in included))
 
 
-def _look(snapshot: Snapshot, origin: str, devices: tuple[DmDevice, ...], mounts: tuple[Mount, ...]) -> Stand:
+def _look(snapshot: Snapshot, origin: str, devices: tuple[DmDevice, ...], mounts: tuple[Mount, ...]) -> Given:
     # A device that was renamed meanwhile, with its group for example, shows what it showed.
     name = dm_name(snapshot.vg, snapshot.name)
     known = ((device.uuid, device.uuid if snapshot.dm_uuid else device.name) for device in devices)
     uuid = next((uuid for uuid, key in known if key == (snapshot.dm_uuid or name)), "")
     mountpoint = snapshot.mount.mountpoint if snapshot.mount else ""
     mapping = _mapping(snapshot, uuid, devices)
-    return Stand(snapshot, uuid, mountpoint, _mount_id(mountpoint, mounts), mapping, origin)
+    return Given(snapshot, uuid, mountpoint, _mount_id(mountpoint, mounts), mapping, origin)
 
 
 def _mapping(snapshot: Snapshot, uuid: str, devices: tuple[DmDevice, ...]) -> str:
@@ -88,11 +88,11 @@ def _mapping(snapshot: Snapshot, uuid: str, devices: tuple[DmDevice, ...]) -> st
     return next(own, "")
 
 
-def why_hidden(before: tuple[Stand, ...]) -> Loss | None:
+def why_hidden(before: tuple[Given, ...]) -> Loss | None:
     """Say which snapshot its mountpoint does not show just now, None where all do; reads the mount table alone."""
     mounts = mount_table.mounts()
-    hidden = (stand for stand in before if stand.mountpoint and stand.mount_id != _mount_id(stand.mountpoint, mounts))
-    return next((Loss(HIDDEN.format(stand.mountpoint), stand.origin) for stand in hidden), None)
+    hidden = (given for given in before if given.mountpoint and given.mount_id != _mount_id(given.mountpoint, mounts))
+    return next((Loss(HIDDEN.format(given.mountpoint), given.origin) for given in hidden), None)
 
 
 def _mount_id(mountpoint: str, mounts: tuple[Mount, ...]) -> int:
@@ -100,13 +100,13 @@ def _mount_id(mountpoint: str, mounts: tuple[Mount, ...]) -> int:
     return top.mount_id if top else 0
 
 
-def why_lost(before: tuple[Stand, ...], target: Target) -> Loss | None:
-    """Say why what was read since `before` does not count, None where it does: all is lost with one of them."""
+def why_lost(before: tuple[Given, ...], target: Target) -> Loss | None:
+    """Say why what was read since `before` is worthless, None where it is not: all is lost with one of them."""
     lost = ((then.origin, _why_lost(then, now)) for then, now in zip(before, look(target), strict=True))
     return next((Loss(how, origin) for origin, how in lost if how), None)
 
 
-def _why_lost(before: Stand, now: Stand) -> str:
+def _why_lost(before: Given, now: Given) -> str:
     status = snapshot_status(before.snapshot) if before.snapshot else None
     if before.snapshot and (status is None or now.dm_uuid != before.dm_uuid):
         return REMOVED
