@@ -29,7 +29,10 @@ def hold(session: Session, profile: Profile, text: str, tell: Callable[[Target],
     """
     with session.signals:
         own = process_table.own()
-        target = up_down.up(session, profile, text, replace_old=replace_old, if_down=False, process=own)
+        again = f"lvmsnap hold {profile.name} --replace"
+        target = up_down.up(
+            session, profile, text, replace_old=replace_old, if_down=False, process=own, replacing=again
+        )
 
         def work() -> Outcome:
             return _hold(session, profile, target, tell)

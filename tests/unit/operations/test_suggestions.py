@@ -6,7 +6,7 @@ import pytest
 
 from lvmsnap.model.errors import NotStartedError, RefusedError
 from lvmsnap.model.plan import Direction, Plan
-from lvmsnap.operations import preparation, run, up_down
+from lvmsnap.operations import hold, preparation, run, up_down
 from lvmsnap.planning import planner
 from tests import samples
 from tests.unit.operations.test_up_down import PROFILE, World
@@ -34,3 +34,9 @@ def test_run_of_what_is_up_suggests_run_with_replace_and_its_command(standing: W
         run.run(standing.working, PROFILE, "", ("true", "a b"), replace_old=False)
     assert "or lvmsnap run nightly --replace -- true 'a b'; " in refused.value.hint
     assert standing.taken == []
+
+
+def test_hold_of_what_is_up_suggests_hold_with_replace(standing: World) -> None:
+    with pytest.raises(RefusedError) as refused:
+        hold.hold(standing.working, PROFILE, "", lambda _: None, replace_old=False)
+    assert "or lvmsnap hold nightly --replace; " in refused.value.hint
