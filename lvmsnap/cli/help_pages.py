@@ -12,7 +12,17 @@ from importlib import resources
 from lvmsnap.model.errors import UsageError
 
 # In the order in which one needs them.
-TOPICS = ("first-profile", "recipes", "profiles", "commands", "monitoring", "reliability", "changelog", "code")
+TOPICS = (
+    "first-profile",
+    "recipes",
+    "programs",
+    "profiles",
+    "commands",
+    "monitoring",
+    "reliability",
+    "changelog",
+    "code",
+)
 
 COMMENT = re.compile(r"^<!--.*?-->\n", re.MULTILINE | re.DOTALL)
 TABLE = re.compile(r"^\|.*\|\n\|[-:| ]+\|\n(?:\|.*\|\n)+", re.MULTILINE)

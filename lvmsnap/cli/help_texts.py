@@ -212,11 +212,13 @@ COMMANDS = {
     ),
     "install-units": CommandHelp(
         about="Has systemd call `lvmsnap run --replace NAME -- COMMAND` by a timer: every night, or when "
-        "--on-calendar says. COMMAND is left out with --status and --remove.",
+        "--on-calendar says. With --hold: the unit that holds the profile up while other units need it. "
+        "COMMAND is left out with --hold, --status and --remove.",
         prints="with --status the last and the next run",
         examples=(
             "lvmsnap install-units nightly -- restic backup /run/lvmsnap/nightly",
             "lvmsnap install-units --status nightly",
+            "lvmsnap install-units --hold nightly",
         ),
         exits=(("0", "done"), ("1", "a step failed; with --status: it is not set up"), _USAGE, _NOT_ROOT),
         takes_command=True,

@@ -135,6 +135,8 @@ def _add_install_units(parser: argparse.ArgumentParser) -> None:
     _add_name(parser)
     text = "when to run, as systemd.time(7) has it; by default daily, within the half hour after midnight"
     parser.add_argument("--on-calendar", metavar="SPEC", help=text)
+    text = "the unit that holds the profile up while other units need it, lvmsnap-hold@NAME.service; takes no COMMAND"
+    parser.add_argument("--hold", action="store_true", help=text)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--remove", action="store_true", help="remove the profile's units")
     what.add_argument(

@@ -94,7 +94,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _takes_command(options: argparse.Namespace) -> bool:
     if options.command_name == "install-units":
-        return not (options.remove or options.status)
+        return not (options.remove or options.status or options.hold)
     return options.command_name is not None and help_texts.COMMANDS[options.command_name].takes_command
 
 

@@ -69,7 +69,7 @@ def cmd_install_boot(options: argparse.Namespace) -> int:
 
 def cmd_install_units(options: argparse.Namespace) -> int:
     """`lvmsnap install-units`: the systemd units that run a command by `lvmsnap run` when it is time."""
-    from lvmsnap.install import timer_units
+    from lvmsnap.install import hold_unit, timer_units
     from lvmsnap.operations import named_profile
     from lvmsnap.profile import loading
 
@@ -77,7 +77,14 @@ def cmd_install_units(options: argparse.Namespace) -> int:
     if name != options.name:
         hint = f"lvmsnap install-units --profile-dir {shlex.quote(os.path.dirname(options.name) or '.')} {name}"
         raise UsageError("a unit is named after its profile, not after a file", hint=hint)
+    if options.hold and options.on_calendar:
+        hint = "give the time to the timer of the unit that needs it"
+        raise UsageError("a hold has no time of its own: what needs it starts it", hint=hint)
     session = _session(options, is_told=True)
+    if options.status and options.hold:
+        problem = hold_unit.problem(session.runner, options.name)
+        print(problem or hold_unit.state(session.runner, options.name))
+        return 1 if problem else 0
     if options.status:
         found = timer_units.seen(session.runner, options.name)
         print(found.problem or f"last run: {found.last}\nnext run: {found.next}")
@@ -85,13 +92,17 @@ def cmd_install_units(options: argparse.Namespace) -> int:
     _require_root(f"lvmsnap install-units {options.name}")
     with session.signals:
         if options.remove:
-            timer_units.remove(session.runner, options.name, session.progress.note)
+            kind = hold_unit if options.hold else timer_units
+            kind.remove(session.runner, options.name, session.progress.note)
             return 0
         profile, _ = named_profile.load_for_change(options.name, options.profile_dir)
         if any(volume.luks and volume.luks.key_file is None for volume in profile.volumes):
             hint = f"give `luks` in {profile.path} a `key_file`"
             raise UsageError(f"{profile.name} asks for a passphrase, and a unit has no terminal", hint=hint)
         folder = "" if options.profile_dir == USUAL_FOLDER else os.path.abspath(options.profile_dir)
+        if options.hold:
+            hold_unit.install(session.runner, profile.name, folder, session.progress.note)
+            return 0
         wish = timer_units.Wish(profile.name, options.argv, folder, options.on_calendar or "")
         timer_units.install(session.runner, wish, session.progress.note)
     return 0

@@ -46,16 +46,16 @@ def install(runner: Runner, asked: Wish, tell: Tell) -> None:
     """
     wish = checked(runner, asked)
     timer = Timer(runner, wish.name, tell)
-    changes = _changes(wanted(wish), tell)
-    if not changes and not timer.seen().problem:
+    to_write = changes(wanted(wish), tell)
+    if not to_write and not timer.seen().problem:
         tell("everything is installed already")
     else:
-        before = {path: current(path) for path in changes}
-        new_time = not timer.is_wanted or any(".timer" in str(path) for path in changes)
+        before = {path: current(path) for path in to_write}
+        new_time = not timer.is_wanted or any(".timer" in str(path) for path in to_write)
         try:
             if new_time:
                 timer.stop()
-            _write_all(changes, tell)
+            write_all(to_write, tell)
             timer.take_up(new_time=new_time)
         except (LvmsnapError, OSError) as error:
             _take_back(timer, before, error)
@@ -73,9 +73,9 @@ def remove(runner: Runner, name: str, tell: Tell) -> None:
         raise RefusedError((Refusal(f"{timer.service} is running", hint),))
     if timer.is_wanted:
         timer.forget()
-    _remove_ours(drop_ins(name), tell)
+    remove_ours(drop_ins(name), tell)
     if not instances():
-        _remove_ours(templates(), tell)
+        remove_ours(templates(), tell)
     for folder in (path.parent for path in drop_ins(name)):
         for path in sorted(folder.glob("*")):
             if path.name != DROP_IN:
@@ -85,14 +85,19 @@ def remove(runner: Runner, name: str, tell: Tell) -> None:
 
 def seen(runner: Runner, name: str) -> Seen:
     """Return the state of a profile's units. Reads only."""
-    needed = (Path(PACKAGED_FOLDER, name) for name in TEMPLATES) if is_packaged() else templates()
-    missing = [path for path in (*needed, drop_ins(name)[0]) if not path.exists()]
-    if missing:
-        return Seen("", "", f"{missing[0]} is missing")
-    old = [path for path, text in _packaged().items() if is_ours(path) and current(path) != text]
-    if old:
-        return Seen("", "", f"{old[0]} was written by another version of lvmsnap: run install-units again")
+    if problem := lacking(drop_ins(name)[0], TEMPLATES):
+        return Seen("", "", problem)
     return Timer(runner, name, lambda _: None).seen()
+
+
+def lacking(drop_in: Path, names: tuple[str, ...]) -> str:
+    """Say which of a profile's drop-in and the templates of these names is missing or old, "" where none is."""
+    needed = (Path(PACKAGED_FOLDER, name) for name in names) if is_packaged() else templates(names)
+    if missing := [path for path in (*needed, drop_in) if not path.exists()]:
+        return f"{missing[0]} is missing"
+    if old := [path for path, text in packaged(names).items() if is_ours(path) and current(path) != text]:
+        return f"{old[0]} was written by another version of lvmsnap: run install-units again"
+    return ""
 
 
 def checked(runner: Runner, wish: Wish) -> Wish:
@@ -121,19 +126,19 @@ def wanted(wish: Wish) -> dict[Path, str | None]:
     service, timer = drop_ins(wish.name)
     record = f"{STATE_DIR}/{wish.name}.json"
     run = unit_text.service_drop_in(own_command(), wish.name, wish.argv, profile_dir=wish.profile_dir, record=record)
-    return {**_packaged(), service: run, timer: unit_text.timer_drop_in(wish.calendar) if wish.calendar else None}
+    return {**packaged(), service: run, timer: unit_text.timer_drop_in(wish.calendar) if wish.calendar else None}
 
 
-def _packaged() -> dict[Path, str | None]:
+def packaged(names: tuple[str, ...] = TEMPLATES) -> dict[Path, str | None]:
     """Return what is in the templates; nothing where a package brings them, which ours would hide."""
     if is_packaged():
-        return dict.fromkeys(templates())
-    return {path: unit_text.signed((SOURCE / path.name).read_text(encoding="utf-8")) for path in templates()}
+        return dict.fromkeys(templates(names))
+    return {path: unit_text.signed((SOURCE / path.name).read_text(encoding="utf-8")) for path in templates(names)}
 
 
-def templates() -> tuple[Path, ...]:
+def templates(names: tuple[str, ...] = TEMPLATES) -> tuple[Path, ...]:
     """Return the paths of what all profiles share, where no package brings it."""
-    return tuple(Path(UNIT_FOLDER, name) for name in TEMPLATES)
+    return tuple(Path(UNIT_FOLDER, name) for name in names)
 
 
 def drop_ins(name: str) -> tuple[Path, Path]:
@@ -155,32 +160,36 @@ def is_ours(path: Path) -> bool:
     return not os.path.lexists(path) or (not path.is_symlink() and unit_text.is_signed(current(path) or ""))
 
 
-def _changes(texts: Mapping[Path, str | None], tell: Tell) -> dict[Path, str | None]:
+def changes(
+    texts: Mapping[Path, str | None], tell: Tell, shared: tuple[Path, ...] | None = None
+) -> dict[Path, str | None]:
     """Return those files that are to be changed. Raises RefusedError where that is not ours to do.
 
-    Templates that somebody changed are left as they are: they hold nothing of this profile.
+    Templates, the `shared` files, that somebody changed are left as they are: they hold nothing of this profile.
     """
-    changes = {path: text for path, text in texts.items() if current(path) != text}
-    foreign = [path for path in changes if not is_ours(path)]
+    shared = templates() if shared is None else shared
+    found = {path: text for path, text in texts.items() if current(path) != text}
+    foreign = [path for path in found if not is_ours(path)]
     for path in foreign:
-        if path in templates():
+        if path in shared:
             tell(f"left alone: {path} {NOT_OURS}")
-            del changes[path]
-    if foreign := [path for path in foreign if path in changes]:
+            del found[path]
+    if foreign := [path for path in foreign if path in found]:
         hint = "move it away; put your own settings into a file beside it (systemctl edit)"
         raise RefusedError(tuple(Refusal(f"{path} {NOT_OURS}", hint) for path in foreign))
-    return changes
+    return found
 
 
-def _remove_ours(paths: Iterable[Path], tell: Tell) -> None:
+def remove_ours(paths: Iterable[Path], tell: Tell) -> None:
+    """Remove those files that are there and as some lvmsnap wrote them."""
     for path in paths:
         if not is_ours(path):
             tell(f"left alone: {path} {NOT_OURS}")
         elif path.exists():
-            _write_all({path: None}, tell)
+            write_all({path: None}, tell)
 
 
-def _write_all(texts: Mapping[Path, str | None], tell: Tell) -> None:
+def write_all(texts: Mapping[Path, str | None], tell: Tell) -> None:
     """Write each file; or remove it, and the folder of a drop-in where nothing else is in it."""
     for path, text in texts.items():
         if text is not None:
@@ -198,7 +207,7 @@ def _take_back(timer: Timer, before: Mapping[Path, str | None], error: LvmsnapEr
     message = error.message if isinstance(error, LvmsnapError) else f"{error.filename}: {error.strerror}"
     hint = (error.hint if isinstance(error, LvmsnapError) else "") or "fix what it says, then try again"
     try:
-        failed = timer.take_back(lambda: _write_all(before, lambda _: None))
+        failed = timer.take_back(lambda: write_all(before, lambda _: None))
     except (LvmsnapError, OSError) as second:
         residue = (f"what was written in {UNIT_FOLDER}: {second}",)
         raise ResidueError(message, residue=residue, commands=(), hint=hint) from error

@@ -37,12 +37,21 @@ def service_drop_in(own: tuple[str, ...], name: str, argv: tuple[str, ...], *, p
 
     `own` starts lvmsnap, `profile_dir` is "" for the usual one, `record` is a file that is there while anything is up.
     """
+    return _service(own, name, ("run", "--replace", name, "--", *argv), profile_dir, record)
+
+
+def hold_drop_in(own: tuple[str, ...], name: str, *, profile_dir: str, record: str) -> str:
+    """Return what makes the service that holds profile `name` do so; the arguments are those of service_drop_in."""
+    return _service(own, name, ("hold", "--replace", name), profile_dir, record)
+
+
+def _service(own: tuple[str, ...], name: str, what: tuple[str, ...], profile_dir: str, record: str) -> str:
     lines = ["[Service]"]
     if profile_dir:
         lines.append(f"Environment={assignment('LVMSNAP_PROFILE_DIR', profile_dir)}")
-    lines.append(f"ExecStart={command_line((*own, 'run', '--replace', name, '--', *argv))}")
+    lines.append(f"ExecStart={command_line((*own, *what))}")
     # Then lvmsnap was killed, or a process that is killed by now kept the snapshot busy.
-    lines.append("# Takes down what is left, if anything is, after the last process of the run.")
+    lines.append(f"# Takes down what is left, if anything is, after the last process of the {what[0]}.")
     down = (f'test ! -e {record} || exec "$@"', "sh", *own, "down", name)
     lines.append(f"ExecStopPost={command_line(('/bin/sh', '-c', *down))}")
     return signed("\n".join(lines) + "\n")

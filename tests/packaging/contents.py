@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lvmsnap.install import boot_parts, files, timer_units
+from lvmsnap.install import boot_parts, files, hold_unit, timer_units
 from tests.packaging import completion, manual
 
 SCHEMA = "usr/share/lvmsnap/profile.schema.json"
@@ -50,7 +50,7 @@ def _put_system_files(folder: Path) -> None:
     """Put what takes part in a boot, and the templates of units, at their packaged places."""
     for file in boot_parts.packaged_files():
         _write(folder / file.path.lstrip("/"), boot_parts.content(file), file.mode)
-    for name in timer_units.TEMPLATES:
+    for name in (*timer_units.TEMPLATES, *hold_unit.TEMPLATES):
         path = folder / timer_units.PACKAGED_FOLDER.lstrip("/") / name
         _write(path, (timer_units.SOURCE / name).read_text())
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap.install import systemd_timer, timer_units, unit_text
+from lvmsnap.install import hold_unit, systemd_timer, timer_units, unit_text
 from lvmsnap.install.timer_units import Wish
 from lvmsnap.model.errors import RefusedError, UsageError
 from tests.unit.install.fake_systemd import (
@@ -74,9 +74,10 @@ def test_another_time_takes_the_place_of_the_template_s(place: Place) -> None:
 
 def test_every_packaged_file_is_a_template_and_none_gives_the_service_mounts_of_its_own() -> None:
     texts = {path.name: path.read_text() for path in timer_units.SOURCE.iterdir() if path.is_file()}
-    settings = [line for line in texts[SERVICE].splitlines() if line and not line.startswith("#")]
+    services = (texts[name] for name in texts if name.endswith(".service"))
+    settings = [line for text in services for line in text.splitlines() if line and not line.startswith("#")]
 
-    assert set(texts) == set(timer_units.TEMPLATES)
+    assert set(texts) == {*timer_units.TEMPLATES, *hold_unit.TEMPLATES}
     isolating = ("ProtectSystem", "ProtectHome", "ProtectProc", "ProtectC", "ProtectK", "Private", "ReadOnly", "Bind")
     assert [line for line in settings if line.startswith((*isolating, "Mount", "Inaccessible", "Temporary"))] == []
 
