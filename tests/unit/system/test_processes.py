@@ -229,9 +229,9 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_what_only_fills_the_file(program: str, number: signal.Signals) -> None:
     signals = Signals()
-    threading.Timer(0.3, os.kill, (os.getpid(), number)).start()
 
     with signals:
+        threading.Timer(0.3, os.kill, (os.getpid(), number)).start()
         finished = Runner(signals=signals).run((program, "30"))
 
     assert finished.complaint.startswith("SIGTERM")
@@ -242,9 +242,9 @@ def test_a_signal_ends_what_only_fills_the_file(program: str, number: signal.Sig
 @pytest.mark.usefixtures("tools")
 def test_a_signal_lets_an_lvm_command_finish() -> None:
     signals = Signals()
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
     with signals:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
         finished = Runner(signals=signals).run(("lvcreate", "0.8"))
 
     assert finished.ok
