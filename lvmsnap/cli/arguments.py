@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lvmsnap.execution import records
-from lvmsnap.model.errors import LvmsnapError, NotStartedError, ProfileError, Refusal, RefusedError
+from lvmsnap.model.errors import LvmsnapError, NotStartedError, ProfileError, Refusal, RefusedError, UsageError
 from lvmsnap.operations import named_profile
 from lvmsnap.profile import loading
 
@@ -30,6 +31,18 @@ def place(options: Namespace, argument: str) -> tuple[str, str]:
         return name, options.profile_dir
     _refuse_other_file(name, argument)
     return name, os.path.dirname(argument) or "."
+
+
+def unknown(lacking: Sequence[str], directory: str) -> UsageError:
+    """Return the error that there are no profiles of these names, with the nearest that there is."""
+    import difflib
+
+    known = (*loading.names(directory), *records.names())
+    near = difflib.get_close_matches(lacking[0], known, n=1)
+    hint = "lvmsnap status lists all profiles"
+    return UsageError(
+        f"there is no profile {', '.join(lacking)}", hint=f"did you mean {near[0]}? {hint}" if near else hint
+    )
 
 
 def load_for_change(options: Namespace) -> tuple[Profile, str]:

@@ -182,6 +182,8 @@ def cmd_status(options: argparse.Namespace) -> int:
     from lvmsnap.cli import arguments
     from lvmsnap.operations.status import statuses, unknown
 
+    if options.check:
+        return _check_status(options)
     places = dict(arguments.place(options, name) for name in options.names)
     _require_root("lvmsnap status")
     if options.history:
@@ -190,8 +192,25 @@ def cmd_status(options: argparse.Namespace) -> int:
     _show_statuses(options, found)
     if places and (lacking := unknown(found)):
         # The others were shown all the same.
-        raise UsageError(f"there is no profile {', '.join(lacking)}", hint="lvmsnap status lists all profiles")
+        raise arguments.unknown(lacking, options.profile_dir)
     return 0
+
+
+def _check_status(options: argparse.Namespace) -> int:
+    from lvmsnap.cli import arguments, monitoring_check
+    from lvmsnap.operations.status import statuses, unknown
+
+    def look() -> monitoring_check.Verdict:
+        if options.history or options.output:
+            raise UsageError("--check makes no sense with --history or --output")
+        places = dict(arguments.place(options, name) for name in options.names)
+        _require_root("lvmsnap status --check")
+        found = statuses(_session(options, reads_only=True), tuple(places), places)
+        if places and (lacking := unknown(found)):
+            raise arguments.unknown(lacking, options.profile_dir)
+        return monitoring_check.verdict(found, are_named=bool(places))
+
+    return monitoring_check.answer(look)
 
 
 def _show_history(options: argparse.Namespace, places: dict[str, str]) -> int:

@@ -159,7 +159,12 @@ COMMANDS = {
         "foreign; how full each snapshot is, how fast it fills, when it will be full, and how the last run ended.",
         prints="a table; with --json or --prometheus the same for programs",
         examples=("lvmsnap status", "lvmsnap status nightly --json", "lvmsnap status nightly --history"),
-        exits=(("0", "whatever the states are"), ("2", "wrong usage, or no profile has that NAME"), _NOT_ROOT),
+        exits=(
+            ("0", "whatever the states are; with --check: all is well"),
+            ("1", "with --check: something is stale, partial or merging, or the last run failed"),
+            ("2", "wrong usage, or no profile has that NAME; with --check: a snapshot was lost"),
+            ("3", "not root; with --check: it cannot be known: wrong usage, or no profile has that NAME"),
+        ),
     ),
     "recover": CommandHelp(
         about="Takes down what a crash, a power cut or a killed run left of all profiles, or of those named. What is "

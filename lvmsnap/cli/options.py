@@ -96,6 +96,7 @@ def _add_status(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON")
     form.add_argument("--prometheus", action="store_true", help="as metrics in Prometheus's text format")
+    form.add_argument("--check", action="store_true", help="as a monitoring plug-in: one line and its exit codes")
     parser.add_argument("--history", action="store_true", help="the last runs instead, as a table or with --json")
     text = "write to FILE instead of printing; it is replaced as a whole"
     parser.add_argument("--output", metavar="FILE", help=text)

@@ -51,6 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         options = parse(arguments)
+    except UsageError as error:
+        from lvmsnap.cli import monitoring_check
+
+        if monitoring_check.is_asked(arguments):
+            return monitoring_check.give_up(error)
+        raise
     except SystemExit as ended:
         streams.flush(sys.stderr)
         if not ended.code:

@@ -8,12 +8,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from datetime import datetime, tzinfo
 
-from lvmsnap.cli import layout
+from lvmsnap.cli import arguments, layout
 from lvmsnap.cli.layout import BAD, BOLD, GOOD, WARN, Line
 from lvmsnap.cli.status_table import duration
 from lvmsnap.execution import run_history
 from lvmsnap.model import codec
-from lvmsnap.model.errors import UsageError
 from lvmsnap.model.past_run import PastRun, Result
 from lvmsnap.planning.peaks import as_written
 from lvmsnap.planning.sizing import human
@@ -109,4 +108,4 @@ def show(options: argparse.Namespace, names: tuple[str, ...], known: Collection[
     else:
         layout.show(history_lines(histories), sys.stdout)
     if lacking := [name for name, runs in histories.items() if not runs and name not in known]:
-        raise UsageError(f"there is no profile {', '.join(lacking)}", hint="lvmsnap status lists all profiles")
+        raise arguments.unknown(lacking, options.profile_dir)

@@ -25,21 +25,26 @@ Row = tuple[str, ...]
 def status_lines(statuses: tuple[Status, ...], now: datetime, columns: int = sys.maxsize) -> Iterator[Line]:
     """Return the table, for a terminal of so many columns; what is wrong with a profile is below its rows.
 
-    A profile with one volume has a row, one with several a row of its own and one for each volume, indented.
+    A profile with one volume has a row, one with several a row of its own and one for each volume, indented. A column
+    that would have nothing to tell of any profile is left out.
     """
     if not statuses:
         yield (("", "no profiles, and nothing of lvmsnap's on this machine"),)
         return
-    rows = [_rows(status, now) for status in statuses]
-    widths = [max(len(row[column]) for row in [HEAD, *chain(*rows)]) for column in range(len(HEAD))]
+    full = [_rows(status, now) for status in statuses]
+    kept = [column for column in range(len(HEAD)) if any(row[column].strip("-") for row in chain(*full))]
+    head = tuple(HEAD[column] for column in kept)
+    rows = [[tuple(row[column] for column in kept) for row in own] for own in full]
+    widths = [max(len(row[column]) for row in [head, *chain(*rows)]) for column in range(len(head))]
     # What is below a row is farther in than the row of a volume.
     indent = INDENT * (2 if any(len(own) > 1 for own in rows) else 1)
-    lines = _lines_of(widths, columns, len(indent))
-    yield from _table_row(HEAD, widths, lines, indent, [BOLD] * len(HEAD))
+    splits = [sum(column < split for column in kept) for split in SPLITS]
+    lines = _lines_of(widths, splits, columns, len(indent))
+    yield from _table_row(head, widths, lines, indent, [BOLD] * len(head))
     for status, own in zip(statuses, rows, strict=True):
         style = STATE_STYLE.get(status.state, BAD)
         for row in own:
-            yield from _table_row(row, widths, lines, indent, ["", style, *[""] * (len(HEAD) - 2)])
+            yield from _table_row(row, widths, lines, indent, ["", style, *[""] * (len(head) - 2)])
         if wrong := _wrong(status):
             yield ((WARN if style in (GOOD, DIM) else style, f"  {wrong}"),)
 
@@ -49,9 +54,9 @@ def terminal_columns() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
 
 
-def _lines_of(widths: list[int], columns: int, indent: int) -> list[range]:
+def _lines_of(widths: list[int], splits: list[int], columns: int, indent: int) -> list[range]:
     """Return the columns that stand in each line of a row."""
-    split = next((split for split in SPLITS if _width(widths[:split]) <= columns), 0)
+    split = next((split for split in splits if _width(widths[:split]) <= columns), 0)
     lines = [range(split)] if split else []
     while (first := lines[-1].stop if lines else 0) < len(widths):
         room = columns - indent if lines else columns

@@ -170,7 +170,8 @@ def test_an_age_is_told_in_one_unit(time: str, age: str) -> None:
 def test_a_rate_is_told_roughly_and_marked_where_it_is_a_mean(rate: float | None, over: str, told: str) -> None:
     status = Status("x", State.UP, "vg0/s", MIB, 1.0, rate_bytes_per_second=rate, rate_over=over)
 
-    head, line = table(status)
+    # Columns that have nothing to tell of any profile are left out, but not of these two.
+    head, line, _ = table(status, GUARDED)
 
     assert line[head.index("RATE") : head.index("FULL IN")].strip() == told
 
@@ -182,6 +183,13 @@ def test_a_rate_is_told_roughly_and_marked_where_it_is_a_mean(rate: float | None
 def test_the_time_to_full_is_told_as_an_age_is(seconds: float | None, over: str, told: str) -> None:
     status = Status("x", State.UP, rate_bytes_per_second=1.0, rate_over=over, seconds_to_full=seconds)
 
-    head, line = table(status)
+    head, line, _ = table(status, GUARDED)
 
     assert line[head.index("FULL IN") : head.index("GREW")].strip() == told
+
+
+def test_a_column_that_has_nothing_to_tell_of_any_profile_is_left_out() -> None:
+    idle = Status("idle", State.DOWN, "vg0/idle")
+
+    assert table(idle) == ["PROFILE  STATE  SNAPSHOT", "idle     down   vg0/idle"]
+    assert table(Status("typo", State.DOWN))[0] == "PROFILE  STATE"

@@ -1,0 +1,86 @@
+"""`lvmsnap status --check`: a monitoring plug-in's one line and exit code (Nagios, Icinga, check_mk)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from lvmsnap.model.errors import LvmsnapError, as_ours
+from lvmsnap.model.past_run import PastRun, Result
+from lvmsnap.model.printable import escaped
+from lvmsnap.planning.state import MEANING, State, Status
+
+OK, PROBLEM, LOST, UNKNOWN = range(4)
+# The exit code, what is told, and numbers that are drawn over time ("performance data").
+Verdict = tuple[int, str, str]
+WORDS = {OK: "OK", PROBLEM: "WARNING", LOST: "CRITICAL", UNKNOWN: "UNKNOWN"}
+
+
+def is_asked(arguments: Sequence[str]) -> bool:
+    """Whether a command line that could not be read asked for the plug-in."""
+    ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "status" in ours and "--check" in ours
+
+
+def answer(look: Callable[[], Verdict]) -> int:
+    """Print the line, and return the exit code; whatever keeps it from being known is unknown, and no traceback."""
+    try:
+        found = look()
+    except Exception as error:
+        return give_up(as_ours(error))
+    return _tell(*found)
+
+
+def give_up(error: LvmsnapError) -> int:
+    """Print the line that says why nothing is known."""
+    return _tell(UNKNOWN, error.message)
+
+
+def _tell(code: int, told: str, numbers: str = "") -> int:
+    # What comes after a | is numbers to whoever reads it, and a second line is a page of its own.
+    line = " ".join(escaped(told).replace("|", "/").split())
+    sys.stdout.write(f"LVMSNAP {WORDS[code]} - {line}{' | ' * bool(numbers)}{numbers}\n")
+    sys.stdout.flush()
+    return code
+
+
+def verdict(statuses: tuple[Status, ...], *, are_named: bool) -> Verdict:
+    """Return the exit code; what is wrong, the worst first, else what is up; and how full each snapshot is.
+
+    What another host has on a disk that both see is no problem of this one, unless its name is asked for.
+    """
+    own = tuple(one for one in statuses if are_named or one.volumes or one.state is not State.FOREIGN)
+    worst = sorted((wrong for one in own for wrong in problems(one)), key=lambda wrong: -wrong[0])
+    code = worst[0][0] if worst else OK
+    told = "; ".join(text for _, text in worst) or _well(own)
+    numbers = " ".join(f"{one.name}={one.fill_percent:.1f}%" for one in own if one.fill_percent is not None)
+    return code, told, numbers
+
+
+def problems(status: Status) -> list[tuple[int, str]]:
+    """Return what is wrong with a profile, each with its exit code."""
+    found, problem = [], f" ({status.problem})" if status.problem else ""
+    if status.state not in (State.UP, State.DOWN):
+        code = LOST if status.state is State.LOST else PROBLEM
+        found.append((code, f"{status.name} is {status.state.value}: {MEANING[status.state]}{problem}"))
+    elif problem:
+        found.append((PROBLEM, f"{status.name}: {status.problem}"))
+    if status.last_run and status.last_run.has_failed:
+        found.append(_last_run(status.name, status.last_run))
+    return found
+
+
+def _last_run(name: str, run: PastRun) -> tuple[int, str]:
+    if run.result is Result.LOST:
+        return LOST, f"{name}: the last run, of {run.started}, lost its snapshot: what it read is not to be trusted"
+    ended = {
+        Result.NEVER_STARTED: "never started its command",
+        Result.INTERRUPTED: f"was interrupted (exit {run.exit_code})",
+    }.get(run.result, f"failed: {run.command} (exit {run.exit_code})")
+    return PROBLEM, f"{name}: the last run, of {run.started}, {ended}"
+
+
+def _well(statuses: tuple[Status, ...]) -> str:
+    if not statuses:
+        return "no profiles, and nothing of lvmsnap's on this machine"
+    return ", ".join(f"{one.name} is {one.state.value}" for one in statuses)
