@@ -21,6 +21,7 @@ from lvmsnap.planning import (
     hook_actions,
     luks,
     mountpoint_checks,
+    near_names,
     origin_kinds,
     rings,
     space_checks,
@@ -149,7 +150,9 @@ def _system(profile: Profile, target: Target | None, facts: Facts) -> Iterator[C
 def _volume_group(profile: Profile, name: str, facts: Facts) -> Iterator[Check]:
     vg = facts.vg(name)
     there = "known are: " + ", ".join(group.name for group in facts.vgs) if facts.vgs else "LVM knows of none"
-    hint = f"correct `origin` in {profile.path}; a group of another host's system id shows only in `vgs --foreign`"
+    near = near_names.of_group(name, tuple(volume.origin for volume in profile.volumes_in(name)), facts)
+    where = f"correct `origin` in {profile.path}"
+    hint = f"{where}{f': {near}' * bool(near)}; a group of another host's system id shows only in `vgs --foreign`"
     title, problem = f"volume group {name} exists", f"there is no volume group {name}"
     yield Check("vg-exists", name, title, problem, vg is not None, "" if vg else there, hint)
     if vg is None:
@@ -177,9 +180,9 @@ def unlocked(vg: str, holder: str) -> Check:
 
 def _origin(profile: Profile, volume: Volume, vg: VolumeGroup, made: Snapshot | None, facts: Facts) -> Iterator[Check]:
     name, origin = f"{vg.name}/{volume.origin}", vg.lv(volume.origin)
-    known = ", ".join(lv.name for lv in vg.lvs) or "none"
-    hint = f"correct `origin` in {profile.path}"
-    found = "" if origin else f"{vg.name} has: {known}"
+    near = near_names.of_volume(volume.origin, vg, facts)
+    hint = f"correct `origin` in {profile.path}{f': {near}' if near else ''}"
+    found = "" if origin else f"{vg.name} has: {near_names.listed(vg)}"
     title, problem = f"origin {name} exists", f"there is no origin {name}"
     yield Check("origin-exists", name, title, problem, origin is not None, found, hint)
     if origin is None:
@@ -207,7 +210,11 @@ def _snapshot_name(volume: Volume, vg: VolumeGroup, facts: Facts) -> Iterator[Ch
     yield Check("snapshot-name-legal", path, title, problem, not found, found, hint)
     other = vg.lv(name)
     hint = f"{hint}, or see what it is: lvs -o+tags,origin {path}"
-    found = "" if other is None else "it exists and does not belong to this profile"
+    # Never of a volume that is no snapshot, nor of one that another profile made.
+    if other and other.origin and not any(tag.startswith("lvmsnap") for tag in other.tags):
+        hint += f"; what a script left there goes by lvremove {path}"
+    kind = f"a snapshot of {vg.name}/{other.origin}" if other and other.origin else "a volume"
+    found = "" if other is None else f"by {kind} that is not this profile's"
     title, problem = f"name {path} is free", f"name {path} is taken"
     yield Check("snapshot-name-free", path, title, problem, other is None, found, hint)
     device = lvm_names.dm_name(vg.name, name)
@@ -218,9 +225,13 @@ def _snapshot_name(volume: Volume, vg: VolumeGroup, facts: Facts) -> Iterator[Ch
 def _backing_file(backing: BackingFile, target: Target | None, facts: Facts) -> Iterator[Check]:
     path, vg, parent = backing.path, facts.vg(backing.vg), backing.path.rpartition("/")[0] or "/"
     directory, absent = facts.looked.directories.get(path), facts.looked.files[path] is None
-    hint = f"lvmsnap overwrites no file: remove it if it is of no use, or name another `path`: ls -l {path}"
+    hint = f"lvmsnap overwrites no file: remove it if it is not needed, or name another `path`: ls -l {path}"
+    bound = next((loop.device for loop in facts.loops if loop.file_path == path), "")
+    if bound:
+        hint = f"see who uses it: pvs {bound}; if nobody does: losetup --detach {bound}, and remove it"
     title, problem = f"{path} does not exist", f"{path} exists already"
-    yield Check("backing-file-absent", path, title, problem, absent, hint=hint)
+    found = f"attached to {bound}" if bound else ""
+    yield Check("backing-file-absent", path, title, problem, absent, "" if absent else found, hint)
     if directory is None or not directory.exists:
         title, problem, hint = f"directory {parent} exists", f"there is no directory {parent}", MAKE_IT
         yield Check("backing-file-directory", path, title, problem, passed=False, hint=hint)
@@ -229,7 +240,7 @@ def _backing_file(backing: BackingFile, target: Target | None, facts: Facts) -> 
     hint = "name a path on ext4 or xfs: tmpfs is memory, a network may stall, copy-on-write may run full later"
     title, problem = f"filesystem of {parent} can hold a backing file", f"{parent} cannot hold a backing file"
     yield Check("backing-file-filesystem", path, title, problem, is_able, found, hint)
-    hint = "whoever may change one of them can put another file there: make it root's, or name another `path`"
+    hint = "anyone who can change one of them can put another file there: make it root's, or name another `path`"
     title, problem = f"directory {parent} and all above it are root's alone", f"{parent} can be changed by others"
     exposed = access.exposed(directory.gates)
     yield Check("backing-file-roots-alone", path, title, problem, not exposed, exposed, hint)

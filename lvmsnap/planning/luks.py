@@ -186,4 +186,4 @@ def _wrong_key_file(path: str, here: KeyFileFacts) -> tuple[str, str]:
     if not 0 < here.size_bytes <= LARGEST_KEY_BYTES:
         return "it is empty" if not here.size_bytes else "it is larger than a key can be (8 MiB)", other
     exposed = access.exposed(here.gates)
-    return exposed, "whoever may change a directory above it can put another key there: make it root's"
+    return exposed, "anyone who can change a directory above it can put another key there: make it root's"

@@ -1,4 +1,4 @@
-"""What a mountpoint must be: free, nobody's to swap but root's, no more open than the origin. Pure."""
+"""What a mountpoint must be: free, for nobody but root to swap, no more open than the origin. Pure."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _is_free(path: str, facts: Facts) -> Iterator[Check]:
     if here.stalling:
         return
     exposed = access.exposed(here.gates)
-    hint = "whoever may change one of them can lead the mount elsewhere: make it root's, or name another"
+    hint = "anyone who can change one of them can lead the mount elsewhere: make it root's, or name another"
     title, problem = f"{path} and all above it are root's alone", f"mountpoint {path} can be changed by others"
     yield Check("mountpoint-roots-alone", path, title, problem, not exposed, exposed, f"{hint} `mountpoint`")
 

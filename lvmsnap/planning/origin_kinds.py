@@ -50,4 +50,5 @@ def _problems(origin: LogicalVolume, vg: VolumeGroup) -> Iterator[tuple[str, str
     if origin.attr[:1] == "c":
         yield "it is being converted", CONVERTING
     if origin.attr[:1] == "s":
-        yield "it is a snapshot itself", ANOTHER
+        whose = f", of {vg.name}/{origin.origin}" if origin.origin else ""
+        yield f"it is a snapshot itself{whose}", f"name {vg.name}/{origin.origin} as `origin`" if whose else ANOTHER

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from lvmsnap.model.facts import VolumeGroup
 from lvmsnap.model.plan import Check
 from lvmsnap.model.target import CowSpace, Loan, Target
+from lvmsnap.model.units import MIB
 from lvmsnap.planning.lent_pvs import available_extents, closed_pvs
-from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, SMALLEST_CHUNKS, human, lendable_extents
+from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, PV_HEADER_BYTES, SMALLEST_CHUNKS, human, lendable_extents
 
 
 def run(target: Target, vg: VolumeGroup) -> Iterator[Check]:
@@ -25,7 +26,7 @@ def run(target: Target, vg: VolumeGroup) -> Iterator[Check]:
     loan, wanted_extents = target.loan_to(vg.name), sum(cow.extents for cow in cows)
     lent_extents = lendable_extents(loan.size_bytes, vg.extent_size_bytes) if loan else 0
     what = f"the snapshots in {vg.name}" if is_set else "the snapshot"
-    yield _enough(what, loan, vg, wanted_extents, lent_extents)
+    yield _enough(what, loan, vg, wanted_extents, lent_extents, is_set=is_set)
     if loan is not None:
         spare = lent_extents - wanted_extents
         left = f"{human(spare * vg.extent_size_bytes)} of it stay unused"
@@ -44,17 +45,30 @@ def _smallest(cow: CowSpace, of: str, what: str) -> Check:
     return Check("snapshot-smallest", of, title, problem, cow.size_bytes >= least_bytes, found, hint)
 
 
-def _enough(what: str, loan: Loan | None, vg: VolumeGroup, wanted_extents: int, lent_extents: int) -> Check:
+def _loan_needed(loan: Loan | None, missing_extents: int, extent_size_bytes: int) -> str:
+    """Return what else the group can be lent so that the snapshots fit."""
+    if loan is None:
+        return "a `backing_file`, which lends the group space of another filesystem while the profile is up"
+    least = -(-(missing_extents * extent_size_bytes + PV_HEADER_BYTES) // MIB)
+    return f"`backing_file.size` at least {least}MiB (leave it out, and it is as large as is needed)"
+
+
+def _enough(
+    what: str, loan: Loan | None, vg: VolumeGroup, wanted_extents: int, lent_extents: int, *, is_set: bool
+) -> Check:
     with_group = loan is None or bool(loan.allocate_on)
     free = available_extents(vg) if with_group else 0
     is_enough = wanted_extents <= free + lent_extents
     wanted = human(wanted_extents * vg.extent_size_bytes)
     have = human((free + lent_extents) * vg.extent_size_bytes)
-    instead = "a larger `backing_file.size`" if loan else "a `backing_file`"
+    instead = _loan_needed(loan, wanted_extents - free, vg.extent_size_bytes)
     found = f"{wanted} of {have}" if is_enough else f"{wanted} wanted, {have} there"
     if closed := () if is_enough else closed_pvs(vg):
         more = human(sum(pv.unused_extents for pv in closed) * vg.extent_size_bytes)
         found += f"; {more} more on {', '.join(pv.device for pv in closed)}, closed to allocation"
         instead += f", or open what is closed: pvchange --allocatable y {closed[0].device}"
-    title, problem, hint = f"space for {what}", f"not enough space for {what}", f"give a smaller `size`, or {instead}"
+    title, problem = f"space for {what}", f"not enough space for {what}"
+    fitting = (free + lent_extents) * vg.extent_size_bytes // MIB
+    smaller = f"a smaller `size`, at most {fitting}MiB{' in all' * is_set}" if fitting else ""
+    hint = f"give {', or '.join(filter(None, (smaller, instead)))}"
     return Check("vg-space", vg.name, title, problem, is_enough, found, hint)

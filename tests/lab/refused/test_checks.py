@@ -170,7 +170,7 @@ GROUPS_AND_ORIGINS = (
     ),
     Situation(
         "more space than there is",
-        ("not enough space for the snapshot:", "wanted", "give a smaller `size`, or a `backing_file`"),
+        ("not enough space for the snapshot:", "wanted", "give a smaller `size`, at most ", "MiB, or a `backing_file`"),
         origin="vg0/big",
         before="lvcreate -q -y -Wn -Zn -L 500M -n big vg0",
         after="lvremove -q -y vg0/big",
@@ -208,12 +208,12 @@ FILESYSTEMS = (
 NAMES = (
     Situation(
         "a volume of that name, which is no snapshot",
-        ("name vg0/swap is taken: it exists and does not belong to this profile", "lvs -o+tags,origin vg0/swap"),
+        ("name vg0/swap is taken: by a volume that is not this profile's", "lvs -o+tags,origin vg0/swap"),
         settings={"snapshot": "swap"},
     ),
     Situation(
         "a snapshot of the same origin, made by somebody else",
-        ("name vg0/older is taken: it exists and does not belong to this profile",),
+        ("name vg0/older is taken: by a snapshot of vg0/system that is not this profile's", "lvremove vg0/older"),
         settings={"snapshot": "older"},
     ),
     Situation(

@@ -57,7 +57,7 @@ def test_a_volume_that_only_has_the_name_survives_every_command(stage: Stage, ma
     lvmsnap(stage, "recover name")
     state = status(stage, "name")["state"]
 
-    assert "vg0/theirs exists and does not belong to this profile" in refused.stderr
+    assert "name vg0/theirs is taken: by a " in refused.stderr
     assert state == "foreign"
     assert stage.run(look).stdout == before
     stage.run("lvremove -q -y vg0/theirs")

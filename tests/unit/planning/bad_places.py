@@ -31,7 +31,8 @@ BAD_PLACES = {
     "no space": Bad(
         group(free_extents=3),
         "not enough space for the snapshot: 64 MiB wanted, 12 MiB there",
-        "a `backing_file`",
+        "give a smaller `size`, at most 12MiB, or a `backing_file`, which lends the group space of another filesystem "
+        "while the profile is up",
         samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
     ),
     "only lent space of another profile": Bad(
@@ -58,7 +59,8 @@ BAD_PLACES = {
     "file and group too small": Bad(
         group(free_extents=1),
         "not enough space for the snapshot: 64 MiB wanted, 36 MiB there",
-        "a larger `backing_file.size`",
+        "give a smaller `size`, at most 36MiB, or `backing_file.size` at least 61MiB (leave it out, and it is as large "
+        "as is needed)",
         samples.with_file("size: 33MiB"),
     ),
     "file too large": Bad(
@@ -68,6 +70,11 @@ BAD_PLACES = {
         samples.with_file("size: 129MiB"),
     ),
     "file there": Bad(samples.facts(file=FILE_FACTS), "/srv/space/lent exists already", "ls -l"),
+    "file there, attached by a script": Bad(
+        samples.facts(file=FILE_FACTS, loops=(replace(LOOP, device="/dev/loop3"),)),
+        "/srv/space/lent exists already: attached to /dev/loop3",
+        "see who uses it: pvs /dev/loop3; if nobody does: losetup --detach /dev/loop3, and remove it",
+    ),
     "no directory": Bad(directory(exists=False), "there is no directory /srv/space", "make it"),
     "tmpfs": Bad(directory(filesystem="tmpfs"), "/srv/space cannot hold a backing file: tmpfs", "ext4 or xfs"),
     "nfs": Bad(directory(filesystem="nfs4"), "/srv/space cannot hold a backing file: nfs4", "network"),

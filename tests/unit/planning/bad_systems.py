@@ -136,6 +136,16 @@ BAD_VOLUMES = {
     "no such group": Bad(
         group(name="vg1"), "there is no volume group vg0: known are: vg1", "/etc/lvmsnap/nightly.yaml"
     ),
+    "group misspelt": Bad(
+        group(name="vg-0"),
+        "there is no volume group vg0: known are: vg-0",
+        "correct `origin` in /etc/lvmsnap/nightly.yaml: did you mean vg-0/system?; a group of another host's",
+    ),
+    "group and volume the wrong way round": Bad(
+        group(name="system", lvs=(samples.lv("vg0"),)),
+        "there is no volume group vg0: known are: system",
+        "correct `origin` in /etc/lvmsnap/nightly.yaml: the group comes first: system/vg0",
+    ),
     "no group": Bad(
         replace(samples.facts(), vgs=()), "there is no volume group vg0: LVM knows of none", "vgs --foreign"
     ),
@@ -145,6 +155,27 @@ BAD_VOLUMES = {
     "group locked": Bad(samples.facts(vg_lock_holder="pid 7 (lvcreate)"), "vg0 is locked by pid 7 (lvcreate)", "wait"),
     "no such origin": Bad(
         group(lvs=(samples.lv("other"),)), "there is no origin vg0/system: vg0 has: other", "`origin`"
+    ),
+    "origin misspelt": Bad(
+        group(lvs=(samples.lv("systems"), samples.lv("home", uuid="h"))),
+        "there is no origin vg0/system: vg0 has: systems, home",
+        "correct `origin` in /etc/lvmsnap/nightly.yaml: did you mean vg0/systems?",
+    ),
+    "origin in another group": Bad(
+        replace(
+            samples.facts(samples.vg(lvs=(samples.lv("home"),))),
+            vgs=(
+                samples.vg(lvs=(samples.lv("home"),)),
+                replace(samples.GROUP, name="vg1", uuid=FAR_UUID, lvs=(samples.lv("system", vg="vg1"),)),
+            ),
+        ),
+        "there is no origin vg0/system: vg0 has: home",
+        "correct `origin` in /etc/lvmsnap/nightly.yaml: did you mean vg1/system?",
+    ),
+    "origin somebody else's snapshot": Bad(
+        origin(attr="swi-a-s---", origin="root"),
+        "vg0/system cannot be snapshotted: it is a snapshot itself, of vg0/root",
+        "name vg0/root as `origin`",
     ),
     "origin inactive": Bad(origin(attr="-wi-------"), "vg0/system is inactive", "lvchange --activate y vg0/system"),
     "origin a snapshot": Bad(
@@ -261,8 +292,9 @@ BAD_VOLUMES = {
     ),
     "name taken": Bad(
         group(samples.snapshot_lv(tags=())),
-        f"name vg0/{SNAP} is taken: it exists and does not belong to this profile",
-        f"lvs -o+tags,origin vg0/{SNAP}",
+        f"name vg0/{SNAP} is taken: by a snapshot of vg0/system that is not this profile's",
+        f"give `snapshot` another name, or see what it is: lvs -o+tags,origin vg0/{SNAP}; what a script left there "
+        f"goes by lvremove vg0/{SNAP}",
     ),
     "device name taken": Bad(
         samples.facts(dm_devices=(samples.dm(f"{DM_SNAP}-cow", "x"),)),
