@@ -27,16 +27,13 @@ from lvmsnap.planning import (
     space_checks,
     thin_checks,
 )
-from lvmsnap.planning.common_checks import free_device, in_kernel
+from lvmsnap.planning.common_checks import free_device, in_kernel, missing_programs_hint
 from lvmsnap.planning.device_filters import rejecting_pattern
 from lvmsnap.planning.identify import Found, FoundSnapshot
 from lvmsnap.planning.lent_pvs import host_of_pv, is_lent
 from lvmsnap.planning.sizing import LARGEST_SHARE_PERCENT, human, is_thin_snapshot
 from lvmsnap.planning.state import from_host, merging_hint
 
-PACKAGES = {"lvm": "lvm2", "dmsetup": "dmsetup", "fallocate": "util-linux", "losetup": "mount or util-linux"}
-PACKAGES |= {"mount": "mount or util-linux", "umount": "mount or util-linux", "dd": "coreutils", "wipefs": "util-linux"}
-PACKAGES |= {"cryptsetup": "cryptsetup", "blkid": "util-linux"}
 NO_FILE_ON = re.compile(
     r"(tmpfs|ramfs|nfs.*|cifs|smb.*|fuse.*|ceph|9p|afs|glusterfs|btrfs|zfs|bcachefs|overlay|squashfs|iso9660)$"
 )
@@ -133,7 +130,7 @@ def _system(profile: Profile, target: Target | None, facts: Facts) -> Iterator[C
     hint = "run it as root, or with sudo"
     yield Check("root", "", "run by root", "not run by root", facts.is_root, hint=hint)
     missing = facts.looked.missing_tools
-    hint = f"install {', '.join(sorted({PACKAGES.get(tool, tool) for tool in missing}))}" if missing else ""
+    hint = missing_programs_hint(missing, {argv[0] for argv in hook_actions.commands(profile.hooks)})
     found = ", ".join(missing)
     yield Check("programs-installed", "", "programs installed", "programs are missing", not missing, found, hint)
     hint = "systemd-machine-id-setup, or dbus-uuidgen --ensure=/etc/machine-id: other hosts may see the same disks"
@@ -152,7 +149,7 @@ def _volume_group(profile: Profile, name: str, facts: Facts) -> Iterator[Check]:
     there = "known are: " + ", ".join(group.name for group in facts.vgs) if facts.vgs else "LVM knows of none"
     near = near_names.of_group(name, tuple(volume.origin for volume in profile.volumes_in(name)), facts)
     where = f"correct `origin` in {profile.path}"
-    hint = f"{where}{f': {near}' * bool(near)}; a group of another host's system id shows only in `vgs --foreign`"
+    hint = f"{where}{f' ({near})' * bool(near)}; a group of another host's system id shows only in `vgs --foreign`"
     title, problem = f"volume group {name} exists", f"there is no volume group {name}"
     yield Check("vg-exists", name, title, problem, vg is not None, "" if vg else there, hint)
     if vg is None:

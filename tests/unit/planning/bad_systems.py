@@ -128,6 +128,12 @@ BAD_VOLUMES = {
         "programs are missing: losetup, fallocate",
         "install mount or util-linux, util-linux",
     ),
+    "a hook that is not executable": Bad(
+        samples.facts(missing_tools=("/usr/local/sbin/lock",)),
+        "programs are missing: /usr/local/sbin/lock",
+        "`hooks` start /usr/local/sbin/lock: make it executable, or give the path where it is",
+        samples.with_file("\nhooks: {before_snapshot: [/usr/local/sbin/lock]}"),
+    ),
     "no machine-id": Bad(
         samples.facts(host=""), "this machine has no identity: /etc/machine-id holds no ID", "systemd-machine-id-setup"
     ),
@@ -139,12 +145,12 @@ BAD_VOLUMES = {
     "group misspelt": Bad(
         group(name="vg-0"),
         "there is no volume group vg0: known are: vg-0",
-        "correct `origin` in /etc/lvmsnap/nightly.yaml: did you mean vg-0/system?; a group of another host's",
+        "correct `origin` in /etc/lvmsnap/nightly.yaml (did you mean vg-0/system?); a group of another host's",
     ),
     "group and volume the wrong way round": Bad(
         group(name="system", lvs=(samples.lv("vg0"),)),
         "there is no volume group vg0: known are: system",
-        "correct `origin` in /etc/lvmsnap/nightly.yaml: the group comes first: system/vg0",
+        "correct `origin` in /etc/lvmsnap/nightly.yaml (the group comes first: system/vg0)",
     ),
     "no group": Bad(
         replace(samples.facts(), vgs=()), "there is no volume group vg0: LVM knows of none", "vgs --foreign"
