@@ -175,6 +175,8 @@ def _down(options: argparse.Namespace, session: Session, name: str, directory: s
     profile = named_profile.load_if_valid(name, directory)
     if not up_down.down(session, name, profile, force=options.force):
         session.progress.note(f"{name} is down already: nothing of it exists")
+        if profile is None and (near := named_profile.meant_instead(name, directory)):
+            session.progress.warn(f"there is no profile {name}: did you mean {near}?")
 
 
 def cmd_status(options: argparse.Namespace) -> int:

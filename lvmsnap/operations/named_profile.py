@@ -10,7 +10,7 @@ from lvmsnap.execution.context import Progress
 from lvmsnap.model.errors import ProfileError, UsageError
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Record
-from lvmsnap.profile import loading
+from lvmsnap.profile import loading, naming
 from lvmsnap.system import reading
 
 
@@ -43,6 +43,15 @@ def names(directory: str, progress: Progress) -> tuple[str, ...]:
     except UsageError as error:
         progress.warn(error.message)
         return ()
+
+
+def meant_instead(name: str, directory: str) -> str:
+    """Return the profile whose name is like this one, "" where there is none, or one of this very name."""
+    try:
+        known = loading.names(directory)
+    except UsageError:
+        return ""
+    return "" if name in known else naming.near(name, known)
 
 
 def load_if_valid(name: str, directory: str) -> Profile | None:

@@ -65,15 +65,20 @@ def no_such_file(path: str, known: tuple[str, ...]) -> UsageError:
 
 def no_such_profile(name: str, directory: str, known: tuple[str, ...]) -> UsageError:
     """Return the error of a name of which there is no profile; `known` are those that there are."""
-    import difflib
-
     what, folder = f"there is no profile {name} in {directory}", Path(directory)
     for suffix in OTHER_SUFFIXES:
         if (other := folder / f"{name}{suffix}").exists():
             return UsageError(f"{what}: the name of its file must end in {SUFFIX}", hint=_rename(other))
-    close = difflib.get_close_matches(name, known, n=1)
+    close = near(name, known)
     there = f"there are: {', '.join(known)}" if known else "there are none"
     if not known and not folder.exists():
         there = "the directory does not exist"
-    hint = f"did you mean {close[0]}?" if close else f"lvmsnap init VG/LV --write {name} makes one"
+    hint = f"did you mean {close}?" if close else f"lvmsnap init VG/LV --write {name} makes one"
     return UsageError(f"{what} ({there})", hint=hint)
+
+
+def near(name: str, known: tuple[str, ...]) -> str:
+    """Return the one of the known names that is most like this one, "" where none is."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, known, n=1)), "")

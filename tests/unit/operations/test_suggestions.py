@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lvmsnap.model.errors import NotStartedError, RefusedError
 from lvmsnap.model.plan import Direction, Plan
-from lvmsnap.operations import hold, preparation, run, up_down
+from lvmsnap.operations import hold, named_profile, preparation, run, up_down
 from lvmsnap.planning import planner
 from tests import samples
 from tests.unit.operations.test_up_down import PROFILE, World
@@ -40,3 +42,13 @@ def test_hold_of_what_is_up_suggests_hold_with_replace(standing: World) -> None:
     with pytest.raises(RefusedError) as refused:
         hold.hold(standing.working, PROFILE, "", lambda _: None, replace_old=False)
     assert "or lvmsnap hold nightly --replace; " in refused.value.hint
+
+
+def test_down_of_a_misspelt_name_asks_whether_the_profile_of_nearly_that_name_was_meant(tmp_path: Path) -> None:
+    for name in ("nightly", "weekly"):
+        (tmp_path / f"{name}.yaml").write_text("volumes: []")
+
+    asked = {name: named_profile.meant_instead(name, str(tmp_path)) for name in ("nigthly", "nightly", "other")}
+
+    assert asked == {"nigthly": "nightly", "nightly": "", "other": ""}
+    assert named_profile.meant_instead("nigthly", str(tmp_path / "absent")) == ""
