@@ -87,7 +87,8 @@ def _fill(pieces: Iterable[Piece], indent: int, width: int) -> Iterator[Line]:
     used = 0
     for style, piece, mark in pieces:
         if used > indent and used + len(piece.rstrip()) > width:
-            yield (*row, (DIM, mark))
+            # A blank beyond the last column would begin a row of its own on a terminal.
+            yield (*row, (DIM, mark)) if mark else (*row[:-1], (row[-1][0], row[-1][1].rstrip()))
             row, used, piece = [("", " " * indent)], indent, piece.lstrip()  # noqa: PLW2901
         if row and row[-1][0] == style:
             row[-1] = (style, row[-1][1] + piece)
