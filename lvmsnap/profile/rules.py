@@ -164,4 +164,4 @@ def _check_hooks(source: Source) -> None:
             source.add(mark, path, f"hooks.{path[1]}[0] is the program to run, and is empty", "name a program")
         elif isinstance(program, str) and "/" in program and not program.startswith("/"):
             what = f"hooks.{path[1]}[0] is {program}, which depends on the directory that lvmsnap is started in"
-            source.add(mark, path, what, "give its path from / on")
+            source.add(mark, path, what, "give its full path")

@@ -34,6 +34,6 @@ def _hint(argv: tuple[str, ...], path: str | None) -> str:
     if "=" in word.partition("/")[0] and len(argv) > 1:
         return f"no shell reads this, which would set a variable: env {shlex.join(argv)}"
     if "/" in word:
-        where = "" if word.startswith("/") else f" in {os.getcwd()}; better give it from / on"
+        where = "" if word.startswith("/") else f" in {os.getcwd()}; better give its full path"
         return f"there is no such file{where}"
-    return f"it is not on the PATH, {path or os.environ.get('PATH', '')}: install it, or give its path from / on"
+    return f"it is not on the PATH, {path or os.environ.get('PATH', '')}: install it, or give its full path"

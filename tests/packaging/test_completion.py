@@ -105,7 +105,7 @@ def test_every_command_has_its_options_and_no_other(shell: Bash | Zsh | Fish, co
     assert offered(shell, f"lvmsnap {command} --", place) - {"--"} == options
 
 
-def test_before_the_command_stand_the_options_of_every_command(shell: Bash | Zsh | Fish, place: Place) -> None:
+def test_before_the_command_come_the_options_of_every_command(shell: Bash | Zsh | Fish, place: Place) -> None:
     options = {option for option in parser.build_parser()._option_string_actions if option.startswith("--")}
 
     assert offered(shell, "lvmsnap --", place) == options
@@ -222,7 +222,7 @@ def test_no_placeholder_is_left() -> None:
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-def test_shellcheck_finds_nothing_to_mend_in_what_bash_reads(files: Path) -> None:
+def test_shellcheck_finds_nothing_to_fix_in_what_bash_reads(files: Path) -> None:
     run = ["shellcheck", "--shell=bash", "--severity=warning", str(files / "bash/lvmsnap")]
     done = subprocess.run(run, capture_output=True, text=True, check=False)
 

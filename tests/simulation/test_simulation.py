@@ -41,7 +41,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
 
 
 @pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
-def test_up_stands_and_down_leaves_nothing(stage: Stage, scene: Scene) -> None:
+def test_up_makes_all_and_down_leaves_nothing(stage: Stage, scene: Scene) -> None:
     stage.world = scene.clean()
     before = look(stage.world.system)
     assert stage.up(scene.profile) == "done"

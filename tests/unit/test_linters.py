@@ -34,7 +34,7 @@ def _first_line(path: Path) -> bytes:
         return file.readline()
 
 
-def test_ruff_finds_nothing_to_mend() -> None:
+def test_ruff_finds_nothing_to_fix() -> None:
     assert not said_by(sys.executable, "-m", "ruff", "check", "--no-fix", ".")
 
 
@@ -48,5 +48,5 @@ def test_mypy_strict_finds_no_wrong_type() -> None:
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
-def test_shellcheck_finds_nothing_to_mend_in_the_shell_scripts() -> None:
+def test_shellcheck_finds_nothing_to_fix_in_the_shell_scripts() -> None:
     assert not said_by("shellcheck", "--severity=warning", *shell_scripts())

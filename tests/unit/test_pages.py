@@ -118,7 +118,7 @@ def test_the_command_table_has_every_command_with_its_own_options_and_no_other()
     assert told == actual
 
 
-def test_options_of_every_command_are_told() -> None:
+def test_options_of_every_command_are_reported() -> None:
     told = re.search(r"^Every command takes .*?\n\n", PAGES["commands"], re.MULTILINE | re.DOTALL)
 
     assert told

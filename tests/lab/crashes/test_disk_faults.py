@@ -142,7 +142,7 @@ def test_a_snapshot_that_overflows_is_lost_and_goes_down_clean(stage: Stage, pro
     assert_as_before(stage)
 
 
-def test_a_snapshot_that_is_full_before_it_is_mounted_is_told_as_such(stage: Stage) -> None:
+def test_a_snapshot_that_is_full_before_it_is_mounted_is_reported_as_such(stage: Stage) -> None:
     overflow = WRITE.format(count=24)
     path = break_commands(stage, Fault("mount", f'{overflow} > /dev/null 2>&1; real "$@"'))
 

@@ -215,7 +215,7 @@ def test_a_backing_file_moved_away_and_replaced_stays_and_so_does_what_replaced_
     mine.assert_as_before()
 
 
-def test_a_backing_file_deleted_while_up_hinders_nothing(mine: Stage) -> None:
+def test_a_backing_file_deleted_while_up_does_no_harm(mine: Stage) -> None:
     up(mine, f"rm {FILE}")
 
     seen = status(mine, "mine")["state"]
@@ -250,7 +250,7 @@ def test_a_snapshot_without_its_tag_is_no_longer_ours(mine: Stage) -> None:
     mine.assert_as_before()
 
 
-def test_a_snapshot_without_its_tag_keeps_the_space_it_stands_on(mine: Stage) -> None:
+def test_a_snapshot_without_its_tag_keeps_the_space_it_lies_on(mine: Stage) -> None:
     up(mine, f"lvchange -q --deltag {TAG}mine {SNAPSHOT}")
     before = mine.run(f"lvs --noheadings -o lv_uuid,lv_attr,devices {SNAPSHOT}; cat /media/snap/file").stdout
 

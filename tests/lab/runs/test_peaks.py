@@ -152,7 +152,7 @@ def test_one_that_was_lost_refused_or_interrupted_is_kept_as_that(stage: Stage) 
     assert re.search(r'lvmsnap_last_run_peak_fill_ratio\{profile="plain",origin="vg0/system"\} 0\.0\d', metrics)
 
 
-def test_of_a_set_each_and_of_a_thin_one_its_pool_is_told(lab: Machine) -> None:
+def test_of_a_set_each_and_of_a_thin_one_its_pool_is_reported(lab: Machine) -> None:
     make_vg(lab, volumes={"a": "64M", "b": "64M"})
     lab.run("lvcreate -qqy --type thin-pool -L 64M vg0/pool; lvcreate -qqy -V 32M --thin vg0/pool -n thin")
     lines = [f"{{origin: vg0/{name}, size: 16MiB, mountpoint: null}}" for name in "ab"]

@@ -52,7 +52,7 @@ def status_when(m: Machine, key: str) -> dict[str, Any]:
     raise AssertionError(f"no {key}: {told}, {m.run(['cat', GUARD], check=False).stdout}")
 
 
-def test_rate_time_to_full_and_growth_are_told_while_run_guards_the_snapshot(lab: Machine) -> None:
+def test_rate_time_to_full_and_growth_are_reported_while_run_guards_the_snapshot(lab: Machine) -> None:
     # The snapshot leaves 16 MiB free, so that is what it is given, however fast it fills.
     make_vg(lab, volumes={"system": "64M", "other": "916M"})
     lab.run("mkdir /run/metrics")

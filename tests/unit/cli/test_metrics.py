@@ -86,7 +86,7 @@ def states(*statuses: Status) -> dict[tuple[str, str], float]:
     return {(labels["profile"], labels["state"]): value for labels, value in wanted}
 
 
-def test_all_that_is_known_of_a_profile_is_told_in_base_units() -> None:
+def test_all_that_is_known_of_a_profile_is_reported_in_base_units() -> None:
     assert told(UP) == {
         "lvmsnap_status_timestamp_seconds": NOW.timestamp(),
         "lvmsnap_profile_problem": 0,
@@ -180,12 +180,12 @@ def test_a_name_of_any_characters_is_a_label_that_is_read_again_as_it_was(name: 
     assert (name, "up") in states(Status(name, State.UP))
 
 
-def test_a_name_that_is_no_utf_8_is_told_in_ascii() -> None:
+def test_a_name_that_is_no_utf_8_is_reported_in_ascii() -> None:
     assert (r"a\xff", "up") in states(Status("a\udcff", State.UP))
     metrics.to_prometheus((Status("a\udcff", State.UP),), NOW).encode()
 
 
-def test_without_profiles_only_the_time_is_told() -> None:
+def test_without_profiles_only_the_time_is_reported() -> None:
     assert told() == {"lvmsnap_status_timestamp_seconds": NOW.timestamp()}
 
 

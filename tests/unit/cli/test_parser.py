@@ -53,7 +53,7 @@ def test_the_help_names_every_command_and_exit_code() -> None:
         (["validate", "--profile-dir", "tests/unit/model"], "there are no profiles in tests/unit/model"),
     ],
 )
-def test_wrong_usage_is_exit_2_and_told_on_stderr(arguments: list[str], says: str) -> None:
+def test_wrong_usage_is_exit_2_and_reported_on_stderr(arguments: list[str], says: str) -> None:
     done = lvmsnap(*arguments)
 
     assert (done.returncode, done.stdout) == (2, "")

@@ -164,7 +164,7 @@ def test_an_export_is_written_and_nothing_printed(suffix: str, tmp_path: Path) -
     assert "lvcreate" in file.read_text().replace("&#160;", " ")
 
 
-def test_an_export_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_an_export_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     wrong_name = lvmsnap("plan", "--offline", str(PROFILE), "--export", str(tmp_path / "plan.pdf"))
     no_folder = lvmsnap("plan", "--offline", str(PROFILE), "--export", str(tmp_path / "none/plan.svg"))
 

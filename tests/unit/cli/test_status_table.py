@@ -149,7 +149,7 @@ def test_no_control_character_of_a_path_reaches_the_reader() -> None:
         ("2024-05-04T05:31:00+00:00", "0 s"),  # the clock was set back since
     ],
 )
-def test_an_age_is_told_in_one_unit(time: str, age: str) -> None:
+def test_an_age_is_reported_in_one_unit(time: str, age: str) -> None:
     assert status_table.age(time, NOW) == age
 
 
@@ -167,7 +167,7 @@ def test_an_age_is_told_in_one_unit(time: str, age: str) -> None:
         (1 * GIB, "guard", "1 GiB/s"),
     ],
 )
-def test_a_rate_is_told_roughly_and_marked_where_it_is_a_mean(rate: float | None, over: str, told: str) -> None:
+def test_a_rate_is_reported_roughly_and_marked_where_it_is_a_mean(rate: float | None, over: str, told: str) -> None:
     status = Status("x", State.UP, "vg0/s", MIB, 1.0, rate_bytes_per_second=rate, rate_over=over)
 
     # Columns that have nothing to tell of any profile are left out, but not of these two.
@@ -180,7 +180,7 @@ def test_a_rate_is_told_roughly_and_marked_where_it_is_a_mean(rate: float | None
     ("seconds", "over", "told"),
     [(None, "guard", "-"), (0.4, "guard", "0 s"), (600, "up", "~10 min"), (1e9, "up", "> 1 year")],
 )
-def test_the_time_to_full_is_told_as_an_age_is(seconds: float | None, over: str, told: str) -> None:
+def test_the_time_to_full_is_reported_as_an_age_is(seconds: float | None, over: str, told: str) -> None:
     status = Status("x", State.UP, rate_bytes_per_second=1.0, rate_over=over, seconds_to_full=seconds)
 
     head, line, _ = table(status, GUARDED)

@@ -100,7 +100,7 @@ def test_names_beyond_ascii_are_printed_in_any_locale(tmp_path: Path) -> None:
     assert "/media/schn" in done.stdout
 
 
-def test_an_unforeseen_error_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unforeseen_error_is_reported_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> str:
         raise RecursionError("too deep")
 

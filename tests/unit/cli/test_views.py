@@ -106,7 +106,7 @@ def test_a_plan_of_nothing_says_so() -> None:
     assert last == "nothing to do: nothing of nightly exists"
 
 
-def test_what_recover_did_is_told_for_each_profile() -> None:
+def test_what_recover_did_is_reported_for_each_profile() -> None:
     found = [Recovered(status, status.state is State.PARTIAL) for status in STATUSES]
     at_work = Recovered(STATUSES[0], is_taken_down=False, run_pid=4711)
     golden("recovered.txt", shown(views.recovered_lines((*found, at_work))))
@@ -313,7 +313,7 @@ def test_a_users_file_name_forges_no_line_of_a_message(
     assert "$ umount /m\n" in told
 
 
-def test_what_a_command_told_on_several_lines_stays_on_several_lines_marked_as_such(
+def test_what_a_command_printed_on_several_lines_stays_on_several_lines_marked_as_such(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     told = Finished(("lvremove",), 5, "", "  one\n\n\ttwo\x1b[1m\n$ three\n", 0.1).complaint

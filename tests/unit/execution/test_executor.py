@@ -311,7 +311,7 @@ def test_down_gives_its_hooks_the_names_of_now(notes: Notes) -> None:
     assert notes.said == [f"before_down: {now}", f"after_down: {now}"]
 
 
-def test_hooks_that_fail_keep_nothing_from_being_taken_down_and_are_told(notes: Notes, tmp_path: Path) -> None:
+def test_hooks_that_fail_keep_nothing_from_being_taken_down_and_are_reported(notes: Notes, tmp_path: Path) -> None:
     failing = replace(HOOKED, before_down=("false",), after_down=("/bin/sh", "-c", "echo no; exit 9"))
     written = hooked("before_down", "after_down", hooks=failing)
     records.write(written)

@@ -164,7 +164,7 @@ def test_a_hook_has_no_descriptor_of_lvmsnaps_own(tmp_path: Path) -> None:
     assert hooked.said == [f"before_down: {number}" for number in range(4)]
 
 
-def test_the_time_from_before_to_after_the_snapshot_is_told() -> None:
+def test_the_time_from_before_to_after_the_snapshot_is_reported() -> None:
     hooked = Hooked()
 
     hooked.sh("sleep 0.3", "before_snapshot")

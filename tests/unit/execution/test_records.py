@@ -128,7 +128,7 @@ def _text() -> str:
         *(_changed(more=1), _changed(time="today"), '{"format": 1}', "\x00" * 100),
     ],
 )
-def test_a_record_that_cannot_be_understood_is_told_with_a_way_out(tmp_path: Path, text: str) -> None:
+def test_a_record_that_cannot_be_understood_is_reported_with_a_way_out(tmp_path: Path, text: str) -> None:
     path = tmp_path / "nightly.json"
     path.write_text(text)
 
@@ -253,7 +253,7 @@ def test_a_record_from_before_there_were_hooks_has_none(tmp_path: Path) -> None:
     assert records.read("nightly", str(tmp_path)) == samples.record()
 
 
-def test_a_record_of_another_version_is_told_as_such(tmp_path: Path) -> None:
+def test_a_record_of_another_version_is_reported_as_such(tmp_path: Path) -> None:
     (tmp_path / "nightly.json").write_text(_changed(format=3))
 
     with pytest.raises(LvmsnapError, match="written by another version of lvmsnap"):

@@ -57,7 +57,7 @@ def test_the_second_installation_costs_nothing(place: Place) -> None:
     assert place.said == ["everything is installed already"]
 
 
-def test_a_file_of_another_version_is_told_and_written_again(place: Place) -> None:
+def test_a_file_of_another_version_is_reported_and_written_again(place: Place) -> None:
     place.install()
     hook = place.root / "etc/initramfs-tools/hooks/lvmsnap"
     hook.write_text("#!/bin/sh\n# of an older lvmsnap\n")
@@ -78,7 +78,7 @@ def test_a_changed_unit_is_made_known_to_systemd(place: Place) -> None:
 
 
 @pytest.mark.parametrize("system", ["initramfs-tools", "dracut"])
-def test_an_image_older_than_the_files_in_it_is_told(place: Place, system: str) -> None:
+def test_an_image_older_than_the_files_in_it_is_reported(place: Place, system: str) -> None:
     place.install()
     os.utime(place.root / IMAGE, (1_600_000_000, 1_600_000_000))
 
@@ -95,14 +95,14 @@ def test_a_boot_without_any_image_is_not_called_installed(place: Place) -> None:
 
 
 @pytest.mark.parametrize("file", [file.path for file in boot_parts.FILES if file.system is not System.SYSTEMD])
-def test_a_missing_file_is_told(place: Place, file: str) -> None:
+def test_a_missing_file_is_reported(place: Place, file: str) -> None:
     place.install()
     (place.root / file.lstrip("/")).unlink()
 
     assert f"{place.root}{file} is missing" in place.problems().values()
 
 
-def test_a_unit_that_is_not_enabled_is_told(place: Place) -> None:
+def test_a_unit_that_is_not_enabled_is_reported(place: Place) -> None:
     place.install()
     folder = place.root / "etc/systemd/system"
 

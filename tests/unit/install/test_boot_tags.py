@@ -53,7 +53,7 @@ def test_a_machine_without_these_files_looks_for_nothing(tmp_path: Path) -> None
     assert lv_tags("254:3", str(tmp_path)) == ()
 
 
-def test_an_lv_bears_what_udevs_database_has(tmp_path: Path) -> None:
+def test_an_lv_has_what_udevs_database_has(tmp_path: Path) -> None:
     text = b"S:vg0/system\nE:ID_FS_UUID=AB-cd\nE:ID_FS_UUID_ENC=AB-cd\nE:ID_FS_LABEL_ENC=my\\x20disk\nE:ID_FS_LABEL=x\n"
     root = machine(tmp_path, udev=text)
 

@@ -85,7 +85,7 @@ def test_removing_leaves_the_packages_files_alone(boot: boot_machine.Place) -> N
     assert boot.remove() == []
 
 
-def test_an_image_made_before_the_package_was_installed_is_told_though_the_package_was_made_before_that(
+def test_an_image_made_before_the_package_was_installed_is_reported_though_the_package_was_made_before_that(
     boot: boot_machine.Place,
 ) -> None:
     boot.install()
@@ -94,7 +94,7 @@ def test_an_image_made_before_the_package_was_installed_is_told_though_the_packa
     assert boot.problems()["initramfs-tools"] == f"{boot.root / IMAGE} is older than the files in it"
 
 
-def test_files_of_an_installation_without_the_package_are_told_and_removed(boot: boot_machine.Place) -> None:
+def test_files_of_an_installation_without_the_package_are_reported_and_removed(boot: boot_machine.Place) -> None:
     boot.install()
     unit, rules = "etc/systemd/system/lvmsnap-recover.service", "etc/udev/rules.d/68-lvmsnap.rules"
     for name in (unit, rules):
@@ -109,7 +109,7 @@ def test_files_of_an_installation_without_the_package_are_told_and_removed(boot:
     assert set(boot.problems().values()) == {""}
 
 
-def test_a_file_of_the_package_that_was_changed_is_told_and_left_to_the_package(boot: boot_machine.Place) -> None:
+def test_a_file_of_the_package_that_was_changed_is_reported_and_left_to_the_package(boot: boot_machine.Place) -> None:
     script = boot.root / "usr/lib/udev/lvmsnap-repair-groups"
     script.write_text("#!/bin/sh\n")
 

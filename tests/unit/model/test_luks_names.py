@@ -39,7 +39,7 @@ def test_the_uuid_tells_whose_a_mapping_is_whatever_its_name_is_by_now() -> None
         "",
     ],
 )
-def test_what_is_no_mapping_of_the_profile_bears_no_name_of_it(uuid: str) -> None:
+def test_what_is_no_mapping_of_the_profile_has_no_name_of_it(uuid: str) -> None:
     assert name_in(uuid, "nightly") == ""
 
 

@@ -130,7 +130,7 @@ def test_the_process_and_what_it_started_are_read_as_they_were_written(tmp_path:
         *("removed by a boot", "overflowed before the boot"),
     ],
 )
-def test_what_was_lost_while_it_was_up_is_told_from_what_was_never_there(
+def test_what_was_lost_while_it_was_up_is_distinguished_from_what_was_never_there(
     group: object, written: Record | None, lost: str
 ) -> None:
     system = samples.up_facts(group)  # type: ignore[arg-type]

@@ -54,7 +54,7 @@ REFUSED = RefusedError((Refusal("x is taken", "give another"),))
 
 
 @pytest.mark.parametrize("error", [REFUSED, StepError("no"), ToolError("no lvm"), LvmsnapError("?")])
-def test_whatever_keeps_up_from_standing_keeps_the_command_from_starting(world: World, error: LvmsnapError) -> None:
+def test_whatever_keeps_up_from_succeeding_keeps_the_command_from_starting(world: World, error: LvmsnapError) -> None:
     world.up = error
 
     with pytest.raises(NotStartedError) as caught:

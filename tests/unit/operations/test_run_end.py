@@ -50,7 +50,7 @@ def test_a_run_takes_down_what_is_its_own_alone(
     ],
     ids=["gone", "garbled", "disk"],
 )
-def test_a_record_that_the_command_lost_is_known_all_the_same_and_that_is_told(
+def test_a_record_that_the_command_lost_is_known_all_the_same_and_that_is_reported(
     world: World, monkeypatch: pytest.MonkeyPatch, now: BaseException | None, says: str
 ) -> None:
     kept = replace(samples.record(), process=process_table.own(), hooks_due=("before_down", "after_down"))

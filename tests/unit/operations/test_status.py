@@ -228,7 +228,7 @@ def test_a_name_that_there_is_not_is_no_profile_that_is_down(world: World, capsy
     assert found["system"]["problem"] is None
 
 
-def test_a_name_given_twice_is_told_once_since_two_series_alike_spoil_the_whole_file(
+def test_a_name_given_twice_is_reported_once_since_two_series_alike_spoil_the_whole_file(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.bring_up()

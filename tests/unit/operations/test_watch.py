@@ -189,7 +189,7 @@ def test_the_snapshot_is_taken_from_dmeventd_and_others_stay_its(monkeypatch: py
     assert world.said == ["vg1/other was taken from dmeventd, which would unmount it once it is full"]
 
 
-def test_dmeventd_is_not_even_asked_while_it_watches_no_snapshot_and_told_nothing_while_not_ours(
+def test_dmeventd_is_not_even_asked_while_it_watches_no_snapshot_and_asked_nothing_while_not_ours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = World(monkeypatch, 10)
@@ -220,7 +220,7 @@ def test_dmeventd_is_looked_for_now_and_then_and_more_often_once_it_was_warned(m
     assert looked == [100, 130, *range(142, 180, 5)]
 
 
-def test_a_command_that_fails_to_keep_dmeventd_away_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_fails_to_keep_dmeventd_away_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     world, now = World(monkeypatch, 10), [100.0]
     name = f"vg0/{samples.SNAPSHOT}"
     world.watched, world.broken = {name}, "lvchange"

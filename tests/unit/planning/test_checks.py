@@ -89,7 +89,7 @@ def test_a_good_system_is_refused_by_no_check(name: str) -> None:
     assert failed(*GOOD[name]) == []
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_that_is_wrong_is_reported_at_once() -> None:
     bad = samples.facts(is_root=False, file=FILE_FACTS, mountpoint=MountpointFacts("symlink", AT, ""))
 
     assert [line.partition(":")[0] for line in failed(samples.with_file(), bad)] == [
@@ -107,7 +107,7 @@ def test_an_illegal_snapshot_name_is_refused_before_lvm_could_leave_it_half_made
 
 
 @pytest.mark.parametrize("name", [*BAD, *GOOD])
-def test_no_check_is_told_twice(name: str) -> None:
+def test_no_check_is_reported_twice(name: str) -> None:
     profile, facts = (BAD[name].profile, BAD[name].facts) if name in BAD else GOOD[name]
 
     found = run(profile, facts)

@@ -95,7 +95,7 @@ def test_a_snapshot_is_ours_by_tag_and_origin(fields: dict[str, Any], ours: bool
 RECORDED = samples.target(dm_uuid=SNAPSHOT_DM)
 
 
-def test_a_target_bears_the_names_that_its_group_origin_and_snapshot_have_by_now() -> None:
+def test_a_target_has_the_names_that_its_group_origin_and_snapshot_have_by_now() -> None:
     facts = samples.up_facts(samples.renamed())
 
     for target in (RECORDED, TARGET):
@@ -250,7 +250,7 @@ def test_of_two_loop_devices_on_the_file_ours_is_the_one_that_lvm_uses() -> None
     )
 
 
-def test_what_stands_in_our_places_and_is_not_ours_is_named() -> None:
+def test_what_is_in_our_places_and_is_not_ours_is_named() -> None:
     untagged = samples.vg(samples.snapshot_lv(tags=()), pvs=(DISK, samples.lent_pv()))
     moved = replace(LOOP, file_path="/elsewhere/lent")
     replaced = replace(FILE_FACTS, pv_uuid="", inode=FILE_FACTS.inode + 1)
@@ -284,7 +284,7 @@ def found_devices(*devices: Any, lvs: tuple[Any, ...] = ()) -> tuple[tuple[str, 
     return found.suspended, found.leftovers
 
 
-def test_a_suspended_origin_is_told_by_its_uuid_whichever_layer() -> None:
+def test_a_suspended_origin_is_reported_by_its_uuid_whichever_layer() -> None:
     devices = [
         samples.dm("vg0-system", ORIGIN_DM, suspended=True),
         samples.dm("vg0-system-real", f"{ORIGIN_DM}-real", suspended=True),

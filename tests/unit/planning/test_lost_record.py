@@ -169,7 +169,7 @@ def test_a_lent_pv_that_no_profile_claims_gets_a_target_of_its_own() -> None:
     assert first.vg == "vg0"
 
 
-def test_a_file_that_bears_our_label_is_known_when_all_else_is_gone() -> None:
+def test_a_file_that_has_our_label_is_known_when_all_else_is_gone() -> None:
     profile = samples.with_file()
 
     target = lost_record.target_from_files(profile, samples.facts(), {FILE: samples.FILE_FACTS}, HOST)

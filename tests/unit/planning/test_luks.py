@@ -162,7 +162,7 @@ def test_a_mapping_is_ours_by_its_uuid_and_by_what_it_lies_on_whatever_its_name_
         mapping("LVM-x", beneath=()),
     ],
 )
-def test_a_device_that_bears_the_name_alone_is_nobody_of_ours(device: DmDevice) -> None:
+def test_a_device_that_has_the_name_alone_is_not_ours(device: DmDevice) -> None:
     facts = up_facts(dm_devices=(device,))
 
     one = found(facts).snapshots[0]

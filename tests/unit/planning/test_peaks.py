@@ -154,5 +154,5 @@ def test_what_the_error_says_is_not_said_twice() -> None:
         *((3600, "1 h 0 min"), (86399, "23 h 59 min"), (86400, "1 d 0 h"), (200000, "2 d 7 h")),
     ],
 )
-def test_a_time_is_told_in_two_units_at_the_most(seconds: float, words: str) -> None:
+def test_a_time_is_reported_in_two_units_at_the_most(seconds: float, words: str) -> None:
     assert took_words(seconds) == words

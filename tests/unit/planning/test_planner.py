@@ -275,7 +275,7 @@ def things(plan: Plan) -> list[Thing]:
     return [action.thing for action in plan.actions]
 
 
-def test_down_takes_what_stands_in_the_opposite_order() -> None:
+def test_down_takes_what_exists_in_the_opposite_order() -> None:
     plan = planner.plan_down(TARGET, samples.up_facts(), samples.record())
 
     assert plan.direction is Direction.DOWN

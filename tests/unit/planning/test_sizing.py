@@ -118,5 +118,5 @@ def test_a_backing_file_lends_what_is_behind_its_first_mebibyte() -> None:
         (4 * GIB, "4 GiB"),
     ],
 )
-def test_a_size_is_told_in_iec_units(size_bytes: int, text: str) -> None:
+def test_a_size_is_reported_in_iec_units(size_bytes: int, text: str) -> None:
     assert human(size_bytes) == text

@@ -46,11 +46,11 @@ def test_the_state_of_a_profile_with_a_record(facts: Facts, expected: State, pro
     assert (found.state, found.problem) == (expected, problem)
 
 
-def test_a_record_with_nothing_standing_is_partial_so_that_recover_clears_it() -> None:
+def test_a_record_with_nothing_left_is_partial_so_that_recover_clears_it() -> None:
     assert state.of_target(TARGET, samples.facts(), samples.record()).state is State.PARTIAL
 
 
-def test_a_record_of_an_earlier_boot_is_stale_whatever_stands() -> None:
+def test_a_record_of_an_earlier_boot_is_stale_whatever_exists() -> None:
     for facts in (samples.facts(), samples.up_facts(), samples.up_facts(INVALID)):
         assert state.of_target(TARGET, facts, samples.record(EARLIER_BOOT)).state is State.STALE
 
@@ -147,7 +147,7 @@ def trend(found: Status) -> tuple[object, ...]:
     return found.rate_bytes_per_second, found.rate_over, found.seconds_to_full
 
 
-def test_the_guards_rate_is_told_with_the_time_to_full_and_the_last_growth() -> None:
+def test_the_guards_rate_is_reported_with_the_time_to_full_and_the_last_growth() -> None:
     found = filling(75, Past(3600, ((SEEN, 2),)))
 
     assert trend(found) == (2 * MIB, "guard", 8)

@@ -180,7 +180,7 @@ def test_beside_a_snapshot_with_a_space_of_its_own_it_is_refused_and_beside_thin
     assert beside(samples.snapshot_lv(**theirs), "size: 64MiB") == beside(samples.thin_lv(**theirs)) == []
 
 
-def test_what_the_pool_has_promised_is_told() -> None:
+def test_what_the_pool_has_promised_is_reported() -> None:
     group = samples.thin_vg(samples.thin_lv(name="a", tags=()), samples.thin_lv(name="b", tags=(), pool="pool2"))
     pool = group.lv("pool")
 

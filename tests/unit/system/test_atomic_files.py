@@ -56,7 +56,7 @@ def test_a_name_alone_is_a_file_of_the_working_directory(tmp_path: Path, monkeyp
         ("y" * 300, "File name too long"),
     ],
 )
-def test_what_cannot_be_written_is_told_and_left_as_it_is(name: str, says: str, tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_reported_and_left_as_it_is(name: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "fifo")

@@ -14,7 +14,7 @@ FULL = "2 118/1024 512/512 - out_of_data_space no_discard_passdown error_if_no_s
 WAITING = "2 116/1024 512/512 - out_of_data_space no_discard_passdown queue_if_no_space - 256 "
 
 
-def test_the_fuller_of_data_and_metadata_is_told_in_bytes() -> None:
+def test_the_fuller_of_data_and_metadata_is_reported_in_bytes() -> None:
     data = SnapshotStatus(False, 258 * 64 * KIB, 512 * 64 * KIB, part="data")
     metadata = SnapshotStatus(False, 700 * 4 * KIB, 1024 * 4 * KIB, part="metadata")
 

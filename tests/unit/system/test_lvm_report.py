@@ -129,13 +129,13 @@ def test_an_inactive_volume_has_no_device_number_and_no_fill() -> None:
     assert lv.data_percent is None
 
 
-def test_a_pv_in_no_group_is_an_orphan_told_once() -> None:
+def test_a_pv_in_no_group_is_an_orphan_reported_once() -> None:
     orphans = lvm_report.parse_report(REPORT)[1]
 
     assert [(pv.device, pv.vg, pv.missing) for pv in orphans] == [("/dev/ubdc", "", False)]
 
 
-def test_every_pv_is_told_once_however_many_segments_it_has() -> None:
+def test_every_pv_is_reported_once_however_many_segments_it_has() -> None:
     assert [pv.device for pv in groups()["vg0"].pvs] == ["/dev/loop3", "/dev/ubda"]
 
 
@@ -188,7 +188,7 @@ def test_a_report_of_the_groups_that_can_be_read_is_taken_though_another_cannot(
     assert {vg.name for vg in vgs} == {"vg0", "vg1"}
 
 
-def test_a_missing_lvm_is_told() -> None:
+def test_a_missing_lvm_is_reported() -> None:
     with pytest.raises(ToolError, match="lvm is not installed"):
         lvm_report.read_report(Fake("", 127, "lvm: No such file or directory"), locking=True)
 

@@ -105,7 +105,7 @@ def places(tmp_path: Path) -> Path:
         *(("loose", "symlink"), ("absent", "absent"), ("absent/below", "no parent"), ("file/below", "no parent")),
     ],
 )
-def test_what_stands_at_a_mountpoint_is_told_by_its_kind(places: Path, name: str, kind: str) -> None:
+def test_what_is_at_a_mountpoint_is_reported_by_its_kind(places: Path, name: str, kind: str) -> None:
     assert path_facts.mountpoint_facts(str(places / name), ()).kind == kind
 
 
@@ -115,7 +115,7 @@ def test_something_mounted_at_a_mountpoint_is_seen_in_the_mount_table(places: Pa
     assert path_facts.mountpoint_facts(str(places / "empty"), (mount,)).kind == "mounted"
 
 
-def test_a_mountpoint_behind_a_symlink_is_told_by_its_real_path(places: Path) -> None:
+def test_a_mountpoint_behind_a_symlink_is_reported_by_its_real_path(places: Path) -> None:
     found = path_facts.mountpoint_facts(str(places / "link/snapshot"), ())
 
     assert found.real_path == str(places / "empty/snapshot")

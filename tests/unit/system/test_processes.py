@@ -94,7 +94,7 @@ def test_a_child_inherits_the_lock_and_nothing_else(tmp_path: Path) -> None:
 # --- how it ends ------------------------------------------------------------------------------------------------------
 
 
-def test_exit_status_output_and_time_are_told() -> None:
+def test_exit_status_output_and_time_are_reported() -> None:
     finished = Runner().run(("sh", "-c", "echo out; echo bad >&2; exit 5"))
 
     assert (finished.ok, finished.returncode, finished.stdout, finished.stderr) == (False, 5, "out\n", "bad\n")
@@ -112,7 +112,7 @@ def test_exit_status_output_and_time_are_told() -> None:
         ("printf '  x\\n\\n  y\\n' >&2; exit 1", "exit 1: x\n    |   y"),
     ],
 )
-def test_a_failure_is_told_in_a_line(script: str, complaint: str) -> None:
+def test_a_failure_is_reported_in_a_line(script: str, complaint: str) -> None:
     assert Runner().run(("sh", "-c", script)).complaint == complaint
 
 
@@ -162,14 +162,14 @@ def test_every_command_is_observed_once() -> None:
     assert seen == [finished, missing]
 
 
-def test_a_command_is_told_as_one_would_paste_it() -> None:
+def test_a_command_is_reported_as_one_would_paste_it() -> None:
     assert processes.shell_line(("rm", "--", "/a b/it's")) == """rm -- '/a b/it'"'"'s'"""
 
 
 # --- stalls and signals -----------------------------------------------------------------------------------------------
 
 
-def test_a_stall_is_told_and_the_command_left_to_finish(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stall_is_reported_and_the_command_left_to_finish(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "STALL_SECONDS", 0.1)
     told: list[tuple[tuple[str, ...], float]] = []
 
