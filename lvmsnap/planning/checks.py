@@ -163,7 +163,7 @@ def _volume_group(profile: Profile, name: str, facts: Facts) -> Iterator[Check]:
     yield Check("vg-whole", name, f"{name} is whole", f"{name} is not whole", whole, found, hint)
     title, problem, hint = f"{name} is not exported", f"{name} is exported", f"vgimport {name}"
     yield Check("vg-not-exported", name, title, problem, not vg.is_exported, hint=hint)
-    hint = "snapshots with lvmsnap need a group of one host: vgchange --lock-type none"
+    hint = f"snapshots with lvmsnap need a group of one host: vgchange --lock-type none {name}"
     title, problem = f"{name} is not shared", f"{name} is shared between hosts"
     yield Check("vg-not-shared", name, title, problem, not vg.is_shared, hint=hint)
     yield unlocked(name, facts.looked.groups[name].lock_holder)
@@ -189,7 +189,7 @@ def _origin(profile: Profile, volume: Volume, vg: VolumeGroup, made: Snapshot | 
     yield origin_kinds.check(origin, vg)
     prefix = dm_uuid(vg.uuid, origin.uuid)
     suspended = [device.name for device in facts.dm_devices if device.suspended and device.uuid.startswith(prefix)]
-    hint = "a killed command may have left it so: lvmsnap recover; else dmsetup resume"
+    hint = f"a killed command may have left it so: lvmsnap recover; else dmsetup resume {' '.join(suspended)}"
     title, problem, found = f"{name} is not suspended", f"{name} is suspended", ", ".join(suspended)
     yield Check("origin-not-suspended", name, title, problem, not suspended, found, hint)
     looked = facts.looked.origins[vg.name, origin.name]
@@ -271,7 +271,8 @@ def _layers(
     parts = [(match[1], match[2], device.name) for device in below if (match := LVM_PART.match(device.uuid))]
     origins = {one.origin_uuid.replace("-", "") for one in target.snapshots} if target else set()
     in_group = [name for group, lv, name in parts if group == vg.uuid.replace("-", "") and lv not in origins]
-    hint = "after a power cut the group could not come up to free the file; `allow_same_vg: true` accepts that risk"
+    hint = "name a `path` on another disk: after a power cut the group could not come up to free the file; "
+    hint += "`allow_same_vg: true` accepts that risk"
     allowed = not in_group or backing.allow_same_vg
     title, problem = f"{backing.path} does not lie in {vg.name}", f"backing file {backing.path} lies in {vg.name}"
     found = f"on {in_group[0]}{', as the profile allows' * allowed}" if in_group else ""

@@ -29,7 +29,10 @@ def _is_free(path: str, facts: Facts) -> Iterator[Check]:
     stalls = f"{here.stalling} is on the way, which may stall, and is not root's alone"
     wrong = {
         "unreachable": (stalls, "name a `mountpoint` that is on a local filesystem"),
-        "mounted": ("something is mounted there", f"see what it is: findmnt {path}"),
+        "mounted": (
+            "something is mounted there",
+            f"see what it is: findmnt {path}; unmount it, or name another `mountpoint`",
+        ),
         "symlink": ("it is a symlink", "name the directory itself"),
         "no directory": ("it is a file, not a directory", "name another `mountpoint`"),
         "not empty": ("the directory is not empty, or cannot be read", "empty it, or name another `mountpoint`"),

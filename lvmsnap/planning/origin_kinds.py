@@ -8,6 +8,8 @@ from lvmsnap.model.facts import LogicalVolume, VolumeGroup
 from lvmsnap.model.plan import Check
 
 ANOTHER = "name another origin"
+IN_POOL = "name a volume that is in it or uses it as `origin`"
+WHOLE = "name the volume that it is part of as `origin`"
 MERGING = "wait until the merge is done: it begins when neither is open, at the latest at the next boot"
 MOVING = "wait until it is done, or pvmove --abort"
 CONVERTING = "wait until it is done: lvs -a -o +copy_percent"
@@ -32,16 +34,19 @@ def _problems(origin: LogicalVolume, vg: VolumeGroup) -> Iterator[tuple[str, str
     if any(lv.is_merging and origin.name in (lv.name, lv.origin) for lv in vg.lvs):
         yield "a snapshot is being merged into it", MERGING
     if origin.is_hidden:
-        yield "it is a part of another volume", ANOTHER
+        yield "it is a part of another volume", WHOLE
     for kind in origin.segment_types:
         if kind in ("thin-pool", "cache-pool", "vdo-pool"):
-            yield f"it is a {kind.replace('vdo', 'VDO').replace('-', ' ')}", ANOTHER
+            yield f"it is a {kind.replace('vdo', 'VDO').replace('-', ' ')}", IN_POOL
     # Its device -real is there for good, and no leftover of ours.
     if origin.is_external_origin:
         yield "it is the external origin of thin volumes", READ_ONLY
     parts = [lv for lv in vg.lvs if lv is origin or (lv.is_hidden and lv.name.startswith(f"{origin.name}_"))]
     if any("integrity" in lv.segment_types for lv in parts):
-        yield "it is RAID with integrity", ANOTHER
+        yield (
+            "it is RAID with integrity",
+            f"lvconvert --raidintegrity n {vg.name}/{origin.name} removes that, or {ANOTHER}",
+        )
     # lvcreate (LVM 2.03.16) then loads a table that is larger than the device, and leaves the origin suspended.
     if any(lv.reshape_bytes for lv in parts):
         yield "it is RAID that is being reshaped, or was: lvcreate would leave it suspended", RESHAPED

@@ -157,7 +157,7 @@ BAD_VOLUMES = {
     ),
     "group incomplete": Bad(group(missing_pv_count=1), "vg0 is not whole: 1 PV missing", "lvmsnap recover"),
     "group exported": Bad(group(is_exported=True), "vg0 is exported", "vgimport vg0"),
-    "group shared": Bad(group(is_shared=True), "vg0 is shared between hosts", "--lock-type none"),
+    "group shared": Bad(group(is_shared=True), "vg0 is shared between hosts", "--lock-type none vg0"),
     "group locked": Bad(samples.facts(vg_lock_holder="pid 7 (lvcreate)"), "vg0 is locked by pid 7 (lvcreate)", "wait"),
     "no such origin": Bad(
         group(lvs=(samples.lv("other"),)), "there is no origin vg0/system: vg0 has: other", "`origin`"
@@ -190,17 +190,17 @@ BAD_VOLUMES = {
     "origin a cache pool": Bad(
         origin(attr="Cwi-aoC---", segment_types=("cache-pool",)),
         "vg0/system cannot be snapshotted: it is a cache pool",
-        "another origin",
+        "name a volume that is in it",
     ),
     "origin a VDO pool": Bad(
         origin(attr="dwi-ao----", segment_types=("vdo-pool",)),
         "vg0/system cannot be snapshotted: it is a VDO pool",
-        "another origin",
+        "name a volume that is in it",
     ),
     "origin a part of another volume": Bad(
         origin(attr="owi-aoC---", is_hidden=True),
         "vg0/system cannot be snapshotted: it is a part of another volume",
-        "another origin",
+        "name the volume that it is part of",
     ),
     "origin locked by pvmove": Bad(
         origin(attr="-wI-ao----"),
@@ -210,12 +210,12 @@ BAD_VOLUMES = {
     "origin RAID with integrity": Bad(
         samples.facts(samples.vg(samples.lv("system_rimage_0", segment_types=("integrity",), is_hidden=True))),
         "vg0/system cannot be snapshotted: it is RAID with integrity",
-        "another origin",
+        "lvconvert --raidintegrity n vg0/system",
     ),
     "origin a thin pool": Bad(
         origin(attr="twi-aotz--", segment_types=("thin-pool",)),
         "vg0/system cannot be snapshotted: it is a thin pool",
-        "another origin",
+        "name a volume that is in it",
     ),
     "origin merging": Bad(
         origin(attr="Owi-aos---", is_merging=True),
