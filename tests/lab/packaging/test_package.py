@@ -45,7 +45,7 @@ def server(package: Path) -> Iterator[Machine]:
         (m.work / "lvmsnap.deb").write_bytes(package.read_bytes())
         make_vg(m, volumes={"system": "64M"}, filesystems={"system": "ext4"}, mounts={"system": "/srv"})
         m.run("echo precious > /srv/data; sync")
-        m.run(INSTALL, timeout=300)
+        assert "\nnext: lvmsnap init " in m.run(INSTALL, timeout=300).stdout
         yield m
 
 
@@ -80,6 +80,8 @@ def what_was_installed_is_found_where_it_is_looked_for(server: Machine) -> None:
     loaded = "autoload -Uz compinit; compinit -u -D; print $_comps[lvmsnap]; autoload +X _lvmsnap"
     assert server.run(f"zsh -c '{loaded}'").stdout == "_lvmsnap\n"
     assert "\n## " in packaged(server, "help changelog").stdout
+    completion = "/usr/share/bash-completion/completions/lvmsnap"
+    assert server.run(f"bash -c '. {completion}; complete -p lvmsnap'").stdout.endswith(" lvmsnap\n")
     for sample in server.run("ls /usr/share/doc/lvmsnap/examples/*.yaml").stdout.split():
         packaged(server, f"validate {sample}")
         packaged(server, f"plan --offline {sample}")
@@ -99,7 +101,7 @@ def the_boot_is_as_before_until_install_boot_was_run(server: Machine) -> None:
 
 
 def three_commands_lead_to_a_backup(server: Machine) -> None:
-    packaged(server, "init vg0/system --write nightly")
+    assert "lvmsnap plan nightly" in packaged(server, "init vg0/system --write nightly").stderr
     packaged(server, "plan nightly")
     done = packaged(server, "run nightly -- sh -c 'cat \"$LVMSNAP_MOUNTPOINT/data\"'")
 
