@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lvmsnap import __version__
+from lvmsnap.install import timer_units
 from tests import TOP
 from tests.packaging import changelog
 
@@ -45,7 +46,7 @@ def test_everything_is_where_an_administrator_of_debian_looks_for_it(folder: Pat
         "usr/share/zsh/vendor-completions/_lvmsnap",
         "usr/share/fish/vendor_completions.d/lvmsnap.fish",
         "usr/share/lvmsnap/profile.schema.json",
-        "usr/lib/systemd/system/lvmsnap@.timer",
+        *(f"usr/lib/systemd/system/{path.name}" for path in timer_units.SOURCE.iterdir()),
         "usr/lib/systemd/system/lvmsnap-recover.service",
         "usr/lib/udev/rules.d/68-lvmsnap.rules",
         "usr/lib/udev/lvmsnap-repair-groups",
