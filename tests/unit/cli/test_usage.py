@@ -184,13 +184,15 @@ def test_wrong_usage_says_what_is_meant(line: str, says: str, and_says: str) -> 
 
 
 def test_a_profile_where_a_command_is_due_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LVMSNAP_PROFILE_DIR", str(tmp_path))
-    (tmp_path / "nightly.yaml").touch()
+    monkeypatch.setenv("LVMSNAP_PROFILE_DIR", str(tmp_path / "profiles"))
+    (tmp_path / "profiles").mkdir()
+    for name in ("profiles/nightly", "above"):
+        (tmp_path / f"{name}.yaml").touch()
 
     assert "nightly is a profile: lvmsnap plan nightly shows" in flat(lvmsnap("nightly").stderr)
     assert "lvmsnap run nightly -- COMMAND does it" in flat(lvmsnap("nightly", "--", "true").stderr)
     assert "is a profile" not in lvmsnap("other").stderr
-    assert "is a profile" not in lvmsnap("../nightly").stderr
+    assert "is a profile" not in lvmsnap("../above").stderr
 
 
 @pytest.mark.parametrize("word", sorted(help_texts.MEANT))
