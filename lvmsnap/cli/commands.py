@@ -59,11 +59,13 @@ def _show_plan(options: argparse.Namespace, profile: Profile, plan: Plan, *, not
 
 def _print_plan(options: argparse.Namespace, plan: Plan, lines: list[Line], title: str) -> int:
     from lvmsnap.cli import layout, pictures, views
+    from lvmsnap.cli.progress import Reporter
 
     if getattr(options, "json", False):
         print(views.to_json(plan))
     elif getattr(options, "export", None):
         pictures.export(lines, options.export, title)
+        Reporter(options.verbosity).note(f"wrote {options.export}")
     else:
         layout.show(lines, sys.stdout)
     return 0 if all(check.passed for check in plan.checks) else EXIT_REFUSED
@@ -157,7 +159,8 @@ def _down_all(options: argparse.Namespace) -> int:
     _require_root("lvmsnap down --all")
     session = _session(options)
     failures: list[LvmsnapError] = []
-    for name in sessions.names_standing(session):
+    names = sessions.names_standing(session)
+    for name in names:
         try:
             if options.dry_run:
                 _show_down(argparse.Namespace(**{**vars(options), "name": name}))
@@ -166,6 +169,9 @@ def _down_all(options: argparse.Namespace) -> int:
         except Exception as error:
             failures.append(as_ours(error))
             error_view.fail(failures[-1], is_verbose=options.verbosity > 0)
+    if not failures and not (options.dry_run and names):
+        done = f"taken down: {', '.join(names)}" if names else "nothing of lvmsnap's is up: nothing to take down"
+        session.progress.note(done)
     return worst(failure.exit_code for failure in failures)
 
 
@@ -262,8 +268,12 @@ def cmd_recover(options: argparse.Namespace) -> int:
         return named_profile.load_if_valid(name, places.get(name, options.profile_dir))
 
     if options.dry_run:
-        for name, plan in recover.plan_recover(session, names, load):
-            layout.show(views.plan_lines(name, plan), sys.stdout)
+        plans = recover.plan_recover(session, names, load)
+        for name, plan in plans:
+            layout.show(views.plan_lines(name, plan, is_verbose=options.verbosity > 0), sys.stdout)
+        if not plans:
+            whose = " of " + ", ".join(names) if names else ""
+            layout.show([(("", f"nothing{whose} is left over: nothing to recover"),)], sys.stdout)
     else:
         layout.tell(views.recovered_lines(recover.recover(session, names, load), names), sys.stdout)
     return 0

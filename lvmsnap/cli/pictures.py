@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from lvmsnap.model.errors import (
 )
 
 PICTURE_COLUMNS = 100
+# Of what a system has of its own; the last is whatever it takes for one whose letters are all as wide.
+FONTS = "'DejaVu Sans Mono', 'Liberation Mono', Menlo, Consolas, monospace"
 
 
 def export(lines: Iterable[Line], path: str, title: str) -> None:
@@ -42,7 +45,7 @@ def export(lines: Iterable[Line], path: str, title: str) -> None:
         console.print(Text.assemble(*((part, style) for style, part in row)), soft_wrap=True)
     try:
         if suffix == ".svg":
-            console.save_svg(path, title=title)
+            Path(path).write_text(_self_contained(console.export_svg(title=title)), encoding="utf-8")
         elif suffix == ".html":
             console.save_html(path)
         else:
@@ -50,3 +53,9 @@ def export(lines: Iterable[Line], path: str, title: str) -> None:
     except OSError as error:
         hint = f"{why_not_written(error, path)}; or name another file"
         raise LvmsnapError(f"cannot write {path}: {error.strerror}", hint=hint) from error
+
+
+def _self_contained(svg: str) -> str:
+    """Return rich's picture without the font that it would fetch, and with its blanks for librsvg, which trims them."""
+    svg = re.sub(r"\n\s*@font-face \{[^}]*\}", "", svg).replace("Fira Code, monospace", FONTS)
+    return svg.replace('-matrix">', '-matrix" xml:space="preserve">')

@@ -270,3 +270,31 @@ def test_json_and_metrics_at_once_are_wrong_usage(capsys: pytest.CaptureFixture[
     assert parser.main(["status", "--json", "--prometheus"]) == 2
 
     assert "not allowed with" in capsys.readouterr().err
+
+
+# --- what is said of a success ----------------------------------------------------------------------------------------
+
+
+def test_where_nothing_is_left_over_a_dry_recover_says_so(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.write_profile("idle")
+
+    assert parser.main(["--profile-dir", str(world.profiles), "recover", "--dry-run"]) == 0
+
+    assert capsys.readouterr().out == "nothing is left over: nothing to recover\n"
+
+
+@pytest.mark.parametrize(("option", "told"), [("-v", "nothing of lvmsnap's is up: nothing to take down\n"), ("-q", "")])
+def test_where_nothing_is_up_down_all_says_so_to_whoever_listens(
+    option: str, told: str, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert parser.main(["--profile-dir", str(world.profiles), option, "down", "--all"]) == 0
+
+    assert capsys.readouterr().err == told
+
+
+def test_an_export_says_what_it_wrote_to_whoever_listens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    profile, path = tmp_path / "p.yaml", tmp_path / "plan.svg"
+    profile.write_text("volumes: [{origin: vg0/system}]\n")
+    for option, told in (("-v", f"wrote {path}\n"), ("-q", "")):
+        assert parser.main([option, "plan", "--offline", str(profile), "--export", str(path)]) == 0
+        assert capsys.readouterr() == ("", told)
