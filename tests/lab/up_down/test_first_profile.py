@@ -94,9 +94,9 @@ def test_a_full_group_with_no_other_disk_is_said_so_and_its_own_volume_is_left_t
     lab.run("mount /dev/vg0/home /mnt/home")
     beside = lvmsnap(lab, "init /mnt/system --write beside")
 
-    assert "its plan will be refused: space for the snapshot: " in alone.stderr
+    assert "its plan will be refused: not enough space for the snapshot: " in alone.stderr
     assert "# backing_file:\n" in alone.stdout
-    assert "/mnt/home/lvmsnap-beside.tmp does not lie in vg0: it lies on vg0-home" in beside.stderr
+    assert "backing file /mnt/home/lvmsnap-beside.tmp lies in vg0: on vg0-home" in beside.stderr
     lvmsnap(lab, "plan beside", code=3)
     lab.run("sed -i 's/# allow_same_vg/allow_same_vg/' /etc/lvmsnap/beside.yaml")
     lvmsnap(lab, "plan beside")
