@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -38,23 +39,28 @@ def file_of(path: str) -> str:
     return found[1]
 
 
+def prepare(m: Machine) -> Machine:
+    """Have an origin with files there, the profile of the page, room for backups."""
+    make_vg(
+        m,
+        "lvm_server_vg",
+        volumes={"system": "96M"},
+        filesystems={"system": "ext4", "/dev/ubdb": "ext4"},
+        mounts={"system": "/srv/system", "/dev/ubdb": "/backup"},
+    )
+    write_profile(m, "nightly", recipes.profiles()["nightly"])
+    for path, text in STAND_INS.items():
+        m.write_file(path, text, mode=0o755)
+    m.run("cp -r /usr/share/doc/lvm2 /srv/system/doc; echo first > /srv/system/file; sync")
+    return m
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Machine]:
-    """A machine with systemd, an origin with files, the profile of the page, room for backups."""
+    """A machine with systemd."""
     with Machine({"ubda": 256 * MiB, "ubdb": 128 * MiB}) as m:
         m.boot(systemd=True)
-        make_vg(
-            m,
-            "lvm_server_vg",
-            volumes={"system": "96M"},
-            filesystems={"system": "ext4", "/dev/ubdb": "ext4"},
-            mounts={"system": "/srv/system", "/dev/ubdb": "/backup"},
-        )
-        write_profile(m, "nightly", recipes.profiles()["nightly"])
-        for path, text in STAND_INS.items():
-            m.write_file(path, text, mode=0o755)
-        m.run("cp -r /usr/share/doc/lvm2 /srv/system/doc; echo first > /srv/system/file; sync")
-        yield m
+        yield prepare(m)
 
 
 def systemctl(m: Machine, arguments: str) -> Result:
@@ -150,3 +156,90 @@ def test_a_unit_that_is_bound_to_a_hold_is_as_good_as_a_run(server: Machine) -> 
     a_loss_as_the_backup_ends_is_found_by_the_check(server)
     where_it_cannot_be_brought_up_the_backup_fails_too(server)
     removal_leaves_nothing(server)
+
+
+# --- by hooks ---------------------------------------------------------------------------------------------------------
+
+BORGMATIC = {"2.1.10": "/etc/borgmatic/config.yaml", "1.7.7": "/etc/borgmatic.d/nightly.yaml"}
+LISTED = "borg list --short --last 1 /backup/borg"
+
+
+def lose_it_when_it_starts(m: Machine, program: str, known_by: str) -> None:
+    """Put a program in place of the real one that first lets the snapshot overflow, when it is given such a word."""
+    real = m.run(["which", program]).stdout.strip()
+    script = f'case "$*" in *{known_by}*) {OVERFLOW} ;; esac\nexec {real}.real "$@"'
+    m.run(f"mv {real} {real}.real")
+    m.write_file(real, f"#!/bin/sh\n{script}\n", mode=0o755)
+
+
+def nothing_is_left(m: Machine) -> bool:
+    m.run("rm -f /srv/system/big; sync")
+    return m.run(STANDING, check=False).stdout.split() == ["system"]
+
+
+@pytest.mark.parametrize("version", BORGMATIC)
+def test_borgmatic_backs_up_the_snapshot_and_fails_where_that_is_lost(lab: Machine, version: str) -> None:
+    m, path = prepare(lab), BORGMATIC[version]
+    m.run(f"mkdir -p {path.rpartition('/')[0]}; rm -rf /root/.cache/borg /root/.config/borg")
+    m.run("echo secret > /root/borg-passphrase")
+    m.write_file(path, file_of(path))
+    m.run("BORG_PASSPHRASE=secret borg init --encryption=repokey-blake2 /backup/borg")
+    create = f"{TOP}/.venv/borgmatic-{version}/bin/borgmatic --config {path} create"
+
+    done = m.run(create, check=False, timeout=180)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = m.run(f"export BORG_PASSPHRASE=secret; borg extract --stdout /backup/borg::$({LISTED}) {UP[1:]}/file")
+    assert shown.stdout == "first\n"
+    assert nothing_is_left(m)
+    m.run("echo second > /srv/system/file; sync")
+    lose_it_when_it_starts(m, "borg", "create")
+    done = m.run(create, check=False, timeout=180)
+    assert done.returncode != 0, done.stdout + done.stderr
+    assert "was lost while it was up: it overflowed" in done.stdout + done.stderr
+    m.run("mv /usr/bin/borg.real /usr/bin/borg")
+    assert nothing_is_left(m)
+
+
+def test_rsnapshot_backs_up_the_snapshot_and_fails_where_that_is_lost(lab: Machine) -> None:
+    m = prepare(lab)
+    m.run("mkdir -p /media/nightly")
+    (profile,) = re.findall(r"```yaml\n(volumes:.*?)```", PAGE, re.DOTALL)
+    write_profile(m, "nightly", profile)
+    m.write_file("/etc/rsnapshot.conf", file_of("/etc/rsnapshot.conf"))
+    assert m.run("rsnapshot configtest").stdout == "Syntax OK\n"
+
+    done = m.run("rsnapshot daily", check=False, timeout=180)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert m.run("cat /backup/rsnapshot/daily.0/server/file").stdout == "first\n"
+    assert nothing_is_left(m)
+    lose_it_when_it_starts(m, "rsync", "/nightly")
+    done = m.run("rsnapshot daily", check=False, timeout=180)
+    assert done.returncode != 0, done.stdout + done.stderr
+    assert "was lost while it was up: it overflowed" in done.stdout + done.stderr
+    assert nothing_is_left(m)
+    m.run("mv /usr/bin/rsync.real /usr/bin/rsync; rmdir /media/nightly")
+
+
+# --- fleets -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_playbook_changes_nothing_the_second_time_and_brings_back_the_plan(lab: Machine) -> None:
+    m = prepare(lab)
+    m.run("mkdir -p /root/fleet/profiles; mv /etc/lvmsnap/nightly.yaml /root/fleet/profiles; rmdir /etc/lvmsnap")
+    m.write_file("/root/fleet/lvmsnap.yml", file_of("lvmsnap.yml"))
+    python = "ansible_python_interpreter=/usr/bin/python3"
+    play = f"cd /root/fleet && ansible-playbook -i server1, -c local -e {python} lvmsnap.yml"
+
+    told = [m.run(play, check=False, timeout=240) for _ in range(2)]
+
+    assert [done.returncode for done in told] == [0, 0], told[0].stdout + told[0].stderr + told[1].stdout
+    changed = [re.search(r"changed=(\d+).*failed=0", done.stdout) for done in told]
+    assert [found and found[1] for found in changed] == ["2", "0"], told[0].stdout + told[1].stdout
+    assert m.run("stat -c %a%U /etc/lvmsnap/nightly.yaml").stdout == "600root\n"
+    assert json.loads(m.read_file("/root/fleet/server1.plan.json"))["checks"]
+    assert "-aHAXS" in m.run("cat /etc/systemd/system/lvmsnap@nightly.service.d/lvmsnap.conf").stdout
+    m.write_file("/root/fleet/profiles/nightly.yaml", "volumes: [{origin: lvm_server_vg/system, sise: 1GiB}]\n")
+    assert "did you mean size?" in m.run(play, check=False, timeout=240).stdout
+    lvmsnap(m, "install-units nightly --remove")
