@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
+from lvmsnap.cli import live_line
 from lvmsnap.cli.folding import COMMAND, DIM, UNDO_COMMAND, Line, fold, text
 from lvmsnap.model.printable import escaped
 from lvmsnap.system import streams
@@ -39,6 +40,7 @@ def show(lines: Iterable[Line], stream: TextIO) -> None:
 def tell(lines: Iterable[Line], stream: TextIO | None = None) -> None:
     """Print to stderr, or to `stream`; where nobody can read that, go on: a change is to be finished."""
     stream = stream or sys.stderr
+    live_line.clear()
     try:
         show(lines, stream)
         stream.flush()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from lvmsnap import __version__
-from lvmsnap.cli import help_texts, usage
+from lvmsnap.cli import help_texts, live_line, usage
 from lvmsnap.cli.options import COMMANDS, add_commands
 from lvmsnap.model.errors import LvmsnapError, UsageError, explained
 from lvmsnap.model.printable import NEXT_LINE, on_lines
@@ -70,6 +70,8 @@ def _run(arguments: Sequence[str]) -> int:
 
         streams.flush(sys.stdout)
         return fail(error, is_verbose=getattr(options, "verbosity", 0) > 0)
+    finally:
+        live_line.clear()  # whatever ended it: the terminal is as it was
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import suppress
-from typing import TYPE_CHECKING
-
+from lvmsnap.cli import live_line
 from lvmsnap.cli.error_view import complain, is_listened_to
-from lvmsnap.cli.layout import BAD, COMMAND, DIM, GOOD, UNDO_COMMAND, WARN, Line, printable, tell, text
+from lvmsnap.cli.layout import BAD, COMMAND, DIM, GOOD, UNDO_COMMAND, WARN, Line, tell, text
 from lvmsnap.model.plan import Action
 from lvmsnap.planning.hook_actions import hook_of
 from lvmsnap.system.processes import Finished, shell_line
-
-if TYPE_CHECKING:
-    from rich.status import Status as Spinner
 
 HEADINGS = {"undo": "undoing what was begun:", "down": "", "up": ""}
 
@@ -32,7 +26,6 @@ class Reporter:
         self._place = ""
         self._with_next: list[Line] = []
         self._told: set[tuple[str, str]] = set()
-        self._spinner: Spinner | None = None
 
     def begin(self, verb: str, _actions: tuple[Action, ...]) -> None:
         """Say that undoing begins, once."""
@@ -44,13 +37,13 @@ class Reporter:
         """Show on a terminal what is going on."""
         self._place = f"{number}/{total}"
         # Who writes to the terminal's log may be held, and then the terminal waits.
-        self._stop()
-        if self._verbosity >= 0 and sys.stderr.isatty() and not action.holds:
-            self._spin(text(printable(self._summary(action))))
+        live_line.clear()
+        if self._verbosity >= 0 and not action.holds:
+            live_line.spin(text(self._summary(action)))
 
     def done(self, action: Action, seconds: float) -> None:
         """Print the step's line; that of a step which the next one's command does waits for it."""
-        self._stop()
+        live_line.clear()
         with_next = self._verb == "up" and not action.do
         time = "" if with_next else f"{seconds:.1f} s"
         line = ((GOOD, "ok     "), (DIM, f"{time:>6}  "), *self._summary(action))
@@ -63,7 +56,7 @@ class Reporter:
 
     def failed(self, action: Action, complaint: str) -> None:
         """Print the step's line and why it failed, once; what was only held back by another one is in the error."""
-        self._stop()
+        live_line.clear()
         if self._verb in ("undo", "down") and self._verbosity <= 0 and not hook_of(action):
             return  # it is tried again, and the error says why where that fails too
         if complaint.startswith("held back: ") or (action.object, complaint) in self._told:
@@ -73,24 +66,29 @@ class Reporter:
 
     def note(self, message: str) -> None:
         """Print a line of its own."""
-        self._stop()
+        live_line.clear()
         self._say((("", message),))
 
     def warn(self, message: str) -> None:
         """Print a warning, in every mode."""
-        self._stop()
+        live_line.clear()
         complain([((WARN, "warning: "), ("", message))])
+
+    def live(self, message: str) -> None:
+        """Show on a terminal how it stands right now; nowhere else."""
+        if self._verbosity >= 0:
+            live_line.show(message)
 
     def observe(self, finished: Finished) -> None:
         """Print each command and its time, where asked to."""
         if self._verbosity > 0:
-            self._stop()
+            live_line.clear()
             command = f"{shell_line(finished.argv)}  # {finished.seconds:.2f} s"
             self._say(((DIM, "  $ "), (UNDO_COMMAND, command)))
 
     def stalled(self, argv: tuple[str, ...], seconds: float) -> None:
         """Say that a command takes long; it is left to finish."""
-        self._stop()
+        live_line.clear()
         self._say((("", f"still running after {seconds:.0f} s, and left to finish: "), (COMMAND, shell_line(argv))))
 
     def _summary(self, action: Action) -> Line:
@@ -102,18 +100,3 @@ class Reporter:
     def _say(self, line: Line) -> None:
         if self._verbosity > 0 or (self._verbosity == 0 and (self._is_told or is_listened_to())):
             tell([line])
-
-    def _spin(self, doing: str) -> None:
-        from rich.console import Console
-        from rich.text import Text
-
-        self._stop()
-        self._spinner = Console(stderr=True).status(Text(doing, overflow="ellipsis", no_wrap=True))
-        with suppress(OSError):  # the terminal is gone
-            self._spinner.start()
-
-    def _stop(self) -> None:
-        if self._spinner is not None:
-            with suppress(OSError):
-                self._spinner.stop()
-            self._spinner = None

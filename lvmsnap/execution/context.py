@@ -36,6 +36,9 @@ class Progress(Protocol):
     def warn(self, text: str) -> None:
         """Something that is wrong, or may go wrong: it is heard in every mode."""
 
+    def live(self, text: str) -> None:
+        """How it stands right now, in place of what was said so before: it is seen on a terminal, and not kept."""
+
 
 class Sheltered:
     """A Progress that passes on to another one, and keeps from the walk whatever goes wrong there."""
@@ -73,6 +76,11 @@ class Sheltered:
         """Pass it on."""
         with suppress(Exception):
             self._progress.warn(text)
+
+    def live(self, text: str) -> None:
+        """Pass it on."""
+        with suppress(Exception):
+            self._progress.live(text)
 
 
 class Hooking(Protocol):

@@ -23,6 +23,10 @@ class Lookout:
         self._samples: tuple[Sample, ...] = ()
         self._growth: Enlargement | None = None
 
+    def rate(self) -> float:
+        """Return how fast it fills, over as long as a person wants to know."""
+        return fill_rate.rate(self._samples)
+
     def keep(self, status: SnapshotStatus, now: Sample) -> None:
         """Keep what is seen now; a growth at once, whoever made it, all else not too often."""
         if not self._samples:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from lvmsnap.execution import records
 from lvmsnap.execution.context import run_all
 from lvmsnap.execution.locks import GroupLocks
 from lvmsnap.model.errors import SnapshotLostError, UsageError, explained
+from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.past_run import Peak
 from lvmsnap.model.profile import Allocation, Profile
 from lvmsnap.model.target import Loss, Record, Target
@@ -18,9 +20,10 @@ from lvmsnap.operations.lookout import Lookout
 from lvmsnap.operations.more_room import MoreRoom
 from lvmsnap.operations.sessions import Session
 from lvmsnap.operations.watched import Watched
-from lvmsnap.planning import fill_rate, growth, growth_actions, peaks
+from lvmsnap.planning import fill_rate, growth, growth_actions, guard_words, peaks
 from lvmsnap.planning.fill_rate import LONGEST_SECONDS, Sample
 from lvmsnap.planning.growth import Ask
+from lvmsnap.planning.guard_words import Stand
 from lvmsnap.planning.state import OVERFLOWED, POOL_FAILED, REMOVED, loss, whose_snapshot
 from lvmsnap.system import dmeventd
 
@@ -54,8 +57,9 @@ class Guard:
         self._lookout = Lookout(target.name, watched.number)
         # What it asks for, as of the last look; None where it is not to be given any room.
         self.ask: Ask | None = None
-        # The fullest that it was seen so far.
+        # The fullest that it was seen so far, and what was seen last.
         self.peak: Peak | None = None
+        self._seen: SnapshotStatus | None = None
 
     def look(self, growth_seconds: float) -> float:
         """Look once, do what is to be done, return after how many seconds to look again. It raises nothing.
@@ -76,7 +80,7 @@ class Guard:
             self._working.progress.warn(self._watched.worded(text))
 
     def _look(self, growth_seconds: float) -> float:
-        status = self._watched.status()
+        status = self._seen = self._watched.status()
         if status is None or status.is_lost:
             return fill_rate.LONGEST_SECONDS
         self.peak = peaks.higher(self.peak, self._watched.snapshot, status)
@@ -111,6 +115,19 @@ class Guard:
             is_due=fill_rate.is_extended(now, self._overflow, rate, growth_seconds),
             largest_file_bytes=self._backing.max_size_bytes if self._backing else None,
         )
+
+    def stand(self) -> Stand | None:
+        """Return how it stood when it was looked at last, None where it was gone or lost."""
+        origin, status = self._watched.snapshot.origin_path, self._seen
+        return Stand(origin, status, self._lookout.rate()) if status and not status.is_lost else None
+
+    def introduce(self) -> None:
+        """Say what is guarded, and what for. It raises nothing."""
+        with suppress(Exception):
+            self._seen = self._watched.status()
+            if stand := self.stand():
+                text = guard_words.guarded(stand, self._watched.name(), self._overflow)
+                self._working.progress.note(self._watched.worded(text))
 
     def look_at_peak(self) -> None:
         """See how full it is, and nothing else."""
@@ -214,6 +231,16 @@ class Guards:
                 guard.was_given(reasons, took_seconds)
         return seconds
 
+    def introduce(self) -> None:
+        """Say of each what is guarded, and what for."""
+        for guard in self._guards.values():
+            guard.introduce()
+
+    def show(self) -> None:
+        """Show how they stand now, where somebody looks on."""
+        stands = (guard.stand() for guard in self._guards.values())
+        self._working.progress.live(guard_words.now(self._target.name, tuple(filter(None, stands))))
+
     def peaks(self) -> tuple[Peak, ...]:
         """Look once more, and return the fullest that each was seen, in the order of the profile."""
         for guard in self._guards.values():
@@ -239,8 +266,11 @@ def watch(session: Session, name: str, load: Callable[[str], Profile | None]) ->
     guarded = Guards(session, profile, record.target)
     lost: Loss | None = None
     with session.signals:
+        guarded.introduce()
         while not session.signals.received and (lost := guarded.lost()) is None:
-            time.sleep(guarded.look())
+            seconds = guarded.look()
+            guarded.show()
+            time.sleep(seconds)
         if session.signals.received or lost is None or (lost.how == REMOVED and _is_down(session, record)):
             return
     what = whose_snapshot(name, lost)

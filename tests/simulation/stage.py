@@ -113,7 +113,7 @@ class Silence:
     def _call(self, *_: object) -> None:
         self._world.call("progress", lambda: None)
 
-    begin = step = done = failed = note = warn = _call
+    begin = step = done = failed = note = warn = live = _call
 
 
 class NoLocks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from tests.lab.faults import FILE, MOUNTPOINT, SPACE
 from tests.lab.helpers import MachineFactory, fingerprint, make_vg
 from tests.lab.machine import GiB, Machine, MiB
 from tests.lab.stage import Scene, Stage
-from tests.lab.support import lvmsnap, profile_text, start_lvmsnap, write_profile
+from tests.lab.support import lvmsnap, profile_text, shell_line, start_lvmsnap, write_profile
 
 pytestmark = pytest.mark.lab
 
@@ -269,6 +270,36 @@ def test_watch_ends_with_124_where_the_snapshot_is_lost_or_removed_and_needs_one
     assert job.wait().returncode == 124
     assert "removed by hand" in job.stderr
     assert "it was removed or replaced" in lvmsnap(stage, "down p", code=124).stderr
+    stage.assert_as_before()
+
+
+def test_on_a_terminal_watch_shows_how_it_stands_and_ctrl_c_leaves_nothing_of_that(stage: Stage) -> None:
+    stage.write_profile("p", guarded("16MiB"))
+    lvmsnap(stage, "up p")
+    job = stage.start(f"export TERM=xterm; exec {shell_line('watch p')}", tty=(100, 30))
+    job.wait_for_output(f"guarding {NAME}, ")
+    job.wait_for_output("p: 0.1 % of 16 MiB used, not filling")
+    stage.run(write(RATE_MIB, 5))
+    filling = r"p: \d+\.\d % of 16 MiB used, [\d.]+ [KM]iB/s, full in \d"
+    job.wait_for(lambda: re.search(filling, job.stdout) is not None, 30)
+    job.write("\x03")
+
+    assert job.wait().returncode == 130
+    *lines, last = (line.rpartition("\r\x1b[K")[2] for line in job.stdout.split("\r\n"))
+    assert last == ""
+    assert all(line.startswith(("guarding ", NAME)) for line in lines), lines
+    lvmsnap(stage, "down p")
+
+
+def test_while_its_command_runs_the_terminal_is_the_commands_alone(stage: Stage) -> None:
+    stage.write_profile("p", guarded("16MiB"))
+    words = "printf begun; sleep 3; echo ended"
+
+    job = stage.start(f"export TERM=xterm; exec {shell_line(f'run p -- sh -c {shlex.quote(words)}')}", tty=(100, 30))
+
+    assert job.wait(120).returncode == 0
+    assert "begunended\r\n" in job.stdout
+    assert re.search(r"\r\nsh ended with exit status 0; the run took [\d.]+ s\r\npeak fill ", job.stdout)
     stage.assert_as_before()
 
 

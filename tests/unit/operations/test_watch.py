@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+import time
 from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
@@ -48,7 +50,8 @@ class World:
         self.warned: list[str] = []
         self.held: list[str] = []
         self.ran: list[str] = []
-        progress = SimpleNamespace(note=self.said.append, warn=self.warned.append)
+        self.shown: list[str] = []
+        progress = SimpleNamespace(note=self.said.append, warn=self.warned.append, live=self.shown.append)
         self.working: Any = SimpleNamespace(runner=self, progress=progress, waiting=lambda: None)
         for module, name, fake in (
             (reading, "read_system", lambda *_, **__: self.system),
@@ -387,3 +390,27 @@ def test_watch_ends_as_soon_as_one_is_lost_and_names_it(
     with pytest.raises(SnapshotLostError, match=re.escape(says)) as caught:
         watch.watch(world.working, "nightly", lambda _: None)
     assert caught.value.exit_code == 124
+
+
+def test_watch_says_at_once_what_it_guards_and_shows_how_that_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Pair(monkeypatch, 10, 25)
+    record = replace(samples.record(), target=world.target, profile_text=test_growth.TEXT)
+    monkeypatch.setattr(records, "read", lambda _: record)
+    world.working.signals = signals = Signals()
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        world.now += 1
+        signals.received = signal.SIGINT if len(slept) == 2 else 0
+
+    monkeypatch.setattr(time, "sleep", sleep)
+
+    watch.watch(world.working, "nightly", lambda _: None)
+
+    rules = "a warning from 70 % on, more room from 80 % on"
+    assert world.said == [
+        f"{origin}: guarding {origin}-lvmsnap-nightly, {fill} % of 64 MiB used: {rules}"
+        for origin, fill in (("vg0/system", "10.0"), ("vg0/home", "25.0"))
+    ]
+    assert world.shown == ["nightly: vg0/home, of 2 the first to be full, 25.0 % of 64 MiB used, not filling"] * 2

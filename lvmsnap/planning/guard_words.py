@@ -1,0 +1,60 @@
+"""What a guard says of the snapshots that it guards: what they are and what it does, and how they stand now. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lvmsnap.model.facts import SnapshotStatus
+from lvmsnap.model.profile import Overflow
+from lvmsnap.planning.run_summary import took_words
+from lvmsnap.planning.sizing import human
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How a snapshot stands: what the kernel says of it, and how fast it fills."""
+
+    origin: str
+    status: SnapshotStatus
+    bytes_per_second: float
+
+    @property
+    def fill_ratio(self) -> float:
+        """How full it is."""
+        return self.status.used_bytes / self.status.total_bytes if self.status.total_bytes else 1.0
+
+    @property
+    def seconds_to_full(self) -> float:
+        """When it will be full at this rate; infinity where it does not fill."""
+        left = self.status.total_bytes - self.status.used_bytes
+        return left / self.bytes_per_second if self.bytes_per_second else float("inf")
+
+
+def guarded(stand: Stand, name: str, overflow: Overflow) -> str:
+    """Say what is guarded, and what for."""
+    warned = f"a warning from {overflow.warn_percent} % on"
+    if stand.status.pool:
+        return (
+            f"guarding {name} in the thin pool {stand.status.pool}, {_fill(stand)}: {warned}; LVM extends pools itself"
+        )
+    grows = overflow.extend_percent < 100
+    more = f"more room from {overflow.extend_percent} % on" if grows else "no more room is given"
+    return f"guarding {name}, {_fill(stand)}: {warned}, {more}"
+
+
+def now(name: str, stands: tuple[Stand, ...]) -> str:
+    """Say how a profile's snapshots stand in a line: of several, the one that is full first, else the fullest."""
+    if not stands:
+        return f"{name}: nothing to be seen"
+    first = min(stands, key=lambda one: (one.seconds_to_full, -one.fill_ratio))
+    of = f"{first.origin}, of {len(stands)} the first to be full, " if len(stands) > 1 else ""
+    if first.bytes_per_second:
+        rate = f"{human(int(first.bytes_per_second))}/s, full in {took_words(first.seconds_to_full)}"
+    else:
+        rate = "not filling"
+    return f"{name}: {of}{_fill(first)}, {rate}"
+
+
+def _fill(stand: Stand) -> str:
+    of = f"{stand.status.part} of {stand.status.pool}" if stand.status.pool else human(stand.status.total_bytes)
+    return f"{100 * stand.fill_ratio:.1f} % of {of} used"
