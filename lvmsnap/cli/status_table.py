@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import chain
 
 from lvmsnap.cli.layout import BAD, BOLD, DIM, GOOD, WARN, Line
+from lvmsnap.planning.run_summary import failure
 from lvmsnap.planning.sizing import human
 from lvmsnap.planning.state import MEANING, State, Status
 from lvmsnap.planning.volume_state import VolumeStatus
@@ -144,7 +145,8 @@ def _last_run(status: Status, now: datetime) -> str:
 def _wrong(status: Status) -> str:
     """Return what a person should know of the profile's state, "" where that is nothing."""
     if status.state in (State.UP, State.DOWN):
-        return status.problem
+        failed = failure(status.last_run) if status.last_run else ""
+        return "; ".join(filter(None, (status.problem, failed)))
     return MEANING[status.state] + (f" ({status.problem})" if status.problem else "")
 
 

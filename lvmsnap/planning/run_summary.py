@@ -39,6 +39,24 @@ def _advice(peak: Peak) -> str:
     return f"{size} would have been enough" if is_less else f"with {size} there is room to spare"
 
 
+def failure(run: PastRun) -> str:
+    """Say in a clause how a last run ended that was no good one; "" for one that was."""
+    code = f"(exit code {run.exit_code})"
+    return {
+        Result.OK: "",
+        Result.LOST: "the last run lost its snapshot: do not trust what it read",
+        Result.NEVER_STARTED: f"the last run never started {run.command} {code}",
+        Result.INTERRUPTED: f"the last run was interrupted {code}",
+        Result.FAILED: f"the last run failed{_how_failed(run) or f' {code}, not its command'}",
+    }[run.result]
+
+
+def _how_failed(run: PastRun) -> str:
+    if run.command_signal:
+        return f": {run.command} was ended by {run.command_signal}"
+    return f": {run.command} ended with exit status {run.command_status}" if run.command_status else ""
+
+
 def took_words(seconds: float) -> str:
     """Return a time in two units at the most, as a person says it."""
     if seconds < 10:

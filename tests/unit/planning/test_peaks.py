@@ -10,7 +10,7 @@ from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.past_run import PastRun, Peak, Result
 from lvmsnap.model.units import GIB, KIB, MIB
 from lvmsnap.planning import peaks
-from lvmsnap.planning.run_summary import summary, took_words
+from lvmsnap.planning.run_summary import failure, summary, took_words
 from lvmsnap.profile import values
 from tests import samples
 
@@ -145,6 +145,31 @@ def test_one_that_somebody_removed_was_so_full_when_last_seen() -> None:
 def test_what_the_error_says_is_not_said_twice() -> None:
     assert said(command_status=2, exit_code=2, result=Result.FAILED) == ["the run took 12 min 3 s"]
     assert said(command_status=None, exit_code=125, result=Result.NEVER_STARTED) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({}, ""),
+        ({"result": Result.LOST, "exit_code": 124}, "the last run lost its snapshot: do not trust what it read"),
+        (
+            {"result": Result.NEVER_STARTED, "exit_code": 125, "command_status": None},
+            "the last run never started borg (exit code 125)",
+        ),
+        ({"result": Result.INTERRUPTED, "exit_code": 143}, "the last run was interrupted (exit code 143)"),
+        (
+            {"result": Result.FAILED, "exit_code": 2, "command_status": 2},
+            "the last run failed: borg ended with exit status 2",
+        ),
+        (
+            {"result": Result.FAILED, "exit_code": 137, "command_status": None, "command_signal": "SIGKILL"},
+            "the last run failed: borg was ended by SIGKILL",
+        ),
+        ({"result": Result.FAILED, "exit_code": 4}, "the last run failed (exit code 4), not its command"),
+    ],
+)
+def test_how_a_last_run_failed_is_said_in_a_clause(changed: dict[str, object], says: str) -> None:
+    assert failure(replace(RUN, **changed)) == says  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
