@@ -57,8 +57,9 @@ def _table(runs: tuple[PastRun, ...], zone: tzinfo | None) -> Iterator[Line]:
 
 def _row(run: PastRun, zone: tzinfo | None) -> tuple[str, ...]:
     started = datetime.fromisoformat(run.started).astimezone(zone)
-    took, when = duration(run.duration_seconds), f"{started:%Y-%m-%d %H:%M}"
-    return (when, took, run.result.value, str(run.exit_code), run.command, _peak(run))
+    took = "-" if run.result is Result.KILLED else duration(run.duration_seconds)
+    when = f"{started:%Y-%m-%d %H:%M}"
+    return (when, took, run.result.value, str(run.exit_code), run.command or "-", _peak(run))
 
 
 def _peak(run: PastRun) -> str:

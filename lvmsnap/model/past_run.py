@@ -14,6 +14,7 @@ class Result(Enum):
     LOST = "lost"
     NEVER_STARTED = "never started"
     INTERRUPTED = "interrupted"
+    KILLED = "killed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Plan
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Loss, Process, Record, Target
-from lvmsnap.operations import history, leftovers, passphrases, preparation, sessions
+from lvmsnap.operations import history, killed_runs, leftovers, passphrases, preparation, sessions
 from lvmsnap.operations.history import Known
 from lvmsnap.operations.leftovers import Seen
 from lvmsnap.operations.sessions import Session
@@ -152,7 +152,8 @@ def _take_one(session: Session, target: Target, record: Record | None, seen: See
 
 
 def name_survivors(session: Session, record: Record | None, system: Facts) -> None:
-    """Warn of each process that a killed `lvmsnap run` left running."""
+    """Warn of each process that a killed `lvmsnap run` left running, and have its end in the history."""
+    killed_runs.keep(record, system.boot_id)
     for process in leftovers.survivors(record, system):
         session.progress.warn(f"{process} is still running: lvmsnap run had started it")
 

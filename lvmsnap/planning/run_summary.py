@@ -46,6 +46,7 @@ def failure(run: PastRun) -> str:
         Result.OK: "",
         Result.LOST: "the last run lost its snapshot: do not trust what it read",
         Result.NEVER_STARTED: f"the last run never started {run.command} {code}",
+        Result.KILLED: "the last run was killed, or the power failed",
         Result.INTERRUPTED: f"the last run was interrupted {code}",
         Result.FAILED: f"the last run failed{_how_failed(run) or f' {code}, not its command'}",
     }[run.result]

@@ -99,7 +99,9 @@ def test_a_var_that_becomes_read_only_meanwhile_fails_no_run(stage: Stage) -> No
     stage.assert_as_before()
 
 
-def test_a_run_that_is_killed_leaves_the_history_readable_and_the_next_one_is_added(stage: Stage) -> None:
+def test_a_run_that_is_killed_leaves_the_history_readable_and_whoever_takes_down_what_it_left_adds_it(
+    stage: Stage,
+) -> None:
     stage.run(f"rm -rf {HISTORY}")
     lvmsnap(stage, "run plain -- true")
     before = runs(stage, "plain")
@@ -114,7 +116,8 @@ def test_a_run_that_is_killed_leaves_the_history_readable_and_the_next_one_is_ad
 
     kept = runs(stage, "plain")
     assert kept[0] == before[0]
-    assert [(run["exit_code"], run["result"]) for run in kept] == [(0, "ok"), (3, "failed")]
+    ends = [(run["exit_code"], run["result"], run["command"]) for run in kept]
+    assert ends == [(0, "ok", "true"), (137, "killed", ""), (3, "failed", "sh")]
     stage.assert_as_before()
 
 

@@ -66,6 +66,12 @@ def test_a_thin_one_shows_its_pool_and_no_size() -> None:
     assert row.endswith("63.0 % of data of vg0/pool")
 
 
+def test_of_one_that_was_killed_nobody_knows_how_long_it_took() -> None:
+    assert shown(PastRun("2026-11-24T00:01:40+00:00", 0.0, 137, Result.KILLED, ""))[1:] == [
+        "2026-11-24 00:01  -     killed  137   -        -"
+    ]
+
+
 def test_of_many_the_last_ones_are_shown() -> None:
     runs = [replace(RUN, started=f"2026-11-24T{hour:02}:00:00+00:00") for hour in range(24)]
 

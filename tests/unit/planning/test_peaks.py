@@ -156,6 +156,7 @@ def test_what_the_error_says_is_not_said_twice() -> None:
             {"result": Result.NEVER_STARTED, "exit_code": 125, "command_status": None},
             "the last run never started borg (exit code 125)",
         ),
+        ({"result": Result.KILLED, "exit_code": 137}, "the last run was killed, or the power failed"),
         ({"result": Result.INTERRUPTED, "exit_code": 143}, "the last run was interrupted (exit code 143)"),
         (
             {"result": Result.FAILED, "exit_code": 2, "command_status": 2},

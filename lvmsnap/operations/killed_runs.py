@@ -1,0 +1,35 @@
+"""A run that was killed wrote no line of its end: whoever takes down what it left adds it to its history."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from lvmsnap.execution import run_history
+from lvmsnap.model.past_run import PastRun, Result
+from lvmsnap.model.target import Record
+from lvmsnap.system import process_table
+
+# As a shell reports what SIGKILL ended.
+EXIT_CODE = 137
+
+
+def keep(record: Record | None, boot_id: str) -> None:
+    """Keep that the run which the record is of was killed, unless its end is known. Raises nothing.
+
+    Only a run whose command began has that in its record. `boot_id` is of the present boot.
+    """
+    with suppress(Exception):
+        if record is None or record.process is None or record.command is None:
+            return
+        if record.boot_id == boot_id and process_table.is_running(record.process):
+            return
+        if not any(_is_of(run, record) for run in run_history.read(record.target.name)):
+            # When it was killed nobody knows, nor what its command was called.
+            run_history.add(record.target.name, PastRun(record.time, 0.0, EXIT_CODE, Result.KILLED, ""))
+
+
+def _is_of(run: PastRun, record: Record) -> bool:
+    """Whether this is the run that the record is of: it wrote that between its start and its end, in whole seconds."""
+    began, up = datetime.fromisoformat(run.started).astimezone(UTC), datetime.fromisoformat(record.time)
+    return began <= up <= began + timedelta(seconds=run.duration_seconds + 1)
