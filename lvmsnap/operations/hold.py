@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
+from contextlib import suppress
 
 from lvmsnap.execution import hold_marks, records
 from lvmsnap.model.errors import InterruptedBySignalError, SnapshotLostError
@@ -13,6 +14,7 @@ from lvmsnap.operations import leftovers, own_end, up_down
 from lvmsnap.operations.loss_watch import LossWatch
 from lvmsnap.operations.own_end import Outcome, Work
 from lvmsnap.operations.sessions import Session
+from lvmsnap.planning import run_summary
 from lvmsnap.planning.state import REMEDIES, State, whose_snapshot
 from lvmsnap.system import held_signals, mount_watch, process_table, reading, service_manager
 
@@ -54,6 +56,7 @@ def _hold(session: Session, profile: Profile, target: Target, tell: Callable[[Ta
         hold_marks.write(target.name, process_table.own())
         tell(target)
         service_manager.tell(f"READY=1\nSTATUS={target.name} is up")
+        watched.guards.introduce()
         _guard(session, watched)
         if watched.lost:
             hold_marks.remove(target.name)
@@ -62,6 +65,7 @@ def _hold(session: Session, profile: Profile, target: Target, tell: Callable[[Ta
         session.signals.received = 0
         own_end.wait_for_users(session, target, LOST if watched.lost else STOPPED, USERS_SECONDS, watched.look)
         lost = watched.at_the_end()
+        _tell_peaks(session, watched)
     finally:
         hold_marks.remove(target.name)
         watched.close()
@@ -75,7 +79,15 @@ def _guard(session: Session, watched: LossWatch) -> None:
             seconds = watched.look()
             if watched.lost:
                 return
+            watched.guards.show()
             select.select([signalled], [], [remounted], seconds)
+
+
+def _tell_peaks(session: Session, watched: LossWatch) -> None:
+    """Say how full the snapshots became, and what size would have been enough. It raises nothing."""
+    with suppress(Exception):
+        for line in run_summary.peak_lines(watched.guards.peaks()):
+            session.progress.note(line)
 
 
 def _lost(target: Target, lost: Loss) -> SnapshotLostError:

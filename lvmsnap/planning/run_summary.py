@@ -15,9 +15,14 @@ def summary(run: PastRun) -> Iterator[str]:
         return
     took = f"the run took {took_words(run.duration_seconds)}"
     yield f"{run.command} ended with exit status 0; {took}" if run.command_status == 0 else took
-    for peak in run.snapshots:
-        of = f"{peak.origin}: " if len(run.snapshots) > 1 else ""
-        yield f"{of}{peak_words(peak, is_lost=run.result is Result.LOST)}"
+    yield from peak_lines(run.snapshots, is_lost=run.result is Result.LOST)
+
+
+def peak_lines(peaks: tuple[Peak, ...], *, is_lost: bool = False) -> Iterator[str]:
+    """Return a line for each snapshot; of several each is named."""
+    for peak in peaks:
+        of = f"{peak.origin}: " if len(peaks) > 1 else ""
+        yield f"{of}{peak_words(peak, is_lost=is_lost)}"
 
 
 def peak_words(peak: Peak, *, is_lost: bool = False) -> str:

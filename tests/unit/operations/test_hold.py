@@ -23,12 +23,14 @@ from lvmsnap.model.errors import (
     SnapshotLostError,
     StepError,
 )
+from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.target import Loss, Process, Target
+from lvmsnap.model.units import MIB
 from lvmsnap.operations import given_snapshots, hold, leftovers, loss_watch, own_end, up_down, watch
 from lvmsnap.operations.leftovers import Seen
 from lvmsnap.operations.sessions import Session
 from lvmsnap.planning.state import State, Status
-from lvmsnap.system import process_table, reading, service_manager
+from lvmsnap.system import device_mapper, process_table, reading, service_manager
 from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Runner
 from tests import samples
@@ -303,3 +305,19 @@ def test_a_mark_that_makes_no_sense_is_none(monkeypatch: pytest.MonkeyPatch, tmp
     hold_marks.path("nightly").write_bytes(content)
 
     assert hold_marks.read("nightly") is None
+
+
+def test_it_says_what_it_guards_and_in_the_end_how_full_that_became(
+    held: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = SnapshotStatus(False, 40 * MIB, 64 * MIB, name="vg0/s")
+    monkeypatch.setattr(device_mapper, "snapshot_status", lambda *_: seen)
+    notes = Notes()
+
+    holding(held, notes)
+
+    assert held.done == GOOD
+    assert notes.notes == [
+        "guarding vg0/s, 62.5 % of 64 MiB used: a warning from 70 % on, more room from 80 % on",
+        "peak fill 62.5 % (40 MiB of 64 MiB); `size: 64MiB` would have been enough",
+    ]
