@@ -75,6 +75,7 @@ def _last_run(name: str, run: PastRun) -> tuple[int, str]:
         return LOST, f"{name}: the last run, of {run.started}, lost its snapshot: what it read is not to be trusted"
     ended = {
         Result.NEVER_STARTED: "never started its command",
+        Result.KILLED: "was killed, or the power failed",
         Result.INTERRUPTED: f"was interrupted (exit {run.exit_code})",
     }.get(run.result, f"failed: {run.command} (exit {run.exit_code})")
     return PROBLEM, f"{name}: the last run, of {run.started}, {ended}"

@@ -41,6 +41,7 @@ def test_all_is_well() -> None:
         (ran(Result.FAILED, 2), 1, "nightly: the last run, of 2024-05-03T03:00:00+00:00, failed: borg (exit 2)"),
         (ran(Result.NEVER_STARTED, 125), 1, "never started its command"),
         (ran(Result.INTERRUPTED, 143), 1, "was interrupted (exit 143)"),
+        (ran(Result.KILLED, 137), 1, "was killed, or the power failed"),
         (ran(Result.LOST, 124), 2, "lost its snapshot"),
     ],
 )
