@@ -11,6 +11,7 @@ from datetime import datetime, tzinfo
 from lvmsnap.cli import arguments, layout
 from lvmsnap.cli.layout import BAD, BOLD, GOOD, WARN, Line
 from lvmsnap.cli.status_table import duration
+from lvmsnap.cli.views import with_nulls
 from lvmsnap.execution import run_history
 from lvmsnap.model import codec
 from lvmsnap.model.past_run import PastRun, Result
@@ -89,7 +90,7 @@ def _advice(runs: tuple[PastRun, ...]) -> Iterator[Line]:
 def history_data(histories: Histories) -> dict[str, object]:
     """Return all runs as plain data."""
     profiles = [{"name": name, "runs": [asdict(run) for run in runs]} for name, runs in histories.items()]
-    return {"format": FORMAT, "profiles": profiles}
+    return with_nulls({"format": FORMAT, "profiles": profiles})
 
 
 def show(options: argparse.Namespace, names: tuple[str, ...], known: Collection[str]) -> None:

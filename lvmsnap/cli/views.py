@@ -155,7 +155,7 @@ def to_json(value: Plan | tuple[Status, ...]) -> str:
     """Return a plan or states as JSON, null where there is nothing; each command also as the line one would paste."""
     data: dict[str, object]
     data = {"profiles": [asdict(one) for one in value]} if isinstance(value, tuple) else _plan_data(value)
-    return codec.to_json({"format": JSON_FORMAT, **_with_nulls(data)}, indent=2)
+    return codec.to_json({"format": JSON_FORMAT, **with_nulls(data)}, indent=2)
 
 
 def _plan_data(plan: Plan) -> dict[str, object]:
@@ -175,7 +175,7 @@ def _plan_data(plan: Plan) -> dict[str, object]:
     return {"verdict": verdict(plan).value, **asdict(plan), "actions": steps, "checks": checks}
 
 
-def _with_nulls(data: dict[str, object]) -> dict[str, object]:
+def with_nulls(data: dict[str, object]) -> dict[str, object]:
     """Return the data with None for each text that is empty, and each size of nothing."""
 
     def is_nothing(name: str, value: object) -> bool:

@@ -44,13 +44,14 @@ class TakenDown:
 class _Past:
     """What one pass tells the next: the record as it is by now, and what went wrong with hooks that had their one try.
 
-    `kept` is the record as it was written down last.
+    `kept` is the record as it was written down last; `complaints` are those of the last pass, `earlier` those before.
     """
 
     record: Record | None
     kept: Record | None
     failed_hooks: dict[str, None] = field(default_factory=dict)
     complaints: dict[str, None] = field(default_factory=dict)
+    earlier: dict[str, None] = field(default_factory=dict)
 
     def settle(self, action: Action) -> None:
         """Know that a hook is due no longer."""
@@ -92,6 +93,8 @@ def take_down(target: Target, record: Record | None, work: Work, *, verb: str) -
                 raise
     still = planner.plan_down(target, _read(target, work), past.record).actions if left_over else ()
     if not still:
+        for complaint in past.earlier | past.complaints:
+            work.progress.warn(f"{complaint}; it is done all the same by now")
         _forget(target, past, work)
     return TakenDown(still, tuple(past.failed_hooks), tuple(past.complaints))
 
@@ -136,6 +139,7 @@ def _read(target: Target, work: Work) -> Facts:
 def _walk_down(plan: Plan, target: Target, facts: Facts, past: _Past, work: Work) -> set[Key]:
     """Undo each action of a plan; return what is left."""
     left: set[Key] = set()
+    past.earlier |= past.complaints
     past.complaints.clear()
     for number, action in enumerate(plan.actions, 1):
         work.progress.step(action, number, len(plan.actions))

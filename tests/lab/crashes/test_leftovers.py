@@ -34,7 +34,7 @@ def test_what_a_killed_run_left_goes_with_the_next_run_or_recover_and_a_living_o
     for command, code in (("run plain -- true", 125), ("run --replace plain -- true", 125), ("up --replace plain", 3)):
         assert f"lvmsnap (pid {pid}) is using plain" in lvmsnap(stage, command, code=code).stderr
     assert f"lvmsnap (pid {pid}) is using it" in lvmsnap(stage, "recover").stdout
-    assert status(stage, "plain").items() >= {"state": "up", "problem": ""}.items()
+    assert status(stage, "plain").items() >= {"state": "up", "problem": None}.items()
 
     # One that was killed: its command survives, is named, and the next run goes on as on a clean machine.
     stage.run(["kill", "-KILL", pid])
