@@ -1,12 +1,14 @@
 """Fixtures of all tests: the lab's machines. And the markers by which `tests/run` selects the lab's tests."""
 
+import itertools
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from lvmsnap.execution import hold_marks, records
+from lvmsnap.execution import hold_marks, records, run_history
 from tests.lab import sampled
 from tests.lab.fixtures import fresh_machine, lab, shared_machine, stage
 
@@ -26,6 +28,21 @@ def no_notes_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         for module in (records, hold_marks):
             patch.setattr(module, "RUN_DIR", str(tmp_path_factory.getbasetemp() / "absent"))
         yield
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def histories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for histories of runs: a folder a test would cost more than most tests do."""
+    return tmp_path_factory.mktemp("histories")
+
+
+@pytest.fixture(autouse=True)
+def _no_history_on_this_machine(histories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever tests as root keeps no runs of tests in the machine's own history, nor reads it."""
+    monkeypatch.setattr(run_history, "STATE_DIR", f"{histories}/{next(_numbers)}")
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by them

@@ -9,11 +9,13 @@ to be had: so the command ends as it would where an upgrade has replaced the pro
 from __future__ import annotations
 
 import sys
+import tempfile
 from typing import Any
 
 import pytest
 
 from lvmsnap.cli import arguments, commands, parser
+from lvmsnap.execution import run_history
 from lvmsnap.model.target import Loss, Record
 from lvmsnap.operations import loss_watch
 from lvmsnap.profile import loading
@@ -58,7 +60,8 @@ class Watch:
 
 def main(command: str, fault: str = "") -> None:
     watch, scene = Watch(), SCENES["hooks, and a file"]
-    with pytest.MonkeyPatch.context() as patch:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_history, "STATE_DIR", folder)
         stage, profile = Stage(patch), scene.profile
         stage.world = scene.clean()
         if command in ("down", "recover"):

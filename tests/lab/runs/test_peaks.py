@@ -148,7 +148,9 @@ def test_one_that_was_lost_refused_or_interrupted_is_kept_as_that(stage: Stage) 
     # And status tells of it: as a table, as data, as metrics.
     table = lvmsnap(stage, "status plain --history").stdout.splitlines()
     assert [line.split()[4] for line in table[1:5]] == ["lost", "never", "never", "interrupted"]
-    assert status(stage, "plain")["last_run"] == {name: value for name, value in kept[-1].items() if name != "format"}
+    (history,) = json.loads(lvmsnap(stage, "status plain --history --json").stdout)["profiles"]
+    del history["runs"][-1]["format"]
+    assert status(stage, "plain")["last_run"] == history["runs"][-1]
     metrics = lvmsnap(stage, "status --prometheus").stdout
     assert 'lvmsnap_last_run_exit_code{profile="plain"} 143\n' in metrics
     assert 'lvmsnap_profile_problem{profile="plain"} 1\n' in metrics
