@@ -73,7 +73,7 @@ def run_once(m: Machine, script: str) -> tuple[int, str]:
     """Have the service run and end; return systemctl's exit code and what its status shows."""
     m.write_file("/backup/do", script)
     code = m.run(f"systemctl start {UNIT}", check=False, timeout=120).returncode
-    return code, m.run(f"systemctl status --no-pager {UNIT}", check=False).stdout
+    return code, m.run(f"systemctl status --no-pager --lines 30 {UNIT}", check=False).stdout
 
 
 def start_and_leave_running(m: Machine) -> None:
