@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 
 from .helpers import MachineFactory, wipe
-from .machine import GiB, LabTimeout, Machine
+from .machine import CommandFailed, GiB, LabTimeout, Machine
 from .stage import Scene, Stage
 
 SHARED_DISKS = {"ubda": GiB, "ubdb": GiB, "ubdc": GiB, "ubdd": GiB}
@@ -35,12 +35,12 @@ def stage(shared_machine: Stage, request: pytest.FixtureRequest) -> Stage:
 
 
 def prepare(machine: Machine, clean: Callable[[], None]) -> None:
-    """Clean a guest; one that hangs is booted anew, so that a test that broke it does not fail all that follow."""
+    """Clean a guest; one that cannot be cleaned is booted anew: a test that broke it does not fail all that follow."""
     if machine.is_running():
         try:
             clean()
-        except LabTimeout as error:
-            warnings.warn(f"the guest hung after the test before this one, and was booted anew: {error}", stacklevel=1)
+        except (LabTimeout, CommandFailed) as error:
+            warnings.warn(f"the test before this one broke the guest, which was booted anew: {error}", stacklevel=1)
             machine.cut_power()
         else:
             return
