@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lvmsnap.execution import records
 from lvmsnap.model.errors import LvmsnapError, NotStartedError, ProfileError, Refusal, RefusedError, UsageError
+from lvmsnap.model.near import nearest
 from lvmsnap.operations import named_profile
 from lvmsnap.profile import loading
 
@@ -35,13 +36,11 @@ def place(options: Namespace, argument: str) -> tuple[str, str]:
 
 def unknown(lacking: Sequence[str], directory: str) -> UsageError:
     """Return the error that there are no profiles of these names, with the nearest that there is."""
-    import difflib
-
     known = (*loading.names(directory), *records.names())
-    near = difflib.get_close_matches(lacking[0], known, n=1)
+    near = nearest(lacking[0], known)
     hint = "lvmsnap status lists all profiles"
     return UsageError(
-        f"there is no profile {', '.join(lacking)}", hint=f"did you mean {near[0]}? {hint}" if near else hint
+        f"there is no profile {', '.join(lacking)}", hint=f"did you mean {near}? {hint}" if near else hint
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import sys
 from collections.abc import Iterator
 from importlib import resources
 
 from lvmsnap.model.errors import UsageError
+from lvmsnap.model.near import nearest
 
 # In the order in which one needs them.
 TOPICS = (
@@ -55,8 +55,8 @@ def page(topic: str) -> str:
 
 
 def _meant(topic: str, commands: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(topic, (*TOPICS, *commands), n=1)
-    return f"did you mean {near[0]}?" if near else "lvmsnap help lists what there is"
+    near = nearest(topic, (*TOPICS, *commands))
+    return f"did you mean {near}?" if near else "lvmsnap help lists what there is"
 
 
 def _list_of_pages() -> str:

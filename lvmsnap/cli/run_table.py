@@ -15,7 +15,7 @@ from lvmsnap.cli.views import with_nulls
 from lvmsnap.execution import run_history
 from lvmsnap.model import codec
 from lvmsnap.model.past_run import PastRun, Result
-from lvmsnap.planning.peaks import as_written
+from lvmsnap.model.units import as_written
 from lvmsnap.planning.sizing import human
 from lvmsnap.system import atomic_files
 

@@ -13,6 +13,7 @@ from lvmsnap.cli import help_texts
 from lvmsnap.cli.help_texts import CommandHelp
 from lvmsnap.model.errors import UsageError
 from lvmsnap.model.lvm_names import is_profile_name
+from lvmsnap.model.near import nearest
 
 _REQUIRED = re.compile(r"the following arguments are required: (.*)|one of the arguments (.*) is required")
 _WIDEST = 100
@@ -155,17 +156,13 @@ def _filled(text: str, width: int) -> str:
 
 
 def _command_meant(word: str, commands: Iterable[str]) -> str:
-    import difflib
-
-    near = help_texts.MEANT.get(word) or next(iter(difflib.get_close_matches(word, tuple(commands), n=1)), "")
+    near = help_texts.MEANT.get(word) or nearest(word, commands)
     return f"did you mean {near}?" if near else "lvmsnap --help lists the commands"
 
 
 def _option_meant(option: str, command: Parser, parser: Parser) -> str:
-    import difflib
-
-    if near := difflib.get_close_matches(option, tuple(command._option_string_actions), n=1, cutoff=0.75):
-        return f"did you mean {near[0]}?"
+    if near := nearest(option, command._option_string_actions, 0.75):
+        return f"did you mean {near}?"
     shown = f"{command.prog} --help shows those that it has"
     others = [name for name, other in parser.commands.items() if option in other._option_string_actions]
     return f"it is an option of {', '.join(others)}; {shown}" if others else shown

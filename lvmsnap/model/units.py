@@ -1,4 +1,4 @@
-"""Binary multiples of a byte."""
+"""Binary multiples of a byte, and sizes as a profile has them. Pure."""
 
 from __future__ import annotations
 
@@ -15,3 +15,11 @@ TIB = 1024 * GIB
 
 
 SECTOR_BYTES = 512
+
+
+def as_written(size_bytes: int) -> str:
+    """Return a size as a profile has it, in the largest unit of which it is a whole number: 320MiB, 5GiB."""
+    for unit, name in ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB")):
+        if size_bytes % unit == 0:
+            return f"{size_bytes // unit}{name}"
+    return f"{-(-size_bytes // KIB)}KiB"

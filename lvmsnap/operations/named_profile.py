@@ -8,9 +8,10 @@ from pathlib import Path
 
 from lvmsnap.execution.context import Progress
 from lvmsnap.model.errors import ProfileError, UsageError
+from lvmsnap.model.near import nearest
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Record
-from lvmsnap.profile import loading, naming
+from lvmsnap.profile import loading
 from lvmsnap.system import reading
 
 
@@ -51,7 +52,7 @@ def meant_instead(name: str, directory: str) -> str:
         known = loading.names(directory)
     except UsageError:
         return ""
-    return "" if name in known else naming.near(name, known)
+    return "" if name in known else nearest(name, known)
 
 
 def load_if_valid(name: str, directory: str) -> Profile | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 
 from lvmsnap.model.errors import UsageError
 from lvmsnap.model.facts import Facts, LogicalVolume, Mount, VolumeGroup, mount_of, top_mount
 from lvmsnap.model.first_profile import Offer, Offers
 from lvmsnap.model.lvm_names import lvm_name
+from lvmsnap.model.near import nearest
 from lvmsnap.model.paths import RUN_DIR, is_within
 from lvmsnap.planning import origin_kinds
 from lvmsnap.planning.lent_pvs import available_extents
@@ -179,7 +179,7 @@ def _nearest(word: str, known: Iterable[str]) -> str:
     """Return the known word that is most like this one, "" where none is; a bare LV's name is like its VG/LV."""
     names = list(dict.fromkeys(known))
     same = [name for name in names if name.rpartition("/")[2] == word.rpartition("/")[2]]
-    return next(iter(same or difflib.get_close_matches(word, names, n=1)), "")
+    return same[0] if same else nearest(word, names)
 
 
 def _words(facts: Facts) -> Iterator[str]:

@@ -19,7 +19,7 @@ from lvmsnap.planning import boot_risk, filesystems, first_origins, first_room, 
 from lvmsnap.planning.first_room import Room
 from lvmsnap.planning.held_blocks import largest_file_bytes
 from lvmsnap.planning.lent_pvs import available_extents
-from lvmsnap.planning.sizing import human
+from lvmsnap.planning.sizing import human, rounded
 
 ROOM = "Room for changes while the snapshot exists"
 ANY_PV_UUID = "lvmsn2-HOST-HOST-NAME-NAME-RAND-RANDOM"
@@ -223,4 +223,4 @@ def _file_notes(profile: Profile, number: int, facts: Facts) -> FileNotes:
     free = human(available_extents(vg) * vg.extent_size_bytes) if vg else ""
     there = f"on {directory.filesystem} with {human(directory.available_bytes)} available"
     why = f"Since {file.vg} has {free} free, this file lends it room while the snapshot exists, {there}."
-    return FileNotes(why, first_room.rounded(largest_file_bytes(directory), up=False))
+    return FileNotes(why, rounded(largest_file_bytes(directory), up=False))

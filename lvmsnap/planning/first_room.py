@@ -14,7 +14,7 @@ from lvmsnap.model.profile import Allocation, BackingFile
 from lvmsnap.model.units import GIB, MIB
 from lvmsnap.planning.held_blocks import largest_file_bytes
 from lvmsnap.planning.lent_pvs import available_extents
-from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, ceil, largest_useful_bytes
+from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, ceil, largest_useful_bytes, rounded
 
 # Of the origin, for what changes during a backup: more is given while it is up, where there is room. Never less than
 # LVM's own bookkeeping and a busy minute need, never more than anybody would set aside unasked.
@@ -52,12 +52,6 @@ def wanted_bytes(origin: LogicalVolume, looked: OriginFacts) -> int:
     share = min(origin.size_bytes * SHARE_PERCENT // 100, MOST_BYTES)
     useful = ceil(largest_useful_bytes(origin.size_bytes, DEFAULT_CHUNK_BYTES), MIB) * MIB
     return min(rounded(max(share, LEAST_BYTES, journal_bytes * JOURNAL_PERCENT // 100), up=True), useful)
-
-
-def rounded(size_bytes: int, *, up: bool) -> int:
-    """Return a size as a round number: a quarter of a power of two is its step, and MiB are whole."""
-    step = max(MIB, 1 << max(0, size_bytes.bit_length() - 3))
-    return (ceil(size_bytes, step) if up else size_bytes // step) * step
 
 
 def folders(mounts: tuple[Mount, ...]) -> tuple[str, ...]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-
 from lvmsnap.model.facts import Facts, VolumeGroup
+from lvmsnap.model.near import nearest
 
-CUTOFF = 0.6
 MOST_LISTED = 12
 
 
@@ -16,7 +14,7 @@ def of_group(name: str, origins: tuple[str, ...], facts: Facts) -> str:
     swapped = facts.vg(origin)
     if swapped and swapped.lv(name):
         return f"the group comes first: {origin}/{name}"
-    near = _nearest(name, [group.name for group in facts.vgs])
+    near = nearest(name, [group.name for group in facts.vgs])
     found = facts.vg(near) if near else None
     if found and found.lv(origin):
         return f"did you mean {near}/{origin}?"
@@ -25,7 +23,7 @@ def of_group(name: str, origins: tuple[str, ...], facts: Facts) -> str:
 
 def of_volume(origin: str, vg: VolumeGroup, facts: Facts) -> str:
     """Return a hint for a volume that its group does not have; "" where nothing is near."""
-    near = _nearest(origin, volumes(vg))
+    near = nearest(origin, volumes(vg))
     return f"did you mean {vg.name}/{near}?" if near else _elsewhere(origin, facts)
 
 
@@ -44,8 +42,3 @@ def listed(vg: VolumeGroup) -> str:
 def _elsewhere(origin: str, facts: Facts) -> str:
     groups = [group.name for group in facts.vgs if origin in volumes(group)]
     return f"did you mean {groups[0]}/{origin}?" if len(groups) == 1 else ""
-
-
-def _nearest(word: str, words: list[str]) -> str:
-    found = difflib.get_close_matches(word, words, n=1, cutoff=CUTOFF)
-    return found[0] if found else ""

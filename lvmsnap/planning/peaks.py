@@ -7,8 +7,8 @@ from dataclasses import replace
 from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.past_run import Peak
 from lvmsnap.model.target import CowSpace, Snapshot
-from lvmsnap.model.units import GIB, KIB, MIB
-from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, ceil, largest_useful_bytes
+from lvmsnap.model.units import MIB
+from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, ceil, largest_useful_bytes, rounded
 
 # Half as much again: what was the peak is then below the 70 % at which the guard warns, by default.
 MARGIN_PERCENT = 150
@@ -53,22 +53,8 @@ def _enough(peak_bytes: int, origin_bytes: int, space: CowSpace | None) -> int:
 
     It is round: a person writes it into a profile.
     """
-    wanted = _rounded(max(SMALLEST_BYTES, peak_bytes * MARGIN_PERCENT // 100))
+    wanted = rounded(max(SMALLEST_BYTES, peak_bytes * MARGIN_PERCENT // 100), up=True)
     if not origin_bytes:
         return wanted
     chunk_bytes = (space.chunk_size_bytes if space else None) or DEFAULT_CHUNK_BYTES
     return min(wanted, ceil(largest_useful_bytes(origin_bytes, chunk_bytes), MIB) * MIB)
-
-
-def _rounded(size_bytes: int) -> int:
-    """Return a size rounded up: to whole MiB, and of larger ones to a quarter of the power of two below."""
-    step = max(MIB, (1 << (size_bytes.bit_length() - 1)) // 4)
-    return ceil(size_bytes, step) * step
-
-
-def as_written(size_bytes: int) -> str:
-    """Return a size as a profile has it: 320MiB, 5GiB."""
-    for unit, name in ((1024 * GIB, "TiB"), (GIB, "GiB"), (MIB, "MiB")):
-        if size_bytes % unit == 0:
-            return f"{size_bytes // unit}{name}"
-    return f"{ceil(size_bytes, KIB)}KiB"

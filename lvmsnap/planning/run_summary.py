@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lvmsnap.model.past_run import PastRun, Peak, Result
-from lvmsnap.planning.peaks import as_written
+from lvmsnap.model.units import as_written
 from lvmsnap.planning.sizing import human
 
 

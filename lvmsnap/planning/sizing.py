@@ -76,3 +76,9 @@ def human(size_bytes: int) -> str:
 def ceil(value: int, divisor: int) -> int:
     """Return value / divisor, rounded up."""
     return -(-value // divisor)
+
+
+def rounded(size_bytes: int, *, up: bool) -> int:
+    """Return a size as a round number: a quarter of a power of two is its step, and MiB are whole."""
+    step = max(MIB, 1 << max(0, size_bytes.bit_length() - 3))
+    return (ceil(size_bytes, step) if up else size_bytes // step) * step

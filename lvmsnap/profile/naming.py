@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lvmsnap.model.errors import UsageError
 from lvmsnap.model.lvm_names import PROFILE_NAME_RULE, is_profile_name
+from lvmsnap.model.near import nearest
 
 SUFFIX = ".yaml"
 OTHER_SUFFIXES = (".yml", ".YAML", ".YML")
@@ -69,16 +70,9 @@ def no_such_profile(name: str, directory: str, known: tuple[str, ...]) -> UsageE
     for suffix in OTHER_SUFFIXES:
         if (other := folder / f"{name}{suffix}").exists():
             return UsageError(f"{what}: the name of its file must end in {SUFFIX}", hint=_rename(other))
-    close = near(name, known)
+    close = nearest(name, known)
     there = f"there are: {', '.join(known)}" if known else "there are none"
     if not known and not folder.exists():
         there = "the directory does not exist"
     hint = f"did you mean {close}?" if close else f"lvmsnap init VG/LV --write {name} makes one"
     return UsageError(f"{what} ({there})", hint=hint)
-
-
-def near(name: str, known: tuple[str, ...]) -> str:
-    """Return the one of the known names that is most like this one, "" where none is."""
-    import difflib
-
-    return next(iter(difflib.get_close_matches(name, known, n=1)), "")

@@ -11,7 +11,7 @@ from lvmsnap.model.errors import UsageError
 from lvmsnap.model.first_profile import FileNotes, Proposal, VolumeNotes
 from lvmsnap.model.printable import escaped
 from lvmsnap.model.profile import Allocation, BackingFile, Profile, Volume
-from lvmsnap.model.units import GIB, KIB, MIB, TIB
+from lvmsnap.model.units import as_written
 
 COLUMNS = 80
 SCHEMA_LINE = "# yaml-language-server: $schema={}\n"
@@ -96,7 +96,7 @@ def _volume(volume: Volume, notes: VolumeNotes, name: str, *, is_alone: bool) ->
     yield f"  - origin: {volume.path}"
     yield from _comment(notes.size, 4)
     if volume.size:
-        yield f"    size: {amount(volume.size.amount)}"
+        yield f"    size: {as_written(volume.size.amount)}"
     if volume.luks and volume.luks.key_file:
         yield f"    luks: {{key_file: {_scalar(volume.luks.key_file)}}}   # as in /etc/crypttab"
     elif volume.luks:
@@ -150,14 +150,7 @@ def _growth(file: BackingFile, profile: Profile, notes: FileNotes) -> Iterator[s
     needed = sum(one.size.amount for one in profile.volumes_in(file.vg) if one.size)
     most = min(4 * needed, notes.largest_bytes)
     if most > needed:
-        yield f"# max_size: {amount(most)}   # it may grow to this while `run` or `watch` guards it"
-
-
-def amount(size_bytes: int) -> str:
-    """Return a size as a profile has it, in the largest unit of which it is a whole number."""
-    units = (("TiB", TIB), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB))
-    name, unit = next((name, unit) for name, unit in units if not size_bytes % unit)
-    return f"{size_bytes // unit}{name}"
+        yield f"# max_size: {as_written(most)}   # it may grow to this while `run` or `watch` guards it"
 
 
 def _scalar(path: str) -> str:

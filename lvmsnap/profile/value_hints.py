@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Sequence
 
+from lvmsnap.model import near
 from lvmsnap.profile.yaml_positions import Path
 
 LONGEST_GUESSED = 80
@@ -23,8 +23,7 @@ _NO_DATE = f"{_NO_SHELL}: a name is the same each time"
 def nearest(word: str, words: Iterator[str] | Sequence[str]) -> str | None:
     """The one of `words` that `word` is most likely a misspelling of."""
     by_lower = {known.lower(): known for known in words}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
-    return by_lower[found[0]] if found else None
+    return by_lower.get(near.nearest(word.lower(), by_lower, 0.7))
 
 
 def text_hint(path: Path, text: str, pattern: str) -> str:

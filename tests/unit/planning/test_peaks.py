@@ -8,7 +8,7 @@ import pytest
 
 from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.past_run import PastRun, Peak, Result
-from lvmsnap.model.units import GIB, KIB, MIB
+from lvmsnap.model.units import GIB, KIB, MIB, as_written
 from lvmsnap.planning import peaks
 from lvmsnap.planning.run_summary import failure, summary, took_words
 from lvmsnap.profile import values
@@ -85,7 +85,7 @@ def test_the_size_that_is_enough_is_round_half_as_much_again_and_one_that_a_prof
 ) -> None:
     peak = peak_of(status(used, 4096 * GIB))
 
-    assert peaks.as_written(peak.enough_bytes) == written
+    assert as_written(peak.enough_bytes) == written
     assert values.size_bytes(written) == peak.enough_bytes
     assert used * 3 // 2 <= peak.enough_bytes <= max(4 * MIB, used * 2)
 
@@ -94,7 +94,7 @@ def test_no_more_is_advised_than_the_origin_can_use() -> None:
     peak = peak_of(status(60 * MIB, 66 * MIB, origin_bytes=64 * MIB))
 
     # The origin's chunks, their metadata and a header, in whole MiB.
-    assert peaks.as_written(peak.enough_bytes) == "65MiB"
+    assert as_written(peak.enough_bytes) == "65MiB"
 
 
 # --- what is said of it -----------------------------------------------------------------------------------------------
