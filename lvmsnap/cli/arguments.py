@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from lvmsnap.model.profile import Profile
 
 
-def name_of(argument: str) -> str:
-    """Return the name that a NAME or a path means. Raises UsageError where no profile can have such a name."""
-    return loading.name_of(argument)
-
-
 def place(options: Namespace, argument: str) -> tuple[str, str]:
     """Return the name that a NAME or a path means, and the directory of its profile.
 

@@ -36,10 +36,5 @@ def import_all() -> None:
 
 def _draw_once() -> None:
     """Draw what is not seen, since rich imports its tables of characters when it meets the first of a kind."""
-    from rich.console import Console
-    from rich.text import Text
-
     line: Line = ((BAD, "FAILED "), ("", "\N{LATIN SMALL LETTER E WITH ACUTE}\N{CJK UNIFIED IDEOGRAPH-65E5}"))
     show([line], _Terminal())
-    with Console(file=_Terminal()).status(Text("running", overflow="ellipsis", no_wrap=True)):
-        pass

@@ -116,12 +116,12 @@ def cmd_run(options: argparse.Namespace) -> int:
     from lvmsnap.cli import arguments, error_view
     from lvmsnap.operations import run
     from lvmsnap.operations.course import Course, kept
+    from lvmsnap.profile import loading
 
     session, course = _session(options), Course.of(options.argv)
-    with kept(session, arguments.name_of(options.name), course):
+    with kept(session, loading.name_of(options.name), course):
         profile, text = arguments.load_to_run(options)
-        replace_old = options.replace
-        course.exit_code = run.run(session, profile, text, options.argv, replace_old=replace_old, course=course)
+        course.exit_code = run.run(session, profile, text, options.argv, replace_old=options.replace, course=course)
     return course.exit_code and error_view.fail(LvmsnapError(course.complaint(options.argv[0])), course.exit_code)
 
 

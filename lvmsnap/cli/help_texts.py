@@ -194,7 +194,7 @@ COMMANDS = {
         prints="the profile, as YAML, or the list; nothing with --write",
         examples=("lvmsnap init", "lvmsnap init vg0/root --write nightly", "lvmsnap init / /home --write server"),
         exits=(
-            ("0", "done; what its plan would be refused for now is warned of"),
+            ("0", "done; whatever would keep its plan from being carried out now is a warning"),
             ("1", "the file could not be written"),
             ("2", "wrong usage, or there is no such volume"),
             (

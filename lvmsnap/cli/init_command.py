@@ -97,9 +97,11 @@ def _chosen(options: argparse.Namespace, session: Session, view: View) -> tuple[
     """List the volumes, and on a terminal return those that are chosen. Raises RefusedError, UsageError."""
     from lvmsnap.cli import layout
     from lvmsnap.operations import first_profile
+    from lvmsnap.system import reading
 
     if view.system is None:
-        hint = "sudo lvmsnap init; or lvmsnap init VG/LV, which then prints a template"
+        as_root = "" if reading.is_root() else "sudo lvmsnap init; or "
+        hint = f"{as_root}lvmsnap init VG/LV, which then prints a template"
         raise RefusedError((Refusal(f"the volumes cannot be listed: {view.why_not}", hint),))
     found, is_asked = first_profile.offers(session, view.system), sys.stdin.isatty() and sys.stdout.isatty()
     if options.write is not None and not is_asked:

@@ -25,11 +25,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A plan or a status that could not be written is not done.
         sys.stdout.flush()
         return code
-    except LvmsnapError as error:
-        from lvmsnap.cli.error_view import fail
-
-        streams.flush(sys.stdout)
-        return fail(error)
     except BrokenPipeError:
         # The reader went away (`lvmsnap plan x | head`): no traceback.
         streams.give_up(sys.stdout)
@@ -49,27 +44,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    options = argparse.Namespace(verbosity=0)
     try:
         options = parse(arguments)
-    except UsageError as error:
-        from lvmsnap.cli import monitoring_check
+        command: Callable[[argparse.Namespace], int] = options.command
+        return command(options)
+    except LvmsnapError as error:
+        from lvmsnap.cli import error_view, monitoring_check
 
-        if monitoring_check.is_asked(arguments):
+        streams.flush(sys.stdout)
+        if isinstance(error, UsageError) and monitoring_check.is_asked(arguments):
             return monitoring_check.give_up(error)
-        raise
+        return error_view.fail(error, is_verbose=getattr(options, "verbosity", 0) > 0)
     except SystemExit as ended:
         streams.flush(sys.stderr)
         if not ended.code:
             sys.stdout.flush()  # the help
         raise
-    command: Callable[[argparse.Namespace], int] = options.command
-    try:
-        return command(options)
-    except LvmsnapError as error:
-        from lvmsnap.cli.error_view import fail
-
-        streams.flush(sys.stdout)
-        return fail(error, is_verbose=getattr(options, "verbosity", 0) > 0)
     finally:
         live_line.clear()  # whatever ended it: the terminal is as it was
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
@@ -33,11 +32,7 @@ def write(name: str, seen: Sighting, number: int = 1) -> None:
 def read(name: str, number: int = 1) -> Sighting | None:
     """Return the last sighting, None where there is none or it makes no sense."""
     try:
-        descriptor = os.open(path(name, number), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            return _parse(os.read(descriptor, LARGEST_BYTES))
-        finally:
-            os.close(descriptor)
+        return _parse(atomic_files.read_small(path(name, number), LARGEST_BYTES))
     except (OSError, ValueError):
         return None
 

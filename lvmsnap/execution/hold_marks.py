@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -29,11 +28,7 @@ def write(name: str, process: Process) -> None:
 def read(name: str) -> Process | None:
     """Return whose word there is, None where there is none or it makes no sense."""
     try:
-        descriptor = os.open(path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            return codec.decoded(Process, codec.parsed(os.read(descriptor, LARGEST_BYTES)))
-        finally:
-            os.close(descriptor)
+        return codec.decoded(Process, codec.parsed(atomic_files.read_small(path(name), LARGEST_BYTES)))
     except (OSError, ValueError):
         return None
 

@@ -71,7 +71,7 @@ def _content(file: Path) -> bytes:
     Raises OSError, also for what is no regular file of root's: it is somebody else's, and stays as it is.
     """
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = atomic_files.open_own(file)
     except FileNotFoundError:
         return b""
     with os.fdopen(descriptor, "rb") as opened:

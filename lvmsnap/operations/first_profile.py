@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,15 +71,7 @@ def resolved(words: Sequence[str], view: View) -> tuple[str, ...]:
 
 def _volume(word: str, system: Facts) -> LogicalVolume:
     path = word.rstrip("/") or "/"
-    return first_origins.resolved(path, system, os.path.realpath(path), _device_number(path))
-
-
-def _device_number(path: str) -> str:
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return ""
-    return block_devices.device_number(status.st_rdev) if stat.S_ISBLK(status.st_mode) else ""
+    return first_origins.resolved(path, system, os.path.realpath(path), block_devices.number_at(path))
 
 
 def make(session: Session, view: View, origins: tuple[str, ...], name: str = "") -> First:

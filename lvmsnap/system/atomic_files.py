@@ -1,4 +1,4 @@
-"""Writes files so that whoever reads one finds the old content or the new one, never a part of it."""
+"""Writes files so that whoever reads one finds the old content or the new one; and reads what was so written."""
 
 from __future__ import annotations
 
@@ -59,6 +59,23 @@ def create(path: str, text: str, mode: int = 0o600) -> None:
         with suppress(OSError):
             os.unlink(path)
         raise
+
+
+def open_own(path: str | Path, directory: int | None = None) -> int:
+    """Open a file for reading, in a `directory` that is open where one is given; by no link, and without waiting.
+
+    Opening a FIFO would wait for a writer. Raises OSError.
+    """
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+
+
+def read_small(path: str | Path, largest_bytes: int) -> bytes:
+    """Return the first bytes of a file, as many as it should have at most. Raises OSError."""
+    descriptor = open_own(path)
+    try:
+        return os.read(descriptor, largest_bytes)
+    finally:
+        os.close(descriptor)
 
 
 def sync_directory(directory: str | Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import stat
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -104,6 +105,15 @@ def logical_block_bytes(device_number: str) -> int:
 def device_number(device: int) -> str:
     """Return a device number as the kernel writes it, "MAJOR:MINOR"."""
     return f"{os.major(device)}:{os.minor(device)}"
+
+
+def number_at(path: str) -> str:
+    """Return the number of the block device at a path, "" where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return ""
+    return device_number(status.st_rdev) if stat.S_ISBLK(status.st_mode) else ""
 
 
 def devices_under(path: str, table: tuple[Mount, ...]) -> tuple[str, ...]:

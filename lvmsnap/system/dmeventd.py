@@ -13,7 +13,7 @@ PLUGIN = b"libdevmapper-event-lvm2snapshot."
 
 def watches_snapshots() -> bool:
     """Whether it watches any snapshot, whosever. It is not asked: that would start it where it does not run."""
-    for process in process_table.PROC.glob("[0-9]*"):
+    for process in process_table.running():
         try:
             if (process / "comm").read_bytes() == NAME and PLUGIN in (process / "maps").read_bytes():
                 return True

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -252,13 +250,7 @@ def above(name: str) -> str:
 
 def _device_at(path: str) -> str:
     """Return the number of the block device at a path in /dev or of a descriptor in /proc, "" where it is none."""
-    if not path.startswith(("/dev/", f"{process_table.PROC}/")):
-        return ""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return ""
-    return block_devices.device_number(status.st_rdev) if stat.S_ISBLK(status.st_mode) else ""
+    return block_devices.number_at(path) if path.startswith(("/dev/", f"{process_table.PROC}/")) else ""
 
 
 def _paths_below(process: Path, mountpoint: str) -> Iterator[str]:

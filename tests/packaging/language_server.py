@@ -112,7 +112,7 @@ class LanguageServer:
 
 
 def accepted(text: str, inserted: str) -> str:
-    """Return the text with what was inserted at the cursor, each placeholder as it stands, indented as its line is."""
+    """Return the text with what was inserted at the cursor, each placeholder as it is, indented as its line is."""
     line = text[: text.index(CURSOR)].rpartition("\n")[2]
     indent = line[: len(line) - len(line.lstrip())]
     plain = re.sub(r"\$\{\d+:([^}]*)\}|\$\d+", r"\1", inserted)

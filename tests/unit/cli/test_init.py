@@ -19,10 +19,10 @@ from lvmsnap.model.facts import Facts, Mount
 from lvmsnap.model.first_profile import Proposal
 from lvmsnap.model.looked import MountpointFacts
 from lvmsnap.model.units import GIB
-from lvmsnap.operations import first_profile, preparation
+from lvmsnap.operations import preparation
 from lvmsnap.planning import first_profile as planning
 from lvmsnap.profile import loading
-from lvmsnap.system import atomic_files, crypttab, mount_table, origin_facts, reading
+from lvmsnap.system import atomic_files, block_devices, crypttab, mount_table, origin_facts, reading
 from lvmsnap.system.reading import Interest
 from tests import samples
 from tests.unit.cli.calling import Done, lvmsnap, profile
@@ -68,7 +68,7 @@ def facts(monkeypatch: pytest.MonkeyPatch) -> Facts:
     look_at(monkeypatch, made)
     monkeypatch.setattr(crypttab, "key_files", dict)
     monkeypatch.setattr(origin_facts, "filesystems", lambda *_: TYPES)
-    monkeypatch.setattr(first_profile, "_device_number", lambda _: "")
+    monkeypatch.setattr(block_devices, "number_at", lambda _: "")
     monkeypatch.setattr(mount_table, "mounts", lambda: made.mounts)
     return made
 
@@ -112,6 +112,10 @@ def test_a_list_for_nobody_who_may_see_it_is_refused(monkeypatch: pytest.MonkeyP
     assert (done.returncode, done.stdout) == (3, "")
     assert "only root may read LVM's state" in done.stderr
     assert "sudo lvmsnap init" in done.stderr
+
+    monkeypatch.setattr(reading, "is_root", lambda: True)
+    monkeypatch.setattr(reading, "read_system", lambda *_, **__: replace(samples.facts(), vgs=()))
+    assert "what to do: lvmsnap init VG/LV" in init().stderr
 
 
 class Terminal(io.StringIO):
@@ -224,7 +228,7 @@ def test_a_volume_is_known_by_its_name_its_device_and_its_mountpoint(word: str, 
 
 @pytest.mark.parametrize(("number", "origin"), [("254:0", "vg0/system"), ("254:10", "vg0/da-ta")])
 def test_any_link_to_its_device_will_do(number: str, origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(first_profile, "_device_number", lambda _: number)
+    monkeypatch.setattr(block_devices, "number_at", lambda _: number)
 
     assert f"  - origin: {origin}\n" in init("/dev/disk/by-label/x").stdout
 
@@ -251,7 +255,7 @@ def test_an_unknown_one_is_an_error_with_the_nearest_name(word: str, said: str) 
 
 
 def test_a_device_that_is_no_volume_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(first_profile, "_device_number", lambda _: "8:1")
+    monkeypatch.setattr(block_devices, "number_at", lambda _: "8:1")
 
     assert "/dev/sda1 is no logical volume" in init("/dev/sda1").stderr
 
