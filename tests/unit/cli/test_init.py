@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import stat
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,72 +13,14 @@ import yaml
 
 from lvmsnap.cli import parser
 from lvmsnap.model.errors import ToolError
-from lvmsnap.model.facts import Facts, Mount
-from lvmsnap.model.first_profile import Proposal
-from lvmsnap.model.looked import MountpointFacts
-from lvmsnap.model.units import GIB
-from lvmsnap.operations import preparation
-from lvmsnap.planning import first_profile as planning
+from lvmsnap.model.facts import Facts
 from lvmsnap.profile import loading
-from lvmsnap.system import atomic_files, block_devices, crypttab, mount_table, origin_facts, reading
-from lvmsnap.system.reading import Interest
+from lvmsnap.system import block_devices, reading
 from tests import samples
 from tests.unit.cli.calling import Done, lvmsnap, profile
-from tests.unit.planning import first
+from tests.unit.cli.first_machine import init
 
-HOME = samples.lv("home", device_number="254:7", size_bytes=20 * GIB)
-SWAP = samples.lv("swap", device_number="254:8", uuid=samples.SNAPSHOT_UUID)
-OPENED = replace(
-    samples.mapping(f"CRYPT-LUKS2-{samples.LUKS_UUID.replace('-', '')}-data", "data", beneath=("254:9",)),
-    device_number="254:10",
-)
-DATA = samples.lv("da-ta", device_number="254:9", uuid=samples.DISK_UUID)
-BTRFS = Mount("0:40", "/", "/srv/bt", "btrfs", "/dev/mapper/vg0-home", mount_id=7)
-INSIDE = Mount("254:10", "/", "/srv/data", "ext4", "/dev/mapper/data", mount_id=8)
-TYPES = {"254:0": "ext4", "254:7": "btrfs", "254:8": "swap", "254:9": "crypto_LUKS", "254:10": "ext4"}
-
-
-def system() -> Facts:
-    pool = samples.lv("pool", segment_types=("thin-pool",), device_number="254:11", uuid="pool")
-    hidden = samples.lv("pool_tdata", is_hidden=True, device_number="254:12", uuid="tdata")
-    ours = samples.snapshot_lv(name="system-lvmsnap-other")
-    mounts = (BTRFS, INSIDE, replace(first.ORIGIN, mountpoint="/run/lvmsnap/other/system", mount_id=9))
-    facts = first.machine(samples.vg(HOME, SWAP, DATA, pool, hidden, ours), mounts=mounts)
-    return replace(facts, dm_devices=(*facts.dm_devices, OPENED))
-
-
-def look_at(monkeypatch: pytest.MonkeyPatch, facts: Facts) -> None:
-    """Have these facts found wherever a profile looks."""
-
-    def look(_session: object, interest: Interest, *_: object) -> Facts:
-        free = {path: MountpointFacts("absent", path, "") for path in interest.mountpoints}
-        return replace(facts, looked=replace(facts.looked, mountpoints=free))
-
-    monkeypatch.setattr(preparation, "look", look)
-
-
-@pytest.fixture(autouse=True)
-def facts(monkeypatch: pytest.MonkeyPatch) -> Facts:
-    """Put a machine in the place of this one."""
-    made = system()
-    monkeypatch.setattr(reading, "is_root", lambda: True)
-    monkeypatch.setattr(reading, "read_system", lambda *_, **__: made)
-    look_at(monkeypatch, made)
-    monkeypatch.setattr(crypttab, "key_files", dict)
-    monkeypatch.setattr(origin_facts, "filesystems", lambda *_: TYPES)
-    monkeypatch.setattr(block_devices, "number_at", lambda _: "")
-    monkeypatch.setattr(mount_table, "mounts", lambda: made.mounts)
-    return made
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Give a profile directory that is not there yet."""
-    return tmp_path / "etc" / "lvmsnap"
-
-
-def init(*arguments: str, folder: Path | None = None) -> Done:
-    return lvmsnap("init", *arguments, *(("--profile-dir", str(folder)) if folder else ()))
+pytestmark = pytest.mark.usefixtures("facts")
 
 
 # --- the list ---------------------------------------------------------------------------------------------------------
@@ -348,154 +288,3 @@ def test_without_a_look_a_place_that_names_no_volume_is_an_error() -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "give it as VG/LV" in done.stderr
-
-
-# --- the file ---------------------------------------------------------------------------------------------------------
-
-
-def test_write_makes_the_directory_and_a_file_for_root_alone(folder: Path) -> None:
-    done = init("vg0/system", "--write", "nightly", folder=folder)
-
-    file = folder / "nightly.yaml"
-    assert (done.returncode, done.stdout) == (0, "")
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
-    assert loading.load(file, require_root_owned=os.geteuid() == 0).volumes[0].path == "vg0/system"
-    assert done.stderr == (
-        f"wrote {file}\n"
-        f"next: lvmsnap plan --profile-dir {folder} nightly\n"
-        "        shows what it would do\n"
-        f"      lvmsnap run --profile-dir {folder} nightly -- COMMAND\n"
-        "        takes the snapshot around COMMAND\n"
-    )
-
-
-def test_its_first_line_names_the_schema_that_is_there(folder: Path) -> None:
-    init("vg0/system", "--write", "nightly", folder=folder)
-
-    line = (folder / "nightly.yaml").read_text().splitlines()[0]
-    path = line.removeprefix("# yaml-language-server: $schema=")
-    assert path.startswith("/")
-    assert '"$id": "urn:lvmsnap:profile"' in Path(path).read_text()
-
-
-@pytest.mark.parametrize("kind", ["file", "link", "dangling link", "directory"])
-def test_write_never_goes_over_anything(kind: str, folder: Path, tmp_path: Path) -> None:
-    folder.mkdir(parents=True)
-    (file := folder / "nightly.yaml").parent.chmod(0o755)
-    (other := tmp_path / "other").write_text("other")
-    if kind == "file":
-        file.write_text("mine")
-    elif kind == "directory":
-        file.mkdir()
-    else:
-        file.symlink_to(other if kind == "link" else tmp_path / "none")
-
-    done = init("vg0/system", "--write", "nightly", folder=folder)
-
-    assert (done.returncode, done.stdout) == (3, "")
-    assert f"{file} exists already" in done.stderr
-    assert (other.read_text(), (tmp_path / "none").exists()) == ("other", False)
-    assert kind != "file" or file.read_text() == "mine"
-
-
-def test_one_that_came_meanwhile_is_not_written_over_either(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder.mkdir(parents=True)
-    file = folder / "nightly.yaml"
-    load = loading.schema_path
-
-    def meanwhile() -> Path:
-        file.write_text("theirs")
-        return load()
-
-    monkeypatch.setattr(loading, "schema_path", meanwhile)
-
-    done = init("vg0/system", "--write", "nightly", folder=folder)
-
-    assert (done.returncode, file.read_text()) == (3, "theirs")
-
-
-@pytest.mark.parametrize("name", ["Nightly", "lock", "../x", "", "nightly.yaml", "/tmp/x.yaml"])
-def test_a_name_that_no_profile_can_have_is_wrong(name: str, folder: Path) -> None:
-    done = init("vg0/system", "--write", name, folder=folder)
-
-    assert (done.returncode, done.stdout) == (2, "")
-    assert not folder.exists()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root's profiles are refused for their directory")
-def test_a_file_that_up_would_refuse_is_taken_away_again(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    folder.chmod(0o777)
-
-    done = init("vg0/system", "--write", "nightly", folder=folder)
-
-    assert done.returncode == 2
-    assert "writable by others than root" in done.stderr
-    assert list(folder.iterdir()) == []
-
-
-def test_a_directory_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-
-    done = init("vg0/system", "--write", "nightly", folder=tmp_path / "file" / "x")
-
-    assert done.returncode == 1
-    assert f"cannot write {tmp_path}/file/x/nightly.yaml: Not a directory" in done.stderr
-
-
-def test_who_may_not_write_there_is_told_to_be_root(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(atomic_files, "create", denied)
-
-    done = init("vg0/system", "--write", "nightly", folder=folder)
-
-    assert (done.returncode, done.stdout) == (3, "")
-    assert f"you may not write {folder}/nightly.yaml\n" in done.stderr
-    assert "what to do: run it as root" in done.stderr
-
-
-def test_a_profile_without_a_name_is_planned_under_one_that_is_free(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    planned: list[str] = []
-    propose = planning.propose
-
-    def noting(wish: planning.Wish, facts: Facts) -> Proposal:
-        planned.append(wish.name)
-        return propose(wish, facts)
-
-    monkeypatch.setattr(planning, "propose", noting)
-    folder.mkdir(parents=True)
-
-    init("vg0/system", folder=folder)
-    (folder / "system.yaml").write_text("")
-    init("vg0/system", folder=folder)
-
-    assert planned == ["system", "system-2"]
-
-
-def test_what_is_risky_at_boot_has_install_boot_first(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, facts: Facts
-) -> None:
-    looked = samples.looked(boot_tags=("UUID=1",), origin_tags=("UUID=1",))
-    look_at(monkeypatch, replace(facts, looked=replace(looked, directories={})))
-
-    done = init("vg0/system", "--write", "nightly", folder=folder)
-
-    assert done.stderr.splitlines()[1] == "next: lvmsnap install-boot"
-
-
-def test_what_its_plan_will_be_refused_for_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    full = first.machine(first.full_vg(), places={})
-    monkeypatch.setattr(reading, "read_system", lambda *_, **__: full)
-    look_at(monkeypatch, full)
-
-    done = init("vg0/system", "-q")
-
-    assert done.returncode == 0
-    assert done.stderr.startswith(
-        "warning: its plan will be refused: not enough space for the snapshot: 2 GiB wanted, 0 B there\n"
-    )

@@ -14,6 +14,7 @@ import pytest
 from lvmsnap.cli import live_line
 from lvmsnap.cli.live_line import ERASE
 from tests import TOP
+from tests.unit.cli.seen import read_to_the_end
 
 BEGIN = """
 import argparse, time
@@ -35,15 +36,7 @@ def typed(code: str, columns: int = 80, **environment: str) -> str:
     given = {"PATH": os.environ["PATH"], "TERM": "xterm", **environment}
     done = subprocess.Popen([sys.executable, "-c", BEGIN + code], cwd=TOP, env=given, stderr=follower)
     os.close(follower)
-    told = b""
-    try:
-        while part := os.read(leader, 65536):
-            told += part
-    except OSError:
-        pass  # EIO: the other end is closed.
-    os.close(leader)
-    assert done.wait() == 0, told
-    return told.decode().replace("\r\n", "\n")
+    return read_to_the_end(leader, done)
 
 
 def screen(told: str) -> list[str]:

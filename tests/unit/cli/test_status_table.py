@@ -16,7 +16,8 @@ from lvmsnap.planning import state
 from lvmsnap.planning.state import State, Status
 from lvmsnap.planning.volume_state import VolumeStatus
 from tests import samples
-from tests.unit.cli.test_views import ODD, golden
+from tests.unit.cli.seen import golden
+from tests.unit.cli.test_views import ODD
 
 NOW = datetime.fromisoformat("2024-05-04T05:30:00+00:00")
 GUARDED = Status(

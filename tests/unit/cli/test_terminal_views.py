@@ -8,7 +8,7 @@ from lvmsnap.cli import layout, views
 from lvmsnap.model.plan import Plan
 from lvmsnap.planning import planner
 from tests import samples
-from tests.unit.cli.test_views import golden
+from tests.unit.cli.seen import golden
 
 NOTE = "/etc/lvmsnap/nightly.yaml"
 

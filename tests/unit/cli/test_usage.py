@@ -10,7 +10,7 @@ import pytest
 
 from lvmsnap.cli import help_texts, options, parser, usage
 from tests.unit.cli.calling import lvmsnap
-from tests.unit.cli.test_views import golden
+from tests.unit.cli.seen import golden
 
 NAMES = [name for name, *_ in options.COMMANDS]
 every_command = pytest.mark.parametrize("command", NAMES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pty
@@ -10,14 +9,12 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lvmsnap.cli import error_view, folding, layout, pictures, progress, views
-from lvmsnap.cli.layout import Line
+from lvmsnap.cli import error_view, folding, layout, pictures, views
 from lvmsnap.cli.progress import Reporter
 from lvmsnap.model.errors import (
     InterruptedBySignalError,
@@ -28,16 +25,15 @@ from lvmsnap.model.errors import (
     RefusedError,
     ResidueError,
 )
-from lvmsnap.model.profile import Hooks
 from lvmsnap.operations.recover import Recovered
 from lvmsnap.planning import offline, planner
 from lvmsnap.planning.state import State, Status
 from lvmsnap.system.processes import Finished, shell_line
 from tests import TOP, samples
+from tests.unit.cli.seen import GOLDEN, golden, read_to_the_end, shown
 from tests.unit.planning import test_tree
 
 ROOT = TOP
-GOLDEN = TOP / "tests/unit/golden"
 STATUSES = (
     Status("nightly", State.UP, "vg0/s", 4 << 30, 12.34, "/run/lvmsnap/nightly", "/dev/vg0/s", samples.TIME),
     Status("device-only", State.UP, "vg0/d", 64 << 20, 0.0, "", "/dev/vg0/d", "2024-05-04T05:29:30+00:00"),
@@ -45,19 +41,6 @@ STATUSES = (
     Status("full", State.LOST, "vg0/full", 64 << 20, 100.0, "", "/dev/vg0/full", "2024-05-01T05:30:00+00:00"),
     Status("broken", State.PARTIAL, "vg0/b", problem="missing: mount"),
 )
-
-
-def shown(lines: Iterable[Line]) -> str:
-    stream = io.StringIO()
-    layout.show(lines, stream)
-    return stream.getvalue()
-
-
-def golden(name: str, text: str) -> None:
-    path = GOLDEN / name
-    if os.environ.get("LVMSNAP_WRITE_GOLDEN"):
-        path.write_text(text)
-    assert text.splitlines() == path.read_text().splitlines()
 
 
 # --- plain lines ------------------------------------------------------------------------------------------------------
@@ -172,15 +155,7 @@ def on_terminal(*, columns: int = 80, term: str = "xterm-256color", **environmen
     given = {"PATH": os.environ["PATH"], "TERM": term, "COLUMNS": str(columns), **environment}
     done = subprocess.Popen([sys.executable, "-c", SHOW], cwd=ROOT, env=given, stdin=follower, stdout=follower)
     os.close(follower)
-    told = b""
-    try:
-        while part := os.read(leader, 65536):
-            told += part
-    except OSError:
-        pass  # EIO: the other end is closed.
-    os.close(leader)
-    assert done.wait() == 0
-    return told.decode().replace("\r\n", "\n")
+    return read_to_the_end(leader, done)
 
 
 def test_a_terminal_gets_colour_and_bold() -> None:
@@ -325,82 +300,3 @@ def test_what_a_command_printed_on_several_lines_stays_on_several_lines_marked_a
         r"    |         two\x1b[1m",
         "    | $ three",
     ]
-
-
-# --- progress ---------------------------------------------------------------------------------------------------------
-
-
-def progress_of(verbosity: int, capsys: pytest.CaptureFixture[str]) -> str:
-    reporter = Reporter(verbosity)
-    (file, space, loop, *_) = planner.plan_up(samples.with_file(), samples.facts(), (samples.PV_UUID,)).actions
-    reporter.begin("up", (file, space, loop))
-    for number, action in enumerate((file, space), 1):
-        reporter.step(action, number, 3)
-        reporter.observe(Finished(action.do[0], 0, "", "", 0.25))
-        reporter.done(action, 0.25)
-    reporter.stalled(loop.do[0], 15.2)
-    reporter.failed(loop, "exit 1: no such device")
-    reporter.begin("undo", (file,))
-    reporter.step(file, 1, 1)
-    reporter.done(file, 0.1)
-    told = capsys.readouterr()
-    assert told.out == ""
-    return told.err
-
-
-def test_progress_is_a_line_a_step_on_stderr_where_somebody_listens(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(progress, "is_listened_to", lambda: True)
-
-    golden("progress.txt", progress_of(0, capsys))
-
-
-@pytest.mark.parametrize("verbosity", [0, -1])
-def test_where_nobody_listens_only_what_failed_is_heard(verbosity: int, capsys: pytest.CaptureFixture[str]) -> None:
-    Reporter(verbosity).note("half of it is done")
-    assert capsys.readouterr().err == ""
-
-    Reporter(verbosity).warn("it is 80 % full")
-    assert capsys.readouterr().err == "warning: it is 80 % full\n"
-    assert progress_of(verbosity, capsys).splitlines() == [
-        "FAILED         2/3 attach it to a loop device (/dev/loop7): exit 1: no such device"
-    ]
-
-
-def test_a_step_down_that_fails_is_in_the_error_and_heard_at_once_with_v_or_for_a_hook(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    hooks = Hooks(after_down=("true",))
-    record = replace(samples.record(hooks=hooks), hooks_due=("after_down",))
-    (mount, *_, hook) = planner.plan_down(record.target, samples.up_facts(), record).actions
-    heard = {}
-    for verbosity in (-1, 0, 1):
-        reporter = Reporter(verbosity)
-        reporter.begin("down", ())
-        for action in (mount, hook):
-            reporter.failed(action, "it is busy")
-        heard[verbosity] = capsys.readouterr().err.count("FAILED")
-    assert heard == {-1: 1, 0: 1, 1: 2}
-
-
-def test_the_journal_is_told_what_is_a_warning(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(error_view, "_goes_to_journal", lambda: True)
-
-    Reporter(0).warn("it is 80 % full")
-    Reporter(0).note("half of it is done")
-
-    assert capsys.readouterr().err == "<4>warning: it is 80 % full\nhalf of it is done\n"
-
-
-def test_verbose_progress_has_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    golden("progress-verbose.txt", progress_of(1, capsys))
-
-
-def test_quiet_progress_is_nothing_but_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
-    told = progress_of(-1, capsys)
-
-    assert "ok  " not in told
-    assert "undoing" not in told

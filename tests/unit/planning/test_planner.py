@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -15,11 +14,10 @@ import pytest
 from lvmsnap.cli import views
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.looked import MountpointFacts
-from lvmsnap.model.lvm_names import dm_uuid
-from lvmsnap.model.plan import Direction, Fact, Plan, Thing
+from lvmsnap.model.plan import Fact, Plan, Thing
 from lvmsnap.model.profile import Profile
-from lvmsnap.model.units import GIB, MIB
-from lvmsnap.planning import offline, plan_facts, planner
+from lvmsnap.model.units import MIB
+from lvmsnap.planning import plan_facts, planner
 from lvmsnap.planning.sizing import human
 from lvmsnap.planning.wording import in_words
 from tests import TOP, samples
@@ -108,6 +106,10 @@ CASES |= {
     "two-groups": Case(two(samples.with_file(), vg="vg1"), with_home("vg1")),
     "two-volumes-plain": Case(two(samples.profile(), vg="vg1"), with_home("vg1")),
 }
+
+
+def things(plan: Plan) -> list[Thing]:
+    return [action.thing for action in plan.actions]
 
 
 def made(case: Case) -> Plan:
@@ -266,138 +268,3 @@ def test_a_given_loop_device_is_taken_as_it_is() -> None:
 
     assert planner.choose_loop_devices(given, samples.facts()) == {"vg0": "/dev/loop2"}
     assert planner.choose_loop_devices(samples.profile(), samples.facts()) == {}
-
-
-# --- down -------------------------------------------------------------------------------------------------------------
-
-
-def things(plan: Plan) -> list[Thing]:
-    return [action.thing for action in plan.actions]
-
-
-def test_down_takes_what_exists_in_the_opposite_order() -> None:
-    plan = planner.plan_down(TARGET, samples.up_facts(), samples.record())
-
-    assert plan.direction is Direction.DOWN
-    assert things(plan) == [
-        *(Thing.MOUNT, Thing.DIRECTORY, Thing.SNAPSHOT),
-        *(Thing.VG_MEMBER, Thing.PV, Thing.LOOP, Thing.FILE),
-    ]
-
-
-def test_down_leaves_alone_what_is_not_ours() -> None:
-    foreign = samples.vg(samples.snapshot_lv(tags=()), pvs=(samples.DISK,))
-    facts = samples.up_facts(foreign, file=replace(samples.FILE_FACTS, pv_uuid=samples.OTHER_UUID), loops=())
-
-    assert things(planner.plan_down(TARGET, facts, samples.record())) == []  # the mount is of the foreign snapshot
-    assert planner.plan_down(TARGET, samples.facts(), samples.record()).actions == ()
-
-
-def test_a_plan_of_down_has_the_names_of_now_throughout() -> None:
-    plan = planner.plan_down(TARGET, samples.up_facts(samples.renamed()), samples.record())
-
-    text = str(plan)
-    assert "vg1/other" in text
-    assert [name for name in ("vg0", samples.SNAPSHOT, "'system'") if name in text] == []
-
-
-def test_a_missing_lent_pv_is_taken_out_without_force() -> None:
-    group = samples.vg(pvs=(samples.DISK, samples.lent_pv(device="[unknown]", missing=True)))
-
-    plan = planner.plan_down(TARGET, samples.facts(group), samples.record())
-
-    assert [action.undo for action in plan.actions] == [
-        (("vgreduce", "--removemissing", "vg0"), ("vgchange", "--activate", "ay", "vg0"))
-    ]
-
-
-def test_a_suspended_origin_goes_on_by_lvm_where_it_has_a_snapshot_else_by_hand() -> None:
-    suspended = samples.dm("vg0-system", dm_uuid(samples.VG_UUID, samples.ORIGIN_UUID), suspended=True)
-    real = replace(suspended, name="vg0-system-real", uuid=f"{suspended.uuid}-real")
-
-    with_snapshot = planner.plan_down(TARGET, samples.up_facts(dm_devices=(suspended,)), None)
-    without = planner.plan_down(TARGET, samples.facts(dm_devices=(suspended,)), None)
-    beneath = planner.plan_down(TARGET, samples.up_facts(dm_devices=(real,)), None)
-
-    (by_lvm,) = [a.undo for a in with_snapshot.actions if a.thing is Thing.SUSPENDED_ORIGIN]
-    assert by_lvm == (("lvchange", "--refresh", "vg0/system"),)
-    assert without.actions[0].undo == (("dmsetup", "clear", "vg0-system"), ("dmsetup", "resume", "vg0-system"))
-    (by_hand,) = [a.undo for a in beneath.actions if a.thing is Thing.SUSPENDED_ORIGIN]
-    assert by_hand == (("dmsetup", "clear", "vg0-system-real"), ("dmsetup", "resume", "vg0-system-real"))
-
-
-# --- offline ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_an_offline_plan_has_the_same_steps_as_one_on_a_clean_system(name: str) -> None:
-    case = CASES[name]
-
-    plan = offline.plan(case.profile)
-
-    assert plan.target is not None
-    # Only the assumed system differs: its mountpoint is absent, so it is made and removed.
-    expected = {Thing.DIRECTORY} if case.profile.volumes[0].mountpoint else set()
-    assert set(things(plan)) == set(things(made(case))) | expected
-    assert plan.checks == ()
-    assert plan.facts[0].name == "assumed"
-
-
-def test_an_offline_plan_assumes_an_origin_of_100_gib() -> None:
-    plan = offline.plan(plain("size: 20%ORIGIN"))
-
-    assert plan.target is not None
-    # A fifth of 100 GiB, and what lists all of its chunks of 4 KiB, as lvcreate makes it.
-    cow = plan.target.snapshots[0].own_space
-    assert cow is not None
-    assert 20.3 * GIB < cow.size_bytes < 20.4 * GIB
-
-
-@pytest.mark.parametrize(
-    ("volume", "more", "snapshot", "fate"),
-    [
-        ("", "", "10.04 GiB for changes (40 GiB asked; more can never be used)", "it never does"),
-        ("size: 64MiB", "", "64 MiB for changes (16 extents)", "50 % more room at 80 % from the free space of vg0"),
-        ("size: 10%ORIGIN", "", "1.043 GiB for changes (10%ORIGIN asked; 267 extents)", "a warning at 70 %"),
-        ("size: 1GiB", "overflow: {extend_at: 100%}", "(256 extents)", "no more room, as `extend_at` says"),
-        ("size: 1GiB", f"backing_file: {{path: {samples.FILE}}}", "(256", "without a `backing_file.max_size`"),
-        (
-            "size: 1GiB",
-            f"backing_file: {{path: {samples.FILE}, max_size: 9GiB}}",
-            "(256 extents)",
-            "by a larger backing file, up to 9 GiB",
-        ),
-    ],
-)
-def test_the_facts_say_how_large_a_snapshot_is_and_why_and_what_becomes_of_it(
-    volume: str, more: str, snapshot: str, fate: str
-) -> None:
-    volume = volume or "size: 40GiB"
-    profile = samples.profile(f"volumes:\n  - origin: vg0/system\n    {volume}\n{more}\n")
-
-    uuids = (samples.PV_UUID,) * len(profile.backing_files)
-    told = {fact.name: fact.value for fact in planner.plan_up(profile, samples.facts(), uuids).facts}
-
-    assert snapshot in told["snapshot"]
-    assert fate in told["when it fills"]
-
-
-@pytest.mark.parametrize("facts", [samples.facts, samples.up_facts])
-def test_while_lvm_merges_the_snapshot_the_way_down_has_no_command(facts: Callable[..., Facts]) -> None:
-    plan = planner.plan_down(TARGET, facts(samples.merging()), samples.record())
-
-    assert [(action.thing, action.do, action.undo) for action in plan.actions] == [(Thing.SNAPSHOT, (), ())]
-    assert [check.passed for check in plan.checks] == [False]
-    assert plan.checks[0].sentence.startswith(f"LVM is merging vg0/{samples.SNAPSHOT} into vg0/system: nothing")
-
-
-def test_a_snapshot_goes_without_dmeventd_watching_another_profiles_one() -> None:
-    weekly = samples.snapshot_lv(name="weekly", uuid=samples.OTHER_UUID, tags=(samples.TARGET.tag[:-7] + "weekly",))
-    theirs = samples.snapshot_lv(name="theirs", uuid=samples.DISK_UUID, tags=("backup",))
-    group = samples.vg(samples.snapshot_lv(), weekly, theirs, pvs=(samples.DISK, samples.lent_pv()))
-
-    plan = planner.plan_down(TARGET, samples.up_facts(group), None)
-
-    (remove,) = [action for action in plan.actions if action.thing is Thing.SNAPSHOT]
-    assert [argv[0] for argv in remove.undo] == ["lvremove", "lvchange"]
-    assert remove.undo[1] == ("lvchange", "--monitor", "n", "--select", "lv_name=weekly", "vg0")
