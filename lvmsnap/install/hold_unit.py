@@ -53,8 +53,7 @@ def install(runner: Runner, name: str, profile_dir: str, tell: Tell) -> None:
             with suppress(LvmsnapError, OSError):
                 timer_units.write_all(before, lambda _: None)
                 _reload(runner, lambda _: None)
-            hint = (error.hint if isinstance(error, LvmsnapError) else "") or "fix what it says, then try again"
-            what = error.message if isinstance(error, LvmsnapError) else f"{error.filename}: {error.strerror}"
+            what, hint = timer_units.failure(error)
             raise StepError(f"{what}; everything is as before", hint=hint) from error
     for line in usage(name):
         tell(line)
@@ -85,9 +84,7 @@ def remove(runner: Runner, name: str, tell: Tell) -> None:
     others = (path.parent.name for path in Path(systemd_timer.UNIT_FOLDER).glob(f"lvmsnap-hold@*.d/{DROP_IN}"))
     if not any(_INSTANCE.fullmatch(other) for other in others):
         timer_units.remove_ours(timer_units.templates(TEMPLATES), tell)
-    for path in sorted(drop_in(name).parent.glob("*")):
-        if path.name != DROP_IN:
-            tell(f"left alone: {path}")
+    timer_units.name_left_alone((drop_in(name),), tell)
     _reload(runner, tell)
 
 

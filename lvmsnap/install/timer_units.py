@@ -76,10 +76,7 @@ def remove(runner: Runner, name: str, tell: Tell) -> None:
     remove_ours(drop_ins(name), tell)
     if not instances():
         remove_ours(templates(), tell)
-    for folder in (path.parent for path in drop_ins(name)):
-        for path in sorted(folder.glob("*")):
-            if path.name != DROP_IN:
-                tell(f"left alone: {path}")
+    name_left_alone(drop_ins(name), tell)
     timer.forget_files()
 
 
@@ -189,6 +186,12 @@ def remove_ours(paths: Iterable[Path], tell: Tell) -> None:
             write_all({path: None}, tell)
 
 
+def name_left_alone(paths: Iterable[Path], tell: Tell) -> None:
+    """Name what others put beside these drop-ins of ours."""
+    for beside in (other for path in paths for other in sorted(path.parent.glob("*")) if other.name != DROP_IN):
+        tell(f"left alone: {beside}")
+
+
 def write_all(texts: Mapping[Path, str | None], tell: Tell) -> None:
     """Write each file; or remove it, and the folder of a drop-in where nothing else is in it."""
     for path, text in texts.items():
@@ -202,10 +205,17 @@ def write_all(texts: Mapping[Path, str | None], tell: Tell) -> None:
             path.parent.rmdir()
 
 
+def failure(error: LvmsnapError | OSError) -> tuple[str, str]:
+    """Return what went wrong, and what to do."""
+    todo = "fix what it says, then try again"
+    if isinstance(error, LvmsnapError):
+        return error.message, error.hint or todo
+    return f"{error.filename}: {error.strerror}", todo
+
+
 def _take_back(timer: Timer, before: Mapping[Path, str | None], error: LvmsnapError | OSError) -> None:
     """Put everything back as it was, and raise what went wrong."""
-    message = error.message if isinstance(error, LvmsnapError) else f"{error.filename}: {error.strerror}"
-    hint = (error.hint if isinstance(error, LvmsnapError) else "") or "fix what it says, then try again"
+    message, hint = failure(error)
     try:
         failed = timer.take_back(lambda: write_all(before, lambda _: None))
     except (LvmsnapError, OSError) as second:
