@@ -88,7 +88,9 @@ COMMANDS = {
     "run": CommandHelp(
         about="Brings the profile up, runs COMMAND, and takes everything down whatever happens. Meanwhile the "
         "snapshots are guarded: one that fills is given more room where the profile allows it, and a backup that "
-        "read a lost snapshot never succeeds.",
+        "read a lost snapshot never succeeds. At the end it says how long the run took, how full the snapshots became "
+        "at most, and what size would have been enough: on a terminal, in the journal, or with -v. "
+        "`lvmsnap status NAME --history` shows it later.",
         prints="nothing of its own: what COMMAND prints",
         examples=(
             "lvmsnap run nightly -- restic backup /run/lvmsnap/nightly",

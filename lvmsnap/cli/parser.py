@@ -14,6 +14,8 @@ from lvmsnap.model.errors import LvmsnapError, UsageError, explained
 from lvmsnap.model.printable import NEXT_LINE, on_lines
 from lvmsnap.system import streams
 
+HELP = ("-h", "--help")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run lvmsnap and return its exit code."""
@@ -75,11 +77,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         return argparse.Namespace(command=_show_overview)
     ours, command = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
     parser = build_parser()
+    if not command:
+        _refuse_help_of_a_command_without_dashes(ours, parser)
     options, rest = parser.parse_known_args(ours)
     if options.command is None and not rest:
         raise UsageError("a command is missing", hint="lvmsnap --help lists the commands")
     name, taking = options.command_name, _takes_command(options)
-    if rest and taking and not command and not rest[0].startswith("-"):
+    if not command and _lacks_dashes(options, rest):
         raise usage.lacks_dashes(ours, rest, name, options.name)
     if rest:
         raise usage.unknown(rest[0], parser.commands.get(name, parser), parser)
@@ -89,6 +93,23 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise UsageError(f"only run and install-units take a command after `--`: {' '.join(command)}")
     options.argv = tuple(command)
     return options
+
+
+def _refuse_help_of_a_command_without_dashes(words: Sequence[str], parser: usage.Parser) -> None:
+    """Raise UsageError for `run NAME COMMAND -h`: that is meant for COMMAND, and argparse would show our own help."""
+    asks = next((place for place, word in enumerate(words) if word in HELP), 0)
+    if not asks:
+        return
+    try:
+        options, rest = parser.parse_known_args(words[:asks])
+    except UsageError:
+        return  # what is wrong is not known before the help was read
+    if _lacks_dashes(options, rest):
+        raise usage.lacks_dashes(words, rest, options.command_name, options.name)
+
+
+def _lacks_dashes(options: argparse.Namespace, rest: Sequence[str]) -> bool:
+    return bool(rest) and not rest[0].startswith("-") and _takes_command(options)
 
 
 def _takes_command(options: argparse.Namespace) -> bool:

@@ -167,6 +167,13 @@ def test_the_help_fits_the_terminal_and_is_never_wider_than_one_reads(
             "a command comes after `--`: lvmsnap -v run --replace nightly -- borg create -v --stats '/a b'\n",
             "",
         ),
+        ("run nightly borg -h", "a command comes after `--`: lvmsnap run nightly -- borg -h\n", ""),
+        (
+            "run nightly borg --help create",
+            "a command comes after `--`: lvmsnap run nightly -- borg --help create\n",
+            "",
+        ),
+        ("install-units x true -h", "a command comes after `--`: lvmsnap install-units x -- true -h\n", ""),
         ("run run run", "a command comes after `--`: lvmsnap run run -- run\n", ""),
         ("install-units x true", "a command comes after `--`: lvmsnap install-units x -- true\n", ""),
         ("install-units --status x true", "install-units takes no further argument 'true'", ""),
@@ -181,6 +188,16 @@ def test_wrong_usage_says_what_is_meant(line: str, says: str, and_says: str) -> 
     assert says in done.stderr
     assert and_says in flat(done.stderr)
     assert len(done.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    "line", ["run -h", "run -h nightly borg", "run nightly -h", "-h run nightly", "run --wait 5 -h"]
+)
+def test_help_that_is_asked_of_lvmsnap_is_its_own(line: str) -> None:
+    done = lvmsnap(*line.split())
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: lvmsnap ")
 
 
 def test_a_profile_where_a_command_is_due_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
