@@ -15,14 +15,11 @@ from lvmsnap.model.errors import (
     as_ours,
     worst,
 )
-from lvmsnap.model.paths import is_within
-from lvmsnap.system import streams
 
 if TYPE_CHECKING:
     from lvmsnap.cli.layout import Line
     from lvmsnap.model.plan import Plan
     from lvmsnap.model.profile import Profile
-    from lvmsnap.model.target import Target
     from lvmsnap.operations.sessions import Session
     from lvmsnap.planning.state import Status
 
@@ -90,7 +87,7 @@ def cmd_up(options: argparse.Namespace) -> int:
     """`lvmsnap up`: prints where the snapshot is, the mountpoint or the device."""
     if options.dry_run:
         return cmd_plan(argparse.Namespace(**{**vars(options), "down": False, "offline": False}))
-    from lvmsnap.cli import arguments
+    from lvmsnap.cli import arguments, found_up
     from lvmsnap.operations import up_down
 
     profile, text = arguments.load_for_change(options)
@@ -98,17 +95,9 @@ def cmd_up(options: argparse.Namespace) -> int:
     session = _session(options)
     with session.signals:  # a signal that comes when all is up is too late to make it look undone
         target = up_down.up(session, profile, text, replace_old=options.replace, if_down=options.if_down)
-        for line in where_to_find(target):
-            streams.answer(line)
+        found_up.answer(target)
+        found_up.tell_next(target.name, session.progress)
     return 0
-
-
-def where_to_find(target: Target) -> tuple[str, ...]:
-    """Return where a backup finds what is up: the tree's top, and the mountpoint or device of what is not in it."""
-    places = [one.mount.mountpoint if one.mount else one.device for one in target.snapshots]
-    if not target.tree:
-        return tuple(places)
-    return (target.tree, *(place for place in places if not is_within(place, target.tree)))
 
 
 def cmd_run(options: argparse.Namespace) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from typing import TYPE_CHECKING
 
-from lvmsnap.cli.commands import _require_root, _session, where_to_find
-from lvmsnap.system import streams
+from lvmsnap.cli.commands import _require_root, _session
 
 if TYPE_CHECKING:
     from lvmsnap.model.target import Target
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def cmd_hold(options: argparse.Namespace) -> int:
     """`lvmsnap hold`: 0 where it was stopped in good order, 124 where a snapshot was lost."""
-    from lvmsnap.cli import arguments
+    from lvmsnap.cli import arguments, found_up
     from lvmsnap.operations import hold
 
     if options.check:
@@ -28,9 +28,9 @@ def cmd_hold(options: argparse.Namespace) -> int:
     session = _session(options)
 
     def tell(target: Target) -> None:
-        for line in where_to_find(target):
-            streams.answer(line)
-        session.progress.note(f"{target.name} is up until this process is stopped: Ctrl-C, or kill {os.getpid()}")
+        found_up.answer(target)
+        how = f"Ctrl-C, or kill {os.getpid()}" if sys.stderr.isatty() else f"its PID is {os.getpid()}"
+        session.progress.note(f"{target.name} is up until this process is stopped: {how}")
 
     hold.hold(session, profile, text, tell, replace_old=options.replace)
     return 0

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from lvmsnap.cli.commands import USUAL_FOLDER, _session
+from lvmsnap.cli.next_steps import next_lines
 from lvmsnap.model.errors import Refusal, RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 HEAD = ("VOLUME", "SIZE", "HOLDS", "MOUNTED AT", "FREE IN GROUP")
 TRIES = 3
-NEXT, COLUMNS = "next: ", 80
 
 
 def cmd_init(options: argparse.Namespace) -> int:
@@ -55,7 +55,7 @@ def _tell(options: argparse.Namespace, session: Session, view: View, first: Firs
     if options.verbosity >= 0:
         is_risky = proposal is not None and proposal.is_risky
         steps = _after_writing(options, first.name, is_risky) if first.name else _after_printing(options, origins)
-        layout.tell(_next(steps))
+        layout.tell(next_lines(steps))
 
 
 def _after_writing(options: argparse.Namespace, name: str, is_risky: bool) -> list[tuple[str, str]]:
@@ -75,19 +75,6 @@ def _after_printing(options: argparse.Namespace, origins: tuple[str, ...]) -> li
 
 def _folder(options: argparse.Namespace) -> str:
     return "" if options.profile_dir == USUAL_FOLDER else f" --profile-dir {shlex.quote(options.profile_dir)}"
-
-
-def _next(steps: list[tuple[str, str]]) -> Iterator[Line]:
-    """Say what to do next, each command with what it does beside it, or below it where that is too wide."""
-    width = max(len(command) for command, _ in steps)
-    is_wide = any(len(NEXT) + width + 3 + len(what) > COLUMNS for _, what in steps)
-    for number, (command, what) in enumerate(steps):
-        start = " " * len(NEXT) if number else NEXT
-        if is_wide:
-            yield (("", f"{start}{command}"),)
-            yield (("", f"{' ' * len(NEXT)}  {what}"),)
-        else:
-            yield (("", f"{start}{command:<{width}}   {what}"),)
 
 
 # --- the list ---------------------------------------------------------------------------------------------------------
@@ -114,11 +101,11 @@ def _chosen(options: argparse.Namespace, session: Session, view: View) -> tuple[
         layout.tell([(("", "not offered: "), (layout.DIM, others))])
     if not found.volumes:
         return ()
-    if is_asked:
-        return _asked(found, view)
+    if is_asked and (chosen := _asked(found, view)):
+        return chosen
     if options.verbosity >= 0:
         example = f"lvmsnap init{_folder(options)} {found.volumes[0].path} --write NAME"
-        layout.tell(_next([(example, "makes a profile; several volumes make one, all of one instant")]))
+        layout.tell(next_lines([(example, "makes a profile; several volumes make one, all of one instant")]))
     return ()
 
 

@@ -57,6 +57,9 @@ class Reporter:
     def failed(self, action: Action, complaint: str) -> None:
         """Print the step's line and why it failed, once; what was only held back by another one is in the error."""
         live_line.clear()
+        self._with_next = []
+        if self._verb == "up" and not self._is_heard():
+            return  # the error says it
         if self._verb in ("undo", "down") and self._verbosity <= 0 and not hook_of(action):
             return  # it is tried again, and the error says why where that fails too
         if complaint.startswith("held back: ") or (action.object, complaint) in self._told:
@@ -98,5 +101,8 @@ class Reporter:
         return ((style, f"{self._place} {summary}"), *named)
 
     def _say(self, line: Line) -> None:
-        if self._verbosity > 0 or (self._verbosity == 0 and (self._is_told or is_listened_to())):
+        if self._is_heard():
             tell([line])
+
+    def _is_heard(self) -> bool:
+        return self._verbosity > 0 or (self._verbosity == 0 and (self._is_told or is_listened_to()))

@@ -271,6 +271,8 @@ def watch(session: Session, name: str, load: Callable[[str], Profile | None]) ->
             seconds = guarded.look()
             guarded.show()
             time.sleep(seconds)
+        if session.signals.received and not guarded.is_lost():
+            session.progress.note(f"{name} stays up, guarded no longer: lvmsnap down {name} takes it down")
         if session.signals.received or lost is None or (lost.how == REMOVED and _is_down(session, record)):
             return
     what = whose_snapshot(name, lost)

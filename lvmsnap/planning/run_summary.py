@@ -14,7 +14,8 @@ def summary(run: PastRun) -> Iterator[str]:
     if run.result is Result.NEVER_STARTED:
         return
     took = f"the run took {took_words(run.duration_seconds)}"
-    yield f"{run.command} ended with exit status 0; {took}" if run.command_status == 0 else took
+    is_said = run.command_status == 0 and run.result not in (Result.LOST, Result.INTERRUPTED)
+    yield f"{run.command} ended with exit status 0; {took}" if is_said else took
     yield from peak_lines(run.snapshots, is_lost=run.result is Result.LOST)
 
 

@@ -164,7 +164,8 @@ def test_watch_says_at_once_what_it_guards_and_shows_how_that_stands(monkeypatch
 
     rules = "a warning from 70 % on, more room from 80 % on"
     assert world.said == [
-        f"{origin}: guarding {origin}-lvmsnap-nightly, {fill} % of 64 MiB used: {rules}"
-        for origin, fill in (("vg0/system", "10.0"), ("vg0/home", "25.0"))
+        f"vg0/system: guarding vg0/system-lvmsnap-nightly, 10.0 % of 64 MiB used: {rules}",
+        f"vg0/home: guarding vg0/home-lvmsnap-nightly, 25.0 % of 64 MiB used: {rules}",
+        "nightly stays up, guarded no longer: lvmsnap down nightly takes it down",
     ]
     assert world.shown == ["nightly: vg0/home, of 2 the first to be full, 25.0 % of 64 MiB used, not filling"] * 2

@@ -144,6 +144,11 @@ def test_one_that_somebody_removed_was_so_full_when_last_seen() -> None:
 
 def test_what_the_error_says_is_not_said_twice() -> None:
     assert said(command_status=2, exit_code=2, result=Result.FAILED) == ["the run took 12 min 3 s"]
+    assert said(exit_code=124, result=Result.LOST) == ["the run took 12 min 3 s"]
+    assert said(exit_code=130, result=Result.INTERRUPTED) == ["the run took 12 min 3 s"]
+    assert said(exit_code=4, result=Result.FAILED)[0].startswith("borg ended with exit status 0; "), (
+        "what failed is not it"
+    )
     assert said(command_status=None, exit_code=125, result=Result.NEVER_STARTED) == []
 
 

@@ -1,0 +1,24 @@
+"""Says what comes next after a command: each next command, and beside it what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lvmsnap.cli.layout import Line
+
+NEXT, COLUMNS = "next: ", 80
+
+
+def next_lines(steps: Sequence[tuple[str, str]]) -> Iterator[Line]:
+    """Return a line for each command with what it does; that is below them all where it is too wide beside them."""
+    width = max(len(command) for command, _ in steps)
+    is_wide = any(len(NEXT) + width + 3 + len(what) > COLUMNS for _, what in steps)
+    for number, (command, what) in enumerate(steps):
+        start = " " * len(NEXT) if number else NEXT
+        if is_wide:
+            yield (("", f"{start}{command}"),)
+            yield (("", f"{' ' * len(NEXT)}  {what}"),)
+        else:
+            yield (("", f"{start}{command:<{width}}   {what}"),)
