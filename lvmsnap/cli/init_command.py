@@ -104,7 +104,7 @@ def _chosen(options: argparse.Namespace, session: Session, view: View) -> tuple[
     if is_asked and (chosen := _asked(found, view)):
         return chosen
     if options.verbosity >= 0:
-        example = f"lvmsnap init{_folder(options)} {found.volumes[0].path} --write NAME"
+        example = f"lvmsnap init{_folder(options)} {found.volumes[0].path} --write {options.write or 'NAME'}"
         layout.tell(next_lines([(example, "makes a profile; several volumes make one, all of one instant")]))
     return ()
 
@@ -136,7 +136,10 @@ def _asked(found: Offers, view: View) -> tuple[str, ...]:
     for left in reversed(range(TRIES)):
         print(question, end="", file=sys.stderr, flush=True)
         try:
-            words = list(_names(sys.stdin.readline().replace(",", " ").split(), found))
+            typed = sys.stdin.readline()
+            if not typed:
+                print(file=sys.stderr)  # Ctrl-D: what is said next begins a line
+            words = list(_names(typed.replace(",", " ").split(), found))
             return first_profile.resolved(words, view) if words else ()
         except UsageError as error:
             if not left:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import TOP
+from tests.heard import on_screen
 from tests.lab.helpers import make_vg
 from tests.lab.machine import Machine, MiB, Result
 
@@ -37,7 +39,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(package: Path) -> Iterator[Machine]:
-    """A machine with a volume, /srv, and the package."""
+    """A machine with a volume, /srv, and the package's file."""
     with Machine(DISKS) as m:
         m.boot()
         # To make an initramfs takes minutes in a guest.
@@ -45,7 +47,6 @@ def server(package: Path) -> Iterator[Machine]:
         (m.work / "lvmsnap.deb").write_bytes(package.read_bytes())
         make_vg(m, volumes={"system": "64M"}, filesystems={"system": "ext4"}, mounts={"system": "/srv"})
         m.run("echo precious > /srv/data; sync")
-        assert "\nnext: lvmsnap init " in m.run(INSTALL, timeout=300).stdout
         yield m
 
 
@@ -65,6 +66,38 @@ def ours(m: Machine) -> set[str]:
 
 def volumes(m: Machine) -> list[str]:
     return m.run("lvs --noheadings -o lv_name vg0").stdout.split()
+
+
+def five_commands_lead_from_nothing_to_a_mounted_snapshot(server: Machine) -> None:
+    """Each says what comes next, and that is typed: NAME alone is to be chosen."""
+    installed = server.run(INSTALL, timeout=300).stdout
+    assert "\nnext: lvmsnap init " in installed
+    listed = typed(server, "lvmsnap init", answer="\n")
+    assert "\nnext: lvmsnap init vg0/system --write NAME\n" in listed
+    written = typed(server, "lvmsnap init vg0/system --write nightly")
+    assert "\nnext: lvmsnap plan nightly " in written
+    planned = typed(server, "lvmsnap plan nightly")
+    assert "\nready: lvmsnap up nightly runs these " in planned
+    brought_up = typed(server, "lvmsnap up nightly")
+
+    assert re.search(r" /run/lvmsnap/nightly ro\b.* - ext4 ", server.read_file("/proc/self/mountinfo"))
+    server.run("echo changed > /srv/data; sync")
+    assert server.read_file("/run/lvmsnap/nightly/data") == "precious\n"
+    assert "\n/run/lvmsnap/nightly\nnext: lvmsnap watch nightly " in brought_up
+    assert "\n      lvmsnap down nightly " in brought_up
+    typed(server, "lvmsnap down nightly")
+    assert volumes(server) == ["system"]
+
+
+def typed(m: Machine, command: str, *, answer: str = "") -> str:
+    """Type a command on a terminal, and perhaps an answer to what it asks; return what is to be seen there."""
+    job = m.start(command, tty=(80, 24), env={"TERM": "xterm"})
+    if answer:
+        job.wait_for_output("? ")
+        job.write(answer)
+    done = job.wait(120)
+    assert done.returncode == 0, done.stdout
+    return f"\n{on_screen(done.stdout)}"
 
 
 def what_was_installed_is_found_where_it_is_looked_for(server: Machine) -> None:
@@ -100,23 +133,21 @@ def the_boot_is_as_before_until_install_boot_was_run(server: Machine) -> None:
     assert [path for path in ours(server) if path.startswith(("/etc/udev", "/etc/initramfs-tools"))] == []
 
 
-def three_commands_lead_to_a_backup(server: Machine) -> None:
-    assert "lvmsnap plan nightly" in packaged(server, "init vg0/system --write nightly").stderr
-    packaged(server, "plan nightly")
+def a_backup_is_one_command(server: Machine) -> None:
     done = packaged(server, "run nightly -- sh -c 'cat \"$LVMSNAP_MOUNTPOINT/data\"'")
 
-    assert done.stdout == "precious\n"
+    assert done.stdout == "changed\n"
 
 
 def it_is_not_removed_while_a_profile_is_up(server: Machine) -> None:
     packaged(server, "up nightly")
 
-    refused = server.run("dpkg --remove lvmsnap", check=False)
+    refused = server.run("dpkg --purge lvmsnap", check=False)
 
     assert refused.returncode != 0
     assert "lvmsnap is not removed: up, or left by a crash: nightly" in refused.stderr
     assert "lvmsnap down --all" in refused.stderr
-    packaged(server, "status nightly")
+    assert " up " in packaged(server, "status nightly").stdout
     packaged(server, "down nightly")
 
 
@@ -148,6 +179,7 @@ def nor_does_it_where_all_files_are_gone_and_the_snapshot_is_lost(server: Machin
 def purging_leaves_the_administrators_profiles_alone_and_nothing_else(server: Machine) -> None:
     server.run(INSTALL, timeout=300)
     assert "installed" in packaged_status(server)
+    assert server.run("ls /var/lib/lvmsnap/history").stdout == "nightly.jsonl\n"
 
     server.run("dpkg --no-triggers --purge lvmsnap", timeout=300)
 
@@ -160,9 +192,10 @@ def packaged_status(m: Machine) -> str:
 
 
 def test_the_package_from_its_installation_to_its_removal(server: Machine) -> None:
+    five_commands_lead_from_nothing_to_a_mounted_snapshot(server)
     what_was_installed_is_found_where_it_is_looked_for(server)
     the_boot_is_as_before_until_install_boot_was_run(server)
-    three_commands_lead_to_a_backup(server)
+    a_backup_is_one_command(server)
     it_is_not_removed_while_a_profile_is_up(server)
     an_upgrade_in_the_middle_of_a_run_changes_nothing_for_it(server)
     nor_does_it_where_all_files_are_gone_and_the_snapshot_is_lost(server)

@@ -114,6 +114,9 @@ def test_nothing_is_an_answer_too(keys: str, monkeypatch: pytest.MonkeyPatch, fo
     assert done.returncode == 0
     assert "origin:" not in done.stdout
     assert not folder.exists()
+    next_step = f"next: lvmsnap init --profile-dir {folder} vg0/system --write nightly"
+    assert next_step in " ".join(done.stderr.split())
+    assert ("none: \nnext" in done.stderr) == (not keys), "the terminal shows Enter itself, and Ctrl-D not"
 
 
 def test_what_was_chosen_is_written_too(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
