@@ -1,0 +1,87 @@
+"""`./tests/bench`: measures, prints the table, and keeps it in a folder with all that was measured."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from tests import TOP
+from tests.benchmarks import server, start
+from tests.benchmarks.figures import Measured, Seconds, table, together
+from tests.benchmarks.goals import GOALS
+from tests.benchmarks.timing import Failed
+from tests.lab.helpers import wipe
+from tests.lab.machine import CommandFailed, GiB, LabError, Machine
+
+DISKS = {"ubda": 12 * GiB, "ubdb": 8 * GiB}
+IN_THE_LAB: dict[str, Callable[[Machine, int], Seconds]] = {
+    name: partial(server.measure, name) for name in server.CONTENDERS
+}
+ON_THIS_MACHINE: dict[str, Callable[[int], Seconds]] = {
+    name: partial(start.measure, name) for name in start.MEASUREMENTS
+}
+NAMES = (*IN_THE_LAB, *ON_THIS_MACHINE)
+
+
+def main() -> int:
+    """Read the arguments, measure, write."""
+    arguments = _parser().parse_args()
+    kept = arguments.output / "seconds.json"
+    before: Measured = json.loads(kept.read_text()) if arguments.add and kept.exists() else {}
+    measured = together(before, _measure(arguments.rows, arguments.rounds))
+    _make_folder(arguments.output)
+    kept.write_text(json.dumps(measured, indent=1))
+    (arguments.output / "table.md").write_text(table(GOALS, measured))
+    print(table(GOALS, measured), end="")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tests/bench", description=__doc__)
+    parser.add_argument("--rows", type=_rows, default=NAMES, help=f"some of {', '.join(NAMES)}, with commas")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--output", type=Path, default=TOP / ".bench")
+    parser.add_argument("--add", action="store_true")
+    return parser
+
+
+def _rows(text: str) -> Sequence[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in NAMES]:
+        raise argparse.ArgumentTypeError(f"no such rows: {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    return names
+
+
+def _measure(names: Sequence[str], rounds: int) -> Measured:
+    measured: dict[str, Seconds] = {}
+    for name in (name for name in names if name in ON_THIS_MACHINE):
+        _say(f"{name}, {rounds} rounds")
+        measured[name] = ON_THIS_MACHINE[name](rounds)
+    if in_the_lab := [name for name in names if name in IN_THE_LAB]:
+        with Machine(DISKS) as machine:
+            machine.boot()
+            for name in in_the_lab:
+                _say(f"{name}, {rounds} rounds, in the lab")
+                wipe(machine)
+                measured[name] = IN_THE_LAB[name](machine, rounds)
+    return measured
+
+
+def _say(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".gitignore").write_text("*\n")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (LabError, CommandFailed, Failed) as error:
+        sys.exit(f"bench: {error}")
