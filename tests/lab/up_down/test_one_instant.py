@@ -15,7 +15,7 @@ from tests.lab.support import lvmsnap, profile_text, write_profile
 
 pytestmark = pytest.mark.lab
 
-ROUNDS = int(os.environ.get("LVMSNAP_SETS", "2"))
+ROUNDS = int(os.environ.get("LVMSNAP_SETS", "1"))
 FOLDERS = ("/etc/lvmsnap", "/mnt", "/run/lvmsnap/p")
 
 
