@@ -39,6 +39,12 @@ def unknown(lacking: Sequence[str], directory: str) -> UsageError:
     )
 
 
+def refuse_unknown(name: str, directory: str) -> None:
+    """Raise UsageError where there is neither a profile of that name nor a record."""
+    if not os.path.lexists(f"{directory}/{name}{loading.SUFFIX}") and not records.exists(name):
+        raise unknown((name,), directory)
+
+
 def load_for_change(options: Namespace) -> tuple[Profile, str]:
     """Load the profile that `options.name` means, for root to act on, and its text.
 

@@ -121,6 +121,7 @@ def cmd_watch(options: argparse.Namespace) -> int:
 
     name, directory = arguments.place(options, options.name)
     _require_root(f"lvmsnap watch {name}")
+    arguments.refuse_unknown(name, directory)
     session = _session(options)
     watch.watch(session, name, lambda name: named_profile.load_if_valid(name, directory))
     return 128 + session.signals.received if session.signals.received else 0

@@ -30,7 +30,8 @@ def error_lines(error: LvmsnapError, *, is_verbose: bool = False) -> Iterator[Li
     """Return an error for a reader: what is wrong, on which object, what to do; what is only in use, in short."""
     if isinstance(error, ProfileError | NotStartedError) and error.problems:
         for problem in error.problems:
-            yield ((BAD, "error: "), (BOLD, f"{problem.place}: "), ("", problem.message))
+            place = ((BOLD, f"{problem.place}: "),) if problem.place else ()
+            yield ((BAD, "error: "), *place, ("", problem.message))
             yield from hint_lines(problem.hint)
         return
     if isinstance(error, RefusedError) or (isinstance(error, NotStartedError) and error.refusals):

@@ -37,7 +37,7 @@ def fold(line: Line, width: int) -> Iterator[Line]:
     if len(whole) <= width or "\n" in whole or (is_command and "$'" in whole):
         yield line
         return
-    indent = _indent(line)
+    indent = min(_indent(line), width // 2)
     if is_command:
         style, command = line[-1]
         pieces = [*((*part, "") for part in line[:-1]), *_command_pieces(style, shlex.split(command))]

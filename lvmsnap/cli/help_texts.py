@@ -135,8 +135,8 @@ COMMANDS = {
         examples=("lvmsnap watch nightly",),
         exits=(
             ("0", "the snapshots were taken down in good order"),
-            _USAGE,
-            ("3", "the profile is not up, or it was not called by root"),
+            ("2", "wrong usage, or the profile is not up; nothing was changed"),
+            ("3", "it was not called by root"),
             ("124", "a snapshot was lost: do not trust what was read from it; it is still up"),
             ("129, 130, 143", "ended by HUP, INT or TERM; the snapshots are still up"),
         ),

@@ -19,8 +19,9 @@ def cmd_hold(options: argparse.Namespace) -> int:
     from lvmsnap.operations import hold
 
     if options.check:
-        name, _ = arguments.place(options, options.name)
+        name, directory = arguments.place(options, options.name)
         _require_root(f"lvmsnap hold {name} --check")
+        arguments.refuse_unknown(name, directory)
         hold.check(_session(options, reads_only=True), name)
         return 0
     profile, text = arguments.load_for_change(options)

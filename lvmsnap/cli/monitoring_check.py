@@ -9,6 +9,7 @@ from lvmsnap.model.errors import LvmsnapError, as_ours
 from lvmsnap.model.past_run import PastRun, Result
 from lvmsnap.model.printable import escaped
 from lvmsnap.planning.state import MEANING, State, Status
+from lvmsnap.system import streams
 
 OK, PROBLEM, LOST, UNKNOWN = range(4)
 # The exit code, what is told, and numbers that are drawn over time ("performance data").
@@ -39,8 +40,12 @@ def give_up(error: LvmsnapError) -> int:
 def _tell(code: int, told: str, numbers: str = "") -> int:
     # What comes after a | is numbers to whoever reads it, and a second line is a page of its own.
     line = " ".join(escaped(told).replace("|", "/").split())
-    sys.stdout.write(f"LVMSNAP {WORDS[code]} - {line}{' | ' * bool(numbers)}{numbers}\n")
-    sys.stdout.flush()
+    try:
+        print(f"LVMSNAP {WORDS[code]} - {line}{' | ' * bool(numbers)}{numbers}", flush=True)
+    except OSError:
+        # Any other exit code would say something of the profiles that nobody can read.
+        streams.give_up(sys.stdout)
+        return UNKNOWN
     return code
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import datetime, tzinfo
 
 from lvmsnap.cli import arguments, layout
+from lvmsnap.cli.error_view import complain
 from lvmsnap.cli.layout import BAD, BOLD, GOOD, WARN, Line
 from lvmsnap.cli.status_table import duration
 from lvmsnap.cli.views import with_nulls
@@ -81,10 +82,11 @@ def _advice(runs: tuple[PastRun, ...]) -> Iterator[Line]:
         of = f"{origin}: " if len(last) > 1 else ""
         enough = max(peak.enough_bytes for peak in own)
         full = max((peak.size_bytes for peak in own if peak.has_overflowed), default=0)
-        if full >= enough:
+        if full and full >= enough:
             yield (("", f"{of}{human(full)} were not enough for all of these runs, unless a disk failed"),)
-        else:
-            yield (("", f"{of}`size: {as_written(enough)}` would have been enough for all of these runs"),)
+        elif enough:
+            but = "" if all(peak.enough_bytes for peak in own) else " but those that were lost"
+            yield (("", f"{of}`size: {as_written(enough)}` would have been enough for all of these runs{but}"),)
 
 
 def history_data(histories: Histories) -> dict[str, object]:
@@ -109,5 +111,8 @@ def show(options: argparse.Namespace, names: tuple[str, ...], known: Collection[
         print(text, end="")
     else:
         layout.show(history_lines(histories), sys.stdout)
-    if lacking := [name for name, runs in histories.items() if not runs and name not in known]:
+    for name in histories:
+        if why := run_history.why_unread(name):
+            complain([((WARN, "warning: "), ("", f"{run_history.path(name)} cannot be read: {why}"))])
+    if lacking := [name for name in names if not histories[name] and name not in known]:
         raise arguments.unknown(lacking, options.profile_dir)

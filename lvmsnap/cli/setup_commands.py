@@ -33,7 +33,7 @@ def cmd_validate(options: argparse.Namespace) -> int:
         except ProfileError as error:
             problems += error.problems
         except UsageError as error:
-            problems.append(ProfileProblem(name, 0, 0, "", error.message, error.hint))
+            problems.append(ProfileProblem("", 0, 0, "", error.message, error.hint))
         else:
             if options.verbosity >= 0:
                 print(f"{path}: valid", *(f"{path}: note: {note}" for note in _notes(profile)), sep="\n")

@@ -16,7 +16,7 @@ from lvmsnap.model.lvm_names import is_profile_name
 from lvmsnap.model.near import nearest
 
 _REQUIRED = re.compile(r"the following arguments are required: (.*)|one of the arguments (.*) is required")
-_WIDEST = 100
+_NARROWEST, _WIDEST = 40, 100
 _PROFILE_MEANT = "{0} is a profile: lvmsnap plan {0} shows what would be done, lvmsnap run {0} -- COMMAND does it"
 
 
@@ -56,7 +56,7 @@ class Parser(argparse.ArgumentParser):
         """Return the whole help."""
         formatter = self._get_formatter()
         formatter.add_usage(self.usage, self.own_actions(), self._mutually_exclusive_groups)
-        width = min(formatter._width, _WIDEST)
+        width = max(_NARROWEST, min(formatter._width, _WIDEST))
         formatter.add_text(_filled(self.told.about, width) if self.told else help_texts.DESCRIPTION)
         for group in sorted(self._action_groups, key=lambda group: group is self.options_of_all):
             formatter.start_section(group.title)

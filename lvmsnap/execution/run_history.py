@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from datetime import datetime
+from datetime import MAXYEAR, datetime
 from pathlib import Path
 
 from lvmsnap.model import codec
@@ -58,6 +58,15 @@ def last(name: str) -> PastRun | None:
     return None
 
 
+def why_unread(name: str) -> str:
+    """Return why a history that is there gives no run, "" where it gives one, or is not there, or is empty."""
+    try:
+        content = _content(path(name))
+    except OSError as error:
+        return error.strerror or str(error)
+    return "" if not content.strip() or read(name) else "it has no line that is a run"
+
+
 def names() -> tuple[str, ...]:
     """Return the names of all profiles of which there is a history, sorted."""
     with suppress(OSError):
@@ -100,7 +109,9 @@ def _parsed(line: bytes) -> PastRun | None:
         return None
     with suppress(ValueError):
         run = codec.decoded(PastRun, data)
-        return run if datetime.fromisoformat(run.started).tzinfo else None
+        started = datetime.fromisoformat(run.started)
+        # One at the end of all times is none in some zones.
+        return run if started.tzinfo and 1 < started.year < MAXYEAR else None
     return None
 
 

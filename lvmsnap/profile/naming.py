@@ -42,7 +42,7 @@ def _meant(argument: str) -> str:
         return f"a profile's file ends in {SUFFIX}, and NAME is without it"
     if is_profile_name(path.name) and Path(f"{argument}{SUFFIX}").exists():
         return f"did you mean {argument}{SUFFIX}?"
-    if re.fullmatch(r"(?:/dev/|/dev/mapper/)?[\w+.-]+/?[\w+.-]+", argument) and "/" in argument:
+    if re.fullmatch(r"(?:/dev/|/dev/mapper/)?[\w+][\w+.-]*/?[\w+.-]+", argument) and "/" in argument:
         return f"that looks like a volume: lvmsnap init {argument} makes a profile of it"
     slug = _slug(argument)
     return f"did you mean {slug}?" if is_profile_name(slug) and "/" not in argument else ""

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from lvmsnap.cli.folding import COMMAND, Line, fold
+from lvmsnap.cli.folding import COMMAND, Line, fold, text
 
 TEXT: Line = (("", "what to do: "), ("", "name another group; a group of another host's system id shows elsewhere"))
 COMMAND_LINE: Line = (("", "  $ "), (COMMAND, "lvcreate --yes --snapshot --extents 64 --name snap1 vg0/system"))
+
+
+def test_on_a_narrow_terminal_what_goes_on_keeps_half_of_it() -> None:
+    line: Line = (("", "  depends on the origin  "), ("", "where it is thin it gets a thin snapshot"))
+
+    assert list(map(text, fold(line, 30)))[1:] == [
+        *(" " * 15 + words for words in ("it is thin it", "gets a thin", "snapshot")),
+    ]
 
 
 @pytest.mark.parametrize("line", [TEXT, COMMAND_LINE], ids=["text", "command"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +84,12 @@ def test_whatever_keeps_it_from_being_known_is_unknown(capsys: pytest.CaptureFix
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("LVMSNAP UNKNOWN - ")
     assert "Input/output error" in line
+
+
+def test_a_line_that_cannot_be_written_is_unknown_and_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert monitoring_check.answer(lambda: told(UP)) == 3
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,31 @@ def test_status_shows_the_others_and_is_exit_2_where_a_name_is_nobodys(monkeypat
     assert "error: there is no profile nope\n" in done.stderr
 
 
+@pytest.mark.parametrize("command", [["watch"], ["hold", "--check"]])
+def test_a_name_that_is_nobodys_is_said_so_and_not_that_it_is_not_up(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    profile(tmp_path, "nightly", "volumes: [{origin: vg0/system}]\n")
+
+    done = lvmsnap("--profile-dir", str(tmp_path), *command, "nightlyy")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: there is no profile nightlyy\n  what to do: did you mean nightly?")
+
+
+@pytest.mark.parametrize("name", ["nope", "No Name", ".yaml"])
+def test_validate_names_what_it_was_given_once(name: str, tmp_path: Path) -> None:
+    (error, *_) = lvmsnap("--profile-dir", str(tmp_path), "validate", name).stderr.splitlines()
+
+    assert error.count(name) == 1
+
+
+def test_a_path_is_not_taken_for_a_volume() -> None:
+    assert "volume" not in lvmsnap("plan", "../x").stderr
+    assert "lvmsnap init vg0/x" in lvmsnap("plan", "vg0/x").stderr
+
+
 @pytest.mark.parametrize("arguments", [["down", "x"], ["status"], ["recover"]])
 def test_what_needs_root_is_refused_to_others(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

@@ -60,6 +60,18 @@ def test_a_size_that_once_was_not_enough_is_not_said_to_be() -> None:
     assert shown(RUN, lost)[-1] == "1 GiB were not enough for all of these runs, unless a disk failed"
 
 
+def test_of_runs_that_were_lost_no_size_is_said_to_be_enough() -> None:
+    unknown = replace(RUN, exit_code=124, result=Result.LOST, snapshots=(replace(PEAK, enough_bytes=0),))
+    overflowed = replace(unknown, snapshots=(replace(OVERFLOWED, size_bytes=GIB // 8),))
+
+    assert len(shown(unknown)) == 2, "only the table: of its need nothing is known"
+    assert (
+        shown(unknown, RUN)[-1]
+        == "`size: 384MiB` would have been enough for all of these runs but those that were lost"
+    )
+    assert shown(overflowed, RUN)[-1].endswith(" but those that were lost")
+
+
 def test_a_thin_one_shows_its_pool_and_no_size() -> None:
     _, row = shown(replace(RUN, snapshots=(THIN,)))
 
@@ -122,6 +134,21 @@ def test_a_profile_that_never_ran_is_no_error_and_a_name_that_is_nobodys_is(prof
     assert nobody.returncode == 2
     assert "there is no profile nobody" in nobody.stderr
     assert "borg" in nobody.stdout
+
+
+def test_a_history_that_cannot_be_read_is_said_so_and_its_profile_is_not_called_unknown(
+    profiles: tuple[str, ...], tmp_path: Path
+) -> None:
+    run_history.path("idle").symlink_to(tmp_path / "elsewhere")
+    run_history.path("torn").write_text("torn")
+
+    done = lvmsnap(*profiles)
+    asked = lvmsnap(*profiles, "idle")
+
+    assert (done.returncode, asked.returncode) == (0, 0)
+    assert "no run of idle is known" in asked.stdout
+    assert f"warning: {run_history.path('idle')} cannot be read: Too many levels of symbolic links" in asked.stderr
+    assert f"warning: {run_history.path('torn')} cannot be read: it has no line that is a run" in done.stderr
 
 
 def test_where_nothing_ever_ran_that_is_said() -> None:

@@ -23,6 +23,16 @@ def flat(text: str) -> str:
 # --- lvmsnap alone ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("columns", ["1", "2", "20"])
+def test_a_help_is_readable_on_the_narrowest_terminal(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+
+    done = lvmsnap("run", "--help")
+
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) < 140, "not a letter below the other"
+
+
 def test_alone_it_shows_where_to_begin_and_every_command_on_one_screen() -> None:
     done = lvmsnap()
 

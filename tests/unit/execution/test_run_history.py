@@ -125,6 +125,13 @@ def test_lines_that_are_torn_or_foreign_are_left_out_and_spoil_no_other(what: st
 
 
 @pytest.mark.usefixtures("state")
+@pytest.mark.parametrize("started", ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00", "2024-05-04T03:00:00"])
+def test_a_time_that_not_every_zone_has_is_none(started: str) -> None:
+    run_history.add("nightly", replace(RUN, started=started))
+
+    assert run_history.read("nightly") == ()
+
+
 def test_lines_of_a_later_version_stay_though_they_are_not_understood() -> None:
     later = '{"format": 2, "what": "ever"}'
     run_history.add("nightly", run(1))
