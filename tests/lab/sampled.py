@@ -76,6 +76,7 @@ KEPT: dict[str, tuple[str, ...]] = {
     "runs/test_guard.py::test_a_writer_at_full_speed_loses_no_backup_where_the_file_may_grow": ("once",),
     "runs/test_recipes.py::test_what_a_recipe_restores_is_what_stood_on_the_origin_just_before_run": ("partclone",),
     "runs/test_other_programs.py::test_borgmatic_backs_up_the_snapshot_and_fails_where_that_is_lost": ("2.1.10",),
+    "runs/test_other_programs.py::test_restic_backs_up_the_snapshot_and_fails_where_that_is_lost": ("a hold",),
     "runs/test_hold.py::test_a_lost_snapshot_ends_it_with_124_and_no_check_passes": (
         "it overflowed",
         "/media/snap was unmounted for a while",

@@ -35,7 +35,7 @@ backing_file:
   path: /media/other/space.tmp
 """
 # Files of other programs begin with their names.
-OTHERS = r"# (?:/etc/borgmatic|lvmsnap\.yml)"
+OTHERS = r"# (?:/etc/borgmatic|/etc/resticprofile|lvmsnap\.yml)"
 SCHEMA: dict[str, Any] = json.loads(loading.schema_text())
 TYPES = {"string": "text", "array": "list", "object": "mapping", "boolean": "true or false", "null": "null"}
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import pytest
+import yaml
 
 from tests import TOP
 from tests.lab import recipes
@@ -164,11 +166,11 @@ BORGMATIC = {"2.1.10": "/etc/borgmatic/config.yaml", "1.7.7": "/etc/borgmatic.d/
 LISTED = "borg list --short --last 1 /backup/borg"
 
 
-def lose_it_when_it_starts(m: Machine, program: str, known_by: str) -> None:
+def when_it_starts(m: Machine, program: str, known_by: str, script: str = OVERFLOW) -> None:
     """Put a program in place of the real one that first lets the snapshot overflow, when it is given such a word."""
     real = m.run(["which", program]).stdout.strip()
-    script = f'case "$*" in *{known_by}*) {OVERFLOW} ;; esac\nexec {real}.real "$@"'
-    m.run(f"mv {real} {real}.real")
+    m.run(f"[ -e {real}.real ] || mv {real} {real}.real")
+    script = f'case "$*" in *{known_by}*) {script} ;; esac\nexec {real}.real "$@"'
     m.write_file(real, f"#!/bin/sh\n{script}\n", mode=0o755)
 
 
@@ -192,8 +194,8 @@ def test_borgmatic_backs_up_the_snapshot_and_fails_where_that_is_lost(lab: Machi
     shown = m.run(f"export BORG_PASSPHRASE=secret; borg extract --stdout /backup/borg::$({LISTED}) {UP[1:]}/file")
     assert shown.stdout == "first\n"
     assert nothing_is_left(m)
-    m.run("echo second > /srv/system/file; sync")
-    lose_it_when_it_starts(m, "borg", "create")
+    m.run("echo changed > /srv/system/file; sync")
+    when_it_starts(m, "borg", "create")
     done = m.run(create, check=False, timeout=180)
     assert done.returncode != 0, done.stdout + done.stderr
     assert "was lost while it was up: it overflowed" in done.stdout + done.stderr
@@ -214,12 +216,107 @@ def test_rsnapshot_backs_up_the_snapshot_and_fails_where_that_is_lost(lab: Machi
     assert done.returncode == 0, done.stdout + done.stderr
     assert m.run("cat /backup/rsnapshot/daily.0/server/file").stdout == "first\n"
     assert nothing_is_left(m)
-    lose_it_when_it_starts(m, "rsync", "/nightly")
+    when_it_starts(m, "rsync", "/nightly")
     done = m.run("rsnapshot daily", check=False, timeout=180)
     assert done.returncode != 0, done.stdout + done.stderr
     assert "was lost while it was up: it overflowed" in done.stdout + done.stderr
     assert nothing_is_left(m)
     m.run("mv /usr/bin/rsync.real /usr/bin/rsync; rmdir /media/nightly")
+
+
+# --- restic -----------------------------------------------------------------------------------------------------------
+
+RESTIC = "export RESTIC_REPOSITORY=/backup/restic RESTIC_PASSWORD_FILE=/root/restic-password"
+RUN, OWN_UNIT = "lvmsnap@nightly.service", "restic.service"
+
+
+def install_page_file(m: Machine, path: str) -> None:
+    m.run(["mkdir", "-p", path.rpartition("/")[0]])
+    m.write_file(path, file_of(path))
+    m.run("systemctl daemon-reload")
+
+
+def by_a_timer(m: Machine) -> str:
+    """Have `install-units` start restic, as the page says; return what starts it now."""
+    (options,) = re.findall(r"^lvmsnap (install-units nightly .*restic.*)$", PAGE, re.MULTILINE)
+    lvmsnap(m, options)
+    install_page_file(m, f"/etc/systemd/system/{RUN}.d/restic.conf")
+    return f"systemctl start {RUN}"
+
+
+def by_a_hold(m: Machine) -> str:
+    """Have the page's unit for restic; return what starts it now."""
+    lvmsnap(m, "install-units nightly --hold")
+    install_page_file(m, f"/etc/systemd/system/{OWN_UNIT}")
+    return f"systemctl start {OWN_UNIT}"
+
+
+def by_hooks(_: Machine) -> str:
+    """Return the commands that resticprofile runs by its documentation, in that order: it itself is not to be had."""
+    profile = yaml.safe_load(file_of("/etc/resticprofile/profiles.yaml"))["nightly"]
+    backup = profile["backup"]
+    assert backup["source-relative"]
+    (source,) = backup["source"]
+    restic = f"restic --repo {profile['repository']} --password-file {profile['password-file']} backup {source}"
+    backed_up = f"{backup['run-before']} && (cd {backup['source-base']} && {restic}) && {backup['run-after']}"
+    # What comes last is run whatever happened, and its own exit status does not count.
+    return f"{backed_up}; status=$?; {backup['run-finally']}; exit $status"
+
+
+def lost_as_it_ends(m: Machine, start: str) -> None:
+    """Lose it though restic itself is content."""
+    when_it_starts(m, "restic", "backup", f'restic.real "$@" && {OVERFLOW}; exit')
+
+    done = m.run(start, check=False, timeout=180)
+
+    assert done.returncode != 0, done.stdout + done.stderr
+
+
+def lost_in_the_middle(m: Machine, start: str) -> None:
+    """Lose it while restic has a lock in its repository, which would keep the next `forget` from its work."""
+    when_it_starts(m, "restic", "backup", 'set -- "$@" --limit-upload 20')
+    m.run("head -c 2M /dev/urandom > /srv/system/new; sync")
+
+    m.run(f"{start} --no-block; until ls /backup/restic/locks | grep -q .; do sleep 0.2; done; {OVERFLOW}")
+
+    wait_until_over(m, OWN_UNIT)
+    assert shown(m, OWN_UNIT, "ActiveState") == "failed"
+    assert m.run("ls /backup/restic/locks").stdout == ""
+    wait_until_over(m, HOLD)
+
+
+class Way(NamedTuple):
+    """How restic is started, and how the snapshot is lost meanwhile."""
+
+    install: Callable[[Machine], str]
+    lose: Callable[[Machine, str], None]
+
+
+WAYS = {
+    "a timer": Way(by_a_timer, lost_as_it_ends),
+    "a hold": Way(by_a_hold, lost_in_the_middle),
+    "hooks": Way(by_hooks, lost_as_it_ends),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_restic_backs_up_the_snapshot_and_fails_where_that_is_lost(server: Machine, name: str) -> None:
+    m, way = server, WAYS[name]
+    m.run(f"echo {name} > /srv/system/file; sync; echo secret > /root/restic-password")
+    m.run(f"{RESTIC}; [ -e /backup/restic ] || restic init")
+    start = way.install(m)
+    when_it_starts(m, "restic", "backup", "echo changed > /srv/system/file; sync")
+
+    done = m.run(start, check=False, timeout=180)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    m.run(f"{RESTIC}; restic restore latest --target /restored; echo {name} | cmp - /restored/file")
+    assert m.run("diff -r /srv/system/doc /restored/doc; cat /srv/system/file").stdout == "changed\n"
+    wait_until_over(m, HOLD)
+    assert nothing_is_left(m)
+    way.lose(m, start)
+    assert nothing_is_left(m)
+    m.run("mv /usr/bin/restic.real /usr/bin/restic; rm -rf /restored /srv/system/new")
 
 
 # --- fleets -----------------------------------------------------------------------------------------------------------
