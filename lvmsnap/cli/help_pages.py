@@ -39,7 +39,7 @@ def cmd_help(options: argparse.Namespace) -> int:
         print(options.commands[options.topic].format_help(), end="")
         return 0
     if options.topic not in TOPICS:
-        hint = f"{_meant(options.topic, tuple(options.commands))}; the pages: {', '.join(TOPICS)}"
+        hint = f"{_meant(options.topic, tuple(options.commands))} The pages: {', '.join(TOPICS)}"
         raise UsageError(f"there is no page on {options.topic!r}", hint=hint)
     if sys.stdout.isatty():
         _render(page(options.topic))
@@ -55,8 +55,8 @@ def page(topic: str) -> str:
 
 
 def _meant(topic: str, commands: tuple[str, ...]) -> str:
-    near = nearest(topic, (*TOPICS, *commands))
-    return f"did you mean {near}?" if near else "lvmsnap help lists what there is"
+    near = nearest(topic.lower(), (*TOPICS, *commands))
+    return f"did you mean {near}?" if near else "lvmsnap help lists what there is."
 
 
 def _list_of_pages() -> str:

@@ -32,6 +32,12 @@ def seconds(text: str) -> float:
     return value
 
 
+def _given(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty: maybe a variable that is not set")
+    return text
+
+
 def _picture(text: str) -> str:
     if not text.endswith((".svg", ".html", ".txt")):
         raise argparse.ArgumentTypeError(f"{text}: name a file that ends in .svg, .html or .txt")
@@ -99,14 +105,14 @@ def _add_status(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--check", action="store_true", help="as a monitoring plug-in: one line and its exit codes")
     parser.add_argument("--history", action="store_true", help="the last runs instead, as a table or with --json")
     text = "write to FILE instead of printing; it is replaced as a whole"
-    parser.add_argument("--output", metavar="FILE", help=text)
+    parser.add_argument("--output", metavar="FILE", type=_given, help=text)
 
 
 def _add_recover(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"{help_texts.NAME}; all profiles by default")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
     text = "take down what another host left on disks that it no longer uses, or this machine under a former identity"
-    parser.add_argument("--from-host", metavar="ID", help=text)
+    parser.add_argument("--from-host", metavar="ID", type=_given, help=text)
     parser.add_argument("--yes", action="store_true", help="with --from-host: do not ask on the terminal")
     _add_stop_after(parser)
 
@@ -135,7 +141,7 @@ def _add_install_boot(parser: argparse.ArgumentParser) -> None:
 def _add_install_units(parser: argparse.ArgumentParser) -> None:
     _add_name(parser)
     text = "when to run, as systemd.time(7) has it; by default daily, within the half hour after midnight"
-    parser.add_argument("--on-calendar", metavar="SPEC", help=text)
+    parser.add_argument("--on-calendar", metavar="SPEC", type=_given, help=text)
     text = "the unit that holds the profile up while other units need it, lvmsnap-hold@NAME.service; takes no COMMAND"
     parser.add_argument("--hold", action="store_true", help=text)
     what = parser.add_mutually_exclusive_group()
@@ -219,7 +225,7 @@ def _add_common(parser: Parser, *, top: bool) -> None:
     group = parser.options_of_all
     directory = os.environ.get("LVMSNAP_PROFILE_DIR") or DEFAULT_PROFILE_DIR
     text = f"where profiles are (default {DEFAULT_PROFILE_DIR}, or LVMSNAP_PROFILE_DIR)"
-    group.add_argument("--profile-dir", metavar="DIR", default=default(directory), help=text)
+    group.add_argument("--profile-dir", metavar="DIR", type=_given, default=default(directory), help=text)
     text = f"how long to wait for another lvmsnap or LVM command (default {DEFAULT_WAIT_SECONDS:g})"
     group.add_argument("--wait", metavar="SECONDS", type=seconds, default=default(DEFAULT_WAIT_SECONDS), help=text)
     loud = group.add_mutually_exclusive_group()

@@ -19,6 +19,10 @@ HELP = ("-h", "--help")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run lvmsnap and return its exit code."""
+    if arguments is None and sys.getfilesystemencoding() != "utf-8":
+        from lvmsnap.system import processes
+
+        processes.begin_anew_in_utf_8()
     streams.prepare()
     # It may be inherited ignored: then every command that fails looks like one that did not (wait(2)).
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -80,7 +80,7 @@ class Parser(argparse.ArgumentParser):
         formatter.add_usage(None, operands, [], prefix="")
         told = " ".join(formatter.format_help().removeprefix(self.prog).split())
         options = " [OPTION...]" if len(operands) < len(self.own_actions()) else ""
-        return f"{self.prog}{options} {told}; {self.prog} --help explains it"
+        return f"{' '.join(filter(None, (self.prog + options, told)))}; {self.prog} --help explains it"
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:

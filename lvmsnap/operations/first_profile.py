@@ -24,6 +24,8 @@ from lvmsnap.profile import loading, template
 from lvmsnap.system import atomic_files, block_devices, crypttab, mount_table, origin_facts, reading
 from lvmsnap.system.reading import Interest
 
+OTHER_FOLDER = "name another directory with --profile-dir"
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -137,14 +139,16 @@ def write(first: First, path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         atomic_files.create(str(path), first.text)
-    except FileExistsError:
-        raise _exists(path if os.path.lexists(path) else path.parent) from None
+    except (FileExistsError, NotADirectoryError) as error:
+        if path.parent.is_dir():
+            raise _exists(path) from None
+        wrong = next(one for one in (path.parent, *path.parents) if os.path.lexists(one) and not one.is_dir())
+        raise LvmsnapError(f"cannot write {path}: {wrong} is no directory", hint=OTHER_FOLDER) from error
     except PermissionError:
         refusal = Refusal(f"you may not write {path}", "run it as root, or with sudo; or name another --profile-dir")
         raise RefusedError((refusal,)) from None
     except OSError as error:
-        hint = "name another directory with --profile-dir"
-        raise LvmsnapError(f"cannot write {path}: {error.strerror}", hint=hint) from error
+        raise LvmsnapError(f"cannot write {path}: {error.strerror}", hint=OTHER_FOLDER) from error
     try:
         loading.load(path, require_root_owned=reading.is_root())
     except ProfileError:

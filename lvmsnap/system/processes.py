@@ -7,6 +7,7 @@ import select
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -179,6 +180,15 @@ def start(argv: tuple[str, ...], variables: dict[str, str]) -> int:
     # It is waited for with waitpid, which can tell a stop from an end; Popen must not reap or complain.
     process.returncode = 0
     return process.pid
+
+
+def begin_anew_in_utf_8() -> None:
+    """Become this program anew, with file names in UTF-8, as profiles have them, whatever the locale is (PEP 540).
+
+    Else what was made under one locale, a mountpoint for instance, would not be found under another.
+    """
+    with suppress(OSError):
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def start_hook(argv: tuple[str, ...], variables: dict[str, str], output: int) -> Process:

@@ -106,10 +106,10 @@ def test_a_file_that_up_would_refuse_is_taken_away_again(folder: Path) -> None:
 def test_a_directory_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    done = init("vg0/system", "--write", "nightly", folder=tmp_path / "file" / "x")
-
-    assert done.returncode == 1
-    assert f"cannot write {tmp_path}/file/x/nightly.yaml: Not a directory" in done.stderr
+    for folder in (tmp_path / "file", tmp_path / "file/x"):
+        done = init("vg0/system", "--write", "nightly", folder=folder)
+        assert done.returncode == 1
+        assert f"error: cannot write {folder}/nightly.yaml: {tmp_path}/file is no directory\n" in done.stderr
 
 
 def test_who_may_not_write_there_is_told_to_be_root(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,13 +91,16 @@ def test_what_a_change_ended_in_is_no_failure_where_nobody_can_have_it(how: str)
     assert shell(f'{sys.executable} -c "{script}" {how}') == Done(0, "", "")
 
 
-def test_names_beyond_ascii_are_printed_in_any_locale(tmp_path: Path) -> None:
+def test_file_names_are_utf_8_in_any_locale(tmp_path: Path) -> None:
     text = "volumes: [{origin: vg0/system, mountpoint: /media/schnäppchen}]\n"
+    path = profile(tmp_path, "x", text)
 
-    done = process("plan", "--offline", profile(tmp_path, "x", text), LC_ALL="POSIX", PYTHONUTF8="0")
+    done = process("plan", "--offline", path, LC_ALL="POSIX", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    closed = shell(f"LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 $L plan --offline {path} >&-")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert "/media/schn" in done.stdout
+    assert "umount -- /media/schnäppchen\n" in done.stdout.replace("'", "")
+    assert (closed.returncode, closed.stderr) == (1, "error: Bad file descriptor: standard output\n")
 
 
 def test_an_unforeseen_error_is_reported_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
