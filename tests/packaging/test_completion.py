@@ -73,6 +73,17 @@ def shell(request: pytest.FixtureRequest, files: Path, place: Place) -> Iterator
     made.close()
 
 
+def test_a_file_whose_name_is_no_profiles_is_not_offered_and_no_shell_obeys_it(
+    shell: Bash | Zsh | Fish, place: Place
+) -> None:
+    strange = place.folder / "strange"
+    strange.mkdir(exist_ok=True)
+    for name in ("$(lvmsnap)", "`lvmsnap`", "$STARTED", "a b", "Upper", "-x", "good-1", "~", "*", "(lvmsnap)"):
+        (strange / f"{name}.yaml").touch()
+
+    assert offered(shell, f"lvmsnap --profile-dir {strange} up ", place) == {"good-1"}
+
+
 @pytest.fixture(autouse=True)
 def _lvmsnap_is_never_started(place: Place) -> Iterator[None]:
     yield

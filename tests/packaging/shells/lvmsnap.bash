@@ -1,12 +1,13 @@
 # bash completion for lvmsnap(8). It starts no lvmsnap: profiles are the files of the profile directory.
 
 _lvmsnap_profiles() {
-    local directory=${LVMSNAP_PROFILE_DIR:-/etc/lvmsnap} file
+    local directory=${LVMSNAP_PROFILE_DIR:-/etc/lvmsnap} file LC_ALL=C
     directory=${_lvmsnap_directory:-$directory}
     for file in "${directory/#~\//$HOME/}"/*.yaml; do
         [[ -e $file ]] || continue
-        file=${file##*/}
-        printf '%s\n' "${file%.yaml}"
+        file=${file##*/} file=${file%.yaml}
+        # No other file is a profile; and compgen -W obeys what looks like a command.
+        [[ $file == [!a-z0-9]* || $file == *[!a-z0-9_-]* ]] || printf '%s\n' "$file"
     done
 }
 

@@ -52,7 +52,7 @@ function __lvmsnap_profiles
     end
     set directory (string replace -r -- '^~(?=/|$)' $HOME $directory)
     for file in $directory/*.yaml
-        string replace -r -- '^.*/(.*)\.yaml$' '$1' $file
+        string replace -rf -- '^.*/([a-z0-9][a-z0-9_-]*)\.yaml$' '$1' $file
     end
 end
 
