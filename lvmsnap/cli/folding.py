@@ -35,7 +35,7 @@ def fold(line: Line, width: int) -> Iterator[Line]:
     whole = text(line)
     is_command = bool(line) and line[-1][0] in (COMMAND, UNDO_COMMAND)
     if len(whole) <= width or "\n" in whole or (is_command and "$'" in whole):
-        yield line
+        yield _without_end(line)
         return
     indent = min(_indent(line), width // 2)
     if is_command:
@@ -96,6 +96,13 @@ def _fill(pieces: Iterable[Piece], indent: int, width: int) -> Iterator[Line]:
             row.append((style, piece))
         used += len(piece)
     yield tuple(row)
+
+
+def _without_end(line: Line) -> Line:
+    """Return the line without blanks at its end: beyond the last column they would begin a row of their own."""
+    while line and not line[-1][1].strip(" "):
+        line = line[:-1]
+    return (*line[:-1], (line[-1][0], line[-1][1].rstrip(" "))) if line else line
 
 
 def _indent(line: Line) -> int:

@@ -61,6 +61,7 @@ def plan_lines(
 
 def _verdict(name: str, plan: Plan, *, has_steps_left: bool) -> Line:
     command, steps = f"lvmsnap {plan.direction.value} {name}", _count(len(plan.actions), "step")
+    these = f"these {steps}" if len(plan.actions) != 1 else "this step"
     failed = sum(not check.passed for check in plan.checks)
     match verdict(plan):
         case Verdict.REFUSED:
@@ -70,9 +71,9 @@ def _verdict(name: str, plan: Plan, *, has_steps_left: bool) -> Line:
         case Verdict.NOTHING:
             return ((GOOD, "nothing to do: "), ("", f"nothing of {name} exists"))
         case Verdict.NOT_CHECKED:
-            return ((WARN, "not checked: "), ("", f"{command} would run these {steps}, if all is as assumed"))
+            return ((WARN, "not checked: "), ("", f"{command} would run {these}, if all is as assumed"))
         case Verdict.READY:
-            return ((GOOD, "ready: "), ("", f"{command} runs these {steps}"))
+            return ((GOOD, "ready: "), ("", f"{command} runs {these}"))
 
 
 class Verdict(Enum):

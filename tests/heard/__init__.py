@@ -21,6 +21,7 @@ MEANWHILE = "(meanwhile) "
 
 VARYING = (
     (re.compile(r" *\b\d+\.\d s\b"), lambda found: "0.5 s".rjust(len(found[0])) if found[0][0] == " " else "0.5 s"),
+    (re.compile(r"(?<![\d.])\d s\b"), "0 s"),
     (re.compile(r"/dev/loop\d+"), "/dev/loop0"),
     (re.compile(r"\b(kill|PID is) \d+"), r"\1 4711"),
 )

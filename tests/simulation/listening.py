@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import sys
 import tempfile
 import termios
@@ -16,6 +17,7 @@ import pytest
 
 from lvmsnap.cli import parser
 from tests.heard import TERMINALS, on_screen
+from tests.simulation.parts import Killed
 
 Call = Callable[[], int]
 
@@ -86,4 +88,11 @@ def _content(file: TextIO) -> str:
 
 def lvmsnap(arguments: str) -> Call:
     """Return a call of the command line."""
-    return lambda: parser.main(arguments.split())
+
+    def call() -> int:
+        try:
+            return parser.main(arguments.split())
+        except Killed:
+            return 128 + signal.SIGKILL
+
+    return call

@@ -100,6 +100,14 @@ class Told:
         self.free_some()
         self.stage.world.system.busy.clear()
 
+    def cut_power(self) -> None:
+        self.stage.world = self.stage.world.with_faults(Fault(7, "cut before"))
+
+    def boot(self) -> None:
+        self.stage.world = self.stage.world.with_faults()
+        self.stage.world.system.reboot(activation="repaired")
+        self.stage.world.notes = {}
+
     def break_mount(self) -> None:
         self.stage.world = self.stage.world.with_faults(Fault(7, "fails"))
 
@@ -119,6 +127,15 @@ STORY: tuple[tuple[str, str, Callable[[Told], None] | None], ...] = (
     ("run nightly -- fill", "which overwrites the origin until the snapshot is lost", None),
     ("hold nightly", "and Ctrl-C", Told.free_some),
     ("up nightly", "where mount fails", Told.break_mount),
+    ("up nightly", "and the power fails", Told.cut_power),
+    ("status", "after the next boot", Told.boot),
+    ("recover --dry-run", "", None),
+    ("recover", "", None),
+    ("recover", "again", None),
+    ("up nightly -q", "", None),
+    ("up nightly --if-down", "while it is up", None),
+    ("down --all", "", None),
+    ("down --all", "again", None),
 )
 
 

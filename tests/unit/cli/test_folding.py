@@ -10,6 +10,14 @@ TEXT: Line = (("", "what to do: "), ("", "name another group; a group of another
 COMMAND_LINE: Line = (("", "  $ "), (COMMAND, "lvcreate --yes --snapshot --extents 64 --name snap1 vg0/system"))
 
 
+def test_blanks_at_the_end_of_a_table_begin_no_row_of_their_own() -> None:
+    cells: Line = (("bold", "PROFILE  "), ("", "STATE    "), ("", "        "))
+
+    (row,) = fold(cells, 14)
+
+    assert row == (("bold", "PROFILE  "), ("", "STATE"))
+
+
 def test_on_a_narrow_terminal_what_goes_on_keeps_half_of_it() -> None:
     line: Line = (("", "  depends on the origin  "), ("", "where it is thin it gets a thin snapshot"))
 
