@@ -68,16 +68,17 @@ def _list_of_pages() -> str:
 
 def _render(text: str) -> None:
     """Print a page as a terminal shows it best."""
-    from rich.console import Console
     from rich.markdown import Markdown
     from rich.theme import Theme
+
+    from lvmsnap.cli import layout
 
     # Readable on light and on dark.
     styles = dict.fromkeys(("markdown.code_block", "markdown.item.bullet", "markdown.link"), "default")
     styles |= {"markdown.code": "bold", "markdown.link_url": "dim"}
-    console = Console(theme=Theme(styles), highlight=False)
+    terminal = layout.console(sys.stdout, Theme(styles))
     plain_code = LANGUAGE.sub("```", TABLE.sub(_as_list, text))
-    console.print(Markdown(plain_code, hyperlinks=False, code_theme="ansi_dark"))
+    terminal.print(Markdown(plain_code, hyperlinks=False, code_theme="ansi_dark"))
 
 
 def _as_list(table: re.Match[str]) -> str:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from lvmsnap.cli import live_line
 from lvmsnap.cli.folding import COMMAND, DIM, UNDO_COMMAND, Line, fold, text
 from lvmsnap.model.printable import escaped
 from lvmsnap.system import streams
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.theme import Theme
+
 __all__ = ["BAD", "BOLD", "COMMAND", "DIM", "GOOD", "UNDO_COMMAND", "WARN", "Line", "fold", "text"]
 
+# Columns of a terminal.
+NARROWEST, USUAL, WIDEST = 20, 80, 1000
 # Readable on light and on dark: no yellow, no blue, no white.
 GOOD, BAD, WARN, BOLD = "green", "bold red", "magenta", "bold"
 
@@ -28,13 +34,25 @@ def show(lines: Iterable[Line], stream: TextIO) -> None:
         for line in lines:
             print(plain((line,)), end="", file=stream)
         return
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=stream, highlight=False)
+    terminal = console(stream)
     for line in map(printable, lines):
-        for row in fold(line, console.width):
-            console.print(Text.assemble(*((part, style) for style, part in row)), soft_wrap=True)
+        for row in fold(line, terminal.width):
+            terminal.print(Text.assemble(*((part, style) for style, part in row)), soft_wrap=True)
+
+
+def console(stream: TextIO, theme: Theme | None = None) -> Console:
+    """Return what draws on a terminal; one that is said to be of no width, or of one without end, is taken for usual.
+
+    COLUMNS=0 is in the environment where somebody took the size of a terminal that had none: nothing would be seen.
+    """
+    from rich.console import Console
+
+    made = Console(file=stream, highlight=False, theme=theme)
+    if not NARROWEST <= made.width <= WIDEST:
+        made.width = NARROWEST if 0 < made.width < NARROWEST else USUAL
+    return made
 
 
 def tell(lines: Iterable[Line], stream: TextIO | None = None) -> None:

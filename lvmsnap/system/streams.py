@@ -27,8 +27,8 @@ def prepare() -> None:
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(os.open(os.devnull, os.O_RDONLY), "w")))
     if sys.stderr is None:
         sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(2, "w", closefd=False)), line_buffering=True)
-    for stream in (sys.stdout, sys.stderr):
-        # A file name may have bytes that the terminal's encoding has not.
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        # A file name, or what is typed, may have bytes that the terminal's encoding has not.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 

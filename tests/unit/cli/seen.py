@@ -14,6 +14,14 @@ from tests import TOP
 GOLDEN = TOP / "tests/unit/golden"
 
 
+class Terminal(io.StringIO):
+    """A stream of a terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
 def shown(lines: Iterable[Line]) -> str:
     stream = io.StringIO()
     layout.show(lines, stream)

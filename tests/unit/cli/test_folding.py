@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from lvmsnap.cli import layout, parser
 from lvmsnap.cli.folding import COMMAND, Line, fold, text
+from tests.unit.cli.seen import Terminal
 
 TEXT: Line = (("", "what to do: "), ("", "name another group; a group of another host's system id shows elsewhere"))
 COMMAND_LINE: Line = (("", "  $ "), (COMMAND, "lvcreate --yes --snapshot --extents 64 --name snap1 vg0/system"))
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "99999999"])
+def test_a_terminal_that_gives_no_sensible_width_shows_everything_all_the_same(
+    columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", out := Terminal())
+
+    layout.show([TEXT], out)
+    assert "name another group" in " ".join(out.getvalue().split())
+    assert parser.main(["help", "monitoring"]) == 0
+    assert 5000 < len(out.getvalue()) < 100_000
 
 
 def test_blanks_at_the_end_of_a_table_begin_no_row_of_their_own() -> None:

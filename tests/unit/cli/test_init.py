@@ -19,6 +19,7 @@ from lvmsnap.system import block_devices, reading
 from tests import samples
 from tests.unit.cli.calling import Done, lvmsnap, profile
 from tests.unit.cli.first_machine import init
+from tests.unit.cli.seen import Terminal
 
 pytestmark = pytest.mark.usefixtures("facts")
 
@@ -58,14 +59,6 @@ def test_a_list_for_nobody_who_may_see_it_is_refused(monkeypatch: pytest.MonkeyP
     assert "what to do: lvmsnap init VG/LV" in init().stderr
 
 
-class Terminal(io.StringIO):
-    """A stream of a terminal."""
-
-    def isatty(self) -> bool:
-        """It is one."""
-        return True
-
-
 def typed(monkeypatch: pytest.MonkeyPatch, keys: str, *arguments: str) -> Done:
     """Run init on a terminal on which these keys are typed."""
     out, err = Terminal(), Terminal()
@@ -96,6 +89,16 @@ def test_on_a_terminal_one_chooses_by_number_or_name(
     assert done.returncode == 0
     assert "  1  vg0/system  10 GiB" in done.stdout
     assert [line.split()[-1] for line in done.stdout.splitlines() if "- origin: " in line] == chosen
+
+
+def test_an_answer_that_is_no_text_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n\xff\n\xff\n"), encoding="utf-8"))
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setattr(sys, "stderr", err := Terminal())
+
+    assert parser.main(["init"]) == 2
+    assert "internal error" not in err.getvalue()
 
 
 def test_what_is_no_answer_is_said_so_and_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
