@@ -12,6 +12,7 @@ from lvmsnap.model.errors import LvmsnapError, NotStartedError, ProfileError, Re
 from lvmsnap.model.near import nearest
 from lvmsnap.operations import named_profile
 from lvmsnap.profile import loading
+from lvmsnap.system.processes import shell_line
 
 if TYPE_CHECKING:
     from lvmsnap.model.profile import Profile
@@ -39,6 +40,11 @@ def unknown(lacking: Sequence[str], directory: str) -> UsageError:
     )
 
 
+def needs_root(options: Namespace, command: str) -> RefusedError:
+    """Return the error that only root may give this command, with the line as it was typed."""
+    return RefusedError((Refusal(f"{command} needs root", shell_line(("sudo", "lvmsnap", *options.words))),))
+
+
 def refuse_unknown(name: str, directory: str) -> None:
     """Raise UsageError where there is neither a profile of that name nor a record."""
     if not os.path.lexists(f"{directory}/{name}{loading.SUFFIX}") and not records.exists(name):
@@ -59,8 +65,7 @@ def load_to_run(options: Namespace) -> tuple[Profile, str]:
     try:
         profile, text = load_for_change(options)
         if os.geteuid() != 0:
-            command = f"lvmsnap run {profile.name}"
-            raise RefusedError((Refusal(f"{command} needs root", f"sudo {command}"),))
+            raise needs_root(options, f"lvmsnap run {profile.name}")
         return profile, text
     except (ProfileError, RefusedError) as error:
         raise NotStartedError.because(error) from error

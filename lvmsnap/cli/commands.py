@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from lvmsnap.model.errors import (
     LvmsnapError,
-    Refusal,
-    RefusedError,
     UsageError,
     as_ours,
     worst,
@@ -76,7 +74,7 @@ def _show_down(options: argparse.Namespace) -> int:
         raise UsageError("plan --down --offline makes no sense", hint="what exists is only known on the machine itself")
     name, directory = arguments.place(options, options.name)
     # LVM shows nothing to anybody else: "nothing exists" would be a lie.
-    _require_root(f"lvmsnap plan {name} --down")
+    _require_root(options, f"lvmsnap plan {name} --down")
     profile = named_profile.load_if_valid(name, directory)
     plan = preparation.plan_down(_session(options, reads_only=True), name, profile)
     lines = list(views.plan_lines(name, plan, is_verbose=options.verbosity > 0))
@@ -91,7 +89,7 @@ def cmd_up(options: argparse.Namespace) -> int:
     from lvmsnap.operations import up_down
 
     profile, text = arguments.load_for_change(options)
-    _require_root(f"lvmsnap up {profile.name}")
+    _require_root(options, f"lvmsnap up {profile.name}")
     session = _session(options)
     with session.signals:  # a signal that comes when all is up is too late to make it look undone
         target = up_down.up(session, profile, text, replace_old=options.replace, if_down=options.if_down)
@@ -120,7 +118,7 @@ def cmd_watch(options: argparse.Namespace) -> int:
     from lvmsnap.operations import named_profile, watch
 
     name, directory = arguments.place(options, options.name)
-    _require_root(f"lvmsnap watch {name}")
+    _require_root(options, f"lvmsnap watch {name}")
     arguments.refuse_unknown(name, directory)
     session = _session(options)
     watch.watch(session, name, lambda name: named_profile.load_if_valid(name, directory))
@@ -136,7 +134,7 @@ def cmd_down(options: argparse.Namespace) -> int:
     from lvmsnap.cli import arguments
 
     name, directory = arguments.place(options, options.name)
-    _require_root(f"lvmsnap down {name}")
+    _require_root(options, f"lvmsnap down {name}")
     _down(options, _session(options), name, directory)
     return 0
 
@@ -146,7 +144,7 @@ def _down_all(options: argparse.Namespace) -> int:
     from lvmsnap.cli import error_view
     from lvmsnap.operations import sessions
 
-    _require_root("lvmsnap down --all")
+    _require_root(options, "lvmsnap down --all")
     session = _session(options)
     failures: list[LvmsnapError] = []
     names = sessions.names_standing(session)
@@ -183,7 +181,7 @@ def cmd_status(options: argparse.Namespace) -> int:
     if options.check:
         return _check_status(options)
     places = dict(arguments.place(options, name) for name in options.names)
-    _require_root("lvmsnap status")
+    _require_root(options, "lvmsnap status")
     if options.history:
         return _show_history(options, places)
     found = statuses(_session(options, reads_only=True), tuple(places), places)
@@ -202,7 +200,7 @@ def _check_status(options: argparse.Namespace) -> int:
         if options.history or options.output:
             raise UsageError("--check makes no sense with --history or --output")
         places = dict(arguments.place(options, name) for name in options.names)
-        _require_root("lvmsnap status --check")
+        _require_root(options, "lvmsnap status --check")
         found = statuses(_session(options, reads_only=True), tuple(places), places)
         if places and (lacking := unknown(found)):
             raise arguments.unknown(lacking, options.profile_dir)
@@ -249,7 +247,7 @@ def cmd_recover(options: argparse.Namespace) -> int:
     from lvmsnap.operations import named_profile, recover
 
     places = dict(arguments.place(options, name) for name in options.names)
-    _require_root("lvmsnap recover")
+    _require_root(options, "lvmsnap recover")
     names, session = tuple(places), _session(options)
     if options.from_host is not None or options.yes:
         return takeover.recover_from_host(options, session)
@@ -269,9 +267,11 @@ def cmd_recover(options: argparse.Namespace) -> int:
     return 0
 
 
-def _require_root(command: str) -> None:
+def _require_root(options: argparse.Namespace, command: str) -> None:
+    from lvmsnap.cli import arguments
+
     if os.geteuid() != 0:
-        raise RefusedError((Refusal(f"{command} needs root", f"sudo {command}"),))
+        raise arguments.needs_root(options, command)
 
 
 def _session(options: argparse.Namespace, *, is_told: bool = False, reads_only: bool = False) -> Session:

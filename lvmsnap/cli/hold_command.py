@@ -20,12 +20,12 @@ def cmd_hold(options: argparse.Namespace) -> int:
 
     if options.check:
         name, directory = arguments.place(options, options.name)
-        _require_root(f"lvmsnap hold {name} --check")
+        _require_root(options, f"lvmsnap hold {name} --check")
         arguments.refuse_unknown(name, directory)
         hold.check(_session(options, reads_only=True), name)
         return 0
     profile, text = arguments.load_for_change(options)
-    _require_root(f"lvmsnap hold {profile.name}")
+    _require_root(options, f"lvmsnap hold {profile.name}")
     session = _session(options)
 
     def tell(target: Target) -> None:

@@ -95,7 +95,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise UsageError(f"{name} needs a command after `--`: lvmsnap {name} {options.name} -- COMMAND [ARG...]")
     if command and not taking:
         raise UsageError(f"only run and install-units take a command after `--`: {' '.join(command)}")
-    options.argv = tuple(command)
+    options.argv, options.words = tuple(command), tuple(words)
     return options
 
 

@@ -60,7 +60,7 @@ def cmd_install_boot(options: argparse.Namespace) -> int:
         for entry in found:
             print(f"{entry.system.value:<16} {entry.problem or 'installed'}")
         return 1 if any(entry.problem for entry in found) else 0
-    _require_root("lvmsnap install-boot")
+    _require_root(options, "lvmsnap install-boot")
     session = _session(options, is_told=True)
     with session.signals:
         (boot_recovery.remove if options.remove else boot_recovery.install)(session.runner, session.progress.note)
@@ -89,7 +89,7 @@ def cmd_install_units(options: argparse.Namespace) -> int:
         found = timer_units.seen(session.runner, options.name)
         print(found.problem or f"last run: {found.last}\nnext run: {found.next}")
         return 1 if found.problem else 0
-    _require_root(f"lvmsnap install-units {options.name}")
+    _require_root(options, f"lvmsnap install-units {options.name}")
     with session.signals:
         if options.remove:
             kind = hold_unit if options.hold else timer_units

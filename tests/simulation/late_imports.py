@@ -88,7 +88,7 @@ def main(command: str, fault: str = "") -> None:
         patch.setattr(arguments, "load_for_change", lambda _: (profile, ""))
         patch.setattr(arguments, "load_to_run", lambda _: (profile, ""))
         patch.setattr(loading, "load", lambda *_, **__: profile)
-        patch.setattr(commands, "_require_root", lambda _: None)
+        patch.setattr(commands, "_require_root", lambda *_: None)
         if fault == "lost":
             patch.setattr(loss_watch, "why_lost", lambda *_: LOST)
         code = parser.main(COMMANDS[command])

@@ -53,7 +53,7 @@ def test_from_the_command_line_on_few_of_the_first_calls_of_up_lead_to_another_f
         importlib.import_module(module.name)  # what is loaded only when it is needed would count too
     stage = Stage(monkeypatch)
     monkeypatch.setattr(reading, "is_root", lambda: False)
-    monkeypatch.setattr(commands, "_require_root", lambda _: None)
+    monkeypatch.setattr(commands, "_require_root", lambda *_: None)
     monkeypatch.setattr(commands, "_session", lambda _: stage.session())
     (tmp_path / f"{NAME}.yaml").write_text(PROFILE)
 

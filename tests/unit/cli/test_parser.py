@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from argparse import Namespace
 from dataclasses import replace
@@ -164,6 +165,19 @@ def test_validate_names_what_it_was_given_once(name: str, tmp_path: Path) -> Non
 def test_a_path_is_not_taken_for_a_volume() -> None:
     assert "volume" not in lvmsnap("plan", "../x").stderr
     assert "lvmsnap init vg0/x" in lvmsnap("plan", "vg0/x").stderr
+
+
+def test_what_is_to_be_called_as_root_is_the_whole_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    path = profile(tmp_path, "nightly", "volumes: [{origin: vg0/system}]\n")
+
+    for words in (
+        ("run", "--replace", path, "--", "sh", "-c", "true; true"),
+        ("-v", "up", path, "--replace"),
+        ("status", "--history"),
+        ("install-units", "nightly", "--", "true"),
+    ):
+        assert f"what to do: sudo lvmsnap {shlex.join(words)}\n" in lvmsnap(*words).stderr
 
 
 @pytest.mark.parametrize("arguments", [["down", "x"], ["status"], ["recover"]])
