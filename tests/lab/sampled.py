@@ -193,6 +193,9 @@ SHOWN_BY: dict[str, str] = {
     "runs/test_peaks.py::test_a_var_that_becomes_read_only_meanwhile_fails_no_run": (
         "lab/runs/test_peaks.py::test_whatever_is_in_the_historys_place_fails_no_run"
     ),
+    "runs/test_postgresql.py::test_a_copy_of_both_starts_and_has_all_that_was_kept_before_up": (
+        "lab/up_down/test_one_instant.py::test_no_write_is_seen_without_what_was_on_the_disk_before_it"
+    ),
     "up_down/test_sizes.py::test_a_share_of_the_origin_is_what_lvcreate_makes_of_it": (
         "lab/up_down/test_up_down.py::test_a_size_gives_what_lvm_gives"
     ),
