@@ -11,19 +11,17 @@ from pathlib import Path
 
 from tests import TOP
 from tests.benchmarks import server, start
-from tests.benchmarks.figures import Measured, Seconds, table, together
+from tests.benchmarks.figures import ByWay, Measured, table, together
 from tests.benchmarks.goals import GOALS
 from tests.benchmarks.timing import Failed
 from tests.lab.helpers import wipe
 from tests.lab.machine import CommandFailed, GiB, LabError, Machine
 
 DISKS = {"ubda": 12 * GiB, "ubdb": 8 * GiB}
-IN_THE_LAB: dict[str, Callable[[Machine, int], Seconds]] = {
+IN_THE_LAB: dict[str, Callable[[Machine, int], ByWay]] = {
     name: partial(server.measure, name) for name in server.CONTENDERS
 }
-ON_THIS_MACHINE: dict[str, Callable[[int], Seconds]] = {
-    name: partial(start.measure, name) for name in start.MEASUREMENTS
-}
+ON_THIS_MACHINE: dict[str, Callable[[int], ByWay]] = {name: partial(start.measure, name) for name in start.MEASUREMENTS}
 NAMES = (*IN_THE_LAB, *ON_THIS_MACHINE)
 
 
@@ -57,7 +55,7 @@ def _rows(text: str) -> Sequence[str]:
 
 
 def _measure(names: Sequence[str], rounds: int) -> Measured:
-    measured: dict[str, Seconds] = {}
+    measured: dict[str, ByWay] = {}
     for name in (name for name in names if name in ON_THIS_MACHINE):
         _say(f"{name}, {rounds} rounds")
         measured[name] = ON_THIS_MACHINE[name](rounds)

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Seconds = Mapping[str, Sequence[float]]  # of each contender, a number a round
-# Of several measurements, each with contenders of its own.
-Measured = Mapping[str, Seconds]
+ByWay = Mapping[str, Seconds]  # by each way of measuring
+Measured = Mapping[str, ByWay]  # of several measurements, each with contenders of its own
+CLOCK, PROCESSOR = "clock", "processor"
 HEAD = (
-    "| work | lvmsnap | beside it | ratio | goal | |",
-    "|---|--:|--:|--:|--:|---|",
+    "| work | lvmsnap | beside it | ratio by the clock | of processor time | goal | |",
+    "|---|--:|--:|--:|--:|--:|---|",
 )
 
 
@@ -41,13 +42,14 @@ class Spread:
     high: float
 
 
-def together(one: Measured, other: Measured) -> dict[str, dict[str, list[float]]]:
+def together(one: Measured, other: Measured) -> dict[str, dict[str, dict[str, list[float]]]]:
     """Return the rounds of two runs of the benchmark as those of one; each may have measured something else."""
-    both: dict[str, dict[str, list[float]]] = {}
+    both: dict[str, dict[str, dict[str, list[float]]]] = {}
     for run in (one, other):
-        for name, seconds in run.items():
-            for contender, taken in seconds.items():
-                both.setdefault(name, {}).setdefault(contender, []).extend(taken)
+        for name, by_way in run.items():
+            for way, seconds in by_way.items():
+                for contender, taken in seconds.items():
+                    both.setdefault(name, {}).setdefault(way, {}).setdefault(contender, []).extend(taken)
     return both
 
 
@@ -92,18 +94,26 @@ def table(goals: Sequence[Goal], measured: Measured) -> str:
     return "\n".join((*HEAD, *rows)) + "\n"
 
 
-def _row(goal: Goal, seconds: Seconds) -> str:
-    less = goal.less or (None, None)
-    found = ratio(goal, seconds)
+def _row(goal: Goal, by_way: ByWay) -> str:
+    clock, (of_ours, of_other) = by_way[CLOCK], goal.less or (None, None)
+    ratios = {way: ratio(goal, seconds) for way, seconds in by_way.items()}
+    decisive = PROCESSOR if PROCESSOR in ratios else CLOCK
     cells = (
         goal.work,
-        _taken(spread(of_side(seconds, goal.ours, less[0]))),
-        f"{goal.other}: {_taken(spread(of_side(seconds, goal.other, less[1])))}",
-        f"**{found.median:.2f}** ({found.low:.2f}–{found.high:.2f})",
+        _taken(spread(of_side(clock, goal.ours, of_ours))),
+        f"{goal.other}: {_taken(spread(of_side(clock, goal.other, of_other)))}",
+        *[_ratio(ratios.get(way), bold=way == decisive) for way in (CLOCK, PROCESSOR)],
         _goal(goal),
-        verdict(goal, found.median),
+        verdict(goal, ratios[decisive].median),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _ratio(found: Spread | None, *, bold: bool) -> str:
+    if found is None:
+        return ""
+    median = f"**{found.median:.2f}**" if bold else f"{found.median:.2f}"
+    return f"{median} ({found.low:.2f}–{found.high:.2f})"
 
 
 def _taken(of: Spread) -> str:

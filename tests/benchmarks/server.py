@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Mapping
-
-from tests import TOP
-from tests.benchmarks.figures import Seconds
+from tests.benchmarks.figures import ByWay
+from tests.benchmarks.in_guest import time_in_turn
 from tests.benchmarks.programs import BORGMATIC, LVMSNAP, SCRIPTS, SNAPM
 from tests.benchmarks.timing import Commands
 from tests.lab.machine import Machine
@@ -32,23 +28,9 @@ CONTENDERS: dict[str, dict[str, Commands]] = {
     "file": {"lvmsnap": FILE, "bare script": _words(f"{SCRIPTS}/file.sh")},
     "old-manner": {"lvmsnap": FILE, "old script": _words(f"{SCRIPTS}/old-manner.sh")},
 }
-LONGEST_ROUND = 300
 
 
-def measure(name: str, machine: Machine, rounds: int) -> Seconds:
+def measure(name: str, machine: Machine, rounds: int) -> ByWay:
     """Make the server on a blank machine; return what each contender took in each round."""
     machine.run([f"{SCRIPTS}/server.sh"], timeout=120)
-    return in_guest(machine, CONTENDERS[name], rounds)
-
-
-def in_guest(machine: Machine, contenders: Mapping[str, Commands], rounds: int) -> Seconds:
-    """Have the guest time them, in turn."""
-    done = machine.run(
-        [sys.executable, "-m", "tests.benchmarks.timing"],
-        cwd=str(TOP),
-        stdin=json.dumps({"contenders": contenders, "rounds": rounds}),
-        env={"PYTHONDONTWRITEBYTECODE": "1"},
-        timeout=LONGEST_ROUND * (rounds + 1),
-    )
-    taken: Seconds = json.loads(done.stdout)
-    return taken
+    return time_in_turn(machine, CONTENDERS[name], rounds)

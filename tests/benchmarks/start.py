@@ -17,9 +17,9 @@ from pathlib import Path
 
 from lvmsnap.execution import records
 from tests import TOP, samples
-from tests.benchmarks.figures import Seconds
+from tests.benchmarks.figures import CLOCK, ByWay
 from tests.benchmarks.programs import LVMSNAP, PYTHON
-from tests.benchmarks.timing import Failed, in_turn
+from tests.benchmarks.timing import Failed, in_turn, seconds
 
 PRIVATE = 'mount -t tmpfs none /run; mount -t tmpfs none /var/lib; exec "$@"'
 STAND_IN = "#!/bin/sh\nkill -9 $PPID\n"
@@ -27,7 +27,7 @@ PROFILES = 1000
 TURNS = 10  # a start is short, and so are they
 
 
-def measure(name: str, rounds: int) -> Seconds:
+def measure(name: str, rounds: int) -> ByWay:
     """Return what each contender took in each round."""
     apart = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
     work = [sys.executable, "-m", "tests.benchmarks.start", name, str(rounds)]
@@ -36,11 +36,11 @@ def measure(name: str, rounds: int) -> Seconds:
     )
     if done.returncode:
         raise Failed(f"measuring {name} on this machine: {done.stderr}")
-    taken: Seconds = json.loads(done.stdout)
+    taken: ByWay = json.loads(done.stdout)
     return taken
 
 
-def starts(folder: Path, rounds: int) -> Seconds:
+def starts(folder: Path, rounds: int) -> ByWay:
     """`up` and `down` of a profile until they start LVM, beside a Python that does nothing."""
     stand_in = folder / "bin/lvm"
     stand_in.parent.mkdir()
@@ -50,25 +50,22 @@ def starts(folder: Path, rounds: int) -> Seconds:
     write_profiles(folder, 1)
     records.write(samples.record())
     command = [LVMSNAP, "--profile-dir", str(folder)]
+    killed = {"up": [*command, "up", "p0"], "down": [*command, "down", "nightly"]}
+    nothing = {"`python -c pass`": [PYTHON, "-c", "pass"]}
     return in_turn(
-        {
-            "up": [[*command, "up", "p0"]],
-            "down": [[*command, "down", "nightly"]],
-            "`python -c pass`": [[PYTHON, "-c", "pass"]],
-        },
+        [*killed, *nothing],
         rounds * TURNS,
-        statuses={"up": -signal.SIGKILL, "down": -signal.SIGKILL},
+        lambda name: {CLOCK: seconds([{**killed, **nothing}[name]], -signal.SIGKILL if name in killed else 0)},
     )
 
 
-def validations(folder: Path, rounds: int) -> Seconds:
+def validations(folder: Path, rounds: int) -> ByWay:
     """A thousand profiles, by name and by path."""
     write_profiles(folder, PROFILES)
-    command = [LVMSNAP, "validate", "-q", "--profile-dir", str(folder)]
     paths = sorted(folder.glob("*.yaml"))
-    return in_turn(
-        {"by name": [[*command, *(path.stem for path in paths)]], "by path": [[*command, *map(str, paths)]]}, rounds
-    )
+    given = {"by name": [path.stem for path in paths], "by path": [str(path) for path in paths]}
+    command = [LVMSNAP, "validate", "-q", "--profile-dir", str(folder)]
+    return in_turn(list(given), rounds, lambda name: {CLOCK: seconds([[*command, *given[name]]])})
 
 
 def write_profiles(folder: Path, count: int) -> None:

@@ -1,7 +1,6 @@
 """Times commands that do the same work, in turn: what slows the machine down for a while then slows all of them.
 
-In a guest, `python -m tests.benchmarks.timing`: a request as JSON on standard input, the seconds as JSON on standard
-output.
+In a guest, `python -m tests.benchmarks.timing` answers lines on standard input (see `Guest` in in_guest.py).
 """
 
 from __future__ import annotations
@@ -10,9 +9,10 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 Commands = Sequence[Sequence[str]]
+Taken = Mapping[str, float]  # what one turn took, by the clock and perhaps in processor time
 # Nothing that one of them left for udev or the disks to do is on the next one's time.
 SETTLE = ("/bin/sh", "-c", "udevadm settle; sync")
 
@@ -21,48 +21,43 @@ class Failed(Exception):
     """A command that was to be timed failed."""
 
 
-def in_turn(
-    contenders: Mapping[str, Commands],
-    rounds: int,
-    settle: Sequence[str] = (),
-    statuses: Mapping[str, int] | None = None,
-) -> dict[str, list[float]]:
-    """Return what each took in each round; before the first one there is a round that does not count.
-
-    `settle` is run before each. `statuses` are those that commands of contenders end with, where it is not 0.
-    """
-    taken: dict[str, list[float]] = {name: [] for name in contenders}
+def in_turn(contenders: Sequence[str], rounds: int, turn: Callable[[str], Taken]) -> dict[str, dict[str, list[float]]]:
+    """Return by each way of measuring what each contender took in each round; the first round does not count."""
+    taken: dict[str, dict[str, list[float]]] = {}
     for number in range(rounds + 1):
-        for name in order(list(contenders), number):
-            if settle:
-                _run(settle)
-            taken[name].append(seconds(contenders[name], (statuses or {}).get(name, 0)))
-    return {name: all_of_them[1:] for name, all_of_them in taken.items()}
+        for name in order(contenders, number):
+            for way, value in turn(name).items():
+                taken.setdefault(way, {}).setdefault(name, []).append(value)
+    return {way: {name: values[1:] for name, values in by_contender.items()} for way, by_contender in taken.items()}
 
 
-def order(names: list[str], number: int) -> list[str]:
+def order(names: Sequence[str], number: int) -> list[str]:
     """Return who comes when in a round: there and back, so that none is always right behind the same other."""
-    return names if number % 2 else names[::-1]
+    return list(names) if number % 2 else list(names)[::-1]
 
 
 def seconds(commands: Commands, status: int = 0) -> float:
     """Run commands one after the other; return how long that took. Raises Failed where one does not end as it must."""
     start = time.monotonic()
     for argv in commands:
-        _run(argv, status)
+        run(argv, status)
     return time.monotonic() - start
 
 
-def _run(argv: Sequence[str], status: int = 0) -> None:
+def run(argv: Sequence[str], status: int = 0) -> None:
+    """Run a command to its end, which must have this status; otherwise raise Failed with what it said."""
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != status:
         raise Failed(f"{' '.join(argv)}: status {done.returncode}\n{done.stdout}{done.stderr}")
 
 
 def main() -> None:
-    """Answer one request."""
-    request = json.load(sys.stdin)
-    print(json.dumps(in_turn(request["contenders"], request["rounds"], SETTLE)))
+    """Answer requests, which are commands: say when all is quiet, start them when told so, say how long they took."""
+    for line in sys.stdin:
+        run(SETTLE)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        print(json.dumps(seconds(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

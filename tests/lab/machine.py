@@ -97,6 +97,13 @@ class Machine:
         """Tell whether the machine is on."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def process_group(self) -> int:
+        """Give the process group, and session, on this machine that the guest is made of."""
+        if self._process is None:
+            raise LabError("the machine is off")
+        return self._process.pid
+
     def start(
         self,
         command: Command,

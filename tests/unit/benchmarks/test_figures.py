@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
 
-from tests.benchmarks import figures, timing
+from tests.benchmarks import figures, in_guest, timing
 from tests.benchmarks.__main__ import NAMES
 from tests.benchmarks.figures import Goal, Spread
 from tests.benchmarks.goals import GOALS
@@ -57,36 +58,56 @@ def test_a_goal_is_met_or_missed(goal: Goal, value: float, said: str) -> None:
 def test_the_table_has_a_row_for_each_goal_whose_work_was_measured() -> None:
     goals = (AT_MOST, AT_LEAST, Goal("more", "not measured", "ours", "other", 1.0))
 
-    made = figures.table(goals, {"m": {"ours": [0.1, 0.3], "other": [1.0, 3.0]}})
+    made = figures.table(goals, {"m": {"clock": {"ours": [0.1, 0.3], "other": [1.0, 3.0]}}})
 
     assert made.splitlines()[2:] == [
-        "| work | 0.200 s (0.150–0.250) | other: 2.00 s (1.50–2.50) | **0.10** (0.10–0.10) "
+        "| work | 0.200 s (0.150–0.250) | other: 2.00 s (1.50–2.50) | **0.10** (0.10–0.10) |  "
         "| ≤ 1.40, then ≤ 1.25 | met, the later one too |",
-        "| work | 0.200 s (0.150–0.250) | other: 2.00 s (1.50–2.50) | **0.10** (0.10–0.10) | ≥ 0.90 | **missed** |",
+        "| work | 0.200 s (0.150–0.250) | other: 2.00 s (1.50–2.50) | **0.10** (0.10–0.10) |  | ≥ 0.90 | **missed** |",
     ]
 
 
+def test_where_processor_time_is_known_it_decides() -> None:
+    by_way = {"clock": {"ours": [3.0], "other": [1.0]}, "processor": {"ours": [1.3], "other": [1.0]}}
+
+    (row,) = figures.table([AT_MOST], {"m": by_way}).splitlines()[2:]
+
+    assert row.endswith("| 3.00 (3.00–3.00) | **1.30** (1.30–1.30) | ≤ 1.40, then ≤ 1.25 | met |")
+
+
 def test_rounds_of_two_runs_are_as_those_of_one() -> None:
-    one, other = {"a": {"ours": [1.0]}}, {"a": {"ours": [2.0]}, "b": {"ours": [3.0]}}
+    one = {"a": {"clock": {"ours": [1.0]}}}
+    other = {"a": {"clock": {"ours": [2.0]}}, "b": {"clock": {"ours": [3.0]}}}
 
-    assert figures.together(one, other) == {"a": {"ours": [1.0, 2.0]}, "b": {"ours": [3.0]}}
+    assert figures.together(one, other) == {"a": {"clock": {"ours": [1.0, 2.0]}}, "b": {"clock": {"ours": [3.0]}}}
 
 
-def test_all_have_their_turn_in_each_round_and_the_first_round_does_not_count(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_all_have_their_turn_in_each_round_and_the_first_round_does_not_count() -> None:
     turns: list[str] = []
 
-    def seconds(commands: timing.Commands, _status: int) -> float:
-        turns.append(commands[0][0])
-        return float(len(turns))
+    def turn(name: str) -> timing.Taken:
+        turns.append(name)
+        return {"clock": float(len(turns))}
 
-    monkeypatch.setattr(timing, "seconds", seconds)
-
-    taken = timing.in_turn({"a": [["a"]], "b": [["b"]]}, 2)
+    taken = timing.in_turn(["a", "b"], 2, turn)
 
     assert turns == ["b", "a", "a", "b", "b", "a"]
-    assert taken == {"a": [3.0, 6.0], "b": [4.0, 5.0]}
+    assert taken == {"clock": {"a": [3.0, 6.0], "b": [4.0, 5.0]}}
+
+
+def test_the_processor_time_of_a_session_is_that_of_its_processes_and_of_those_that_ended() -> None:
+    burn = "import time; s = time.process_time()\nwhile time.process_time() - s < 0.1: pass"
+    script = f"'{sys.executable}' -c '{burn}'; '{sys.executable}' -c '{burn}'; echo; read line"
+    with subprocess.Popen(
+        ["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as shell:
+        assert shell.stdout
+        shell.stdout.readline()
+
+        spent = in_guest.spent(shell.pid)
+
+        shell.kill()
+    assert 0.2 <= spent < 1
 
 
 def test_a_command_that_fails_is_no_measurement() -> None:
