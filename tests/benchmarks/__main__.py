@@ -5,35 +5,39 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from tests import TOP
-from tests.benchmarks import server, start
+from tests.benchmarks import crowd, server, stalls, start, writes
 from tests.benchmarks.figures import ByWay, Measured, table, together
 from tests.benchmarks.goals import GOALS
 from tests.benchmarks.timing import Failed
 from tests.lab.helpers import wipe
 from tests.lab.machine import CommandFailed, GiB, LabError, Machine
 
-DISKS = {"ubda": 12 * GiB, "ubdb": 8 * GiB}
+DISKS = {"ubda": 16 * GiB, "ubdb": 8 * GiB, "ubdc": 8 * GiB}
 IN_THE_LAB: dict[str, Callable[[Machine, int], ByWay]] = {
-    name: partial(server.measure, name) for name in server.CONTENDERS
+    **{name: partial(server.measure, name) for name in server.CONTENDERS},
+    "stall": stalls.measure,
+    "writes": writes.measure,
+    "plan": crowd.measure,
 }
 ON_THIS_MACHINE: dict[str, Callable[[int], ByWay]] = {name: partial(start.measure, name) for name in start.MEASUREMENTS}
 NAMES = (*IN_THE_LAB, *ON_THIS_MACHINE)
 
 
 def main() -> int:
-    """Read the arguments, measure, write."""
+    """Read the arguments, measure, keep what was measured so far, print the table."""
     arguments = _parser().parse_args()
-    kept = arguments.output / "seconds.json"
-    before: Measured = json.loads(kept.read_text()) if arguments.add and kept.exists() else {}
-    measured = together(before, _measure(arguments.rows, arguments.rounds))
     _make_folder(arguments.output)
-    kept.write_text(json.dumps(measured, indent=1))
-    (arguments.output / "table.md").write_text(table(GOALS, measured))
+    kept = arguments.output / "times.json"
+    measured: Measured = json.loads(kept.read_text()) if arguments.add and kept.exists() else {}
+    for name, taken in _measure(arguments.rows, arguments.rounds):
+        measured = together(measured, {name: taken})
+        kept.write_text(json.dumps(measured, indent=1))
+        (arguments.output / "table.md").write_text(table(GOALS, measured))
     print(table(GOALS, measured), end="")
     return 0
 
@@ -54,19 +58,17 @@ def _rows(text: str) -> Sequence[str]:
     return names
 
 
-def _measure(names: Sequence[str], rounds: int) -> Measured:
-    measured: dict[str, ByWay] = {}
+def _measure(names: Sequence[str], rounds: int) -> Iterator[tuple[str, ByWay]]:
     for name in (name for name in names if name in ON_THIS_MACHINE):
         _say(f"{name}, {rounds} rounds")
-        measured[name] = ON_THIS_MACHINE[name](rounds)
+        yield name, ON_THIS_MACHINE[name](rounds)
     if in_the_lab := [name for name in names if name in IN_THE_LAB]:
         with Machine(DISKS) as machine:
             machine.boot()
             for name in in_the_lab:
                 _say(f"{name}, {rounds} rounds, in the lab")
                 wipe(machine)
-                measured[name] = IN_THE_LAB[name](machine, rounds)
-    return measured
+                yield name, IN_THE_LAB[name](machine, rounds)
 
 
 def _say(text: str) -> None:

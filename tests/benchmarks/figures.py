@@ -31,6 +31,7 @@ class Goal:
     later: float | None = None
     at_least: bool = False
     less: tuple[str, str] | None = None
+    unit: str = "s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,8 @@ def _row(goal: Goal, by_way: ByWay) -> str:
     decisive = PROCESSOR if PROCESSOR in ratios else CLOCK
     cells = (
         goal.work,
-        _taken(spread(of_side(clock, goal.ours, of_ours))),
-        f"{goal.other}: {_taken(spread(of_side(clock, goal.other, of_other)))}",
+        _taken(spread(of_side(clock, goal.ours, of_ours)), goal.unit),
+        f"{goal.other}: {_taken(spread(of_side(clock, goal.other, of_other)), goal.unit)}",
         *[_ratio(ratios.get(way), bold=way == decisive) for way in (CLOCK, PROCESSOR)],
         _goal(goal),
         verdict(goal, ratios[decisive].median),
@@ -116,9 +117,9 @@ def _ratio(found: Spread | None, *, bold: bool) -> str:
     return f"{median} ({found.low:.2f}–{found.high:.2f})"
 
 
-def _taken(of: Spread) -> str:
+def _taken(of: Spread, unit: str) -> str:
     digits = 2 if of.median >= 1 else 3
-    return f"{of.median:.{digits}f} s ({of.low:.{digits}f}–{of.high:.{digits}f})"
+    return f"{of.median:.{digits}f} {unit} ({of.low:.{digits}f}–{of.high:.{digits}f})"
 
 
 def _goal(goal: Goal) -> str:

@@ -6,6 +6,8 @@ from tests.benchmarks.figures import Goal
 
 UP_DOWN = "`up` and `down`, space in the group"
 FILE = "`up` and `down`, a file of 4 GiB lends the space"
+CROWD = "`plan` with 1,000 volumes, 200 loop devices, 1,000 mounts, less `plan` without"
+WRITES = "what can be written to the origin, its snapshot in a file"
 GOALS = (
     Goal(UP_DOWN, "space", "lvmsnap", "bare script", 1.4, 1.25),
     Goal(UP_DOWN, "space", "lvmsnap", "bare script, unmonitored", None),
@@ -17,4 +19,8 @@ GOALS = (
     Goal("`up` up to its first LVM command", "start", "up", "`python -c pass`", 3.0),
     Goal("`down` up to its first LVM command", "start", "down", "`python -c pass`", 3.0),
     Goal("`validate` of 1,000 profiles by name", "validate", "by name", "by path", 1.2),
+    Goal("longest stall of a writer on the origin", "stall", "up", "`lvcreate`", 1.05),
+    Goal(WRITES, "writes", "file", "plain PV", 0.9, at_least=True, unit="MiB/s"),
+    Goal(CROWD, "plan", "plan", "`lvs`, 1,000 volumes", 1.5, less=("plan alone", "lvs alone")),
+    Goal(CROWD, "plan", "plan", "`lvs` too", None, less=("plan alone", "lvs alone")),
 )

@@ -20,6 +20,11 @@ until [ -e /run/longest ]; do sleep 0.02; done; cat /run/longest"""
 
 @pytest.fixture
 def server(lab: Machine) -> Machine:
+    """A blank machine with the server on it."""
+    return make_server(lab)
+
+
+def make_server(lab: Machine) -> Machine:
     """Eight volumes with filesystems, a writer at work on all of them, and a profile for each size of a set."""
     names = [f"v{number}" for number in range(max(SIZES))]
     make_vg(
