@@ -112,7 +112,8 @@ COMMANDS = {
         about="Brings the profile up, guards its snapshots as run does, and takes everything down when it is stopped "
         "by TERM, INT or HUP: for the units and hooks of other programs. It tells systemd when it is ready and when "
         "it stops, and waits up to two minutes for whoever still uses the snapshots. --check only looks whether a "
-        "hold has the profile up and no snapshot of it was lost: to be asked when the backup has ended.",
+        "hold has the profile up and no snapshot of it was lost: to be asked when the backup has ended. At the end a "
+        "hold says how full the snapshots became, as run does, and `lvmsnap status NAME --history` shows it later.",
         prints="where the snapshot is, as up does",
         examples=("lvmsnap hold nightly", "lvmsnap hold nightly --check"),
         exits=(

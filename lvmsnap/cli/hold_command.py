@@ -17,6 +17,8 @@ def cmd_hold(options: argparse.Namespace) -> int:
     """`lvmsnap hold`: 0 where it was stopped in good order, 124 where a snapshot was lost."""
     from lvmsnap.cli import arguments, found_up
     from lvmsnap.operations import hold
+    from lvmsnap.operations.course import Course, kept
+    from lvmsnap.profile import loading
 
     if options.check:
         name, directory = arguments.place(options, options.name)
@@ -24,14 +26,15 @@ def cmd_hold(options: argparse.Namespace) -> int:
         arguments.refuse_unknown(name, directory)
         hold.check(_session(options, reads_only=True), name)
         return 0
-    profile, text = arguments.load_for_change(options)
-    _require_root(options, f"lvmsnap hold {profile.name}")
-    session = _session(options)
+    session, course = _session(options), Course.of_hold()
 
     def tell(target: Target) -> None:
         found_up.answer(target)
         how = f"Ctrl-C, or kill {os.getpid()}" if sys.stderr.isatty() else f"its PID is {os.getpid()}"
         session.progress.note(f"{target.name} is up until this process is stopped: {how}")
 
-    hold.hold(session, profile, text, tell, replace_old=options.replace)
+    with kept(session, loading.name_of(options.name), course):
+        profile, text = arguments.load_for_change(options)
+        _require_root(options, f"lvmsnap hold {profile.name}")
+        hold.hold(session, profile, text, tell, replace_old=options.replace, course=course)
     return 0

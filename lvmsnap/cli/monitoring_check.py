@@ -76,14 +76,16 @@ def problems(status: Status) -> list[tuple[int, str]]:
 
 
 def _last_run(name: str, run: PastRun) -> tuple[int, str]:
+    last = f"{name}: the last {run.kind}, of {run.started},"
     if run.result is Result.LOST:
-        return LOST, f"{name}: the last run, of {run.started}, lost its snapshot: what it read is not to be trusted"
+        read = "what it read" if run.kind == "run" else "what was read"
+        return LOST, f"{last} lost its snapshot: {read} is not to be trusted"
     ended = {
-        Result.NEVER_STARTED: "never started its command",
+        Result.NEVER_STARTED: "never started its command" if run.kind == "run" else "never came up",
         Result.KILLED: "was killed, or the power failed",
         Result.INTERRUPTED: f"was interrupted (exit {run.exit_code})",
     }.get(run.result, f"failed: {run.command} (exit {run.exit_code})")
-    return PROBLEM, f"{name}: the last run, of {run.started}, {ended}"
+    return PROBLEM, f"{last} {ended}"
 
 
 def _well(statuses: tuple[Status, ...]) -> str:

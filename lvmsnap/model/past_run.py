@@ -1,9 +1,12 @@
-"""How a run ended, and how full its snapshots became: what the history keeps of it. No behaviour."""
+"""How a run or a hold ended, and how full its snapshots became: what the history keeps of it. No behaviour."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+
+# What stands in the place of the command of a hold, which starts none.
+HOLD = "lvmsnap hold"
 
 
 class Result(Enum):
@@ -41,10 +44,10 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """One run: when it started (ISO 8601 UTC), how long it took from there to its end, and how it ended.
+    """One run or hold: when it started (ISO 8601 UTC), how long it took from there to its end, and how it ended.
 
-    `command` is the name of its program alone: arguments may hold secrets. `command_status` is its exit status, None
-    where it has none: it never ended by itself, or `command_signal` ended it.
+    `command` is the name of its program alone: arguments may hold secrets. Of a hold it is HOLD. `command_status` is
+    its exit status, None where it has none: it never ended by itself, or `command_signal` ended it.
     """
 
     started: str
@@ -55,6 +58,11 @@ class PastRun:
     command_status: int | None = None
     command_signal: str = ""
     snapshots: tuple[Peak, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What it was, in a word."""
+        return "hold" if self.command == HOLD else "run"
 
     @property
     def has_failed(self) -> bool:

@@ -225,10 +225,10 @@ class Process:
 class Record:
     """What `up` wrote down before its first change. `boot_id` is the kernel's of that boot, `time` ISO 8601 UTC.
 
-    `hooks_due` names the hooks that are still to be run before all is down: after_snapshot once before_snapshot
-    began, before_down and after_down once all was up. `process` is the `lvmsnap run` that all of it is up for, None
-    where `up` made it to stay, and `command` what that one started. `lost` says how a snapshot was lost, once that was
-    found out, and `lost_origin` which, where there are several.
+    `hooks_due` names the hooks that are still to be run before all is down: after_snapshot once before_snapshot began,
+    before_down and after_down once all was up. `process` is the `lvmsnap run` or `hold` that all of it is up for, None
+    where `up` made it to stay, and `command` what that run started, of a hold that is up itself. `lost` says how a
+    snapshot was lost, once that was found out, and `lost_origin` which, where there are several.
     """
 
     target: Target

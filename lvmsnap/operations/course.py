@@ -1,4 +1,4 @@
-"""What becomes known of a run; at its end that is said, and kept in its profile's history. Never makes a run fail."""
+"""What becomes known of a run or hold; at its end that is said, and kept in its history. Never makes it fail."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lvmsnap.model.errors import (
     UsageError,
     explained,
 )
-from lvmsnap.model.past_run import PastRun, Peak, Result
+from lvmsnap.model.past_run import HOLD, PastRun, Peak, Result
 from lvmsnap.operations.sessions import Session
 from lvmsnap.operations.user_command import KilledBy
 from lvmsnap.operations.watch import Guards
@@ -27,7 +27,7 @@ from lvmsnap.planning.run_summary import summary
 
 @dataclass(slots=True)
 class Course:
-    """What becomes known of a run while it goes on; `command` is its program's name, `began` by the monotonic clock."""
+    """What becomes known of a run or hold meanwhile; `command` is as in PastRun, `began` by the monotonic clock."""
 
     command: str
     started: datetime
@@ -43,6 +43,11 @@ class Course:
     def of(cls, argv: tuple[str, ...]) -> Course:
         """Return that of a run of this command which starts now."""
         return cls(os.path.basename(argv[0]) or argv[0], datetime.now(UTC), time.monotonic())
+
+    @classmethod
+    def of_hold(cls) -> Course:
+        """Return that of a hold which starts now: it has started once it is up."""
+        return cls(HOLD, datetime.now(UTC), time.monotonic())
 
     def ended(self, status: int, signal_number: int) -> None:
         """Take down how the command ended, and which signal lvmsnap got before, 0 for none."""
@@ -86,7 +91,7 @@ def _keep(session: Session, name: str, run: PastRun) -> None:
     except Exception as error:
         # What kept a run from being started is said anyway, and is the cause of this too as a rule.
         if run.result is not Result.NEVER_STARTED:
-            session.progress.warn(f"this run of {name} is missing in its history: {explained(error)}")
+            session.progress.warn(f"this {run.kind} of {name} is missing in its history: {explained(error)}")
 
 
 def _past_run(course: Course, error: BaseException | None) -> PastRun:

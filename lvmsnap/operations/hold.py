@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
-from contextlib import suppress
 
 from lvmsnap.execution import hold_marks, records
 from lvmsnap.model.errors import InterruptedBySignalError, SnapshotLostError
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Loss, Target
-from lvmsnap.operations import leftovers, own_end, up_down
+from lvmsnap.operations import killed_runs, leftovers, own_end, up_down
+from lvmsnap.operations.course import Course
 from lvmsnap.operations.loss_watch import LossWatch
 from lvmsnap.operations.own_end import Outcome, Work
 from lvmsnap.operations.sessions import Session
-from lvmsnap.planning import run_summary
 from lvmsnap.planning.state import REMEDIES, State, whose_snapshot
 from lvmsnap.system import held_signals, mount_watch, process_table, reading, service_manager
 
@@ -23,12 +22,23 @@ USERS_SECONDS = 120.0
 STOPPED, LOST = "hold is stopped", "the snapshot is lost"
 
 
-def hold(session: Session, profile: Profile, text: str, tell: Callable[[Target], None], *, replace_old: bool) -> None:
+def hold(
+    session: Session,
+    profile: Profile,
+    text: str,
+    tell: Callable[[Target], None],
+    *,
+    replace_old: bool,
+    course: Course | None = None,
+) -> None:
     """Bring the profile up, say so by `tell` and to systemd, guard it until a signal comes, take it down.
+
+    `course` learns what becomes known of it.
 
     Raises what `up` raises where it never was up, SnapshotLostError where a snapshot was lost, ResidueError where
     something is left.
     """
+    course = course or Course.of_hold()
     with session.signals:
         own = process_table.own()
         again = f"lvmsnap hold {profile.name} --replace"
@@ -37,12 +47,14 @@ def hold(session: Session, profile: Profile, text: str, tell: Callable[[Target],
         )
 
         def work() -> Outcome:
-            return _hold(session, profile, target, tell)
+            return _hold(session, profile, target, tell, course)
 
-        own_end.while_up(session, target, Work(f"hold of {target.name}", work, STOPPED, wait_seconds=0))
+        own_end.while_up(session, target, Work(f"hold of {target.name}", work, STOPPED, 0, course.look))
 
 
-def _hold(session: Session, profile: Profile, target: Target, tell: Callable[[Target], None]) -> Outcome:
+def _hold(
+    session: Session, profile: Profile, target: Target, tell: Callable[[Target], None], course: Course
+) -> Outcome:
     """Guard what is up until a signal comes or it is lost, then wait for those who use it; return how it is to end."""
     if number := session.signals.received:
         return InterruptedBySignalError(number, f"interrupted by {session.signals.name}; everything is taken down")
@@ -52,9 +64,12 @@ def _hold(session: Session, profile: Profile, target: Target, tell: Callable[[Ta
         session.progress.warn(f"{what} is lost: {lost.how}; do not trust what is read from it")
 
     watched = LossWatch(session, profile, target, warn)
+    course.guards = watched.guards
     try:
+        killed_runs.began(target.name, process_table.own())
         hold_marks.write(target.name, process_table.own())
         tell(target)
+        course.is_started = True
         service_manager.tell(f"READY=1\nSTATUS={target.name} is up")
         watched.guards.introduce()
         _guard(session, watched)
@@ -65,7 +80,6 @@ def _hold(session: Session, profile: Profile, target: Target, tell: Callable[[Ta
         session.signals.received = 0
         own_end.wait_for_users(session, target, LOST if watched.lost else STOPPED, USERS_SECONDS, watched.look)
         lost = watched.at_the_end()
-        _tell_peaks(session, watched)
     finally:
         hold_marks.remove(target.name)
         watched.close()
@@ -81,13 +95,6 @@ def _guard(session: Session, watched: LossWatch) -> None:
                 return
             watched.guards.show()
             select.select([signalled], [], [remounted], seconds)
-
-
-def _tell_peaks(session: Session, watched: LossWatch) -> None:
-    """Say how full the snapshots became, and what size would have been enough. It raises nothing."""
-    with suppress(Exception):
-        for line in run_summary.peak_lines(watched.guards.peaks()):
-            session.progress.note(line)
 
 
 def _lost(target: Target, lost: Loss) -> SnapshotLostError:

@@ -46,7 +46,7 @@ def look(target: Target, record: Record | None, system: Facts) -> Seen:
 
 def survivors(record: Record | None, system: Facts) -> tuple[str, ...]:
     """Name what the command of a killed `lvmsnap run` left running, each as "pid PID (NAME)"."""
-    if record is None or record.command is None or record.boot_id != system.boot_id:
+    if record is None or record.command in (None, record.process) or record.boot_id != system.boot_id:
         return ()
     return process_table.group_of(record.command)
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import replace
-
-from lvmsnap.execution import locks, records
-from lvmsnap.execution.locks import Waiting
 from lvmsnap.model.errors import (
     FAULTS,
     InterruptedBySignalError,
@@ -18,7 +13,7 @@ from lvmsnap.model.errors import (
 )
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Loss, Target
-from lvmsnap.operations import own_end, up_down
+from lvmsnap.operations import killed_runs, own_end, up_down
 from lvmsnap.operations.course import Course
 from lvmsnap.operations.loss_watch import LossWatch
 from lvmsnap.operations.own_end import Outcome, Work
@@ -82,7 +77,7 @@ def _run_command(session: Session, profile: Profile, target: Target, argv: tuple
 
     def began(pid: int) -> None:
         course.is_started = True
-        _keep(target.name, pid)
+        killed_runs.began(target.name, process_table.identify(pid))
 
     watched = LossWatch(session, profile, target, tell)
     course.guards = watched.guards
@@ -101,12 +96,3 @@ def _run_command(session: Session, profile: Profile, target: Target, argv: tuple
     if session.signals.received and not status:
         return 128 + session.signals.received
     return status
-
-
-def _keep(name: str, pid: int) -> None:
-    """Write the command down, so that what it leaves running can be named where this run is killed."""
-    # Whoever holds the lock now takes the profile down.
-    with suppress(Exception), locks.profile(name, Waiting(0, lambda _: None)):
-        record = records.read(name)
-        if record and record.process == process_table.own():
-            records.write(replace(record, command=process_table.identify(pid)))

@@ -13,7 +13,7 @@ def summary(run: PastRun) -> Iterator[str]:
     """Return the closing lines of a run; none where its command never started. How it failed is said by its error."""
     if run.result is Result.NEVER_STARTED:
         return
-    took = f"the run took {took_words(run.duration_seconds)}"
+    took = f"the {run.kind} took {took_words(run.duration_seconds)}"
     is_said = run.command_status == 0 and run.result not in (Result.LOST, Result.INTERRUPTED)
     yield f"{run.command} ended with exit status 0; {took}" if is_said else took
     yield from peak_lines(run.snapshots, is_lost=run.result is Result.LOST)
@@ -47,14 +47,16 @@ def _advice(peak: Peak) -> str:
 
 def failure(run: PastRun) -> str:
     """Say in a clause how a last run ended that was no good one; "" for one that was."""
-    code = f"(exit code {run.exit_code})"
+    code, last = f"(exit code {run.exit_code})", f"the last {run.kind}"
+    if run.kind == "hold" and run.result in (Result.NEVER_STARTED, Result.FAILED):
+        return f"{last} {'never came up' if run.result is Result.NEVER_STARTED else 'failed'} {code}"
     return {
         Result.OK: "",
-        Result.LOST: "the last run lost its snapshot: do not trust what it read",
-        Result.NEVER_STARTED: f"the last run never started {run.command} {code}",
-        Result.KILLED: "the last run was killed, or the power failed",
-        Result.INTERRUPTED: f"the last run was interrupted {code}",
-        Result.FAILED: f"the last run failed{_how_failed(run) or f' {code}, not its command'}",
+        Result.LOST: f"{last} lost its snapshot: do not trust what {'it' if run.kind == 'run' else 'was'} read",
+        Result.NEVER_STARTED: f"{last} never started {run.command} {code}",
+        Result.KILLED: f"{last} was killed, or the power failed",
+        Result.INTERRUPTED: f"{last} was interrupted {code}",
+        Result.FAILED: f"{last} failed{_how_failed(run) or f' {code}, not its command'}",
     }[run.result]
 
 

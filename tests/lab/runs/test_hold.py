@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,9 @@ def test_it_is_up_and_guarded_until_a_signal_and_nobody_else_takes_it_meanwhile(
             assert job.stderr == ""
         stage.assert_as_before()
     assert "no hold has p up" in lvmsnap(stage, "hold p --check", code=124).stderr
+    last = status(stage, "p")["last_run"]
+    assert (last["command"], last["result"], last["exit_code"]) == ("lvmsnap hold", "ok", 0)
+    assert 0 < last["snapshots"][0]["peak_fill_ratio"] < 1
 
 
 @pytest.mark.parametrize("why", LOSSES)
@@ -98,6 +102,8 @@ def test_what_a_killed_hold_left_passes_no_check_and_the_next_one_takes_it_down_
         assert stage.run(f"cat {SNAP}/file").stdout == "after\n"
         job.kill(signal.SIGTERM, group=False)
         assert job.wait().returncode == 0
+    told = lvmsnap(stage, "status p --history").stdout
+    assert re.search(r"killed +137 +lvmsnap hold.*\n.* ok +0 +lvmsnap hold", told), told
     stage.run("echo before > /mnt/file; sync")
     stage.assert_as_before()
 

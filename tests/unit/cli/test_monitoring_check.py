@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lvmsnap.cli import monitoring_check, parser
-from lvmsnap.model.past_run import PastRun, Result
+from lvmsnap.model.past_run import HOLD, PastRun, Result
 from lvmsnap.planning.state import State, Status
 
 UP = Status("nightly", State.UP, "vg0/s", 4 << 30, 12.34)
@@ -18,6 +18,10 @@ RAN = PastRun("2024-05-03T03:00:00+00:00", 723.4, 0, Result.OK, "borg", 0)
 
 def told(*statuses: Status, are_named: bool = False) -> monitoring_check.Verdict:
     return monitoring_check.verdict(statuses, are_named=are_named)
+
+
+def held(result: Result, code: int) -> Status:
+    return replace(UP, last_run=replace(RAN, result=result, exit_code=code, command=HOLD, command_status=None))
 
 
 def ran(result: Result, code: int) -> Status:
@@ -45,6 +49,9 @@ def test_all_is_well() -> None:
         (ran(Result.INTERRUPTED, 143), 1, "was interrupted (exit 143)"),
         (ran(Result.KILLED, 137), 1, "was killed, or the power failed"),
         (ran(Result.LOST, 124), 2, "lost its snapshot"),
+        (held(Result.LOST, 124), 2, "the last hold, of 2024-05-03T03:00:00+00:00, lost its snapshot: what was read is"),
+        (held(Result.NEVER_STARTED, 3), 1, "the last hold, of 2024-05-03T03:00:00+00:00, never came up"),
+        (held(Result.FAILED, 4), 1, "failed: lvmsnap hold (exit 4)"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_exit_code(status: Status, code: int, words: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lvmsnap.execution import hold_marks, records
+from lvmsnap.execution import hold_marks, records, run_history
 from lvmsnap.model.errors import (
     InterruptedBySignalError,
     LvmsnapError,
@@ -24,9 +24,11 @@ from lvmsnap.model.errors import (
     StepError,
 )
 from lvmsnap.model.facts import SnapshotStatus
+from lvmsnap.model.past_run import Result
 from lvmsnap.model.target import Loss, Process, Target
 from lvmsnap.model.units import MIB
-from lvmsnap.operations import given_snapshots, hold, leftovers, loss_watch, own_end, up_down, watch
+from lvmsnap.operations import given_snapshots, hold, killed_runs, leftovers, loss_watch, own_end, up_down, watch
+from lvmsnap.operations.course import Course, kept
 from lvmsnap.operations.leftovers import Seen
 from lvmsnap.operations.sessions import Session
 from lvmsnap.planning.state import State, Status
@@ -58,7 +60,19 @@ def held(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World
 def holding(world: World, notes: Notes | None = None, tell: Callable[[Target], None] | None = None) -> None:
     session = Session(Runner(), Signals(), notes or Notes(), "/etc/lvmsnap", 1)
     told = tell or (lambda _: world.done.append("told"))
-    hold.hold(session, samples.with_file(""), "", told, replace_old=False)
+    course = Course.of_hold()
+    with kept(session, "nightly", course):
+        hold.hold(session, samples.with_file(""), "", told, replace_old=False, course=course)
+
+
+def past(result: Result, exit_code: int) -> bool:
+    """Whether the history has that as the only hold, or the last one."""
+    last = run_history.last("nightly")
+    assert last
+    return (last.command, last.kind, last.command_status) == ("lvmsnap hold", "hold", None) and (
+        last.result,
+        last.exit_code,
+    ) == (result, exit_code)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -75,6 +89,7 @@ def test_it_is_ready_once_it_is_up_and_says_that_it_stops_before_it_goes_down(
 
     assert held.done == GOOD
     assert hold_marks.read("nightly") is None
+    assert past(Result.OK, 0)
 
 
 def test_a_signal_is_noticed_at_once_though_the_guard_need_not_look(
@@ -114,6 +129,7 @@ def test_a_lost_snapshot_ends_it_with_124_and_no_word_stands_for_it_any_more(
     assert held.done == ["up", "told", "down"]
     assert marks == [process_table.own(), None]
     assert notes.notes[0].startswith("warning: nightly's snapshot of vg0/home is lost: it overflowed; do not trust")
+    assert past(Result.LOST, 124)
 
 
 def test_what_was_unmounted_for_a_moment_is_lost(held: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,8 +161,10 @@ def test_residue_and_failed_hooks_have_their_own_codes(held: World) -> None:
     with pytest.raises(StepError, match="after_down"):
         holding(held)
     held.down = RESIDUE
+    assert past(Result.FAILED, 1)
     with pytest.raises(ResidueError):
         holding(held)
+    assert past(Result.FAILED, 4)
 
 
 REFUSED = RefusedError((Refusal("x is taken", "give another"),))
@@ -159,6 +177,8 @@ def test_what_never_was_up_was_never_ready_and_ends_as_up_does(held: World, erro
     with pytest.raises(type(error)):
         holding(held)
     assert held.done == ["up"]
+    is_interrupted = isinstance(error, InterruptedBySignalError)
+    assert past(Result.INTERRUPTED if is_interrupted else Result.NEVER_STARTED, error.exit_code)
 
 
 def test_a_signal_as_up_ends_takes_it_down_again_and_it_never_was_ready(
@@ -206,7 +226,8 @@ def test_users_are_named_and_waited_for_while_the_guard_goes_on_and_a_second_sig
     holding(held, notes)
 
     assert len(looks) == 4
-    assert notes.notes == ["warning: hold is stopped, but /run/lvmsnap/nightly is still in use: pid 7 (tar)"]
+    warned = "warning: hold is stopped, but /run/lvmsnap/nightly is still in use: pid 7 (tar)"
+    assert notes.notes == [warned, "the hold took 0.0 s"]
     assert held.done == GOOD
 
 
@@ -319,5 +340,30 @@ def test_it_says_what_it_guards_and_in_the_end_how_full_that_became(
     assert held.done == GOOD
     assert notes.notes == [
         "guarding vg0/s, 62.5 % of 64 MiB used: a warning from 70 % on, more room from 80 % on",
+        "the hold took 0.0 s",
         "peak fill 62.5 % (40 MiB of 64 MiB); `size: 64MiB` would have been enough",
     ]
+    last = run_history.last("nightly")
+    assert last
+    assert [one.peak_bytes for one in last.snapshots] == [40 * MIB]
+
+
+def test_a_hold_that_is_up_has_itself_in_its_record_so_that_its_being_killed_is_kept(
+    held: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[tuple[str, Process]] = []
+    monkeypatch.setattr(killed_runs, "began", lambda *of: began.append(of))
+
+    holding(held)
+
+    assert began == [("nightly", process_table.own())]
+
+
+def test_what_else_is_in_the_process_group_of_a_killed_hold_is_none_of_its_doing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process_table, "group_of", lambda _: ("pid 7 (tee)",))
+    beside = replace(samples.record(), process=OWN, command=OWN)
+
+    assert leftovers.survivors(beside, samples.facts()) == ()
+    assert leftovers.survivors(replace(beside, process=GONE), samples.facts()) == ("pid 7 (tee)",)

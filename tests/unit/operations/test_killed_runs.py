@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from lvmsnap.execution import run_history
-from lvmsnap.model.past_run import PastRun, Result
+from lvmsnap.model.past_run import HOLD, PastRun, Result
 from lvmsnap.model.target import Process, Record
 from lvmsnap.operations import killed_runs
 from lvmsnap.system import process_table
 from tests import samples
 
 GONE = Process(os.getpid(), 1)
-RECORD = replace(samples.record(), process=GONE, command=GONE)
+RECORD = replace(samples.record(), process=GONE, command=Process(1, 1))
 KILLED = PastRun(samples.TIME, 0.0, 137, Result.KILLED, "")
 BEFORE = PastRun("2024-05-04T02:59:58+00:00", 1.0, 0, Result.OK, "borg", 0)
 
@@ -25,6 +25,12 @@ def test_one_whose_process_is_gone_is_kept_once() -> None:
         killed_runs.keep(RECORD, samples.BOOT)
 
     assert run_history.read("nightly") == (KILLED,)
+
+
+def test_a_hold_is_known_by_having_started_no_other_process() -> None:
+    killed_runs.keep(replace(RECORD, command=GONE), samples.BOOT)
+
+    assert run_history.read("nightly") == (replace(KILLED, command=HOLD),)
 
 
 def test_one_of_an_earlier_boot_is_gone_whatever_process_has_its_number_now() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from lvmsnap.execution import executor, locks, records
 from lvmsnap.model.target import Process, Record, Target
-from lvmsnap.operations import run, up_down
+from lvmsnap.operations import killed_runs, up_down
 from lvmsnap.system import device_mapper, process_table
 from tests import samples
 from tests.unit.operations.running import LATER, OWN, Notes, World, going
@@ -84,6 +83,6 @@ def test_a_later_record_is_not_told_of_this_runs_command(monkeypatch: pytest.Mon
     monkeypatch.setattr(records, "write", written.append)
     for process in (Process(1, 1), None, process_table.own()):
         monkeypatch.setattr(records, "read", lambda _, process=process: replace(samples.record(), process=process))
-        run._keep("nightly", os.getpid())
+        killed_runs.began("nightly", process_table.own())
 
     assert [record.process for record in written] == [process_table.own()]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lvmsnap.model.facts import SnapshotStatus
-from lvmsnap.model.past_run import PastRun, Peak, Result
+from lvmsnap.model.past_run import HOLD, PastRun, Peak, Result
 from lvmsnap.model.units import GIB, KIB, MIB, as_written
 from lvmsnap.planning import peaks
 from lvmsnap.planning.run_summary import failure, summary, took_words
@@ -150,6 +150,20 @@ def test_what_the_error_says_is_not_said_twice() -> None:
         "what failed is not it"
     )
     assert said(command_status=None, exit_code=125, result=Result.NEVER_STARTED) == []
+
+
+def test_a_hold_is_called_one() -> None:
+    hold = {"command": HOLD, "command_status": None}
+
+    assert said(**hold, exit_code=0, result=Result.OK) == ["the hold took 12 min 3 s"]
+    for changed, says in (
+        ({"result": Result.LOST, "exit_code": 124}, "the last hold lost its snapshot: do not trust what was read"),
+        ({"result": Result.NEVER_STARTED, "exit_code": 3}, "the last hold never came up (exit code 3)"),
+        ({"result": Result.KILLED, "exit_code": 137}, "the last hold was killed, or the power failed"),
+        ({"result": Result.INTERRUPTED, "exit_code": 143}, "the last hold was interrupted (exit code 143)"),
+        ({"result": Result.FAILED, "exit_code": 4}, "the last hold failed (exit code 4)"),
+    ):
+        assert failure(replace(RUN, **hold, **changed)) == says  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
