@@ -30,7 +30,8 @@ def prepare() -> None:
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         # A file name, or what is typed, may have bytes that the terminal's encoding has not.
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            with suppress(io.UnsupportedOperation):  # it was read from already
+                stream.reconfigure(errors="backslashreplace")
 
 
 def give_up(stream: TextIO) -> None:

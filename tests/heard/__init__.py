@@ -20,6 +20,7 @@ SPINNING = re.compile(r"[|/\\-] ")
 MEANWHILE = "(meanwhile) "
 
 VARYING = (
+    (re.compile(r"\bthe run took [\d.]+ (?:s|min \d+ s)"), "the run took 0.5 s"),
     (re.compile(r" *\b\d+\.\d s\b"), lambda found: "0.5 s".rjust(len(found[0])) if found[0][0] == " " else "0.5 s"),
     (re.compile(r"(?<![\d.])\d s\b"), "0 s"),
     (re.compile(r"/dev/loop\d+"), "/dev/loop0"),

@@ -91,6 +91,13 @@ def test_on_a_terminal_one_chooses_by_number_or_name(
     assert [line.split()[-1] for line in done.stdout.splitlines() if "- origin: " in line] == chosen
 
 
+def test_an_input_that_was_read_from_before_is_no_hindrance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one\ntwo\n")))
+    sys.stdin.readline()
+
+    assert parser.main(["init", "vg0/system"]) == 0
+
+
 def test_an_answer_that_is_no_text_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n\xff\n\xff\n"), encoding="utf-8"))
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
