@@ -189,9 +189,10 @@ def _loan_now(loan: Loan, facts: Facts) -> Loan:
 
 def _origin_now(snapshot: Snapshot, facts: Facts) -> Snapshot:
     vg = find_vg(snapshot, facts)
-    origin = next((lv for lv in vg.lvs if lv.uuid == snapshot.origin_uuid), None) if vg else None
-    named = replace(snapshot, vg=vg.name) if vg else snapshot
-    return replace(named, origin=origin.name) if origin else named
+    if vg is None:
+        return snapshot
+    origin = next((lv for lv in vg.lvs if lv.uuid == snapshot.origin_uuid), None)
+    return replace(snapshot, vg=vg.name, origin=origin.name if origin else snapshot.origin)
 
 
 def _snapshot_now(target: Target, snapshot: Snapshot, facts: Facts) -> Snapshot:

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from types import ModuleType
@@ -53,15 +54,17 @@ NO_COMMANDS = {
 LARGEST_MODULE, LARGEST_FUNCTION = 300, 45
 
 
-def modules() -> list[str]:
+@cache
+def modules() -> tuple[str, ...]:
     """Give every module below lvmsnap/, dotted: planning.checks."""
     paths = [path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py")]
-    return sorted(".".join(path.parts) for path in paths if path.name != "__init__" and len(path.parts) > 1)
+    return tuple(sorted(".".join(path.parts) for path in paths if path.name != "__init__" and len(path.parts) > 1))
 
 
 PURE = [module for module in modules() if module.startswith(PURE_ROOMS)]
 
 
+@cache
 def tree(module: str) -> ast.Module:
     return ast.parse(file_of(module).read_text())
 
@@ -70,9 +73,13 @@ def file_of(module: str) -> Path:
     return PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
 
 
-def imports(module: str) -> Iterator[tuple[str, bool]]:
+@cache
+def imports(module: str) -> tuple[tuple[str, bool], ...]:
     """Give each module that is imported, dotted, and whether that is for type checkers only."""
-    parsed = tree(module)
+    return tuple(_imports(module, tree(module)))
+
+
+def _imports(module: str, parsed: ast.Module) -> Iterator[tuple[str, bool]]:
     guards = [node for node in ast.walk(parsed) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
     for_types = {inner for guard in guards for inner in ast.walk(guard)}
     for node in ast.walk(parsed):
