@@ -94,6 +94,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if taking and not command:
         raise UsageError(f"{name} needs a command after `--`: lvmsnap {name} {options.name} -- COMMAND [ARG...]")
     if command and not taking:
+        if name == "install-units":
+            raise usage.takes_no_command(options, command)
         raise UsageError(f"only run and install-units take a command after `--`: {' '.join(command)}")
     options.argv, options.words = tuple(command), tuple(words)
     return options

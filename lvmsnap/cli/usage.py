@@ -118,6 +118,13 @@ def lacks_dashes(words: Sequence[str], rest: Sequence[str], command: str, name: 
     return UsageError(f"a command comes after `--`: {meant}")
 
 
+def takes_no_command(options: argparse.Namespace, command: Sequence[str]) -> UsageError:
+    """Return the error for a command after two dashes beside an option of install-units that takes none."""
+    given = next(one for one in ("remove", "status", "hold") if getattr(options, one))
+    what = f"install-units with --{given} takes no command after `--`: {' '.join(command)}"
+    return UsageError(what, hint="lvmsnap install-units --help explains it")
+
+
 def overview(commands: Iterable[tuple[str, str]]) -> str:
     """Return what `lvmsnap` alone shows."""
     lines = [help_texts.TITLE, *_table(help_texts.FIRST_STEPS, 80), ""]

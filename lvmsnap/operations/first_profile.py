@@ -72,7 +72,7 @@ def resolved(words: Sequence[str], view: View) -> tuple[str, ...]:
 
 
 def _volume(word: str, system: Facts) -> LogicalVolume:
-    path = word.rstrip("/") or "/"
+    path = word.rstrip("/") or word[:1]
     return first_origins.resolved(path, system, os.path.realpath(path), block_devices.number_at(path))
 
 

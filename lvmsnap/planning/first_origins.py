@@ -133,7 +133,7 @@ def _named(name: str, word: str, facts: Facts) -> LogicalVolume:
     if found:
         return found
     if not slash:
-        raise _unknown(f"{word} is not of the form VG/LV", word, facts)
+        raise _unknown(f"{word or repr(word)} is not of the form VG/LV", word, facts)
     raise _unknown(f"there is no volume {name}" if group else f"there is no volume group {vg}", name, facts)
 
 

@@ -286,6 +286,13 @@ def test_a_template_is_made_for_no_volume_that_cannot_be(word: str, says: str) -
     assert says in done.stderr
 
 
+def test_nothing_is_no_volume_as_from_a_variable_that_is_not_set() -> None:
+    done = init("")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'' is not of the form VG/LV" in done.stderr
+
+
 @pytest.mark.usefixtures("_blind")
 def test_a_template_is_written_under_its_name(folder: Path) -> None:
     done = init("vg0/root", "--write", "nightly", folder=folder)

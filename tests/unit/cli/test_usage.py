@@ -187,6 +187,12 @@ def test_the_help_fits_the_terminal_and_is_never_wider_than_one_reads(
         ("run run run", "a command comes after `--`: lvmsnap run run -- run\n", ""),
         ("install-units x true", "a command comes after `--`: lvmsnap install-units x -- true\n", ""),
         ("install-units --status x true", "install-units takes no further argument 'true'", ""),
+        (
+            "install-units x --hold -- true",
+            "install-units with --hold takes no command after `--`: true",
+            "lvmsnap install-units --help explains it",
+        ),
+        ("install-units --remove x -- true", "install-units with --remove takes no command after `--`: true", ""),
         ("up x -- true", "only run and install-units take a command after `--`: true", ""),
     ],
 )

@@ -174,7 +174,7 @@ def test_status_tells_the_next_run_or_what_is_missing(place: Place) -> None:
     ("arguments", "says"),
     [
         (["nightly"], "install-units needs a command"),
-        (["nightly", "--status", "--", "true"], "take a command after `--`"),
+        (["nightly", "--status", "--", "true"], "--status takes no command after `--`"),
         (["nightly", "--remove", "--status"], "not allowed with"),
         (["../x", "--remove"], "is not the name of a profile"),
         (["../x.yaml", "--remove"], "named after its profile"),
