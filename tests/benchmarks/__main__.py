@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests import TOP
 from tests.benchmarks import crowd, server, stalls, start, writes
-from tests.benchmarks.figures import ByWay, Measured, table, together
+from tests.benchmarks.figures import ByWay, Measured, agreement, table, together
 from tests.benchmarks.goals import GOALS
 from tests.benchmarks.timing import Failed
 from tests.lab.helpers import wipe
@@ -25,6 +25,7 @@ IN_THE_LAB: dict[str, Callable[[Machine, int], ByWay]] = {
     "plan": crowd.measure,
 }
 ON_THIS_MACHINE: dict[str, Callable[[int], ByWay]] = {name: partial(start.measure, name) for name in start.MEASUREMENTS}
+TIMES = "times.json"
 NAMES = (*IN_THE_LAB, *ON_THIS_MACHINE)
 
 
@@ -32,14 +33,21 @@ def main() -> int:
     """Read the arguments, measure, keep what was measured so far, print the table."""
     arguments = _parser().parse_args()
     _make_folder(arguments.output)
-    kept = arguments.output / "times.json"
-    measured: Measured = json.loads(kept.read_text()) if arguments.add and kept.exists() else {}
+    kept = arguments.output / TIMES
+    before = _read(arguments.against) if arguments.against else {}
+    measured = _read(arguments.output) if arguments.add and kept.exists() else {}
     for name, taken in _measure(arguments.rows, arguments.rounds):
         measured = together(measured, {name: taken})
         kept.write_text(json.dumps(measured, indent=1))
         (arguments.output / "table.md").write_text(table(GOALS, measured))
     print(table(GOALS, measured), end="")
+    print(agreement(GOALS, measured, before), end="")
     return 0
+
+
+def _read(folder: Path) -> Measured:
+    measured: Measured = json.loads((folder / TIMES).read_text())
+    return measured
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--output", type=Path, default=TOP / ".bench")
     parser.add_argument("--add", action="store_true")
+    parser.add_argument("--against", type=Path)
     return parser
 
 

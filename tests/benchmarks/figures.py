@@ -95,10 +95,30 @@ def table(goals: Sequence[Goal], measured: Measured) -> str:
     return "\n".join((*HEAD, *rows)) + "\n"
 
 
+def agreement(goals: Sequence[Goal], one: Measured, other: Measured) -> str:
+    """Return how far the ratios that decide are apart in two runs, a line for each goal that both measured."""
+    lines = []
+    for goal in goals:
+        if goal.measurement in one and goal.measurement in other:
+            now, then = (
+                ratio(goal, run[goal.measurement][decisive_way(run[goal.measurement])]) for run in (one, other)
+            )
+            apart = abs(now.median / then.median - 1)
+            lines.append(
+                f"{apart:6.1%}  {now.median:.2f}, before {then.median:.2f}: {goal.work}, beside {goal.other}\n"
+            )
+    return "".join(lines)
+
+
+def decisive_way(by_way: ByWay) -> str:
+    """Return which way of measuring decides: processor time where it is known."""
+    return PROCESSOR if PROCESSOR in by_way else CLOCK
+
+
 def _row(goal: Goal, by_way: ByWay) -> str:
     clock, (of_ours, of_other) = by_way[CLOCK], goal.less or (None, None)
     ratios = {way: ratio(goal, seconds) for way, seconds in by_way.items()}
-    decisive = PROCESSOR if PROCESSOR in ratios else CLOCK
+    decisive = decisive_way(by_way)
     cells = (
         goal.work,
         _taken(spread(of_side(clock, goal.ours, of_ours)), goal.unit),

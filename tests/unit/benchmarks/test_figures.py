@@ -75,6 +75,14 @@ def test_where_processor_time_is_known_it_decides() -> None:
     assert row.endswith("| 3.00 (3.00–3.00) | **1.30** (1.30–1.30) | ≤ 1.40, then ≤ 1.25 | met |")
 
 
+def test_two_runs_are_compared_by_the_ratios_that_decide() -> None:
+    now = {"m": {"clock": {"ours": [9.0], "other": [1.0]}, "processor": {"ours": [2.1], "other": [1.0]}}}
+    before = {"m": {"clock": {"ours": [5.0], "other": [1.0]}, "processor": {"ours": [2.0], "other": [1.0]}}}
+
+    assert figures.agreement([AT_MOST], now, before) == "  5.0%  2.10, before 2.00: work, beside other\n"
+    assert figures.agreement([AT_MOST], now, {}) == ""
+
+
 def test_rounds_of_two_runs_are_as_those_of_one() -> None:
     one = {"a": {"clock": {"ours": [1.0]}}}
     other = {"a": {"clock": {"ours": [2.0]}}, "b": {"clock": {"ours": [3.0]}}}
