@@ -161,6 +161,7 @@ def checks(profile: Profile, facts: Facts) -> Iterator[Check]:
             yield _one_place(volume, facts)
     for path in profile.includes:
         yield _own_mount(path, facts)
+        yield _no_volume(path, profile, facts)
     known = parts(profile, facts)
     for path in sorted(known):
         yield _has_directory(path, known, facts)
@@ -186,6 +187,15 @@ def _own_mount(path: str, facts: Facts) -> Check:
         found = "it is mounted only once somebody looks into it"
         return Check(*what, passed=False, found=found, hint=f"ls {path}, then try again")
     return Check(*what, passed=True, found=f"{top.filesystem} of {top.source}")
+
+
+def _no_volume(path: str, profile: Profile, facts: Facts) -> Check:
+    """Return the check that what is included is at no volume's place in the tree: nobody would see the snapshot."""
+    in_tree = (one for one in profile.volumes if one.is_in_tree)
+    at = {mount.mountpoint: one.path for one in in_tree for mount in origin_mounts(one, facts)}
+    found = f"{at[path]} is mounted there: its live files would hide its snapshot" if path in at else ""
+    title, problem = f"{path} is no volume of the profile", f"{path} is a volume of the profile"
+    return Check("include-is-no-volume", path, title, problem, not found, found, "leave it out of `include`")
 
 
 def parents_outside(profile: Profile, facts: Facts) -> tuple[str, ...]:

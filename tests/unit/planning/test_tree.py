@@ -148,6 +148,15 @@ def test_only_a_mount_of_its_own_is_included() -> None:
     ]
 
 
+def test_a_volume_of_the_tree_is_not_included_since_its_live_files_would_hide_its_snapshot() -> None:
+    facts = server(*WHOLE)
+
+    for path, of in (("/home", "vg0/home"), ("/", "vg0/system")):
+        assert failed(a_set("system", "home", more=f"include: [/boot, {path}]\n"), facts) == [
+            (f"{path} is no volume of the profile", f"{of} is mounted there: its live files would hide its snapshot")
+        ]
+
+
 def test_a_backup_finds_the_tree_and_each_volume_of_it() -> None:
     target = planner.plan_up(a_set("system", "home"), server(*WHOLE), ()).target
     assert target
