@@ -7,7 +7,7 @@ until its own snapshot is there. What takes the snapshots down again is in `snap
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from lvmsnap.model.condition import AllTaken, SnapshotsPrepared
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
@@ -22,6 +22,8 @@ LONGEST_LINE = 250
 # A pipe holds 64 KiB: more than that can only be written once LVM has started and reads.
 FILLING = 'n=400; while [ $n -gt 0 ]; do printf "%200s\\n"; n=$((n-1)); done'
 REFRESH, NO_LVS, NO_WAITING = ("lvchange", "--refresh"), ("--config", "devices/scan_lvs=0"), "--noudevsync"
+# Lines as "Suspended,NAME" and "Active,NAME".
+LIST = "dmsetup info -c --noheadings --separator , -o suspended,name"
 # In a regular expression of LVM's filter (lvm.conf(5)) any other character may mean something.
 NOT_PLAIN = re.compile(r"[^\w/-]")
 
@@ -116,21 +118,26 @@ def _refreshing(snapshots: list[Snapshot], devices: Mapping[str, tuple[str, ...]
     """Return the commands that refresh the snapshots' origins: one for each group, more where a line would be long."""
     commands: list[Argv] = []
     for vg in dict.fromkeys(one.vg for one in snapshots):
+        paths = [one.origin_path for one in snapshots if one.vg == vg]
         # While others are still held nobody waits for udev.
-        start = (*REFRESH, *_reading_alone(devices[vg]), "--ignoremonitoring", NO_WAITING)
-        commands += _in_short_lines(start, [one.origin_path for one in snapshots if one.vg == vg])
+        more = ("--ignoremonitoring", NO_WAITING)
+        longest = " ".join((*REFRESH, *more, max(paths, key=len)))
+        start = (*REFRESH, *_reading_alone(devices[vg], LONGEST_LINE - len(longest) - 1), *more)
+        commands += _in_short_lines(start, paths)
     return commands
 
 
-def _reading_alone(devices: tuple[str, ...]) -> Argv:
+def _reading_alone(devices: tuple[str, ...], longest: int) -> Argv:
     """Return options so that LVM looks at these PVs alone: whatever else it reads may lie on a held origin.
+
+    With names and devices for which there is no room in the line, at most `longest` characters, it reads no LV.
 
     In a script of several commands LVM 2.03.16 dies of the second use of --devices; a devices file does the same.
     """
     accepted = ",".join(f"'a|^{NOT_PLAIN.sub('.', device)}$|'" for device in devices)
     alone = ("--config", f"devices{{filter=[{accepted},'r|.*|']}}")
-    # There must be room for names in the line.
-    return alone if devices and len(" ".join(alone)) <= LONGEST_LINE // 2 else NO_LVS
+    # There must be room for more than one name in the line.
+    return alone if devices and len(" ".join(alone)) <= min(longest, LONGEST_LINE // 2) else NO_LVS
 
 
 def _in_short_lines(start: Argv, paths: list[str]) -> list[Argv]:
@@ -146,12 +153,20 @@ def _in_short_lines(start: Argv, paths: list[str]) -> list[Argv]:
 def _hold_and_refresh(held: list[Snapshot], own: tuple[str, ...], refresh: list[Argv]) -> Argv:
     """Return the one command of the cut: LVM is started first and waits, so that nobody is held for its start.
 
-    A snapshot that somebody activated before all were held would be of an earlier instant.
+    A snapshot that somebody activated before all were held would be of an earlier instant, and that of an origin which
+    somebody set going again of a later one.
     """
-    suspend = " ".join(("dmsetup", "suspend", *(dm_name(one.vg, one.origin) for one in held)))
-    early = f'case $n in {"|".join(own)}) echo "$n is active already" >&2; exit 1;; esac'
-    look = f"for n in $(dmsetup info -c --noheadings -o name); do {early}; done"
+    origins = [dm_name(one.vg, one.origin) for one in held]
+    early = f'{_any(own)}) echo "${{n#*,}} is active already" >&2; exit 1'
+    late = f'{_any(origins, "[!S]")}) echo "${{n#*,}} was resumed by somebody" >&2; exit 1'
+    suspend = " ".join(("dmsetup", "suspend", *origins))
+    look = f"for n in $({LIST}); do case $n in {early};; {late};; esac; done"
     waiting = tuple(word for word in refresh[-1] if word != NO_WAITING)
     feed = " ".join(f'"{" ".join(argv)}"' for argv in (*refresh[:-1], waiting))
     lines = f'{{ echo "#!lvm"; {FILLING}; {suspend} && {look} && printf "%s\\n" {feed}; }}'
     return ("sh", "-c", f"{lines} | lvm /dev/fd/0")
+
+
+def _any(names: Iterable[str], beginning: str = "") -> str:
+    """Return the shell's pattern for lines of the list of devices that end with one of these names."""
+    return "|".join(f"{beginning}*,{name}" for name in names)

@@ -36,8 +36,8 @@ def run(system: System, script: str, stop_after: int | None) -> tuple[int, str]:
 def _steps(system: System, script: str) -> Iterator[Step]:
     if found := re.search(r"dmsetup suspend ([^&]+) &&", script):
         yield from (_Suspend(system, name) for name in found[1].split())
-    if found := re.search(r"case \$n in ([^)]+)\)", script):
-        yield lambda: next((f"{name} is active already" for name in found[1].split("|") if name in system.dm), "")
+    if found := re.search(r"case \$n in \*,([^)]+)\)", script):
+        yield lambda: next((f"{name} is active already" for name in found[1].split("|*,") if name in system.dm), "")
     for line in re.findall(r'"((?:lvcreate|lvchange|lvconvert) [^"]*)"', script):
         argv = line.split()
         yield from {"lvcreate": _create, "lvconvert": _convert, "lvchange": _change}[argv[0]](system, argv)

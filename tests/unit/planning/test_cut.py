@@ -60,7 +60,7 @@ def test_all_that_is_slow_comes_before_and_one_command_holds_all_and_has_each_go
     assert (prepared.phase, cut.phase, prepared.holds) == (Phase.PREPARE, Phase.CUT, ())
     ((_, _, script),) = cut.do
     assert "dmsetup suspend vg0-system vg0-home && " in script
-    assert "case $n in vg0-s1|vg0-s2) " in script
+    assert "case $n in *,vg0-s1|*,vg0-s2) " in script
     (line,) = lines(script)
     config = "devices{filter=['a|^/dev/sda2$|','r|.*|']}"
     assert line == f"lvchange --refresh --config {config} --ignoremonitoring vg0/system vg0/home"
@@ -149,6 +149,30 @@ def test_many_origins_are_refreshed_by_as_many_lines_as_it_takes_and_only_the_la
     assert len(lines(script)) == 3
     assert all(len(line) <= cut_actions.LONGEST_LINE for line in lines(script))
     assert ["--noudevsync" in line for line in lines(script)] == [True, True, False]
+
+
+def test_no_line_is_longer_than_lvm_reads_whatever_the_names_and_the_devices_are() -> None:
+    target, (disk, *_) = made(), samples.vg().pvs
+    disks = tuple(replace(disk, device=f"/dev/mapper/multipath-of-array-{number}") for number in range(2))
+    for letters in (1, 60, 117):
+        many = tuple(
+            replace(one, vg=f"v{'g' * (letters // 2)}", origin="x" * (letters // 2)) for one in target.snapshots
+        )
+        longer = replace(target, snapshots=many)
+        found = nothing_found(target, facts())
+        group = replace(samples.vg(), name=many[0].vg, pvs=disks)
+        parts = tuple(replace(one, snapshot=new, vg=group) for one, new in zip(found.snapshots, many, strict=True))
+
+        ((_, _, script),) = cut_actions.cut(longer, replace(found, snapshots=parts), {}).do
+
+        assert all(len(line) <= cut_actions.LONGEST_LINE for line in lines(script)), lines(script)
+
+
+def test_an_origin_that_somebody_resumes_before_all_are_held_fails_the_cut() -> None:
+    ((_, _, script),) = action(Thing.CUT).do
+
+    assert "dmsetup info -c --noheadings --separator , -o suspended,name" in script
+    assert '[!S]*,vg0-system|[!S]*,vg0-home) echo "${n#*,} was resumed by somebody" >&2; exit 1' in script
 
 
 def test_a_set_whose_cut_was_not_seen_to_the_end_is_not_up() -> None:
