@@ -6,10 +6,11 @@ enough for all, they become full at the same moment, since with the first one th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lvmsnap.model.facts import Facts, VolumeGroup
+from lvmsnap.model.looked import DirectoryFacts
 from lvmsnap.model.profile import Argv
 from lvmsnap.model.target import Target
 from lvmsnap.planning import growth_actions, held_blocks, shares
@@ -79,15 +80,43 @@ class _Supply:
 
 
 def plan(target: Target, found: Found, asks: Sequence[Ask], facts: Facts) -> tuple[Room, ...]:
-    """Return how the snapshots that are due get what they ask for, or as much of it as can be had, group by group."""
-    groups = dict.fromkeys(found.snapshots[ask.number - 1].snapshot.vg for ask in asks if ask.is_due)
-    return tuple(
-        _room(target, found, vg, [ask for ask in asks if found.snapshots[ask.number - 1].snapshot.vg == vg], facts)
-        for vg in groups
-    )
+    """Return how the snapshots that are due get what they ask for, or as much of it as can be had, group by group.
+
+    A group whose file is to grow comes after those that need to wait for none.
+    """
+    groups: dict[str, list[Ask]] = {}
+    for ask in asks:
+        groups.setdefault(found.snapshots[ask.number - 1].snapshot.vg, []).append(ask)
+    most = _most_new_bytes(found, groups, facts)
+    due = [vg for vg, asked in groups.items() if any(ask.is_due for ask in asked)]
+    rooms = (_room(target, found, vg, groups[vg], facts, most.get(vg)) for vg in due)
+    return tuple(sorted(rooms, key=lambda room: bool(room.filling)))
 
 
-def _room(target: Target, found: Found, name: str, asks: Sequence[Ask], facts: Facts) -> Room:
+def _most_new_bytes(found: Found, groups: Mapping[str, Sequence[Ask]], facts: Facts) -> dict[str, int]:
+    """Return by how much each group's file may grow where it lies.
+
+    Where several that lie on one filesystem are together to grow by more than is there, each has its part of that.
+    """
+    wanted: list[tuple[str, DirectoryFacts, int]] = []
+    for vg, asks in groups.items():
+        lent = found.loan_to(vg)
+        directory = facts.looked.directories.get(lent.loan.path) if lent else None
+        if lent and lent.file and directory:
+            most = max(0, (asks[0].largest_file_bytes or 0) - lent.file.size_bytes)
+            filling = sum(ask.wanted_bytes for ask in asks if ask.is_due or ask.bytes_per_second)
+            wanted.append((vg, directory, min(most, filling)))
+    new_bytes: dict[str, int] = {}
+    for vg, directory, own in wanted:
+        there = held_blocks.largest_file_bytes(directory)
+        together = sum(more for _, where, more in wanted if where.is_on_filesystem_of(directory))
+        new_bytes[vg] = there if together <= there else there * own // together
+    return new_bytes
+
+
+def _room(
+    target: Target, found: Found, name: str, asks: Sequence[Ask], facts: Facts, most_new_bytes: int | None
+) -> Room:
     wants = {ask.number: _want(found.snapshots[ask.number - 1], ask) for ask in asks}
     able = {number: want for number, want in wants.items() if isinstance(want, Want)}
     refused = [
@@ -96,7 +125,7 @@ def _room(target: Target, found: Found, name: str, asks: Sequence[Ask], facts: F
     vg, lent = facts.vg(name), found.loan_to(name)
     if vg is None or not able:
         return Room(name, growths=tuple(refused))
-    supply = _lent_supply(lent, asks[0].largest_file_bytes, facts) if lent else _own_supply(vg)
+    supply = _lent_supply(lent, asks[0].largest_file_bytes, most_new_bytes) if lent else _own_supply(vg)
     given = dict(zip(able, shares.of(tuple(able.values()), supply.extents), strict=True))
     due = {ask.number: given[ask.number] for ask in asks if ask.is_due and ask.number in given}
     growths = [_growth(target, found, number, extents, vg, supply) for number, extents in due.items()]
@@ -126,14 +155,13 @@ def _own_supply(vg: VolumeGroup) -> _Supply:
     return _Supply(available_extents(vg), f"{vg.name} has no free extents{closed}")
 
 
-def _lent_supply(lent: FoundLoan, largest_bytes: int | None, facts: Facts) -> _Supply:
+def _lent_supply(lent: FoundLoan, largest_bytes: int | None, most_new_bytes: int | None) -> _Supply:
     if largest_bytes is None:
         return _Supply(reason="the profile has no backing_file.max_size")
-    directory = facts.looked.directories.get(lent.loan.path)
-    if lent.vg is None or lent.loop is None or lent.file is None or lent.pv is None or directory is None:
+    if lent.vg is None or lent.loop is None or lent.file is None or lent.pv is None or most_new_bytes is None:
         return _Supply(reason="its backing file is not there")
     extent_bytes, old_bytes = lent.vg.extent_size_bytes, lent.file.size_bytes
-    possible_bytes = old_bytes + held_blocks.largest_file_bytes(directory)
+    possible_bytes = old_bytes + most_new_bytes
     # What a growth that failed half-way left is used first: free extents of the lent PV, or of its file.
     free = lent.pv.unused_extents
     spare = max(free, (old_bytes - PV_HEADER_BYTES) // extent_bytes - lent.pv.allocated_extents)

@@ -125,6 +125,40 @@ def test_the_groups_own_room_is_shared_too() -> None:
     assert (room.filling, room.resizing) == ((), ())
 
 
+def in_two_groups(*asks: Ask, available: int, lent: tuple[bool, bool] = (True, True)) -> dict[str, Room]:
+    """The rooms of a pair in two groups, whose files lie on one filesystem with so many bytes available."""
+    target, facts = a_pair()
+    found = find(target, facts)
+    (group,), (one, two), (loan,) = facts.vgs, found.snapshots, found.loans
+    other = replace(group, name="vg1")
+    two = replace(two, vg=other, snapshot=replace(two.snapshot, vg="vg1"))
+    loans = (loan, replace(loan, vg=other, loan=replace(loan.loan, vg="vg1")))
+    kept = tuple(one for one, is_lent in zip(loans, lent, strict=True) if is_lent)
+    found = replace(found, snapshots=(one, two), loans=kept)
+    directory = replace(facts.looked.directories[samples.FILE], available_bytes=available)
+    facts = replace(samples.changed(facts, directory=directory), vgs=(group, other))
+    return {room.vg: room for room in growth.plan(target, found, asks, facts)}
+
+
+def test_files_of_two_groups_on_one_filesystem_share_what_is_there() -> None:
+    shared = in_two_groups(ask(1, 50), ask(2, 25), available=134 * MIB)
+    enough = in_two_groups(ask(1, 5), ask(2, 5), available=134 * MIB)
+    only_one = in_two_groups(ask(1, 50), ask(2, 50, largest=129 * MIB), available=134 * MIB)
+
+    # 90 % of it are 30 extents.
+    given = [
+        [sum(one.extents for one in rooms[vg].growths) for vg in ("vg0", "vg1")] for rooms in (shared, enough, only_one)
+    ]
+    assert given == [[20, 10], [5, 5], [30, 0]]
+
+
+def test_nobody_waits_for_a_file_who_needs_none() -> None:
+    rooms = in_two_groups(ask(1, 5), ask(2, 5), available=GIB, lent=(True, False))
+
+    assert list(rooms) == ["vg1", "vg0"]
+    assert [bool(room.filling) for room in rooms.values()] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("wants", "available", "expected"),
     [
