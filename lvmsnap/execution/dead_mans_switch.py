@@ -36,11 +36,13 @@ LOOK_SECONDS = 0.01
 # After the last process is gone, one of its calls may still be at work in the kernel.
 QUIET_SECONDS = 1.0
 ANSWER_SECONDS = 30.0
+# Once LVM had all go on, whoever holds one takes a snapshot of their own, which would be broken (dm-thin).
+OTHERS_SECONDS = 2.0
 
 # linux/dm-ioctl.h
 DEV_SUSPEND, TABLE_CLEAR = 0xC138FD06, 0xC138FD0A
 
-DONE = b"d"
+DONE, GOOD = b"d", b"g"
 REPORT = struct.Struct("=d?")
 
 
@@ -54,9 +56,13 @@ class Held:
 
 @dataclass(slots=True)
 class Switch:
-    """An armed switch. `control` is its pipe's end, which who may hold an origin must inherit; `held` at the end."""
+    """An armed switch. `control` is its pipe's end, which who may hold an origin must inherit; `held` at the end.
+
+    `is_good` is to be set where the command that held them succeeded.
+    """
 
     control: int
+    is_good: bool = False
     held: Held = field(default=Held(0.0, True))
 
 
@@ -88,7 +94,7 @@ def armed(origins: tuple[str, ...]) -> Iterator[Switch]:
         yield switch
     finally:
         with suppress(OSError):
-            os.write(control, DONE)
+            os.write(control, GOOD if switch.is_good else DONE)
         os.close(control)
         if len(answer := _read(answering, REPORT.size)) == REPORT.size:
             switch.held = Held(*REPORT.unpack(answer))
@@ -185,7 +191,10 @@ def _watch(buttons: tuple[_Buttons, ...], poll: select.poll, listening: int) -> 
         held_seconds = max(held_seconds, now - began)
         if now - began > (AGAIN_SECONDS if was_let_go else LONGEST_SECONDS):
             was_let_go = _let_all_go(buttons) or was_let_go
-    if os.read(listening, 1) == DONE:
+    word = os.read(listening, 1)
+    if word == GOOD and _all_go_on(buttons):
+        return Held(held_seconds, was_let_go)
+    if word:
         was_let_go = _let_all_go(buttons) or was_let_go
         return Held(held_seconds, was_let_go)
     quiet = time.monotonic()
@@ -194,6 +203,16 @@ def _watch(buttons: tuple[_Buttons, ...], poll: select.poll, listening: int) -> 
             quiet = time.monotonic()
         time.sleep(LOOK_SECONDS)
     return Held(held_seconds, was_let_go=True)
+
+
+def _all_go_on(buttons: tuple[_Buttons, ...]) -> bool:
+    """Whether no origin is held any more, or soon will be."""
+    began = time.monotonic()
+    while any(one.is_held() for one in buttons):
+        if time.monotonic() - began > OTHERS_SECONDS:
+            return False
+        time.sleep(LOOK_SECONDS)
+    return True
 
 
 def _let_all_go(buttons: tuple[_Buttons, ...]) -> bool:

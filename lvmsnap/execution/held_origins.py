@@ -25,6 +25,7 @@ def run(action: Action, argv: Argv, work: Work) -> str:
             # As long as one of them is at work, somebody holds this end.
             work.runner.lock_fds = (*before, switch.control)
             finished = work.runner.run(argv)
+            switch.is_good = finished.ok
     finally:
         work.runner.lock_fds = before
         apart.unlock_memory()

@@ -126,6 +126,7 @@ class FakeSwitch:
     """As lvmsnap.execution.dead_mans_switch.Switch."""
 
     control: int = 9
+    is_good: bool = False
     held: Held = field(default=Held(0.0, True))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lvmsnap.execution import dead_mans_switch
-from lvmsnap.execution.dead_mans_switch import DEV_SUSPEND, DONE, TABLE_CLEAR, Held
+from lvmsnap.execution.dead_mans_switch import DEV_SUSPEND, DONE, GOOD, TABLE_CLEAR, Held
 from lvmsnap.system.device_mapper import ACTIVE_FLAG as ACTIVE
 from lvmsnap.system.device_mapper import HEADER, SUSPEND_FLAG
 from lvmsnap.system.device_mapper import INACTIVE_FLAG as INACTIVE
@@ -160,6 +160,31 @@ def test_what_is_held_though_all_is_said_to_be_done_is_let_go(kernel: Kernel, wa
 
     os.write(watching.control, DONE)
     os.close(watching.control)
+
+    assert watching.said().was_let_go
+    assert kernel.devices["LVM-o"] == ACTIVE
+
+
+def test_who_holds_an_origin_for_a_snapshot_of_their_own_once_all_went_well_is_left_alone(
+    kernel: Kernel, watching: Any
+) -> None:
+    kernel.devices = {"LVM-o": ACTIVE | SUSPEND_FLAG, "LVM-pool": ACTIVE | SUSPEND_FLAG}
+
+    os.write(watching.control, GOOD)
+    time.sleep(0.05)
+    kernel.devices["LVM-o"] = ACTIVE
+
+    assert not watching.said().was_let_go
+    assert kernel.done == []
+
+
+def test_what_stays_held_though_all_went_well_is_let_go(
+    kernel: Kernel, watching: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_mans_switch, "OTHERS_SECONDS", 0.05)
+    kernel.devices = {"LVM-o": ACTIVE | SUSPEND_FLAG}
+
+    os.write(watching.control, GOOD)
 
     assert watching.said().was_let_go
     assert kernel.devices["LVM-o"] == ACTIVE
