@@ -50,10 +50,11 @@ def _service(own: tuple[str, ...], name: str, what: tuple[str, ...], profile_dir
     if profile_dir:
         lines.append(f"Environment={assignment('LVMSNAP_PROFILE_DIR', profile_dir)}")
     lines.append(f"ExecStart={command_line((*own, *what))}")
-    # Then lvmsnap was killed, or a process that is killed by now kept the snapshot busy.
+    # Then lvmsnap was killed, or a process that is killed by now kept the snapshot busy. Where it was refused, since
+    # somebody else has the profile up, that is somebody else's: `down` would take it away from under a backup.
     lines.append(f"# Takes down what is left, if anything is, after the last process of the {what[0]}.")
-    down = (f'test ! -e {record} || exec "$@"', "sh", *own, "down", name)
-    lines.append(f"ExecStopPost={command_line(('/bin/sh', '-c', *down))}")
+    recover = (f'test ! -e {record} || exec "$@"', "sh", *own, "recover", name)
+    lines.append(f"ExecStopPost={command_line(('/bin/sh', '-c', *recover))}")
     return signed("\n".join(lines) + "\n")
 
 

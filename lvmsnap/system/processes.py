@@ -25,6 +25,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INTERRUPTIBLE = frozenset(FILLERS.values())
 LET_GO_SECONDS = 0.5
 NOT_FOUND, NOT_STARTED = 127, 126
+TIME_OVER = "the time set by --stop-after is over"
 
 Process = subprocess.Popen[bytes]
 
@@ -86,6 +87,8 @@ class Runner:
         if finished.returncode == NOT_FOUND:
             package = "lvm2" if argv[0] == "lvm" else f"the package that has {argv[0]}"
             raise ToolError(f"{argv[0]} is not installed", hint=f"install {package}")
+        if finished.returncode == NOT_STARTED and finished.stderr.endswith(TIME_OVER):
+            raise ToolError(f"the system was not read: {TIME_OVER}", hint="nothing was changed; give it more time")
         if finished.returncode not in accept:
             raise ToolError(
                 f"cannot read the system: {shell_line(argv)}: {finished.complaint}",
@@ -100,7 +103,7 @@ class Runner:
         """
         start = time.monotonic()
         if self._deadline is not None and start >= self._deadline:
-            return Finished(argv, NOT_STARTED, "", "not started: the time set by --stop-after is over", 0.0)
+            return Finished(argv, NOT_STARTED, "", f"not started: {TIME_OVER}", 0.0)
         try:
             process = subprocess.Popen(
                 argv,

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.helpers import make_vg
 from tests.lab.machine import Machine, MiB
-from tests.lab.support import lvmsnap, profile_text
+from tests.lab.support import lvmsnap, profile_text, shell_line
 
 pytestmark = pytest.mark.lab
 
@@ -146,6 +146,23 @@ def killing_all_of_it_leaves_nothing_either(m: Machine) -> None:
     assert left(m) == []
 
 
+def a_run_by_hand_keeps_its_snapshot_when_the_timers_is_refused(m: Machine) -> None:
+    script = "touch /backup/begun; until [ -e /backup/end ]; do sleep 0.2; done; cat $LVMSNAP_MOUNTPOINT/data"
+    m.run("rm /backup/begun")
+    words = ("run", "--profile-dir", FOLDER, "nightly", "--", "sh", "-c", script)
+    by_hand = m.start(shell_line(shlex.join(words)))
+    m.run("until [ -e /backup/begun ]; do sleep 0.2; done")
+
+    code, status = run_once(m, "true")
+
+    m.run("touch /backup/end")
+    done = by_hand.wait(60)
+    assert code == 1
+    assert "is using nightly" in status
+    assert (done.returncode, done.stdout) == (0, "precious\n"), done.stderr
+    assert left(m) == []
+
+
 def another_time_does_not_count_as_missed(m: Machine) -> None:
     m.run(
         "systemctl stop lvmsnap@nightly.timer; touch -d yesterday /var/lib/systemd/timers/stamp-lvmsnap@nightly.timer"
@@ -190,6 +207,7 @@ def test_the_units_of_a_profile_from_install_units_to_their_removal(server: Mach
     a_lost_snapshot_is_a_failed_unit_that_says_so_last(m)
     stopping_it_in_the_middle_leaves_nothing(m)
     killing_all_of_it_leaves_nothing_either(m)
+    a_run_by_hand_keeps_its_snapshot_when_the_timers_is_refused(m)
     another_time_does_not_count_as_missed(m)
     removing_leaves_every_file_of_systemd_as_it_was(m, before)
     a_shutdown_in_the_middle_takes_the_snapshot_down(m)

@@ -50,6 +50,7 @@ def test_the_unit_holds_the_profile_and_takes_down_what_a_killed_one_left(holds:
     text = holds.place.files()[DROP_IN]
     assert " hold --replace nightly\n" in text
     assert 'ExecStopPost=/bin/sh -c "test ! -e /var/lib/lvmsnap/nightly.json || exec \\"$$@\\"" sh ' in text
+    assert text.endswith(" recover nightly\n")  # what somebody else has up, for whom it was refused, stays
     assert "StopWhenUnneeded=yes\n" in holds.place.files()[TEMPLATE]
     assert "BindsTo=lvmsnap-hold@nightly.service" in holds.said
     assert holds.said[-1].startswith("ExecStartPost=/")

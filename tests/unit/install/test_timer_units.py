@@ -57,6 +57,7 @@ def test_the_service_runs_the_command_by_its_whole_path(place: Place) -> None:
     text = place.files()[DROP_IN]
     assert f"run --replace nightly -- {TRUE} --to /backup\n" in text
     assert "LVMSNAP_PROFILE_DIR" not in text
+    assert text.endswith(" recover nightly\n")  # what somebody else has up, for whom it was refused, stays
     assert TIMER_DROP_IN not in place.files()
 
 

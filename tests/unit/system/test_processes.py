@@ -286,6 +286,10 @@ def test_after_the_bound_no_command_is_started_and_one_in_flight_ends(tmp_path: 
     assert first.ok
     assert (second.ok, second.complaint) == (False, "exit 126: not started: the time set by --stop-after is over")
     assert [path.name for path in tmp_path.iterdir()] == ["done"]
+    with pytest.raises(ToolError) as not_read:
+        bounded.read(python("print()"))
+    assert not_read.value.message == "the system was not read: the time set by --stop-after is over"
+    assert not_read.value.hint == "nothing was changed; give it more time"
 
 
 # --- what is asked within bounds --------------------------------------------------------------------------------------
