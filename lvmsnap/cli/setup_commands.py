@@ -94,6 +94,8 @@ def cmd_install_units(options: argparse.Namespace) -> int:
         if options.remove:
             kind = hold_unit if options.hold else timer_units
             kind.remove(session.runner, options.name, session.progress.note)
+            if not options.hold and (left := hold_unit.left_beside(options.name)):
+                session.progress.note(left)
             return 0
         profile, _ = named_profile.load_for_change(options.name, options.profile_dir)
         if any(volume.luks and volume.luks.key_file is None for volume in profile.volumes):

@@ -80,12 +80,20 @@ def remove(runner: Runner, name: str, tell: Tell) -> None:
     if _shown(runner, name).get("ActiveState") in systemd_timer.BUSY:
         hint = f"stop the unit that needs it, or systemctl stop {unit(name)}"
         raise RefusedError((Refusal(f"{unit(name)} is running", hint),))
+    if not drop_in(name).exists():
+        tell(f"{name} has no unit that holds it")
     timer_units.remove_ours((drop_in(name),), tell)
     others = (path.parent.name for path in Path(systemd_timer.UNIT_FOLDER).glob(f"lvmsnap-hold@*.d/{DROP_IN}"))
     if not any(_INSTANCE.fullmatch(other) for other in others):
         timer_units.remove_ours(timer_units.templates(TEMPLATES), tell)
     timer_units.name_left_alone((drop_in(name),), tell)
     _reload(runner, tell)
+
+
+def left_beside(name: str) -> str:
+    """Say that a profile whose timer was removed still has the unit that holds it, "" where it has none. Reads only."""
+    is_there = drop_in(name).exists()
+    return f"left alone: {unit(name)}, which lvmsnap install-units {name} --hold --remove removes" if is_there else ""
 
 
 def problem(runner: Runner, name: str) -> str:

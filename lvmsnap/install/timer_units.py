@@ -73,6 +73,8 @@ def remove(runner: Runner, name: str, tell: Tell) -> None:
         raise RefusedError((Refusal(f"{timer.service} is running", hint),))
     if timer.is_wanted:
         timer.forget()
+    elif not any(path.exists() for path in drop_ins(name)):
+        tell(f"{name} has no timer")
     remove_ours(drop_ins(name), tell)
     if not instances():
         remove_ours(templates(), tell)

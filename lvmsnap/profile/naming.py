@@ -12,6 +12,8 @@ from lvmsnap.model.lvm_names import PROFILE_NAME_RULE, is_profile_name
 from lvmsnap.model.near import nearest
 
 SUFFIX = ".yaml"
+# Of the profiles that there are, so many are named to one who misspelt another.
+SHOWN = 20
 OTHER_SUFFIXES = (".yml", ".YAML", ".YML")
 
 
@@ -71,7 +73,8 @@ def no_such_profile(name: str, directory: str, known: tuple[str, ...]) -> UsageE
         if (other := folder / f"{name}{suffix}").exists():
             return UsageError(f"{what}: the name of its file must end in {SUFFIX}", hint=_rename(other))
     close = nearest(name, known)
-    there = f"there are: {', '.join(known)}" if known else "there are none"
+    shown = (*known[:SHOWN], f"and {len(known) - SHOWN} more") if len(known) > SHOWN else known
+    there = f"there are: {', '.join(shown)}" if known else "there are none"
     if not known and not folder.exists():
         there = "the directory does not exist"
     hint = f"did you mean {close}?" if close else f"lvmsnap init VG/LV --write {name} makes one"

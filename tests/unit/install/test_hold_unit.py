@@ -85,6 +85,7 @@ def test_removing_the_last_one_leaves_nothing_and_the_first_leaves_the_template(
     holds.remove("weekly")
     assert holds.place.files() == {}
     assert holds.remove() == [RELOAD]
+    assert holds.said[0] == "nightly has no unit that holds it"
 
 
 def test_the_timers_units_and_the_holds_do_not_touch_each_other(holds: Holds) -> None:
@@ -94,9 +95,11 @@ def test_the_timers_units_and_the_holds_do_not_touch_each_other(holds: Holds) ->
 
     holds.place.remove()
     assert set(holds.place.files()) == {TEMPLATE, DROP_IN, DROP_IN.partition("/")[0]}
+    assert "lvmsnap install-units nightly --hold --remove removes" in hold_unit.left_beside("nightly")
     holds.place.install()
     holds.remove()
     assert holds.place.files() == timers
+    assert hold_unit.left_beside("nightly") == ""
 
 
 def test_one_that_is_up_is_not_removed(holds: Holds) -> None:

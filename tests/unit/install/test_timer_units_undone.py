@@ -119,6 +119,7 @@ def test_removing_what_is_not_there_is_no_error(place: Place) -> None:
     place.remove()
 
     assert place.files() == {}
+    assert place.said[0] == "nightly has no timer"
 
 
 def test_what_somebody_edited_or_added_stays_and_is_named(place: Place) -> None:

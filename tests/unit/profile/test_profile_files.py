@@ -58,6 +58,14 @@ def test_a_profile_that_is_not_there_is_named_with_those_that_are(
     assert (caught.value.message, caught.value.hint) == (message.format(directory), hint)
 
 
+def test_of_many_profiles_the_first_are_named(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"p{number:02}.yaml").touch()
+
+    with pytest.raises(UsageError, match=r"\(there are: p00, p01, .*, p19, and 10 more\)"):
+        loading.find("nightly", str(tmp_path))
+
+
 def test_a_missing_profile_directory_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"absent \(the directory does not exist\)"):
         loading.find("system", str(tmp_path / "absent"))
