@@ -177,6 +177,23 @@ def test_volumes_are_those_that_can_be_snapshotted(
     assert offered(shell, line, place) == volumes
 
 
+@pytest.mark.parametrize("name", ["bash", "fish"])
+def test_where_lvm_is_not_installed_nothing_is_offered_and_nothing_said(name: str, files: Path, tmp_path: Path) -> None:
+    programs = {one: shutil.which(one) for one in (name, "id", "sed")}
+    if not all(programs.values()):
+        pytest.skip(f"{name} is not installed (tests/lab/setup)")
+    for one, path in programs.items():
+        (tmp_path / one).symlink_to(str(path))
+    file = files / {"bash": "bash/lvmsnap", "fish": "fish/lvmsnap.fish"}[name]
+    run = [name, "-c", f"source {file}; {'__lvmsnap_volumes' if name == 'fish' else '_lvmsnap_volumes'}"]
+
+    done = subprocess.run(
+        run, env={"PATH": str(tmp_path), "HOME": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_files_folders_and_topics(shell: Bash | Zsh | Fish, place: Place) -> None:
     assert offered(shell, "lvmsnap help ", place) == {*help_pages.TOPICS, *COMMANDS}
     assert offered(shell, "lvmsnap --profile-dir o", place) == {"other"}

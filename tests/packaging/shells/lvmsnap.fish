@@ -57,7 +57,7 @@ function __lvmsnap_profiles
 end
 
 function __lvmsnap_volumes
-    test (id -u) = 0; and @VOLUMES@
+    test (id -u) = 0; and type -q lvs; and @VOLUMES@
 end
 
 # Files and folders, once what is written begins as a path does.
