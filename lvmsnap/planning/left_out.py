@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from lvmsnap.model.facts import Mount
 from lvmsnap.model.paths import RUN_DIR
 
@@ -16,16 +18,22 @@ def left_out(device_number: str, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]
 
     `device_number` is that of the origin, or of the mapping in which its filesystem is; "" where that is not open.
     """
-    places = {mount.mountpoint.rstrip("/") for mount in mounts if _is_all_of(mount, device_number)}
-    found = {mount.mountpoint: mount for mount in mounts if _is_below(mount, places)}
-    return tuple(mount for mount in found.values() if mount.device_number != device_number and _has_data(mount))
+    places = {mount.mountpoint for mount in mounts if _is_all_of(mount, device_number)}
+    return tuple(mount for mount in mounted_below(places, mounts) if mount.device_number != device_number)
+
+
+def mounted_below(places: Collection[str], mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+    """Return the mounts of local filesystems below these mountpoints."""
+    tops = {place.rstrip("/") for place in places}
+    found = {mount.mountpoint: mount for mount in mounts if _is_below(mount, tops)}
+    return tuple(mount for mount in found.values() if _has_data(mount))
 
 
 def _is_all_of(mount: Mount, device_number: str) -> bool:
     return mount.device_number == device_number and mount.root == "/"
 
 
-def _is_below(mount: Mount, places: set[str]) -> bool:
+def _is_below(mount: Mount, places: Collection[str]) -> bool:
     return any(mount.mountpoint.startswith(f"{place}/") and mount.mountpoint != f"{place}/" for place in places)
 
 

@@ -27,7 +27,7 @@ def describe(profile: Profile, target: Target, facts: Facts) -> tuple[Fact, ...]
     for volume, snapshot in pairs:
         lines += _of_volume(profile, volume, snapshot, facts)
     lines += _when_filling(profile, pairs, facts)
-    lines += tree.describe(profile)
+    lines += (*tree.describe_left_out_of_includes(profile, facts), *tree.describe(profile))
     lines += [fact for loan in target.loans for fact in _of_loan(profile, loan, facts)]
     # The steps of `up` do not show them.
     at_down = (("before_down", profile.hooks.before_down), ("after_down", profile.hooks.after_down))

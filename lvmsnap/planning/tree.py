@@ -14,7 +14,7 @@ from lvmsnap.model.paths import RUN_DIR, is_within, steps
 from lvmsnap.model.plan import Check, Fact
 from lvmsnap.model.profile import Profile, Volume
 from lvmsnap.model.target import Include, MountTarget
-from lvmsnap.planning.left_out import left_out
+from lvmsnap.planning.left_out import left_out, mounted_below
 from lvmsnap.planning.luks import as_mounted
 
 # An automount point that nobody has looked into yet (autofs(5)): there is nothing to be included.
@@ -125,6 +125,21 @@ def left_out_of(profile: Profile, device_number: str, facts: Facts) -> tuple[Mou
 def describe_left_out(profile: Profile, volume: Volume, device_number: str, facts: Facts) -> tuple[Fact, ...]:
     """Say what is left out below an origin, and which lines of the profile would take it in."""
     found = left_out_of(profile, device_number, facts)
+    return _describe_left_out(found, "mounted below it, so the snapshot has", volume.path, profile, facts)
+
+
+def describe_left_out_of_includes(profile: Profile, facts: Facts) -> tuple[Fact, ...]:
+    """Say what is left out below what is included, where that is below no volume of the tree, which says it."""
+    if not profile.includes:
+        return ()
+    shown = parts(profile, facts)
+    volumes = [path for path in shown if path not in profile.includes]
+    below = (one for one in mounted_below(profile.includes, facts.mounts) if one.mountpoint not in shown)
+    found = tuple(one for one in below if not any(is_within(one.mountpoint, path) for path in volumes))
+    return _describe_left_out(found, "mounted below what is included, so the tree has", profile.tree, profile, facts)
+
+
+def _describe_left_out(found: tuple[Mount, ...], why: str, of: str, profile: Profile, facts: Facts) -> tuple[Fact, ...]:
     if not found:
         return ()
     missing = ", ".join(f"{mount.mountpoint} ({mount.source})" for mount in found)
@@ -133,8 +148,7 @@ def describe_left_out(profile: Profile, volume: Volume, device_number: str, fact
     included = [*profile.includes, *(mount.mountpoint for mount in found if mount.device_number not in by_number)]
     lines = [f"`- origin: {path}` under `volumes`" for path in dict.fromkeys(volumes)]
     lines += [f"`include: [{', '.join(included)}]`"] if len(included) > len(profile.includes) else []
-    why = "mounted below it, so the snapshot has an empty directory there"
-    return (Fact("left out", f"{missing}: {why}; to take it in: {' and '.join(lines)}", volume.path),)
+    return (Fact("left out", f"{missing}: {why} an empty directory there; to take it in: {' and '.join(lines)}", of),)
 
 
 def _nearest(path: str, known: Iterable[str]) -> str:

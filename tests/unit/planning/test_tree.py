@@ -203,6 +203,21 @@ def test_what_is_in_the_tree_is_not_left_out_and_what_is_not_is_named_once() -> 
     assert "/home" in left_out_of(a_set("system"), facts)["vg0/system"]
 
 
+def test_what_is_mounted_below_an_include_is_named_once_too() -> None:
+    facts = server(*WHOLE, ("8:2", "/boot/efi"), ("0:9", "/proc"), ("8:4", "/home/bob"))
+    without_root, with_root = a_set("home", more="include: [/]\n"), a_set("system", "home", more="include: [/boot]\n")
+
+    assert left_out_of(without_root, facts) == {
+        TOP: "/boot (/dev/8:1), /var/lib/db (/dev/254:2), /boot/efi (/dev/8:2)",
+        "vg0/home": "/home/bob (/dev/8:4)",
+    }
+    (fact,) = (
+        one for one in planner.plan_up(without_root, facts, ()).facts if one.of == TOP and one.name == "left out"
+    )
+    assert fact.value.endswith("`- origin: vg0/db` under `volumes` and `include: [/, /boot, /boot/efi]`")
+    assert TOP not in left_out_of(with_root, facts)
+
+
 @pytest.mark.parametrize(
     ("origins", "value"),
     [
