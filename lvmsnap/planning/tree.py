@@ -143,9 +143,12 @@ def _describe_left_out(found: tuple[Mount, ...], why: str, of: str, profile: Pro
     if not found:
         return ()
     missing = ", ".join(f"{mount.mountpoint} ({mount.source})" for mount in found)
+    known = {one.path for one in profile.volumes}
     by_number = {lv.device_number: f"{vg.name}/{lv.name}" for vg in facts.vgs for lv in vg.lvs if lv.device_number}
-    volumes = [by_number[mount.device_number] for mount in found if mount.device_number in by_number]
-    included = [*profile.includes, *(mount.mountpoint for mount in found if mount.device_number not in by_number)]
+    by_number = {number: path for number, path in by_number.items() if path not in known}
+    whole = [mount for mount in found if mount.device_number in by_number and mount.root == "/"]
+    volumes = [by_number[mount.device_number] for mount in whole]
+    included = [*profile.includes, *(mount.mountpoint for mount in found if mount not in whole)]
     lines = [f"`- origin: {path}` under `volumes`" for path in dict.fromkeys(volumes)]
     lines += [f"`include: [{', '.join(included)}]`"] if len(included) > len(profile.includes) else []
     return (Fact("left out", f"{missing}: {why} an empty directory there; to take it in: {' and '.join(lines)}", of),)

@@ -218,6 +218,16 @@ def test_what_is_mounted_below_an_include_is_named_once_too() -> None:
     assert TOP not in left_out_of(with_root, facts)
 
 
+def test_a_part_of_a_volume_that_is_mounted_elsewhere_is_to_be_included_and_not_to_be_a_volume_twice() -> None:
+    facts = server(("254:0", "/"), ("254:1", "/home"), ("254:1", "/srv/www"), ("254:2", "/srv/db"))
+    www, db = (replace(mount, root="/part") for mount in facts.mounts[2:])
+    facts = replace(facts, mounts=(*facts.mounts[:2], www, db))
+
+    (fact,) = (one for one in planner.plan_up(a_set("system", "home"), facts, ()).facts if one.name == "left out")
+
+    assert fact.value.endswith("; to take it in: `include: [/srv/www, /srv/db]`")
+
+
 @pytest.mark.parametrize(
     ("origins", "value"),
     [
