@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from lvmsnap.execution.context import run_all
 from lvmsnap.execution.locks import GroupLocks
+from lvmsnap.model.errors import RefusedError, explained
 from lvmsnap.model.facts import Facts, VolumeGroup
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.profile import Argv
@@ -21,6 +24,8 @@ from lvmsnap.system.reading import Interest
 
 # How often more room is planned anew where a snapshot, or its group, is renamed before it could be given.
 PLANS = 5
+# Of a set in several groups one that is locked is waited for so long: meanwhile nobody guards the others.
+PATIENCE_SECONDS = 5.0
 
 
 class MoreRoom:
@@ -53,8 +58,22 @@ class MoreRoom:
         found = find(self._target, system)
         there = [ask for ask in asks if self._is_there(ask.number, found)]
         reasons = {ask.number: growth.ABSENT for ask in asks if ask.is_due and ask not in there}
-        for room in growth.plan(self._target, found, there, system):
-            reasons |= self._give(room, found, system)
+        return reasons | self._give_each(growth.plan(self._target, found, there, system), found, system)
+
+    def _give_each(self, rooms: tuple[Room, ...], found: Found, system: Facts) -> dict[int, str]:
+        """Give what each group has; one that somebody has locked keeps no other waiting, nor unwatched for long."""
+        patience = PATIENCE_SECONDS if len(self._target.groups) > 1 else self._working.wait_seconds
+        reasons: dict[int, str] = {}
+        locked: list[Room] = []
+        for room in rooms:
+            try:
+                reasons |= self._give(room, found, system, patience if len(rooms) == 1 else 0.0)
+            except RefusedError as error:
+                locked.append(replace(room, filling=()))
+                reasons |= {one.number: one.reason or explained(error) for one in room.growths}
+        for room in locked if len(rooms) > 1 else ():
+            with suppress(RefusedError):
+                reasons |= self._give(room, found, system, patience)
         return reasons
 
     def _is_there(self, number: int, found: Found) -> bool:
@@ -65,7 +84,8 @@ class MoreRoom:
         watched.snapshot = one.snapshot
         return True
 
-    def _give(self, room: Room, found: Found, system: Facts) -> dict[int, str]:
+    def _give(self, room: Room, found: Found, system: Facts, patience: float) -> dict[int, str]:
+        """Give what a group has. Raises RefusedError where it is still locked after so many seconds."""
         reasons = {one.number: one.reason for one in room.growths}
         wanted, vg = [one for one in room.growths if one.commands], system.vg(room.vg)
         if not wanted or vg is None:
@@ -74,7 +94,9 @@ class MoreRoom:
         if complaint:
             return reasons | {one.number: complaint for one in wanted}
         # LVM's part alone needs the group locked: nobody waits while the file is filled.
-        held = GroupLocks(self._working.runner, self._working.waiting())
+        waiting = self._working.waiting()
+        waiting.seconds = min(waiting.seconds, patience)
+        held = GroupLocks(self._working.runner, waiting)
         held.hold((room.vg,), with_pvs=found.loan_to(room.vg) is not None)
         try:
             resizing = room.resizing

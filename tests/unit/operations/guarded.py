@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from lvmsnap.execution import guard_reports
+from lvmsnap.execution.locks import Waiting
+from lvmsnap.model.errors import Refusal, RefusedError
 from lvmsnap.model.facts import Facts, SnapshotStatus
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.units import MIB
@@ -39,10 +41,14 @@ class World:
         self.said: list[str] = []
         self.warned: list[str] = []
         self.held: list[str] = []
+        # By whom each group is locked, and how long each lock that was not had was waited for.
+        self.locked: dict[str, str] = {}
+        self.waited: list[float] = []
         self.ran: list[str] = []
         self.shown: list[str] = []
+        self.waiting = self.new_waiting()
         progress = SimpleNamespace(note=self.said.append, warn=self.warned.append, live=self.shown.append)
-        self.working: Any = SimpleNamespace(runner=self, progress=progress, waiting=lambda: None)
+        self.working: Any = SimpleNamespace(runner=self, progress=progress, wait_seconds=60.0, waiting=self.new_waiting)
         for module, name, fake in (
             (reading, "read_system", lambda *_, **__: self.system),
             (reading, "focus", lambda system, _interest: system),
@@ -55,6 +61,11 @@ class World:
             (dmeventd, "watches_snapshots", lambda: bool(self.watched)),
         ):
             patch.setattr(module, name, fake)
+
+    def new_waiting(self) -> Waiting:
+        """As Session.waiting."""
+        self.waiting = Waiting(60.0, self.said.append)
+        return self.waiting
 
     @property
     def names(self) -> tuple[str, str]:
@@ -75,6 +86,9 @@ class World:
     def hold(self, groups: tuple[str, ...], *, with_pvs: bool) -> None:
         """Be the locks of groups."""
         assert with_pvs or self.watched
+        if holder := next((self.locked[group] for group in groups if group in self.locked), ""):
+            self.waited.append(self.waiting.seconds)
+            raise RefusedError((Refusal(f"locked by {holder}", ""),))
         self.held += groups
         if self.renamed_at == "lock":
             self.rename()

@@ -15,7 +15,7 @@ from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.target import Loss
 from lvmsnap.model.units import MIB
-from lvmsnap.operations import watch
+from lvmsnap.operations import more_room, watch
 from lvmsnap.operations.watch import Guards
 from lvmsnap.planning.state import OVERFLOWED, REMOVED
 from lvmsnap.system import device_mapper
@@ -87,6 +87,32 @@ def test_one_that_cannot_be_given_room_keeps_the_other_from_none(monkeypatch: py
 
     assert world.said == [f"vg0/home: {test_growth.HOME} was given 32 MiB more"]
     assert ["vg0/system: " in line for line in world.warned if "it cannot grow" in line] == [True]
+
+
+def test_a_group_that_somebody_has_locked_keeps_the_room_of_another_group_from_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = Pair(monkeypatch, FULL_ENOUGH, FULL_ENOUGH)
+    (group,) = world.system.vgs
+    lvs = tuple(lv for lv in group.lvs if "home" in lv.name)
+    other = replace(group, name="vg1", uuid="vg1", lvs=lvs, pvs=(replace(samples.DISK, vg="vg1"),))
+    world.system = replace(world.system, vgs=(group, other))
+    home = replace(world.target.snapshots[1], vg="vg1", vg_uuid="vg1", dm_uuid=dm_uuid("vg1", test_growth.HOME_UUID))
+    world.target = replace(world.target, snapshots=(world.target.snapshots[0], home))
+    world.fills = {OWN: FULL_ENOUGH, home.dm_uuid: FULL_ENOUGH}
+    world.names_of = {OWN: test_growth.SYSTEM, home.dm_uuid: home.path}
+    profile = samples.profile(test_growth.TEXT + test_growth.LENT)
+    world.guards = Guards(world.working, profile, world.target, clock=lambda: world.now)
+    world.locked = {"vg0": "lvremove (pid 4711)"}
+    world.watched = {"another snapshot"}
+    monkeypatch.setattr(World, "names", ("vg0", ""))
+
+    world.guards.look()
+
+    assert world.said == [f"vg1/home: {home.path} was given 32 MiB more"]
+    assert ["locked by lvremove (pid 4711)" in line for line in world.warned if "vg0/system: " in line][-1]
+    assert world.waited == [0.0, more_room.PATIENCE_SECONDS]
+    assert world.programs.count("sh") == 1
 
 
 def test_how_long_giving_room_took_counts_for_every_one(monkeypatch: pytest.MonkeyPatch) -> None:
