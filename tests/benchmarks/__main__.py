@@ -26,6 +26,7 @@ IN_THE_LAB: dict[str, Callable[[Machine, int], ByWay]] = {
 }
 ON_THIS_MACHINE: dict[str, Callable[[int], ByWay]] = {name: partial(start.measure, name) for name in start.MEASUREMENTS}
 TIMES = "times.json"
+PAGE, BEGIN, END = TOP / "lvmsnap/docs/code.md", "<!-- bench:begin -->", "<!-- bench:end -->"
 NAMES = (*IN_THE_LAB, *ON_THIS_MACHINE)
 
 
@@ -42,6 +43,9 @@ def main() -> int:
         (arguments.output / "table.md").write_text(table(GOALS, measured))
     print(table(GOALS, measured), end="")
     print(agreement(GOALS, measured, before), end="")
+    if arguments.page:
+        before_it, _, rest = PAGE.read_text().partition(BEGIN)
+        PAGE.write_text(f"{before_it}{BEGIN}\n{table(GOALS, measured)}{END}{rest.partition(END)[2]}")
     return 0
 
 
@@ -52,16 +56,17 @@ def _read(folder: Path) -> Measured:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tests/bench", description=__doc__)
-    parser.add_argument("--rows", type=_rows, default=NAMES, help=f"some of {', '.join(NAMES)}, with commas")
+    parser.add_argument("--rows", type=_rows, default=list(NAMES), help=f"some of {', '.join(NAMES)}, with commas")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--output", type=Path, default=TOP / ".bench")
     parser.add_argument("--add", action="store_true")
     parser.add_argument("--against", type=Path)
+    parser.add_argument("--page", action="store_true")
     return parser
 
 
 def _rows(text: str) -> Sequence[str]:
-    names = text.split(",")
+    names = [name for name in text.split(",") if name]
     if unknown := [name for name in names if name not in NAMES]:
         raise argparse.ArgumentTypeError(f"no such rows: {', '.join(unknown)}; there are {', '.join(NAMES)}")
     return names

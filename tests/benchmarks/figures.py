@@ -11,8 +11,8 @@ ByWay = Mapping[str, Seconds]  # by each way of measuring
 Measured = Mapping[str, ByWay]  # of several measurements, each with contenders of its own
 CLOCK, PROCESSOR = "clock", "processor"
 HEAD = (
-    "| work | lvmsnap | beside it | ratio by the clock | of processor time | goal | |",
-    "|---|--:|--:|--:|--:|--:|---|",
+    "| work | lvmsnap | beside it | rounds | ratio by the clock | of processor time | goal | |",
+    "|---|--:|--:|--:|--:|--:|--:|---|",
 )
 
 
@@ -123,6 +123,7 @@ def _row(goal: Goal, by_way: ByWay) -> str:
         goal.work,
         _taken(spread(of_side(clock, goal.ours, of_ours)), goal.unit),
         f"{goal.other}: {_taken(spread(of_side(clock, goal.other, of_other)), goal.unit)}",
+        str(len(clock[goal.ours])),
         *[_ratio(ratios.get(way), bold=way == decisive) for way in (CLOCK, PROCESSOR)],
         _goal(goal),
         verdict(goal, ratios[decisive].median),

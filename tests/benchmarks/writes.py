@@ -8,8 +8,9 @@ from tests.benchmarks.programs import LVMSNAP, SCRIPTS
 from tests.benchmarks.timing import Taken, in_turn
 from tests.lab.machine import Machine
 
-MIB = 256
-# What is there already is written over, so that each chunk has to be kept first.
+MIB = 1024
+# What is there already is written over, so that each chunk has to be kept first. Less would be written in a moment, and
+# just then somebody else may want the processor.
 WRITE = f"dd if=/dev/zero of=/srv/system/old bs=1M count={MIB} conv=notrunc,fsync status=none".split()
 
 PROFILES = {"file": "file", "plain PV": "plain"}
