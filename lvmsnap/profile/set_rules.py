@@ -76,7 +76,7 @@ def _check_mountpoints(source: Source, name: str) -> None:
 
 
 def _check_files(source: Source) -> None:
-    known, paths = groups(source), dict[str, Place]()
+    known, paths, loops = groups(source), dict[str, Place](), dict[str, Place]()
     for file in files(source):
         _check_group(source, file, known)
         path, vg = (*file, "path"), group_of_file(source, file)
@@ -88,6 +88,11 @@ def _check_files(source: Source) -> None:
         if isinstance(given, str) and (earlier := paths.setdefault(tidy_path(given), file)) != file:
             message = f"{in_file(file)}.path is {given}, as {in_file(earlier)}.path is"
             source.add(source.values[path], path, message, "choose another path")
+        loop = (*file, "loop_device")
+        device = source.readable(loop)
+        if isinstance(device, str) and device != "auto" and (earlier := loops.setdefault(device, file)) != file:
+            message = f"{in_file(file)}.loop_device is {device}, as {in_file(earlier)}.loop_device is"
+            source.add(source.values[loop], loop, message, "choose another one, or auto")
 
 
 def _check_group(source: Source, file: Place, known: tuple[str, ...]) -> None:
