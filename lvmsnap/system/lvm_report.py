@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import defaultdict
 from typing import Any
 
 from lvmsnap.model.errors import ToolError
@@ -81,7 +82,9 @@ def parse_report(text: str) -> tuple[tuple[VolumeGroup, ...], tuple[PhysicalVolu
 
 def _vg(report: dict[str, Any]) -> VolumeGroup:
     row: Row = report["vg"][0]
-    segments: list[Row] = report.get("seg", [])
+    segments: defaultdict[str, list[Row]] = defaultdict(list)
+    for segment in report.get("seg", ()):
+        segments[segment["lv_uuid"]].append(segment)
     return VolumeGroup(
         name=row["vg_name"],
         uuid=row["vg_uuid"],
@@ -91,7 +94,7 @@ def _vg(report: dict[str, Any]) -> VolumeGroup:
         is_exported=bool(row["vg_exported"]),
         is_shared=row["vg_lock_type"] not in ("", "none"),
         pvs=tuple(_pv(pv) for pv in report.get("pv", ())),
-        lvs=tuple(_lv(lv, row["vg_name"], segments) for lv in report.get("lv", ())),
+        lvs=tuple(_lv(lv, row["vg_name"], segments[lv["lv_uuid"]]) for lv in report.get("lv", ())),
     )
 
 
@@ -108,8 +111,7 @@ def _pv(row: Row) -> PhysicalVolume:
 
 
 def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
-    own = [segment for segment in segments if segment["lv_uuid"] == row["lv_uuid"]]
-    devices = [device for segment in own for device in segment["devices"].split(",") if device]
+    devices = [device for segment in segments for device in segment["devices"].split(",") if device]
     return LogicalVolume(
         vg=vg,
         name=row["lv_name"].strip("[]"),
@@ -118,8 +120,8 @@ def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
         size_bytes=int(row["lv_size"]),
         tags=tuple(filter(None, row["lv_tags"].split(","))),
         origin=row["origin"].strip("[]"),
-        segment_types=tuple(sorted({segment["segtype"] for segment in own})),
-        chunk_size_bytes=max((int(segment["chunk_size"] or 0) for segment in own), default=0),
+        segment_types=tuple(sorted({segment["segtype"] for segment in segments})),
+        chunk_size_bytes=max((int(segment["chunk_size"] or 0) for segment in segments), default=0),
         data_percent=_percent(row["data_percent"]),
         device_number=_device_number(row),
         devices=tuple(sorted({_device(device.rsplit("(", 1)[0]) for device in devices})),
@@ -129,7 +131,7 @@ def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
         metadata_percent=_percent(row["metadata_percent"]),
         metadata_bytes=int(row["lv_metadata_size"] or 0),
         is_external_origin="extthinorigin" in row["lv_role"].split(","),
-        reshape_bytes=max((int(segment["reshape_len"] or 0) for segment in own), default=0),
+        reshape_bytes=max((int(segment["reshape_len"] or 0) for segment in segments), default=0),
     )
 
 
