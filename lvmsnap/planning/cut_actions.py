@@ -158,7 +158,7 @@ def _hold_and_refresh(held: list[Snapshot], own: tuple[str, ...], refresh: list[
     """
     origins = [dm_name(one.vg, one.origin) for one in held]
     early = f'{_any(own)}) echo "${{n#*,}} is active already" >&2; exit 1'
-    late = f'{_any(origins, "[!S]")}) echo "${{n#*,}} was resumed by somebody" >&2; exit 1'
+    late = f'{_any(origins, "[!S]")}) echo "${{n#*,}} goes on before all are held" >&2; exit 1'
     suspend = " ".join(("dmsetup", "suspend", *origins))
     look = f"for n in $({LIST}); do case $n in {early};; {late};; esac; done"
     waiting = tuple(word for word in refresh[-1] if word != NO_WAITING)
