@@ -11,7 +11,7 @@ from typing import NoReturn
 from lvmsnap.execution import held_origins, places, records, teardown, verification
 from lvmsnap.execution.context import Work, hold_for, run_all
 from lvmsnap.execution.records import RecordError
-from lvmsnap.model.condition import MappingOpen, SnapshotMounted, SnapshotTaken
+from lvmsnap.model.condition import MappingOpen, MountIncluded, SnapshotMounted, SnapshotTaken
 from lvmsnap.model.errors import (
     FAULTS,
     InterruptedBySignalError,
@@ -235,9 +235,10 @@ def _residue(why: str, ended: teardown.TakenDown, target: Target, work: Work) ->
 
 
 def _holders(left: tuple[Action, ...], target: Target, work: Work) -> tuple[str, ...]:
-    """Return who uses a snapshot that is left."""
+    """Return who uses a snapshot that is left, or what is included beside it."""
+    used = SnapshotMounted | MappingOpen | SnapshotTaken | MountIncluded
     with suppress(*FAULTS):
-        if any(isinstance(action.condition, SnapshotMounted | MappingOpen | SnapshotTaken) for action in left):
+        if any(isinstance(action.condition, used) for action in left):
             return work.holders(target)
     return ()
 

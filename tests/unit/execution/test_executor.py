@@ -14,11 +14,11 @@ from lvmsnap.execution.hook_processes import HookRunner
 from lvmsnap.execution.records import RecordError
 from lvmsnap.model.condition import Condition, DevicesLeft, DirectoryMade, FileFilled, PVLent
 from lvmsnap.model.errors import InterruptedBySignalError, LvmsnapError, ResidueError, StepError, ToolError
-from lvmsnap.model.facts import Facts
+from lvmsnap.model.facts import Facts, Mount
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.plan import Action, Key, Thing
 from lvmsnap.model.profile import Hooks
-from lvmsnap.model.target import LuksMapping, Record, Target
+from lvmsnap.model.target import Include, LuksMapping, MountTarget, Record, Target
 from lvmsnap.planning import actions, planner
 from lvmsnap.planning.identify import find, nothing_found
 from lvmsnap.planning.state import why_lost
@@ -113,6 +113,20 @@ def test_a_mount_that_stays_holds_back_everything_that_needs_it_gone(notes: Note
     assert caught.value.holders == ("pid 7 (tar): /x",)
     assert caught.value.commands[0] == f"umount -- {samples.MOUNTPOINT}"
     assert caught.value.commands[-1] == f"rm -- {samples.FILE}"
+
+
+def test_who_uses_what_is_included_is_named_though_all_else_is_gone(notes: Notes) -> None:
+    at = "/run/lvmsnap/nightly/boot"
+    where = MountTarget(at, "none", (), make_directory=False, remove_directory=False)
+    target = replace(samples.TARGET, loans=(), includes=(Include("/boot", "8:1", "/", where),))
+    facts = samples.facts(mounts=(Mount("8:1", "/", at, "vfat", "/dev/sda1"),))
+
+    with pytest.raises(ResidueError) as caught:
+        executor.bring_down(target, samples.record(), work(FakeRunner("umount"), notes, facts))
+
+    assert caught.value.residue == (f"included mount: {at}",)
+    assert caught.value.message == "nightly could not be taken down: it is in use"
+    assert caught.value.holders == ("pid 7 (tar): /x",)
 
 
 def test_what_fails_for_another_reason_is_said_with_that_reason_and_who_uses_it(notes: Notes) -> None:
