@@ -177,7 +177,7 @@ def unlocked(vg: str, holder: str) -> Check:
 
 def _origin(profile: Profile, volume: Volume, vg: VolumeGroup, made: Snapshot | None, facts: Facts) -> Iterator[Check]:
     name, origin = f"{vg.name}/{volume.origin}", vg.lv(volume.origin)
-    near = near_names.of_volume(volume.origin, vg, facts)
+    near = "" if origin else near_names.of_volume(volume.origin, vg, facts)
     hint = f"correct `origin` in {profile.path}{f': {near}' if near else ''}"
     found = "" if origin else f"{vg.name} has: {near_names.listed(vg)}"
     title, problem = f"origin {name} exists", f"there is no origin {name}"
