@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from lvmsnap.model.plan import Key
 from lvmsnap.model.target import Loan, Snapshot, Target
 from lvmsnap.operations import named_profile
 from lvmsnap.planning import lost_record
+from lvmsnap.planning.half_made import suspended_devices
 from lvmsnap.planning.identify import as_named_now
 from lvmsnap.system import device_mapper, mapping_users, reading, tree_users
 from lvmsnap.system.held_signals import Signals
@@ -25,6 +27,8 @@ from lvmsnap.system.reading import Interest
 
 # How often the system is read anew where a group turns out to have another name than was locked.
 READINGS = 3
+# Within five seconds all origins go on that a cut holds.
+CUT_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +113,27 @@ def read_changing(
     waiting = waiting or session.waiting()
     locked = (*groups, *(_groups_now(target) if target else ()))
     for _ in range(READINGS):
-        with locks.reading(tuple(dict.fromkeys(locked)), waiting):
-            system = reading.read_system(session.runner, locking=False)
+        system = _read_beside_no_cut(session, target, tuple(dict.fromkeys(locked)), waiting)
         named = as_named_now(target, system).groups if target else ()
         if set(named) <= set(locked):
             break
         locked = (*groups, *named)
     return system
+
+
+def _read_beside_no_cut(session: Session, target: Target | None, groups: tuple[str, ...], waiting: Waiting) -> Facts:
+    """Read the system while nobody has these groups locked; an origin that another cut holds goes on before that.
+
+    It would pass for one that a killed command left suspended.
+    """
+    deadline = time.monotonic() + CUT_SECONDS
+    while True:
+        with locks.reading(groups, waiting):
+            system = reading.read_system(session.runner, locking=False)
+        is_held = any(suspended_devices(one, system.dm_devices) for one in (target.snapshots if target else ()))
+        if not is_held or time.monotonic() > deadline or not locks.is_changed_by_another(groups):
+            return system
+        time.sleep(locks.PAUSE_SECONDS)
 
 
 def _groups_now(target: Target) -> tuple[str, ...]:

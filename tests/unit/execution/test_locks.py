@@ -382,3 +382,16 @@ def test_a_lock_that_cannot_be_written_is_named_with_its_path(tmp_path: Path, mo
         locks.profile("nightly", locks.Waiting(0, lambda _: None), str(tmp_path)),
     ):
         pass
+
+
+def test_who_changes_a_group_is_another_lvmsnap_and_not_this_one(directory: Path) -> None:
+    own = GroupLocks(Runner(), Waiting(0, print), str(directory))
+
+    assert not locks.is_changed_by_another(("vg0", "vg1"), str(directory))
+    own.hold(("vg0",), with_pvs=False)
+    assert not locks.is_changed_by_another(("vg0", "vg1"), str(directory))
+    own.release()
+    holder = Holder(directory, "group", "vg1")
+    assert locks.is_changed_by_another(("vg0", "vg1"), str(directory))
+    holder.release()
+    assert not locks.is_changed_by_another(("vg0", "vg1"), str(directory))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -81,3 +82,18 @@ def test_a_group_that_is_renamed_again_and_again_is_not_read_for_ever(
     sessions.read_changing(world.session, samples.target(vg="old"))
 
     assert len(world.locked) == sessions.READINGS
+
+
+@pytest.mark.parametrize("by_another", [True, False], ids=["another's cut", "nobody's"])
+def test_an_origin_that_another_cut_holds_is_read_again_once_it_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, by_another: bool
+) -> None:
+    held = samples.dm("vg1-sysnew", dm_uuid(samples.VG_UUID, samples.ORIGIN_UUID), suspended=True)
+    readings = [replace(world.system, dm_devices=(held,)), world.system]
+    monkeypatch.setattr(reading, "read_system", lambda *_, **__: readings.pop(0))
+    monkeypatch.setattr(locks, "is_changed_by_another", lambda groups: by_another and groups == ("vg1",))
+    monkeypatch.setattr(locks, "PAUSE_SECONDS", 0.0)
+
+    system = sessions.read_changing(world.session, TARGET)
+
+    assert bool(find(TARGET, system).snapshots[0].suspended) is not by_another
