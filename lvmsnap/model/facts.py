@@ -5,12 +5,18 @@ No behaviour, and nothing here reads anything: the folder system/ does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lvmsnap.model.looked import Looked
 from lvmsnap.model.luks_names import is_luks
 from lvmsnap.model.paths import is_within
+
+# Network, cluster and user-space filesystems.
+_STALLING = re.compile(
+    r"(nfs|cifs|smb|afs|ceph|glusterfs|fuse|virtiofs|9p|ocfs2|gfs2|lustre|beegfs|orangefs|coda|gpfs)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,11 @@ class Mount:
     master: str = ""
     options: tuple[str, ...] = ()
     filesystem_options: tuple[str, ...] = ()
+
+    @property
+    def may_stall(self) -> bool:
+        """Whether who looks into it waits for a server, or for a program: as long as that does not answer, for ever."""
+        return bool(_STALLING.match(self.filesystem))
 
 
 def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:

@@ -179,6 +179,7 @@ def checks(profile: Profile, facts: Facts) -> Iterator[Check]:
     for path in profile.includes:
         yield _own_mount(path, facts)
         yield _no_volume(path, profile, facts)
+        yield from _answers(path, facts)
     known = parts(profile, facts)
     for path in sorted(known):
         yield _has_directory(path, known, facts)
@@ -204,6 +205,16 @@ def _own_mount(path: str, facts: Facts) -> Check:
         found = "it is mounted only once somebody looks into it"
         return Check(*what, passed=False, found=found, hint=f"ls {path}, then try again")
     return Check(*what, passed=True, found=f"{top.filesystem} of {top.source}")
+
+
+def _answers(path: str, facts: Facts) -> Iterator[Check]:
+    """Yield the warning of what is included from a server or a program that may not answer."""
+    top = top_mount(facts.mounts, path)
+    if top and top.may_stall:
+        title, problem = f"{path} answers", f"{path} needs a server, or a program, that answers"
+        found = f"{top.filesystem} of {top.source}: as long as there is no answer, up, the backup and down wait for it"
+        hint = "leave it out of `include`, and back it up beside the snapshot"
+        yield Check("include-answers", path, title, problem, passed=True, found=found, hint=hint, warning=True)
 
 
 def _no_volume(path: str, profile: Profile, facts: Facts) -> Check:

@@ -6,16 +6,12 @@ A filesystem is looked up in the mount table before it is touched: a dead server
 from __future__ import annotations
 
 import os
-import re
 import stat
 from dataclasses import dataclass
 
 from lvmsnap.model.facts import Mount, mount_of
 from lvmsnap.model.looked import Gate
 
-STALLING_FILESYSTEMS = re.compile(
-    r"(nfs|cifs|smb|afs|ceph|glusterfs|fuse|virtiofs|9p|ocfs2|gfs2|lustre|beegfs|orangefs|coda|gpfs)"
-)
 MOST_SYMLINKS = 40  # path_resolution(7)
 
 
@@ -43,7 +39,7 @@ def walk(path: str, mounts: tuple[Mount, ...]) -> Way:
         there = os.path.normpath(os.path.join(here, name))
         rest = "/".join((there.rstrip("/"), *names))
         mount = mount_of(there, mounts)
-        if there != "/" and mount and STALLING_FILESYSTEMS.match(mount.filesystem):
+        if there != "/" and mount and mount.may_stall:
             return Way(rest, tuple(gates), exists=False, stalling=mount.filesystem)
         try:
             mode = os.lstat(there).st_mode

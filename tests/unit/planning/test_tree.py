@@ -157,6 +157,17 @@ def test_a_volume_of_the_tree_is_not_included_since_its_live_files_would_hide_it
         ]
 
 
+@pytest.mark.parametrize(("filesystem", "is_warned"), [("nfs4", True), ("fuse.sshfs", True), ("ext4", False)])
+def test_of_an_include_that_may_not_answer_one_is_warned(filesystem: str, is_warned: bool) -> None:
+    facts = server(("254:0", "/"))
+    facts = replace(facts, mounts=(*facts.mounts, Mount("0:40", "/", "/srv/files", filesystem, "nas:/files", 9, 2)))
+
+    checks = planner.plan_up(a_set("system", more="include: [/srv/files]\n"), facts, ()).checks
+
+    assert [check.of for check in checks if check.id == "include-answers"] == ["/srv/files"] * is_warned
+    assert [check.of for check in checks if check.warning] == ["/srv/files"] * is_warned
+
+
 def test_a_backup_finds_the_tree_and_each_volume_of_it() -> None:
     target = planner.plan_up(a_set("system", "home"), server(*WHOLE), ()).target
     assert target
