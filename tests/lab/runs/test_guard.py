@@ -287,6 +287,7 @@ def test_on_a_terminal_watch_shows_how_it_stands_and_ctrl_c_leaves_nothing_of_th
     assert job.wait().returncode == 130
     *lines, last = (line.rpartition("\r\x1b[K")[2] for line in job.stdout.split("\r\n"))
     assert last == ""
+    assert lines.pop() == "p stays up, guarded no longer: lvmsnap down p takes it down"
     assert all(line.startswith(("guarding ", NAME)) for line in lines), lines
     lvmsnap(stage, "down p")
 
