@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from lvmsnap.model.errors import LvmsnapError, as_ours
 from lvmsnap.model.past_run import PastRun, Result
@@ -76,7 +77,8 @@ def problems(status: Status) -> list[tuple[int, str]]:
 
 
 def _last_run(name: str, run: PastRun) -> tuple[int, str]:
-    last = f"{name}: the last {run.kind}, of {run.started},"
+    started = datetime.fromisoformat(run.started).isoformat(timespec="seconds")
+    last = f"{name}: the last {run.kind}, of {started},"
     if run.result is Result.LOST:
         read = "what it read" if run.kind == "run" else "what was read"
         return LOST, f"{last} lost its snapshot: {read} is not to be trusted"

@@ -102,7 +102,7 @@ def _past_run(course: Course, error: BaseException | None) -> PastRun:
         # The most that was seen was not the most that was needed.
         peaks = tuple(replace(peak, enough_bytes=0) for peak in peaks)
     return PastRun(
-        started=course.started.isoformat(timespec="seconds"),
+        started=course.started.isoformat(timespec="milliseconds"),
         duration_seconds=round(time.monotonic() - course.began, 1),
         exit_code=_exit_code(course, error),
         result=result,

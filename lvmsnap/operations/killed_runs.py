@@ -42,6 +42,9 @@ def keep(record: Record | None, boot_id: str) -> None:
 
 
 def _is_of(run: PastRun, record: Record) -> bool:
-    """Whether this is the run that the record is of: it wrote that between its start and its end, in whole seconds."""
+    """Whether this is the run that the record is of: it wrote that between its start and its end.
+
+    The next run may begin in the second in which that one ended: both times are in milliseconds.
+    """
     began, up = datetime.fromisoformat(run.started).astimezone(UTC), datetime.fromisoformat(record.time)
-    return began <= up <= began + timedelta(seconds=run.duration_seconds + 1)
+    return began <= up <= began + timedelta(seconds=run.duration_seconds)

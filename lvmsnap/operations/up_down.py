@@ -68,7 +68,7 @@ def up(
         _warn(session, made)
         if made.target is None:
             raise LvmsnapError("the plan has no target though every check passed")
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
         record = Record(made.target, text, os.path.abspath(profile.path), system.boot_id, now, process=process)
         return executor.bring_up(made, record, sessions.work(session, secrets=secrets))
 

@@ -58,7 +58,8 @@ def test_what_is_no_killed_run_is_not_kept(record: Record | None) -> None:
 def test_one_whose_end_is_known_is_not_kept_again_and_earlier_and_later_ones_do_not_count() -> None:
     residue = replace(BEFORE, duration_seconds=60.0, exit_code=4, result=Result.FAILED)
     refused = replace(BEFORE, started="2024-05-04T03:00:20+00:00", exit_code=125, result=Result.NEVER_STARTED)
-    for known in (replace(BEFORE, duration_seconds=0.5), refused):
+    just_before = replace(BEFORE, started="2024-05-04T02:59:59.400+00:00", duration_seconds=0.5)
+    for known in (replace(BEFORE, duration_seconds=0.5), just_before, refused):
         run_history.add("nightly", known)
     killed_runs.keep(RECORD, samples.BOOT)
     assert run_history.read("nightly")[-1] == KILLED
