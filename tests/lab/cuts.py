@@ -84,9 +84,9 @@ def take(m: Machine, rounds: int) -> list[list[int]]:
     """Bring `p` up and down, and give the counters that its snapshots showed each time."""
     seen = []
     for _ in range(rounds):
-        lvmsnap(m, "up p")
+        lvmsnap(m, "up p", timeout=900)  # beside other tests, under load
         seen.append(counters(m))
-        lvmsnap(m, "down p")
+        lvmsnap(m, "down p", timeout=900)
     return seen
 
 
