@@ -89,7 +89,8 @@ def _include(where: MountTarget, found: FoundInclude, target: Target) -> Action:
         summary=f"include {include.source} as it is, read-only",
         undo_summary=f"take {include.source} out of the tree",
         do=(_command(where, include.source),),
-        undo=(("umount", "--", where.mountpoint),),
+        # To canonicalize the path it would ask a filesystem whose server may not answer any more.
+        undo=(("umount", "--no-canonicalize", "--", where.mountpoint),),
         condition=MountIncluded(where.mountpoint, include.source, include.device_number, include.root),
         exists=found.is_mounted,
         needs_gone=tuple(_mounts_inside(where, target)),

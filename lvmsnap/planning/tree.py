@@ -212,7 +212,7 @@ def _answers(path: str, facts: Facts) -> Iterator[Check]:
     top = top_mount(facts.mounts, path)
     if top and top.may_stall:
         title, problem = f"{path} answers", f"{path} needs a server, or a program, that answers"
-        found = f"{top.filesystem} of {top.source}: as long as there is no answer, up, the backup and down wait for it"
+        found = f"{top.filesystem} of {top.source}: as long as there is no answer, up and the backup wait for it"
         hint = "leave it out of `include`, and back it up beside the snapshot"
         yield Check("include-answers", path, title, problem, passed=True, found=found, hint=hint, warning=True)
 
