@@ -9,89 +9,20 @@ from typing import Any
 import pytest
 
 from lvmsnap.execution import executor, places, records, teardown, verification
-from lvmsnap.execution.context import Work
-from lvmsnap.execution.hook_processes import HookRunner
 from lvmsnap.execution.records import RecordError
 from lvmsnap.model.condition import Condition, DevicesLeft, DirectoryMade, FileFilled, PVLent
-from lvmsnap.model.errors import InterruptedBySignalError, LvmsnapError, ResidueError, StepError, ToolError
-from lvmsnap.model.facts import Facts, Mount
+from lvmsnap.model.errors import InterruptedBySignalError, LvmsnapError, ResidueError, StepError
+from lvmsnap.model.facts import Mount
 from lvmsnap.model.lvm_names import dm_uuid
-from lvmsnap.model.plan import Action, Key, Thing
-from lvmsnap.model.profile import Hooks
-from lvmsnap.model.target import Include, LuksMapping, MountTarget, Record, Target
+from lvmsnap.model.plan import Key, Thing
+from lvmsnap.model.target import Include, LuksMapping, MountTarget
 from lvmsnap.planning import actions, planner
 from lvmsnap.planning.identify import find, nothing_found
 from lvmsnap.planning.state import why_lost
-from lvmsnap.system import block_devices, device_mapper
 from lvmsnap.system.held_signals import Signals
-from lvmsnap.system.processes import Finished, Runner
+from lvmsnap.system.processes import Finished
 from tests import samples
-
-
-class FakeRunner(Runner):
-    """Runs nothing; commands with one of `failing` in them fail."""
-
-    def __init__(self, *failing: str) -> None:
-        super().__init__()
-        self.failing, self.ran = failing, list[str]()
-
-    def run(self, argv: tuple[str, ...], secret: bytes | None = None) -> Finished:
-        assert secret is None
-        self.ran.append(argv[0])
-        return Finished(argv, 1 if argv[0] in self.failing else 0, "", "it is busy" * (argv[0] in self.failing), 0.0)
-
-
-class Notes:
-    """A Progress that remembers."""
-
-    def __init__(self) -> None:
-        self.failures: dict[Thing, str] = {}
-        self.said: list[str] = []
-
-    def begin(self, verb: str, actions: tuple[Action, ...]) -> None: ...
-    def step(self, action: Action, number: int, total: int) -> None: ...
-    def done(self, action: Action, seconds: float) -> None: ...
-    def live(self, text: str) -> None: ...
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
-
-    def warn(self, text: str) -> None:
-        self.said.append(f"warning: {text}")
-
-    def failed(self, action: Action, complaint: str) -> None:
-        self.failures[action.thing] = complaint
-
-
-class NoLocks:
-    """Locks that are always had."""
-
-    def hold(self, groups: tuple[str, ...], *, with_pvs: bool, lending: bool = False) -> None: ...
-    def release(self) -> None: ...
-
-
-@pytest.fixture
-def notes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Notes:
-    """Progress, on a machine on which nothing is looked up and no time passes."""
-    monkeypatch.setattr(teardown, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(block_devices, "loops", lambda: ())
-    monkeypatch.setattr(device_mapper, "devices", lambda: ())
-    monkeypatch.setattr("os.path.lexists", lambda _path: False)
-    for function in (records.write, records.remove, records.read):
-        monkeypatch.setattr(function, "__defaults__", (str(tmp_path),))
-    monkeypatch.setattr(records, "RUN_DIR", str(tmp_path / "run"))
-    return Notes()
-
-
-def work(runner: Runner, notes: Notes, *readings: Facts, signals: Signals | None = None) -> Work:
-    """Make a Work that reads one of `readings` after the other, and the last one again and again."""
-    at_hand = list(readings)
-
-    def read(_target: Target) -> Facts:
-        return at_hand.pop(0) if len(at_hand) > 1 else at_hand[0]
-
-    hooks = HookRunner(signals or Signals(), notes.note)
-    return Work(runner, signals or Signals(), notes, read, lambda _target: ("pid 7 (tar): /x",), hooks, NoLocks())
+from tests.unit.execution.walked import FakeRunner, Notes, work
 
 
 def test_a_mount_that_stays_holds_back_everything_that_needs_it_gone(notes: Notes) -> None:
@@ -290,118 +221,3 @@ def test_a_condition_that_nobody_looks_at_is_never_taken_for_met_nor_for_gone() 
 def test_what_no_command_of_up_makes_is_never_taken_for_made() -> None:
     assert verification.unmet(DevicesLeft(("vg0-x",)), samples.TARGET) == "nothing of `up` makes that"
     assert verification.unmet(FileFilled("/other", 1), samples.TARGET) == "/other is not a backing file of nightly"
-
-
-# --- hooks ------------------------------------------------------------------------------------------------------------
-
-
-def echo(word: str) -> tuple[str, ...]:
-    return ("/bin/sh", "-c", f"echo {word} $LVMSNAP_PROFILE")
-
-
-HOOKED = Hooks(echo("lock"), echo("unlock"), echo("stop"), echo("tell"))
-
-
-def hooked(*due: str, hooks: Hooks = HOOKED) -> Record:
-    return replace(samples.record(hooks=hooks), hooks_due=due)
-
-
-def test_down_runs_its_hooks_first_and_last(notes: Notes) -> None:
-    runner, written = FakeRunner(), hooked("before_down", "after_down")
-
-    assert executor.bring_down(written.target, written, work(runner, notes, samples.up_facts())) == ()
-
-    assert [notes.said[0], notes.said[-1]] == ["before_down: stop nightly", "after_down: tell nightly"]
-    assert runner.ran[-1] == "rm"
-
-
-def test_down_gives_its_hooks_the_names_of_now(notes: Notes) -> None:
-    told = ("/bin/sh", "-c", "echo $LVMSNAP_DEVICE $LVMSNAP_DEVICE_1")
-    written = hooked("before_down", "after_down", hooks=Hooks(before_down=told, after_down=told))
-    renamed = samples.up_facts(samples.renamed())
-
-    executor.bring_down(written.target, written, work(FakeRunner(), notes, renamed))
-
-    now = "/dev/vg1/other /dev/vg1/other"
-    assert notes.said == [f"before_down: {now}", f"after_down: {now}"]
-
-
-def test_hooks_that_fail_keep_nothing_from_being_taken_down_and_are_reported(notes: Notes, tmp_path: Path) -> None:
-    failing = replace(HOOKED, before_down=("false",), after_down=("/bin/sh", "-c", "echo no; exit 9"))
-    written = hooked("before_down", "after_down", hooks=failing)
-    records.write(written)
-    runner = FakeRunner()
-
-    failed = executor.bring_down(written.target, written, work(runner, notes, samples.up_facts()))
-
-    assert failed == ("the before_down hook failed: exit 1", "the after_down hook failed: exit 9: no")
-    assert runner.ran == ["umount", "rmdir", "lvremove", "vgreduce", "pvremove", "losetup", "rm"]
-    assert not (tmp_path / "nightly.json").exists()
-
-
-def test_after_down_waits_until_all_is_down_and_before_down_is_run_once(notes: Notes, tmp_path: Path) -> None:
-    written = hooked("before_down", "after_down")
-    records.write(written)
-
-    with pytest.raises(ResidueError) as caught:
-        executor.bring_down(written.target, written, work(FakeRunner("umount"), notes, samples.up_facts()))
-
-    assert notes.said == ["before_down: stop nightly"]
-    assert "after_down hook: after_down" in caught.value.residue
-    left = records.read("nightly", str(tmp_path))
-    assert left is not None
-    assert left.hooks_due == ("after_down",)
-
-
-def test_a_record_that_cannot_be_removed_has_no_hook_run_twice(notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read_only(*_: object) -> None:
-        raise RecordError("Read-only file system")
-
-    taken = samples.target(dm_uuid=dm_uuid(samples.VG_UUID, samples.SNAPSHOT_UUID), hooks=HOOKED)
-    written = replace(hooked("before_down", "after_down"), target=taken)
-    records.write(written)
-    with monkeypatch.context() as patch:
-        patch.setattr(records, "write", read_only)
-        patch.setattr(records, "remove", read_only)
-        for _ in range(2):
-            known = records.read("nightly")
-            with pytest.raises(ResidueError, match="nothing but its record is left: Read-only file system"):
-                executor.bring_down(written.target, known, work(FakeRunner(), notes, samples.up_facts()))
-
-    assert notes.said == ["before_down: stop nightly", "after_down: tell nightly"]
-    left = records.read("nightly")
-    assert left is not None
-    assert [snapshot.is_going for snapshot in left.target.snapshots] == [True]
-
-
-def test_after_snapshot_is_tried_again_and_stays_due_until_it_succeeds(notes: Notes, tmp_path: Path) -> None:
-    unlock = ("/bin/sh", "-c", f"echo locked; test -e {tmp_path}/mended")
-    written = hooked("after_snapshot", hooks=replace(HOOKED, after_snapshot=unlock))
-    records.write(written)
-
-    with pytest.raises(ResidueError) as caught:
-        executor.bring_down(written.target, written, work(FakeRunner(), notes, samples.facts()))
-
-    assert notes.said == ["after_snapshot: locked"] * teardown.PASSES
-    assert caught.value.residue == ("after_snapshot hook: after_snapshot",)
-    assert caught.value.commands == (f"/bin/sh -c 'echo locked; test -e {tmp_path}/mended'",)
-    (tmp_path / "mended").touch()
-    executor.bring_down(written.target, written, work(FakeRunner(), notes, samples.facts()))
-    assert not (tmp_path / "nightly.json").exists()
-
-
-def test_after_snapshot_is_run_though_the_system_cannot_be_read_any_more(notes: Notes, tmp_path: Path) -> None:
-    written = hooked("after_snapshot")
-    records.write(written)
-
-    def fail(_target: Target) -> Facts:
-        raise ToolError("lvm has no say")
-
-    unreadable = replace(work(FakeRunner(), notes, samples.facts()), read=fail)
-    with pytest.raises(ResidueError, match="lvm has no say"):
-        executor.bring_down(written.target, written, unreadable)
-
-    assert notes.said == ["after_snapshot: unlock nightly"]
-    left = records.read("nightly", str(tmp_path))
-    assert left is not None
-    assert left.hooks_due == ()
