@@ -7,12 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from lvmsnap.model.errors import (
-    LvmsnapError,
-    UsageError,
-    as_ours,
-    worst,
-)
+from lvmsnap.model.errors import LvmsnapError, UsageError, as_ours, worst
 
 if TYPE_CHECKING:
     from lvmsnap.cli.layout import Line

@@ -87,7 +87,7 @@ class Runner:
         if finished.returncode == NOT_FOUND:
             package = "lvm2" if argv[0] == "lvm" else f"the package that has {argv[0]}"
             raise ToolError(f"{argv[0]} is not installed", hint=f"install {package}")
-        if finished.returncode == NOT_STARTED and finished.stderr.endswith(TIME_OVER):
+        if finished.returncode == NOT_STARTED and self._is_time_over():
             raise ToolError(f"the system was not read: {TIME_OVER}", hint="nothing was changed; give it more time")
         if finished.returncode not in accept:
             raise ToolError(
@@ -102,7 +102,7 @@ class Runner:
         It reads `secret` from its stdin, and nobody else sees that.
         """
         start = time.monotonic()
-        if self._deadline is not None and start >= self._deadline:
+        if self._is_time_over():
             return Finished(argv, NOT_STARTED, "", f"not started: {TIME_OVER}", 0.0)
         try:
             process = subprocess.Popen(
@@ -134,6 +134,9 @@ class Runner:
             finished = Finished(argv, process.returncode, *text, time.monotonic() - start)
         self._report(finished)
         return finished
+
+    def _is_time_over(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
 
     @contextmanager
     def unheard(self) -> Iterator[None]:
