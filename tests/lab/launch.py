@@ -10,10 +10,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from . import kernel
 from .channel import LabError
 
 HERE = Path(__file__).resolve().parent
-TOP = HERE.parent.parent
 AGENT_UNIT = """\
 [Unit]
 Description=Agent of the test lab
@@ -27,19 +27,21 @@ TasksMax=infinity
 def prepare(work: Path, systemd: bool) -> None:
     """Put into the work folder what the guest sees as /lab: init, the agent, and where things are on this machine."""
     python = Path(sys.executable).resolve()
-    venv = Path(sys.prefix) if sys.prefix != sys.base_prefix else TOP / ".venv"
     settings: dict[str, object] = {
-        "LAB_TOP": TOP,
-        "LAB_VENV": venv,
+        "LAB_TOP": kernel.TOP,
+        "LAB_VENV": kernel.VENV,
         "LAB_PREFIX": sys.base_prefix,
+        "LAB_MODULES": kernel.modules(),
         "LAB_PYTHON": python,
         "LAB_SYSTEMD": int(systemd),
     }
     lines = [f"{name}={shlex.quote(str(value))}\n" for name, value in settings.items()]
     (work / "settings").write_text("".join(lines))
-    (work / "agent.service").write_text(AGENT_UNIT.format(python=python, programs=venv / "bin"))
+    (work / "agent.service").write_text(AGENT_UNIT.format(python=python, programs=kernel.VENV / "bin"))
     for name in ("init", "agent.py"):
         shutil.copy(HERE / name, work)
+    (work / "modules").unlink(missing_ok=True)
+    (work / "modules").symlink_to(kernel.modules())
 
 
 def kernel_arguments(
@@ -47,7 +49,8 @@ def kernel_arguments(
 ) -> list[str]:
     """Give the command line of the kernel, without what says where its root is."""
     return [
-        "linux.uml",
+        kernel.program(),
+        "seccomp=auto",  # known since 6.16; ptrace where this machine does not have what it takes
         f"mem={mem}",
         f"uml_dir={work}/uml",
         "umid=lab",

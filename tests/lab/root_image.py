@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from lvmsnap.install import boot_parts
+from tests.lab import kernel
 from tests.lab.helpers import make_vg
 from tests.lab.machine import Machine
 from tests.lab.support import LAB_HOST
@@ -49,7 +50,6 @@ case ${1:-} in prereqs) exit 0 ;; esac
 ARGUMENTS = ("root=/dev/mapper/vg0-root", "rootfstype=ext4", "rootflags=relatime", "init=/sbin/init")
 SETTINGS = "MODULES=list\nBUSYBOX=y\nCOMPRESS=gzip\nRESUME=none\nKEYMAP=n\nUMASK=0077\n"
 MODULES = ("dm-mod", "dm-bufio", "dm-snapshot")
-UML_MODULES = Path("/usr/lib/uml/modules")
 
 
 def make_root_volume(m: Machine, **volumes: str) -> None:
@@ -62,12 +62,6 @@ def make_root_volume(m: Machine, **volumes: str) -> None:
     )
     m.write_file("/mnt/sbin/init", INIT, 0o755)
     m.run("sync")
-
-
-def kernel_version() -> str:
-    """Return the version of the guest's kernel."""
-    (folder,) = UML_MODULES.iterdir()
-    return folder.name
 
 
 def installed(
@@ -122,11 +116,12 @@ def initramfs_tools_image(folder: Path, configuration: Path) -> Path:
     (configuration / "conf.d" / "lab").write_text(SETTINGS)
     (configuration / "modules").touch()
     # It would look for the kernel's configuration in /boot: only whether the kernel knows gzip.
-    (folder / f"config-{kernel_version()}").write_text("CONFIG_RD_GZIP=y\n")
+    (folder / f"config-{kernel.modules().name}").write_text("CONFIG_RD_GZIP=y\n")
     script = Path("/usr/sbin/mkinitramfs").read_text().replace("/boot/config-", f"{folder}/config-")
     (folder / "mkinitramfs").write_text(script)
     image = folder / "initrd.img"
-    command = ["/bin/sh", str(folder / "mkinitramfs"), "-d", str(configuration), "-o", str(image), kernel_version()]
+    options = ["-d", str(configuration), "-o", str(image)]
+    command = ["/bin/sh", str(folder / "mkinitramfs"), *options, kernel.modules().name]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     with image.open("ab") as file:
         file.write(modules_archive(folder / "modules"))
@@ -147,7 +142,7 @@ def dracut_image(folder: Path, installed_files: Path) -> Path:
     options += ["--no-hostonly", "--no-hostonly-cmdline", "--no-kernel", "--no-early-microcode", "--nolvmconf"]
     options += ["--gzip", "--modules", "base bash udev-rules rootfs-block dm lvm fs-lib lvmsnap"]
     environment = os.environ | {"dracutbasedir": str(base)}
-    command = [program, *options, str(image), kernel_version()]
+    command = [program, *options, str(image), kernel.modules().name]
     subprocess.run(command, check=True, capture_output=True, timeout=300, env=environment)
     with image.open("ab") as file:
         file.write(modules_archive(folder / "modules"))
@@ -156,12 +151,12 @@ def dracut_image(folder: Path, installed_files: Path) -> Path:
 
 def modules_archive(folder: Path) -> bytes:
     """Return an archive with the modules that the guest's kernel needs; it unpacks all that come one after another."""
-    version = kernel_version()
+    version = kernel.modules().name
     target = folder / "usr" / "lib" / "modules" / version
     target.mkdir(parents=True)
     (folder / "lib").symlink_to("usr/lib")
     for name in MODULES:
-        (source,) = (UML_MODULES / version).rglob(f"{name}.ko")
+        (source,) = kernel.modules().rglob(f"{name}.ko")
         shutil.copy(source, target)
     subprocess.run(["/sbin/depmod", "-b", folder, version], check=True, capture_output=True)
     (folder / "lib").unlink()
