@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from lvmsnap.model.dataclass import dataclass
 
 TITLE = "LVM snapshots for backups, from named profiles. To begin with, for example:"
 COMMANDS_TITLE = "commands (lvmsnap COMMAND --help explains each):"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Container
 
 from lvmsnap.cli import commands, help_pages, help_texts, hold_command, init_command, setup_commands
 from lvmsnap.cli.usage import Parser
@@ -205,16 +206,19 @@ COMMANDS = (
 )
 
 
-def add_commands(parser: Parser) -> None:
-    """Give the parser all commands with their options, and those that may stand before the command too."""
+def add_commands(parser: Parser, words: Container[str] | None = None) -> None:
+    """Give the parser all commands with their options, and those that may stand before the command too.
+
+    Where the `words` of a command line are given, only the commands among them have options: the others take time.
+    """
     _add_common(parser, top=True)
-    subparsers = parser.add_subparsers(prog="lvmsnap", title="commands", metavar="COMMAND", dest="command_name")
-    for name, function, text, add_options in COMMANDS:
-        command = subparsers.add_parser(name, help=text, told=help_texts.COMMANDS[name])
-        add_options(command)
-        _add_common(command, top=False)
+    parser.add_commands({name: text for name, _, text, _ in COMMANDS})
+    for name, function, _, add_options in COMMANDS:
+        command = parser.commands[name]
         command.set_defaults(command=function)
-        parser.commands[name] = command
+        if words is None or name in words:
+            add_options(command)
+            _add_common(command, top=False)
     parser.commands["help"].set_defaults(commands=parser.commands)
 
 

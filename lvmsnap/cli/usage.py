@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from lvmsnap.cli import help_texts
@@ -36,6 +36,12 @@ class Parser(argparse.ArgumentParser):
         # They stand last, and in no usage line.
         self.options_of_all = self.add_argument_group("options of every command" if told else "options")
         self.options_of_all.add_argument("-h", "--help", action="help", help="show this help and exit")
+
+    def add_commands(self, commands: Mapping[str, str]) -> None:
+        """Make a parser for each command, given with its line in the list of all; they have no options of their own."""
+        subparsers = self.add_subparsers(prog="lvmsnap", title="commands", metavar="COMMAND", dest="command_name")
+        for name, text in commands.items():
+            self.commands[name] = subparsers.add_parser(name, help=text, told=help_texts.COMMANDS[name])
 
     def format_usage(self) -> str:
         """Return the usage line, with the command that follows two dashes."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from lvmsnap.install import boot_images, boot_parts
 from lvmsnap.install.boot_parts import BootFile, System, content, hiding_files, is_current, wanted_files
 from lvmsnap.install.files import current, run_telling, write
 from lvmsnap.install.host_commands import UNITS, boot_commands
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import LvmsnapError, StepError
 from lvmsnap.system.host import host_id
 from lvmsnap.system.processes import Runner, environment

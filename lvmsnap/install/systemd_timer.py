@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from lvmsnap.install.files import run_telling
 from lvmsnap.install.host_commands import timer_command, unit_query
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import StepError
 from lvmsnap.system.processes import Runner, environment, shell_line
 

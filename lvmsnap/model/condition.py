@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from lvmsnap.model.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from lvmsnap.model.dataclass import dataclass
 
 
 class LvmsnapError(Exception):

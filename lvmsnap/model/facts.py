@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.looked import Looked
 from lvmsnap.model.luks_names import is_luks
 from lvmsnap.model.paths import is_within

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.plan import Check
 from lvmsnap.model.profile import Profile
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from lvmsnap.model.dataclass import dataclass
 
 # What stands in the place of the command of a hold, which starts none.
 HOLD = "lvmsnap hold"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from lvmsnap.model.condition import Condition
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.profile import Argv
 from lvmsnap.model.target import Target
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.paths import RUN_DIR
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.lvm_names import snapshot_tag
 from lvmsnap.model.profile import Allocation, Hooks
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import LvmsnapError, ProfileError, Refusal, RefusedError, ToolError, UsageError
 from lvmsnap.model.facts import Facts, LogicalVolume
 from lvmsnap.model.first_profile import Offers, Proposal

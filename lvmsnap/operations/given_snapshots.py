@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from dataclasses import dataclass
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.facts import DmDevice, Mount, top_mount
 from lvmsnap.model.lvm_names import dm_name
 from lvmsnap.model.target import Loss, Snapshot, Target

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 
 from lvmsnap.execution import records
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.profile import Profile

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError, ResidueError, SnapshotLostError
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.target import Loss, Record, Target

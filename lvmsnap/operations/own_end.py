@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from lvmsnap.execution import executor, records
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import (
     FAULTS,
     InterruptedBySignalError,

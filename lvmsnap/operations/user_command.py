@@ -9,8 +9,8 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import NotStartedError
 from lvmsnap.system import held_signals, mount_watch, processes
 from lvmsnap.system.held_signals import Signals

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.looked import Gate
 
 # inode(7): who but the owner may write; who may search a directory.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice, product
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.facts import Facts, LogicalVolume, Mount, VolumeGroup, mount_of, top_mount
 from lvmsnap.model.looked import OriginFacts
 from lvmsnap.model.paths import RUN_DIR, is_within

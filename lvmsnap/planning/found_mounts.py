@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.facts import Facts, top_mount
 from lvmsnap.model.target import Include, MountTarget, Target
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.profile import Overflow
 from lvmsnap.planning.run_summary import took_words

@@ -6,8 +6,8 @@ A mapping is ours by its UUID, in which cryptsetup put the container's UUID and 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume
 from lvmsnap.model.looked import KeyFileFacts, LuksHeader, OriginFacts
 from lvmsnap.model.luks_names import is_luks, is_temporary, mapping_name, mapping_uuid, name_in

@@ -6,7 +6,8 @@ With the first snapshot that is full the whole set is lost.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from lvmsnap.model.dataclass import dataclass
 
 # Halvings of a time: after so many it is exact to less than an extent.
 STEPS = 100

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.facts import Enlargement, LogicalVolume, Sighting, VolumeGroup
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.planning import pools

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from lvmsnap.model.dataclass import dataclass
 
 MAX_SHOWN = 40
 LONGEST_GUESSED = 80

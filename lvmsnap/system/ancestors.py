@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.facts import Mount, mount_of
 from lvmsnap.model.looked import Gate
 

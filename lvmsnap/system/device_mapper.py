@@ -6,8 +6,9 @@ import fcntl
 import os
 import re
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.facts import DmDevice, SnapshotStatus
 from lvmsnap.model.lvm_names import lvm_name
 from lvmsnap.model.units import SECTOR_BYTES

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.facts import DmDevice
 
 SYS_DEV_BLOCK = "/sys/dev/block"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.facts import Mount, mount_of, top_mount
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.model.target import Snapshot

@@ -11,8 +11,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import ToolError
 from lvmsnap.model.printable import on_lines, shell_word
 from lvmsnap.model.profile import FILLERS

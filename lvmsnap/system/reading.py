@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.looked import FileFacts, GroupFacts, Looked
 from lvmsnap.model.profile import Profile

@@ -13,6 +13,7 @@ import pytest
 
 import lvmsnap
 from lvmsnap.cli import commands, parser
+from lvmsnap.model import dataclass
 from lvmsnap.system import reading
 from tests.simulation.stage import Stage
 from tests.simulation.system import FILE
@@ -30,13 +31,15 @@ backing_file:
 CALLS = 400
 
 
-def folders_called(arguments: list[str]) -> list[str]:
-    """Run lvmsnap; return the folder of each call of a function of ours, in order."""
-    called: list[str] = []
+def modules_called(arguments: list[str]) -> list[Path]:
+    """Run lvmsnap; return the module of each call of a function of ours, in order."""
+    called: list[Path] = []
 
     def note(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(TOP):
-            called.append(str(Path(frame.f_code.co_filename).parent))
+        path = frame.f_code.co_filename
+        # What makes and compares values does so everywhere, and leads nowhere.
+        if event == "call" and path.startswith(TOP) and path != dataclass.__file__:
+            called.append(Path(path))
 
     sys.setprofile(note)
     try:
@@ -46,7 +49,12 @@ def folders_called(arguments: list[str]) -> list[str]:
     return called
 
 
-def test_from_the_command_line_on_few_of_the_first_calls_of_up_lead_to_another_folder(
+def changes(places: list[Path]) -> int:
+    """Return how often one goes on to another place."""
+    return sum(here != there for here, there in pairwise(places))
+
+
+def test_from_the_command_line_on_few_of_the_first_calls_of_up_lead_to_another_module_or_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for module in pkgutil.walk_packages(lvmsnap.__path__, "lvmsnap."):
@@ -59,7 +67,8 @@ def test_from_the_command_line_on_few_of_the_first_calls_of_up_lead_to_another_f
 
     for _ in ("reads the schema", "has it"):
         stage.world = make_world("/media/snapshot")
-        called = folders_called(["--profile-dir", str(tmp_path), "up", NAME])[:CALLS]
+        called = modules_called(["--profile-dir", str(tmp_path), "up", NAME])[:CALLS]
 
     assert len(called) == CALLS
-    assert sum(here != there for here, there in pairwise(called)) <= 20
+    assert changes(called) <= 35
+    assert changes([module.parent for module in called]) <= 20
