@@ -24,6 +24,7 @@ _STALLING = re.compile(
 class PhysicalVolume:
     """A PV as LVM reports it; `vg` is empty for an orphan, `device` is "[unknown]" where it is missing.
 
+    `vg` is "[unknown]" where the PV's label says that it is in use and LVM finds no group that knows it.
     It is not `allocatable` where it is closed to new allocations (pvchange(8), --allocatable).
     """
 

@@ -13,6 +13,8 @@ from lvmsnap.model.target import Loan, Target
 from lvmsnap.planning.identify import Found, FoundLoan
 from lvmsnap.planning.sizing import lendable_extents
 
+UNKNOWN_GROUP = "[unknown]"
+
 
 def _lent_key(loan: Loan) -> Key:
     return Key(Thing.VG_MEMBER, loan.vg)
@@ -31,8 +33,17 @@ def loop(found: FoundLoan, loop_device: str) -> Action:
         undo=(*forget, ("losetup", "--detach", loop_device)),
         condition=LoopBound(loop_device, found.loan.path),
         exists=found.loop is not None,
-        needs_gone=(_lent_key(found.loan), Key(Thing.PV, loop_device)),
+        needs_gone=(_lent_key(found.loan), *(() if _is_in_no_group(found) else (Key(Thing.PV, loop_device),))),
     )
+
+
+def _is_in_no_group(found: FoundLoan) -> bool:
+    """Whether the group is there without our PV, which is in no other: its label then may go with the file.
+
+    It cannot be wiped where the file's filesystem has turned read-only; and after a vgreduce that could not write there
+    it says that the PV is in use, which LVM wipes by force only.
+    """
+    return found.vg is not None and found.pv is not None and found.pv.vg in ("", UNKNOWN_GROUP)
 
 
 def _attach(loan: Loan, loop_device: str) -> Argv:

@@ -9,7 +9,7 @@ import pytest
 
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.lvm_names import dm_uuid
-from lvmsnap.model.plan import Direction, Thing
+from lvmsnap.model.plan import Direction, Key, Thing
 from lvmsnap.planning import planner
 from tests import samples
 from tests.samples import TARGET
@@ -50,6 +50,21 @@ def test_a_missing_lent_pv_is_taken_out_without_force() -> None:
     assert [action.undo for action in plan.actions] == [
         (("vgreduce", "--removemissing", "vg0"), ("vgchange", "--activate", "ay", "vg0"))
     ]
+
+
+@pytest.mark.parametrize("group", ["", "[unknown]"])  # the latter after a vgreduce that could not write to the PV
+def test_a_label_that_cannot_be_wiped_holds_nothing_back_once_the_group_is_there_without_the_pv(group: str) -> None:
+    alone = samples.up_facts(samples.vg(), orphan_pvs=(samples.lent_pv(vg=group),))
+    label = Key(Thing.PV, samples.LOOP.device)
+
+    assert label not in loop_waits_for(alone)
+    assert label in loop_waits_for(samples.up_facts())
+    assert label in loop_waits_for(replace(alone, vgs=()))  # which LVM may report again, and with the PV
+
+
+def loop_waits_for(facts: Facts) -> tuple[Key, ...]:
+    actions = planner.plan_down(TARGET, facts, samples.record()).actions
+    return next(action.needs_gone for action in actions if action.thing is Thing.LOOP)
 
 
 def test_a_suspended_origin_goes_on_by_lvm_where_it_has_a_snapshot_else_by_hand() -> None:
