@@ -21,7 +21,9 @@ LAB = TOP / "tests/lab"
 
 def lab_processes(work: str) -> list[str]:
     """Give the live processes of the guest with this work folder (zombies that nobody buries do not count)."""
-    lines = subprocess.run(["ps", "-eo", "stat,args"], capture_output=True, text=True, check=True).stdout.splitlines()
+    lines = subprocess.run(
+        ["ps", "-ww", "-eo", "stat,args"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     return [line for line in lines if "linux.uml" in line and work in line and not line.startswith("Z")]
 
 

@@ -72,7 +72,8 @@ def left(m: Machine) -> list[str]:
 def run_once(m: Machine, script: str) -> tuple[int, str]:
     """Have the service run and end; return systemctl's exit code and what its status shows."""
     m.write_file("/backup/do", script)
-    code = m.run(f"systemctl start {UNIT}", check=False, timeout=120).returncode
+    # systemd refuses what is started five times in ten seconds.
+    code = m.run(f"systemctl reset-failed {UNIT}; systemctl start {UNIT}", check=False, timeout=120).returncode
     return code, m.run(f"systemctl status --no-pager --lines 30 {UNIT}", check=False).stdout
 
 

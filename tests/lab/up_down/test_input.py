@@ -89,7 +89,9 @@ def test_odd_names_of_mounts_and_of_a_pv_s_device_hide_nothing(stage: Stage) -> 
     assert lvmsnap(stage, "status p").stdout.splitlines()[1].split()[:2] == ["p", "up"]
     lvmsnap(stage, "down p")
 
-    stage.run(f"umount {odd} /srv; pvremove -q -y '/dev/mapper/my\\x20disk'; dmsetup remove 'my disk'; : > /etc/fstab")
+    stage.run(
+        f"umount {odd} /srv; pvremove -q -y '/dev/mapper/my\\x20disk'; dmsetup remove --retry 'my disk'; : > /etc/fstab"
+    )
     stage.assert_as_before()
 
 

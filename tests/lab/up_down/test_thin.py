@@ -97,8 +97,9 @@ def test_a_pool_that_runs_full_during_run_is_124_and_nothing_stays(server: Machi
     assert ended.stdout == "old\n"
     assert "its thin pool ran full, or failed" in ended.stderr
     assert "give the thin pool more room" in ended.stderr
-    # The pool stays full of what the filler wrote.
-    assert fingerprint(server, ("/media",)).replace("twi-aotzD-", "twi-aotz--") == before
+    # The pool stays full of what the filler wrote, which the origin's journal may have met too.
+    after = fingerprint(server, ("/media",)).replace("twi-aotzD-", "twi-aotz--").replace(",emergency_ro", "")
+    assert after == before
 
 
 def test_a_pool_that_fills_is_warned_of_and_one_that_is_full_is_lost_for_status_down_and_up(server: Machine) -> None:
