@@ -107,6 +107,8 @@ def test_a_run_that_is_killed_leaves_the_history_readable_and_whoever_takes_down
     before = runs(stage, "plain")
     job = start_lvmsnap(stage, "run plain -- sh -c 'echo running; exec sleep 99'")
     job.wait_for_output("running")
+    # A run counts from when its record names what it started, which is a moment later.
+    stage.run("until grep -q '\"command\": {' /var/lib/lvmsnap/plain.json; do sleep 0.1; done")
     job.kill(signal.SIGKILL, group=True)
     job.wait()
     assert runs(stage, "plain") == before
