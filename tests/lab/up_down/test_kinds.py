@@ -114,7 +114,7 @@ def test_an_origin_that_is_moved_is_refused_until_that_is_over(lab: Machine) -> 
 
 def test_raid_that_is_or_was_reshaped_is_refused_until_its_space_for_that_is_freed(lab: Machine) -> None:
     lab.run(SLOW, timeout=120)
-    lab.run(f"lvcreate -q -y --type raid5 -i 2 -L 48M -n raid vg0; {UNTIL.format('idle')}", timeout=120)
+    lab.run(f"lvcreate -q -y --type raid5 -i 2 -L 16M -n raid vg0; {UNTIL.format('idle')}", timeout=120)
     lab.run("lvconvert -q -y --stripes 3 vg0/raid", timeout=120)
 
     for state in ("reshape", "idle"):
