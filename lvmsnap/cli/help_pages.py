@@ -6,7 +6,6 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
-from importlib import resources
 
 from lvmsnap.model.errors import UsageError
 from lvmsnap.model.near import nearest
@@ -50,6 +49,8 @@ def cmd_help(options: argparse.Namespace) -> int:
 
 def page(topic: str) -> str:
     """Return the text of a page, without its comments."""
+    from importlib import resources
+
     text = resources.files("lvmsnap").joinpath("docs", f"{topic}.md").read_text(encoding="utf-8")
     return COMMENT.sub("", text)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +15,8 @@ def write_whole(path: str, text: str, mode: int = 0o644) -> None:
 
     Raises LvmsnapError; the old file is as it was then. What is no regular file is left alone: /dev/null, a link.
     """
+    import tempfile  # which takes its time, and is needed for no change
+
     directory = os.path.dirname(path)
     try:
         if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
