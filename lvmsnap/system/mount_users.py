@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +25,9 @@ from lvmsnap.system import (
 
 # Even to open a directory there, and no more than its name, may wait for a server that is silent.
 REMOTE = ("nfs", "cifs", "smb", "fuse", "ceph", "9p", "afs", "autofs")
+
+# Of each process, by its folder in /proc, what `_open_by` returns.
+_Links = Mapping[Path, list[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +81,19 @@ def pins(mountpoint: str, device_number: str = "", *, with_silent: bool = False)
     number = device_number or (mount.device_number if mount else "")
     if not number:
         return ()
-    own, spaces = _namespaces()
+    links = {process: _open_by(process) for process in process_table.running()}
+    own, spaces = _namespaces(links)
     copies = (*_copies(number, mount, own, spaces), *_overlays(number, mountpoint, own, spaces))
-    detached = _in_detached(number, spaces, with_silent=with_silent)
-    return (*copies, *detached, *_loops(number), *_openers(number), *_above(number))
+    detached = _in_detached(number, spaces, links, with_silent=with_silent)
+    return (*copies, *detached, *_loops(number), *_openers(number, links), *_above(number))
+
+
+def _open_by(process: Path) -> list[tuple[str, str]]:
+    """Return (where it leads, the link itself) of what the process has open: files, and mount namespaces.
+
+    What is neither has a name like socket:[1]. Each is read once: there may be a hundred thousand.
+    """
+    return [pair for pair in process_table.links(process) if pair[0].startswith(("/", "mnt:["))]
 
 
 def snapshot_number(snapshot: Snapshot) -> str:
@@ -105,21 +117,20 @@ def _top(mountpoint: str, device_number: str) -> Mount | None:
     return top if top and device_number in ("", top.device_number) else None
 
 
-def _namespaces() -> tuple[str, dict[str, _Namespace]]:
+def _namespaces(links: _Links) -> tuple[str, dict[str, _Namespace]]:
     """Return the id of our mount namespace, and all that are to be seen: one process is named for its namespace.
 
     One may be kept by a mount of it or by an open descriptor, without any process: container runtimes do so.
     """
     own = process_table.mount_namespace(process_table.PROC / "self")
     found = {own: _Namespace(mount_table.mounts(), "", "")}
-    processes = process_table.running()
-    for process in processes:
+    for process in links:
         namespace = process_table.mount_namespace(process)
         if namespace and namespace not in found:
             with suppress(OSError):  # it ended
                 keeper = process_table.named(int(process.name))
                 found[namespace] = _Namespace(mount_table.mounts_of(process), keeper, str(process / "root"))
-    for namespace, keeper, path in (*_kept_by_mounts(found), *_kept_by_descriptors(processes)):
+    for namespace, keeper, path in (*_kept_by_mounts(found), *_kept_by_descriptors(links)):
         if namespace not in found:
             with suppress(OSError, ValueError):
                 inode = int(namespace.removeprefix("mnt:[").removesuffix("]"))
@@ -139,9 +150,9 @@ def _kept_by_mounts(found: Mapping[str, _Namespace]) -> list[tuple[str, str, str
     ]
 
 
-def _kept_by_descriptors(processes: list[Path]) -> Iterator[tuple[str, str, str]]:
-    for process in processes:
-        for target, link in process_table.links(process):
+def _kept_by_descriptors(links: _Links) -> Iterator[tuple[str, str, str]]:
+    for process, pairs in links.items():
+        for target, link in pairs:
             if target.startswith("mnt:["):
                 yield target, process_table.named(int(process.name)), link
 
@@ -183,16 +194,16 @@ def _elsewhere(space: _Namespace, what: str) -> str:
     return f"{space.keeper}: {what} in {owner}"
 
 
-def _in_detached(number: str, spaces: Mapping[str, _Namespace], *, with_silent: bool) -> Iterator[str]:
+def _in_detached(number: str, spaces: Mapping[str, _Namespace], links: _Links, *, with_silent: bool) -> Iterator[str]:
     """Name the processes that use the filesystem through a mount which is in no table: it was unmounted lazily.
 
     What does not answer is not the snapshot, whose filesystem has no server to wait for; `with_silent` it is named.
     """
     known = {mount.mount_id for space in spaces.values() for mount in space.table}
-    links = [(process, pair) for process in process_table.running() for pair in _links_to_ask(process, spaces, known)]
-    numbers = link_devices.device_numbers([pair for _, pair in links], known)
+    to_ask = [(process, pair) for process in links for pair in _links_to_ask(process, links[process], spaces, known)]
+    numbers = link_devices.device_numbers([pair for _, pair in to_ask], known)
     told = set()
-    for process, (path, link) in links:
+    for process, (path, link) in to_ask:
         at = numbers.get(link, "")
         if process in told or not (at == number or (at is None and with_silent)):
             continue
@@ -201,20 +212,21 @@ def _in_detached(number: str, spaces: Mapping[str, _Namespace], *, with_silent: 
         yield f"{process_table.named(int(process.name))}: {path} {what}"
 
 
-def _links_to_ask(process: Path, spaces: Mapping[str, _Namespace], known: Collection[int]) -> Iterator[tuple[str, str]]:
+def _links_to_ask(
+    process: Path, links: Iterable[tuple[str, str]], spaces: Mapping[str, _Namespace], known: Collection[int]
+) -> Iterator[tuple[str, str]]:
     """Give what the process has open, except what is known to be in a mount of a table.
 
     Only what is in no table is asked for its device, which a network filesystem answers when its server does.
     """
     space = spaces.get(process_table.mount_namespace(process))
-    for path, link in process_table.links(process):
-        # What is in no filesystem has a name like socket:[1].
+    for path, link in links:
         if not path.startswith("/"):
             continue
         _, is_open, descriptor = link.rpartition("/fd/")
         if is_open:
             with suppress(OSError, ValueError):  # it was closed, or the process ended
-                if link_probe.mount_id(Path(f"{process}/fdinfo/{descriptor}").read_bytes()) not in known:
+                if link_probe.mount_id(link_probe.fdinfo(str(process), descriptor)) not in known:
                     yield path, link
         elif not (space and _waits_for_a_server(path, space.table)):
             yield path, link
@@ -232,9 +244,9 @@ def _loops(number: str) -> Iterator[str]:
             yield f"{loop.device} on {loop.file_path}" + (f", mounted on {places[0]}" if places else "")
 
 
-def _openers(number: str) -> Iterator[str]:
-    for process in process_table.running():
-        devices = (pair for pair in process_table.links(process) if pair[0].startswith("/dev/"))
+def _openers(number: str, links: _Links) -> Iterator[str]:
+    for process, pairs in links.items():
+        devices = (pair for pair in pairs if pair[0].startswith("/dev/"))
         if path := next((path for path, link in devices if _device_at(link) == number), ""):
             yield f"{process_table.named(int(process.name))}: {path}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,8 +29,20 @@ def is_running(process: Process) -> bool:
 
 
 def running() -> list[Path]:
-    """Return the folder in /proc of each process, by its pid."""
-    return sorted(PROC.glob("[0-9]*"), key=lambda path: int(path.name))
+    """Return the folder in /proc of each process that runs a program, by its pid.
+
+    The kernel's own threads, hundreds on a server, have nothing open: like the dead they lead to no program (proc(5)).
+    """
+    pids = sorted(int(name) for name in os.listdir(PROC) if name.isascii() and name.isdigit())
+    return [PROC / str(pid) for pid in pids if _runs_a_program(pid)]
+
+
+def _runs_a_program(pid: int) -> bool:
+    try:
+        os.readlink(f"{PROC}/{pid}/exe")
+    except OSError as error:
+        return error.errno == errno.EACCES  # another user's, for whoever is not root
+    return True
 
 
 def links(process: Path) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,7 @@ def test_it_watches_snapshots_while_it_has_the_library_for_them(
     for pid, comm in (("4", "sh"), ("5", name), ("6", "sh")):
         (tmp_path / pid).mkdir()
         (tmp_path / pid / "comm").write_text(f"{comm}\n")
+        (tmp_path / pid / "exe").symlink_to("its program")
     if maps is not None:
         (tmp_path / "5/maps").write_text(maps)
 

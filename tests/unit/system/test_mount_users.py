@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class Proc:
             (made / part).mkdir()
         (made / "comm").write_text(f"{name}\n")
         (made / "maps").write_text("")
+        (made / "exe").symlink_to("its program")
         (made / "mountinfo").write_text("".join(line(mount) for mount in table))
         return made
 
@@ -310,3 +311,30 @@ def test_a_mount_namespace_is_read_and_the_reader_stays_in_its_own() -> None:
 
     assert [m.mountpoint for m in mount_table.parse_mounts(table)] == [m.mountpoint for m in mount_table.mounts()]
     assert os.readlink("/proc/self/ns/mnt") == before
+
+
+def test_what_a_process_has_open_is_read_once_and_what_is_no_file_is_not_examined(
+    proc: Proc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = proc.process(7, "tail")
+    proc.opens(process, "/srv/file", 23)
+    proc.opens(process, "socket:[1]", 9)
+    read: list[Path] = []
+    examined: list[int | str] = []
+    links, fdinfo = process_table.links, link_probe.fdinfo
+
+    def read_links(folder: Path) -> Iterator[tuple[str, str]]:
+        read.append(folder)
+        return links(folder)
+
+    def examine(of: str, descriptor: int | str) -> bytes:
+        examined.append(descriptor)
+        return fdinfo(of, descriptor)
+
+    monkeypatch.setattr(process_table, "links", read_links)
+    monkeypatch.setattr(link_probe, "fdinfo", examine)
+
+    assert mount_users.pins("", NUMBER) == ()
+
+    assert read == [process]
+    assert examined == ["0"]
