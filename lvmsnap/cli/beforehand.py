@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import io
-import pkgutil
+import os
 import sys
+from collections.abc import Iterator
 
 import lvmsnap
 from lvmsnap.cli.layout import BAD, Line, show
@@ -26,12 +27,17 @@ def import_all() -> None:
 
     An upgrade in the middle of a night's run then changes nothing for it, nor does a removal of the files.
     """
-    ours = (module.name for module in pkgutil.walk_packages(lvmsnap.__path__, "lvmsnap."))
-    for name in (*FOR_ERRORS, *ours):
-        if name != "lvmsnap.__main__":
-            importlib.import_module(name)
+    for name in (*FOR_ERRORS, *_our_modules()):
+        importlib.import_module(name)
     if any(stream and stream.isatty() for stream in (sys.stdout, sys.stderr)):
         _draw_once()
+
+
+def _our_modules() -> Iterator[str]:
+    top = os.path.dirname(lvmsnap.__file__)
+    for folder in sorted(one.name for one in os.scandir(top) if one.is_dir()):
+        files = map(os.path.splitext, sorted(os.listdir(f"{top}/{folder}")))
+        yield from (f"lvmsnap.{folder}.{name}" for name, suffix in files if suffix == ".py" and name != "__init__")
 
 
 def _draw_once() -> None:

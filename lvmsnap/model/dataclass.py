@@ -59,6 +59,8 @@ class _Methods:
 
 
 def _frozen(cls: type) -> type:
+    # Where there is none, the library has `inspect` make one, which takes longer than all the rest.
+    cls.__doc__ = cls.__doc__ or cls.__name__
     made: type = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
     if not all(field.init and field.compare and not field.kw_only for field in dataclasses.fields(made)):
         raise TypeError(f"{cls.__name__}: of a field's options only default, default_factory and repr are known here")
