@@ -29,14 +29,17 @@ class _Methods:
 
     def __init__(self, *values: Any, **named: Any) -> None:
         names = self.__match_args__
-        if len(values) > len(names):
-            raise TypeError(f"{type(self).__name__} takes {len(names)} values, not {len(values)}")
-        for name, value in zip(names, values, strict=False):
-            _set(self, name, value)
-        for name in names[len(values) :]:
-            _set(self, name, named.pop(name) if name in named else _default(self.__dataclass_fields__[name]))
-        if named:
-            raise TypeError(f"{type(self).__name__} has no field {', '.join(named)}, or its value is given twice")
+        if values:
+            named = _together(type(self), dict(zip(names, values, strict=False)), named, len(values))
+        taken = 0
+        for name in names:
+            if name in named:
+                _set(self, name, named[name])
+                taken += 1
+            else:
+                _set(self, name, _default(self.__dataclass_fields__[name]))
+        if taken < len(named):
+            raise TypeError(f"{type(self).__name__} has no field {', '.join(named.keys() - {*names})}")
 
     def __repr__(self) -> str:
         shown = [name for name, field in self.__dataclass_fields__.items() if field.repr]
@@ -68,6 +71,15 @@ def _frozen(cls: type) -> type:
         if callable(method) and name not in vars(cls):
             setattr(made, name, method)
     return made
+
+
+def _together(kind: type, first: dict[str, Any], named: dict[str, Any], count: int) -> dict[str, Any]:
+    """Return the values of both; `first` are those given without a name, `count` in all."""
+    if count > len(first):
+        raise TypeError(f"{kind.__name__} takes {len(first)} values, not {count}")
+    if twice := first.keys() & named.keys():
+        raise TypeError(f"{kind.__name__} is given two values for {', '.join(twice)}")
+    return first | named
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

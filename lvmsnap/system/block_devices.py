@@ -42,8 +42,8 @@ def has_module(name: str) -> bool:
 
 def loops() -> tuple[Loop, ...]:
     """Return the bound loop devices; only root can see them."""
-    bound = (path.parent.parent for path in SYS_BLOCK.glob("loop*/loop/backing_file"))
-    return tuple(loop for path in sorted(bound) if (loop := _loop(path)))
+    names = sorted(name for name in os.listdir(SYS_BLOCK) if name.startswith("loop"))
+    return tuple(loop for name in names if (loop := _loop(SYS_BLOCK / name)))
 
 
 def loop_numbers() -> tuple[int, ...]:
@@ -57,7 +57,7 @@ def _loop(sysfs: Path) -> Loop | None:
         file_path = _text(sysfs / "loop/backing_file").removesuffix("\n")
         status = _loop_status(device)
     except OSError:
-        return None  # It was detached meanwhile, or we are not root; `checks` reports the latter.
+        return None  # It is bound to nothing, or we are not root; `checks` reports the latter.
     file_device, file_inode, block_device = struct.unpack_from("=QQQ", status)
     beneath = device_number(block_device) if block_device else ""
     return Loop(device, _text(sysfs / "dev").strip(), file_device, file_inode, file_path, beneath)
