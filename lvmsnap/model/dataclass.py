@@ -60,7 +60,7 @@ class _Methods:
 
 def _frozen(cls: type) -> type:
     made: type = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
-    fields = made.__dataclass_fields__.values()
+    fields = vars(made)["__dataclass_fields__"].values()
     if hasattr(cls, "__post_init__") or len(dataclasses.fields(made)) < len(fields):
         raise TypeError(f"{cls.__name__}: neither __post_init__ nor ClassVar and InitVar are known here")
     if not all(field.init and field.compare and not field.kw_only for field in fields):
