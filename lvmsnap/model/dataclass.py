@@ -65,7 +65,10 @@ def _frozen(cls: type) -> type:
     # Where there is none, the library has `inspect` make one, which takes longer than all the rest.
     cls.__doc__ = cls.__doc__ or cls.__name__
     made: type = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
-    if not all(field.init and field.compare and not field.kw_only for field in dataclasses.fields(made)):
+    fields = vars(made)["__dataclass_fields__"].values()
+    if hasattr(cls, "__post_init__") or len(dataclasses.fields(made)) < len(fields):
+        raise TypeError(f"{cls.__name__}: neither __post_init__ nor ClassVar and InitVar are known here")
+    if not all(field.init and field.compare and not field.kw_only for field in fields):
         raise TypeError(f"{cls.__name__}: of a field's options only default, default_factory and repr are known here")
     for name, method in vars(_Methods).items():
         if callable(method) and name not in vars(cls):

@@ -11,6 +11,10 @@ from lvmsnap.model.target import Process
 
 PROC = Path("/proc")
 
+# In /proc/PID/stat: the states of one that has ended, and PF_KTHREAD of include/linux/sched.h among its flags.
+DEAD = ("Z", "X")
+KERNEL_THREAD = 0x00200000
+
 
 def own() -> Process:
     """Return this process."""
@@ -25,24 +29,50 @@ def identify(pid: int) -> Process:
 def is_running(process: Process) -> bool:
     """Whether that process, of this boot, has not ended; one that nobody waited for has."""
     fields = _fields(PROC / str(process.pid))
-    return bool(fields) and fields[0] not in ("Z", "X") and _start_ticks(fields) == process.start_ticks
+    return bool(fields) and fields[0] not in DEAD and _start_ticks(fields) == process.start_ticks
 
 
 def running() -> list[Path]:
-    """Return the folder in /proc of each process that runs a program, by its pid.
+    """Return the folder in /proc of each process that may have something open, by its pid.
 
-    The kernel's own threads, hundreds on a server, have nothing open: like the dead they lead to no program (proc(5)).
+    Not of the kernel's own threads, hundreds on a server, nor of the dead. Of one whose first thread has ended before
+    the others it is the folder of one of these: that of the first one is empty.
     """
     pids = sorted(int(name) for name in os.listdir(PROC) if name.isascii() and name.isdigit())
-    return [PROC / str(pid) for pid in pids if _runs_a_program(pid)]
+    return [PROC / str(pid) for pid in map(_with_something_open, pids) if pid]
 
 
-def _runs_a_program(pid: int) -> bool:
+def _with_something_open(pid: int) -> int:
+    """Return the pid, or the id of the thread to look at instead, or 0."""
     try:
         os.readlink(f"{PROC}/{pid}/exe")
     except OSError as error:
-        return error.errno == errno.EACCES  # another user's, for whoever is not root
-    return True
+        if error.errno not in (errno.ENOENT, errno.ESRCH):
+            return pid  # another user's, for whoever is not root; or its path is too long
+        return _without_a_program(pid)
+    return pid
+
+
+def _without_a_program(pid: int) -> int:
+    """Return what `_with_something_open` does of one that leads to no program.
+
+    One that is ending does so too, and while a silent server keeps it from that it still has its directories.
+    """
+    fields = _fields(PROC / str(pid))
+    if len(fields) < 18 or int(fields[6]) & KERNEL_THREAD:
+        return 0
+    if fields[0] not in DEAD:
+        return pid
+    return _living_thread(pid) if int(fields[17]) > 1 else 0
+
+
+def _living_thread(pid: int) -> int:
+    try:
+        threads = sorted(map(int, os.listdir(f"{PROC}/{pid}/task")))
+    except OSError:  # it ended
+        return 0
+    # Each has a folder beside those of the processes, which is not listed (proc(5)).
+    return next((one for one in threads if (fields := _fields(PROC / str(one))) and fields[0] not in DEAD), 0)
 
 
 def links(process: Path) -> Iterator[tuple[str, str]]:
@@ -72,7 +102,7 @@ def group_of(leader: Process) -> tuple[str, ...]:
     found = []
     for folder in running():
         fields = _fields(folder)
-        if len(fields) < 3 or fields[0] in ("Z", "X") or int(fields[2]) != leader.pid:
+        if len(fields) < 3 or fields[0] in DEAD or int(fields[2]) != leader.pid:
             continue
         if int(folder.name) == leader.pid and _start_ticks(fields) != leader.start_ticks:
             return ()  # The group is over, and its number was given to another one.
@@ -100,10 +130,15 @@ def named(pid: int) -> str:
 def _fields(folder: Path) -> list[str]:
     """Return the fields of /proc/PID/stat from the third on, the state (proc(5)): names have brackets."""
     try:
-        text = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+        file = os.open(f"{folder}/stat", os.O_RDONLY | os.O_CLOEXEC)  # of hundreds: without what `open` does beside
     except OSError:
         return []
-    return text.rpartition(")")[2].split()
+    try:
+        return os.read(file, 4096).decode(errors="replace").rpartition(")")[2].split()
+    except OSError:  # it ended
+        return []
+    finally:
+        os.close(file)
 
 
 def _start_ticks(fields: list[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -136,6 +136,19 @@ def test_an_option_of_a_field_that_would_be_ignored_is_refused(option: dict[str,
     kind = type("Kind", (), {"__annotations__": {"name": "str"}, "name": dataclasses.field(**option)})
     with pytest.raises(TypeError, match="Kind: of a field's options"):
         dataclass(frozen=True, slots=True)(kind)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"__annotations__": {"name": "str"}, "__post_init__": lambda _: None},
+        {"__annotations__": {"name": ClassVar[str]}},
+        {"__annotations__": {"name": dataclasses.InitVar[str]}},
+    ],
+)
+def test_what_else_the_library_knows_and_would_be_ignored_is_refused(body: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="Kind: neither __post_init__"):
+        dataclass(frozen=True, slots=True)(type("Kind", (), body))
 
 
 def test_a_method_that_the_type_has_itself_stays() -> None:
