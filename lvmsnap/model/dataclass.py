@@ -7,6 +7,8 @@ here each method exists once, for every type.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,19 +28,20 @@ class _Methods:
 
     __match_args__: tuple[str, ...]
     __dataclass_fields__: dict[str, dataclasses.Field[Any]]
+    __values__: Callable[[object], tuple[Any, ...]]  # of all fields, by whoever is given to it
 
     def __init__(self, *values: Any, **named: Any) -> None:
         names = self.__match_args__
         if values:
             named = _together(type(self), dict(zip(names, values, strict=False)), named, len(values))
-        taken = 0
+        lacking = 0
         for name in names:
             if name in named:
                 _set(self, name, named[name])
-                taken += 1
             else:
                 _set(self, name, _default(self.__dataclass_fields__[name]))
-        if taken < len(named):
+                lacking += 1
+        if len(named) + lacking > len(names):
             raise TypeError(f"{type(self).__name__} has no field {', '.join(named.keys() - {*names})}")
 
     def __repr__(self) -> str:
@@ -46,10 +49,12 @@ class _Methods:
         return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def __eq__(self, other: object) -> bool:
-        return _values(self) == _values(other) if type(other) is type(self) else NotImplemented
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.__values__(self) == self.__values__(other)
 
     def __hash__(self) -> int:
-        return hash(_values(self))
+        return hash(self.__values__(self))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
@@ -58,7 +63,7 @@ class _Methods:
         raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
 
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
-        return type(self), _values(self)
+        return type(self), self.__values__(self)
 
 
 def _frozen(cls: type) -> type:
@@ -70,9 +75,10 @@ def _frozen(cls: type) -> type:
         raise TypeError(f"{cls.__name__}: neither __post_init__ nor ClassVar and InitVar are known here")
     if not all(field.init and field.compare and not field.kw_only for field in fields):
         raise TypeError(f"{cls.__name__}: of a field's options only default, default_factory and repr are known here")
-    for name, method in vars(_Methods).items():
-        if callable(method) and name not in vars(cls):
-            setattr(made, name, method)
+    methods = {name: method for name, method in vars(_Methods).items() if callable(method)}
+    methods["__values__"] = staticmethod(_reader(vars(made)["__match_args__"]))
+    for name in methods.keys() - vars(cls).keys():
+        setattr(made, name, methods[name])
     return made
 
 
@@ -93,5 +99,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default
 
 
-def _values(one: Any) -> tuple[Any, ...]:
-    return tuple([getattr(one, name) for name in one.__match_args__])
+def _reader(names: tuple[str, ...]) -> Callable[[object], tuple[Any, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)  # in C: objects are compared and hashed by the thousand
+    return lambda one: tuple([getattr(one, name) for name in names])
