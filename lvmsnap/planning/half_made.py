@@ -12,7 +12,8 @@ def half_made(
 ) -> tuple[str, ...] | None:
     """Return which devices of a snapshot that LVM's metadata have are not in use, where a killed command made not all.
 
-    LVM stumbles over them. The origin's layer -real is the snapshot's where it is the only one.
+    LVM stumbles over them: a -cow that is suspended it would read while it loads the snapshot's table, and wait for
+    ever. The origin's layer -real is the snapshot's where it is the only one.
     """
     if not lv.origin or lv.is_merging or lv.is_thin:
         return None
@@ -20,7 +21,9 @@ def half_made(
     is_only = [one.name for one in vg.lvs if one.origin == lv.origin] == [lv.name]
     wanted = (uuid, f"{uuid}-cow", *([f"{origin}-real"] if is_only and snapshot.origin_uuid else []))
     found = sorted((one for one in devices if one.uuid in wanted), key=lambda one: wanted.index(one.uuid))
-    unused = tuple(one.name for one in found if not one.has_table)
+    is_loaded = any(one.has_table for one in found if one.uuid == uuid)
+    stalls = {one.name for one in found if one.suspended and one.uuid == f"{uuid}-cow" and not is_loaded}
+    unused = tuple(one.name for one in found if not one.has_table or one.name in stalls)
     return unused if found and len(found) - len(unused) < len(wanted) else None
 
 

@@ -21,8 +21,8 @@ UUIDS = {
 REFRESH = ("lvchange", "--refresh", "vg0/system")
 
 
-def device(name: str, *, has_table: bool = True) -> DmDevice:
-    return replace(samples.dm(name, UUIDS[name]), has_table=has_table)
+def device(name: str, *, has_table: bool = True, suspended: bool = False) -> DmDevice:
+    return replace(samples.dm(name, UUIDS[name], suspended=suspended), has_table=has_table)
 
 
 def undo(*devices: DmDevice, other: bool = False) -> tuple[tuple[str, ...], ...]:
@@ -37,6 +37,7 @@ def undo(*devices: DmDevice, other: bool = False) -> tuple[tuple[str, ...], ...]
 
 def test_one_that_is_whole_or_in_the_metadata_alone_is_removed_as_it_is() -> None:
     assert undo(device(SNAP), device(COW), device(REAL)) == ()
+    assert undo(device(SNAP), device(COW, suspended=True), device(REAL)) == ()
     assert undo() == ()
     assert undo(device(REAL), other=True) == ()
 
@@ -52,6 +53,12 @@ def test_one_that_is_whole_or_in_the_metadata_alone_is_removed_as_it_is() -> Non
             (device(COW, has_table=False), device(SNAP, has_table=False), device(REAL)),
             (f"remove {SNAP}", f"remove {COW}"),
         ),
+        # LVM would read it while it loads the snapshot's table, and wait for ever.
+        (
+            (device(COW, suspended=True), device(SNAP, has_table=False), device(REAL)),
+            (f"remove {SNAP}", f"remove {COW}"),
+        ),
+        ((device(COW, suspended=True), device(REAL)), (f"remove {COW}",)),
     ],
 )
 def test_what_has_no_table_in_use_is_removed_and_lvm_makes_the_rest(
