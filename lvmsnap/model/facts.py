@@ -19,6 +19,9 @@ _STALLING = re.compile(
     r"(nfs|cifs|smb|afs|ceph|glusterfs|fuse|virtiofs|9p|ocfs2|gfs2|lustre|beegfs|orangefs|coda|gpfs)"
 )
 
+# What LVM reports in the place of a device that is missing, or of a group that it does not find.
+UNKNOWN = "[unknown]"
+
 
 @dataclass(frozen=True, slots=True)
 class PhysicalVolume:

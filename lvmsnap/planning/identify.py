@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lvmsnap.model.dataclass import dataclass
-from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume, Loop, PhysicalVolume, VolumeGroup
+from lvmsnap.model.facts import UNKNOWN, DmDevice, Facts, LogicalVolume, Loop, PhysicalVolume, VolumeGroup
 from lvmsnap.model.looked import FileFacts
 from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.model.target import Loan, Record, Snapshot, Target
@@ -18,9 +18,6 @@ from lvmsnap.planning.found_mounts import FoundInclude
 from lvmsnap.planning.half_made import half_made, origin_devices, suspended_devices
 from lvmsnap.planning.luks import NOTHING_OPEN, FoundLuks, find_luks, shown_by
 from lvmsnap.planning.pools import has_snapshots
-
-# What LVM reports for the device of a PV that is missing.
-UNKNOWN_DEVICE = "[unknown]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,5 +292,5 @@ def find_pv(loan: Loan, facts: Facts) -> PhysicalVolume | None:
 
 def _others_on(pv: PhysicalVolume, vg: VolumeGroup, own_lvs: tuple[LogicalVolume, ...]) -> tuple[str, ...]:
     """Return the LVs with extents on the PV, hidden ones too; on one that is missing, those that lack some device."""
-    device = UNKNOWN_DEVICE if pv.missing else pv.device
+    device = UNKNOWN if pv.missing else pv.device
     return tuple(f"{vg.name}/{lv.name.strip('[]')}" for lv in vg.lvs if lv not in own_lvs and device in lv.devices)

@@ -6,14 +6,12 @@ What makes the file itself is in `file_actions`.
 from __future__ import annotations
 
 from lvmsnap.model.condition import LabelWritten, LoopBound, OriginInactive, PVLent
-from lvmsnap.model.facts import VolumeGroup
+from lvmsnap.model.facts import UNKNOWN, VolumeGroup
 from lvmsnap.model.plan import Action, Key, Locks, Thing
 from lvmsnap.model.profile import Argv
 from lvmsnap.model.target import Loan, Target
 from lvmsnap.planning.identify import Found, FoundLoan
 from lvmsnap.planning.sizing import lendable_extents
-
-UNKNOWN_GROUP = "[unknown]"
 
 
 def _lent_key(loan: Loan) -> Key:
@@ -43,7 +41,7 @@ def _is_in_no_group(found: FoundLoan) -> bool:
     It cannot be wiped where the file's filesystem has turned read-only; and after a vgreduce that could not write there
     it says that the PV is in use, which LVM wipes by force only.
     """
-    return found.vg is not None and found.pv is not None and found.pv.vg in ("", UNKNOWN_GROUP)
+    return found.vg is not None and found.pv is not None and found.pv.vg in ("", UNKNOWN)
 
 
 def _attach(loan: Loan, loop_device: str) -> Argv:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from lvmsnap.system import process_table
+
 PATIENCE_SECONDS = 0.01
 
 # What a process list shows of it, where it is never let go.
@@ -52,15 +54,8 @@ def _answer(number: int, link: str, known: Collection[int], output: int) -> None
 
 
 def fdinfo(process: str, descriptor: int | str) -> bytes:
-    """Return what is said of a descriptor of the process with that folder in /proc (proc(5), fdinfo).
-
-    Without what `open` does beside: there may be a hundred thousand.
-    """
-    file = os.open(f"{process}/fdinfo/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(file, 4096)
-    finally:
-        os.close(file)
+    """Return what is said of a descriptor of the process with that folder in /proc (proc(5), fdinfo)."""
+    return process_table.start_of(f"{process}/fdinfo/{descriptor}")
 
 
 def mount_id(fdinfo: bytes) -> int:

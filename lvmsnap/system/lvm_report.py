@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import Any
 
 from lvmsnap.model.errors import ToolError
-from lvmsnap.model.facts import LogicalVolume, PhysicalVolume, VolumeGroup
+from lvmsnap.model.facts import UNKNOWN, LogicalVolume, PhysicalVolume, VolumeGroup
 from lvmsnap.system.processes import Runner
 
 Row = dict[str, str]
@@ -21,8 +21,6 @@ LV_COLUMNS = (
     "pool_lv,metadata_percent,lv_metadata_size,lv_role"
 )
 SEG_COLUMNS = "lv_uuid,segtype,devices,chunk_size,reshape_len"
-
-UNKNOWN_DEVICE = "[unknown]"
 
 # What lvm.conf may set that changes a report's text, its rows or their order: each at LVM's default (lvm.conf(5),
 # sections report and log). The `_sort_full` ones drop whole groups where they name no column of LVM's; the last keeps
@@ -137,7 +135,7 @@ def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
 
 def _device(name: str) -> str:
     # LVM reads report/two_word_unknown_device before it looks at --config.
-    return UNKNOWN_DEVICE if name == "unknown device" else name
+    return UNKNOWN if name == "unknown device" else name
 
 
 def _percent(text: str) -> float | None:

@@ -89,6 +89,18 @@ def links(process: Path) -> Iterator[tuple[str, str]]:
             continue
 
 
+def start_of(path: str) -> bytes:
+    """Return a small file of /proc. Without what `open` does beside: it may be one of a hundred thousand.
+
+    Raises OSError.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(file, 4096)
+    finally:
+        os.close(file)
+
+
 def mount_namespace(process: Path) -> str:
     """Return the id of the mount namespace of a process, such as mnt:[4026531841], "" where it is gone."""
     try:
@@ -130,15 +142,10 @@ def named(pid: int) -> str:
 def _fields(folder: Path) -> list[str]:
     """Return the fields of /proc/PID/stat from the third on, the state (proc(5)): names have brackets."""
     try:
-        file = os.open(f"{folder}/stat", os.O_RDONLY | os.O_CLOEXEC)  # of hundreds: without what `open` does beside
-    except OSError:
-        return []
-    try:
-        return os.read(file, 4096).decode(errors="replace").rpartition(")")[2].split()
+        text = start_of(f"{folder}/stat").decode(errors="replace")
     except OSError:  # it ended
         return []
-    finally:
-        os.close(file)
+    return text.rpartition(")")[2].split()
 
 
 def _start_ticks(fields: list[str]) -> int:

@@ -12,11 +12,15 @@ FETCHED = VENV / "uml"
 
 def program() -> str:
     """Return the program that is the kernel."""
-    return str(FETCHED / "linux.uml") if (FETCHED / "stamp").exists() else "linux.uml"
+    return str(FETCHED / "linux.uml") if _is_fetched() else "linux.uml"
 
 
 def modules() -> Path:
     """Return the folder of the kernel's modules; its name is the kernel's version."""
-    folders = FETCHED / "modules" if (FETCHED / "stamp").exists() else Path("/usr/lib/uml/modules")
+    folders = FETCHED / "modules" if _is_fetched() else Path("/usr/lib/uml/modules")
     (folder,) = folders.iterdir()
     return folder
+
+
+def _is_fetched() -> bool:
+    return (FETCHED / "stamp").exists()

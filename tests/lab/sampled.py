@@ -51,7 +51,7 @@ KEPT: dict[str, tuple[str, ...]] = {
     "crashes/test_cut_crashes.py::test_what_a_killed_lvmsnap_and_its_lvm_held_goes_on_and_recover_takes_the_rest": (
         "26",
     ),
-    _OWN_ROOT + "test_when_lvmsnap_and_lvm_are_killed_all_goes_on": ("26",),
+    _OWN_ROOT + "test_when_lvmsnap_and_lvm_are_killed_all_goes_on": ("26", "48"),
     _OWN_ROOT + "test_when_the_main_process_of_a_unit_is_killed_all_goes_on": ("30",),
     "crashes/test_simulation.py::test_a_killed_lvcreate_leaves_a_known_stage_and_recovery_does_the_same_to_both": (
         "79",

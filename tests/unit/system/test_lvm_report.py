@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lvmsnap.model.errors import ToolError
-from lvmsnap.model.facts import PhysicalVolume, VolumeGroup
+from lvmsnap.model.facts import UNKNOWN, PhysicalVolume, VolumeGroup
 from lvmsnap.model.units import MIB
 from lvmsnap.system import lvm_report
 from lvmsnap.system.processes import Finished, Runner
@@ -214,4 +214,4 @@ def test_a_missing_device_has_one_name_whatever_lvm_conf_calls_it() -> None:
     pv = {**json.loads(REPORT)["report"][1]["pv"][0], "pv_name": "unknown device"}
     report = {"report": [{"vg": [], "pv": [pv]}]}
 
-    assert lvm_report.parse_report(json.dumps(report))[1][0].device == lvm_report.UNKNOWN_DEVICE
+    assert lvm_report.parse_report(json.dumps(report))[1][0].device == UNKNOWN
