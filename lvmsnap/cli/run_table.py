@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Collection, Iterator
-from dataclasses import asdict
 from datetime import datetime, tzinfo
 
 from lvmsnap.cli import arguments, layout
@@ -15,6 +14,7 @@ from lvmsnap.cli.status_table import duration
 from lvmsnap.cli.views import with_nulls
 from lvmsnap.execution import run_history
 from lvmsnap.model import codec
+from lvmsnap.model.dataclass import asdict
 from lvmsnap.model.past_run import PastRun, Result
 from lvmsnap.model.units import as_written
 from lvmsnap.planning.sizing import human

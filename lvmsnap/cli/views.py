@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from enum import Enum
 
 from lvmsnap.cli.layout import (
@@ -18,6 +17,7 @@ from lvmsnap.cli.layout import (
     hint_lines,
 )
 from lvmsnap.model import codec
+from lvmsnap.model.dataclass import asdict
 from lvmsnap.model.plan import Action, Check, Direction, Fact, Plan
 from lvmsnap.operations.recover import Recovered
 from lvmsnap.planning.state import MEANING, Status

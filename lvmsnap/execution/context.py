@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import field
 from typing import Protocol
 
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, field
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Action, Key
 from lvmsnap.model.profile import Argv

@@ -14,9 +14,8 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import field
 
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, field
 from lvmsnap.model.errors import LvmsnapError
 from lvmsnap.system import apart, device_mapper, dm_tree, processes
 from lvmsnap.system.device_mapper import (

@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import suppress
-from dataclasses import replace
 from typing import NoReturn
 
 from lvmsnap.execution import held_origins, places, records, teardown, verification
 from lvmsnap.execution.context import Work, hold_for, run_all
 from lvmsnap.execution.records import RecordError
 from lvmsnap.model.condition import MappingOpen, MountIncluded, SnapshotMounted, SnapshotTaken
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.errors import (
     FAULTS,
     InterruptedBySignalError,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
 from lvmsnap.model import codec
+from lvmsnap.model.dataclass import asdict
 from lvmsnap.model.facts import Sighting
 from lvmsnap.model.paths import RUN_DIR
 from lvmsnap.system import atomic_files

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
 from lvmsnap.model import codec
+from lvmsnap.model.dataclass import asdict
 from lvmsnap.model.paths import RUN_DIR
 from lvmsnap.model.target import Process
 from lvmsnap.system import atomic_files

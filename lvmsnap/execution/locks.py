@@ -13,11 +13,10 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import field
 from pathlib import Path
 
 from lvmsnap.execution.records import RecordError
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, field
 from lvmsnap.model.errors import Refusal, RefusedError, why_not_written
 from lvmsnap.model.paths import RUN_DIR
 from lvmsnap.system import lvm_lock_holder, process_table

@@ -11,12 +11,12 @@ import os
 import shlex
 import stat
 from contextlib import suppress
-from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
 from lvmsnap.execution import record_format_1
 from lvmsnap.model import codec
+from lvmsnap.model.dataclass import asdict, replace
 from lvmsnap.model.errors import FAULTS, LvmsnapError, why_not_written
 from lvmsnap.model.lvm_names import is_profile_name
 from lvmsnap.model.paths import RUN_DIR, STATE_DIR

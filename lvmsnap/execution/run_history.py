@@ -8,11 +8,11 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from datetime import MAXYEAR, datetime
 from pathlib import Path
 
 from lvmsnap.model import codec
+from lvmsnap.model.dataclass import asdict
 from lvmsnap.model.lvm_names import is_profile_name
 from lvmsnap.model.past_run import PastRun
 from lvmsnap.model.paths import STATE_DIR

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import field, replace
 from pathlib import Path
 
 from lvmsnap.execution import guard_reports, hold_marks, records, verification
 from lvmsnap.execution.context import Work, hold_for, run_all
 from lvmsnap.model.condition import FileMade, SnapshotMounted
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, field, replace
 from lvmsnap.model.errors import FAULTS, ToolError, explained
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.lvm_names import dm_uuid

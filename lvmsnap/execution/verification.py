@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from functools import reduce
 from typing import assert_never
 
@@ -34,6 +33,7 @@ from lvmsnap.model.condition import (
     SnapshotTaken,
     UdevRuleWritten,
 )
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.facts import top_mount
 from lvmsnap.model.lvm_names import dm_name
 from lvmsnap.model.target import Loan, Target

@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
 from lvmsnap.install.files import PACKAGED_PROGRAM, current, is_packaged, own_command
 from lvmsnap.install.unit_text import assignment, command_line
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, replace
 from lvmsnap.model.paths import STATE_DIR
 from lvmsnap.system.host import host_id
 from lvmsnap.system.lvm_report import PINNED

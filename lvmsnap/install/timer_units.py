@@ -6,13 +6,12 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from lvmsnap.install import systemd_timer, unit_text
 from lvmsnap.install.files import current, is_packaged, own_command, write
 from lvmsnap.install.systemd_timer import UNIT_FOLDER, Seen, Timer
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, replace
 from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError, ResidueError, StepError, UsageError
 from lvmsnap.model.paths import STATE_DIR
 from lvmsnap.system import programs

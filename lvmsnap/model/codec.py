@@ -7,9 +7,10 @@ import json
 import math
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from lvmsnap.model.dataclass import is_type, required
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ def _decoded(kind: Any, data: object, where: str) -> object:
         if not isinstance(data, list):
             raise _wrong(where, "a list", data)
         return tuple(_decoded(get_args(kind)[0], item, f"{where}[{number}]") for number, item in enumerate(data))
-    if is_dataclass(kind):
+    if is_type(kind):
         return _object(cast(type, kind), data, where)
     if issubclass(kind, Enum):
         known = [one for one in kind if one.value == data]
@@ -92,7 +93,7 @@ def _knowing(kinds: tuple[Any, ...], data: object) -> tuple[Any, ...]:
     """Return the one dataclass that knows all of an object's keys: what is wrong with it is said by that alone."""
     if not isinstance(data, Mapping):
         return kinds
-    knowing = tuple(kind for kind in kinds if is_dataclass(kind) and data.keys() <= _hints(cast(type, kind)).keys())
+    knowing = tuple(kind for kind in kinds if is_type(kind) and data.keys() <= _hints(cast(type, kind)).keys())
     return knowing if len(knowing) == 1 else kinds
 
 
@@ -102,9 +103,9 @@ def _object(kind: type, data: object, where: str) -> object:
     hints, prefix = _hints(kind), f"{where}." if where else ""
     if unknown := data.keys() - hints.keys():
         raise ValueError(f"{prefix}{min(unknown)!r:.80} is not known")
-    for field in fields(kind):
-        if field.name not in data and field.default is MISSING and field.default_factory is MISSING:
-            raise ValueError(f"{prefix}{field.name} is missing")
+    for name in required(kind):
+        if name not in data:
+            raise ValueError(f"{prefix}{name} is missing")
     return kind(**{name: _decoded(hints[name], value, f"{prefix}{name}") for name, value in data.items()})
 
 

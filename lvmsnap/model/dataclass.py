@@ -1,34 +1,73 @@
-"""`dataclass` for all frozen types: as in the standard library, whose tools (fields, replace, asdict) work on them.
+"""Types of annotated fields: `dataclass`, `field`, `replace` and `asdict` as the standard library has them.
 
-The library generates and compiles six methods for each type, which is half of the time that it takes to import lvmsnap;
-here each method exists once, for every type.
+The library generates and compiles six methods for each type, and imports `inspect` and all that this needs: together
+more than half of the time that it took to import lvmsnap. Here each method exists once, for every type. The library's
+own tools work on these types too: what they look for is made when they ask for it.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from dataclasses import asdict as asdict  # noqa: PLC0414
     from dataclasses import dataclass as dataclass  # noqa: PLC0414
-else:
-
-    def dataclass(*, slots, frozen=False):
-        """Return the decorator that makes a class of annotated fields a type; only frozen ones take no time."""
-        return _frozen if frozen and slots else dataclasses.dataclass(slots=slots, frozen=frozen)
-
+    from dataclasses import field as field  # noqa: PLC0414
+    from dataclasses import replace as replace  # noqa: PLC0414
 
 _set = object.__setattr__
 
 
-class _Methods:
-    """What every frozen type has."""
+class _Field:
+    """What is known of a field that has more than a default value."""
 
-    __match_args__: tuple[str, ...]
-    __dataclass_fields__: dict[str, dataclasses.Field[Any]]
-    __values__: Callable[[object], tuple[Any, ...]]  # of all fields, by whoever is given to it
+    __slots__ = ("default", "make_default", "repr")
+
+    def __init__(self, default: object, make_default: Callable[[], object] | None, is_shown: bool) -> None:
+        self.default, self.make_default, self.repr = default, make_default, is_shown
+
+
+_NONE = object()  # no default, since None may be one
+
+
+def _field(*, default: object = _NONE, default_factory: Callable[[], object] | None = None, repr: bool = True) -> Any:
+    """Describe a field; these are the options that are known here."""
+    return _Field(default, default_factory, repr)
+
+
+class _ForTheLibrary:
+    """The fields as the library's tools want them, which look for them by this name."""
+
+    def __get__(self, one: object, kind: type) -> Mapping[str, Any]:
+        return _as_the_library_has_them(kind)
+
+
+@cache
+def _as_the_library_has_them(kind: type) -> Mapping[str, Any]:
+    import dataclasses
+
+    kept: Mapping[str, _Field] = kind.__kept__  # type: ignore[attr-defined]
+    body: dict[str, Any] = {"__annotations__": dict.fromkeys(kept, "object")}
+    for name, known in kept.items():
+        default = {} if known.default is _NONE else {"default": known.default}
+        made = {"default_factory": known.make_default} if known.make_default else default
+        body[name] = dataclasses.field(repr=known.repr, **made)
+    fields: Mapping[str, Any] = vars(dataclasses.dataclass(type(kind.__name__, (), body)))["__dataclass_fields__"]
+    return fields
+
+
+class _Type:
+    """What every type has. Of each: `__kept__`, its fields by name; `__values__`, which gives those of an object."""
+
+    __slots__ = ()
+    __dataclass_fields__ = _ForTheLibrary()
+    if TYPE_CHECKING:
+        __match_args__: tuple[str, ...]
+        __kept__: Mapping[str, _Field]
+        __values__: Callable[[object], tuple[Any, ...]]
 
     def __init__(self, *values: Any, **named: Any) -> None:
         names = self.__match_args__
@@ -39,13 +78,13 @@ class _Methods:
             if name in named:
                 _set(self, name, named[name])
             else:
-                _set(self, name, _default(self.__dataclass_fields__[name]))
+                _set(self, name, _default(self.__kept__[name], name))
                 lacking += 1
         if len(named) + lacking > len(names):
             raise TypeError(f"{type(self).__name__} has no field {', '.join(named.keys() - {*names})}")
 
     def __repr__(self) -> str:
-        shown = [name for name, field in self.__dataclass_fields__.items() if field.repr]
+        shown = [name for name, known in self.__kept__.items() if known.repr]
         return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def __eq__(self, other: object) -> bool:
@@ -53,33 +92,61 @@ class _Methods:
             return NotImplemented
         return self.__values__(self) == self.__values__(other)
 
-    def __hash__(self) -> int:
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _Frozen(_Type):
+    """What every type has whose objects stay as they are made."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:  # type: ignore[override]
         return hash(self.__values__(self))
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+        raise AttributeError(f"cannot assign to field {name!r}")
 
     def __delattr__(self, name: str) -> None:
-        raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+        raise AttributeError(f"cannot delete field {name!r}")
 
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
         return type(self), self.__values__(self)
 
 
-def _frozen(cls: type) -> type:
-    # Where there is none, the library has `inspect` make one, which takes longer than all the rest.
-    cls.__doc__ = cls.__doc__ or cls.__name__
-    made: type = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
-    fields = vars(made)["__dataclass_fields__"].values()
-    if hasattr(cls, "__post_init__") or len(dataclasses.fields(made)) < len(fields):
-        raise TypeError(f"{cls.__name__}: neither __post_init__ nor ClassVar and InitVar are known here")
-    if not all(field.init and field.compare and not field.kw_only for field in fields):
-        raise TypeError(f"{cls.__name__}: of a field's options only default, default_factory and repr are known here")
-    methods = {name: method for name, method in vars(_Methods).items() if callable(method)}
-    methods["__values__"] = staticmethod(_reader(vars(made)["__match_args__"]))
-    for name in methods.keys() - vars(cls).keys():
-        setattr(made, name, methods[name])
+def _dataclass(*, slots: Literal[True], frozen: bool = False) -> Callable[[type], type]:
+    """Return the decorator that makes a class of annotated fields a type, always with slots.
+
+    Raises TypeError for what the library knows and this does not: bases, ClassVar, InitVar and __post_init__.
+    """
+    assert slots  # no type is without
+    base = _Frozen if frozen else _Type
+
+    def made(cls: type) -> type:
+        body = dict(vars(cls))
+        annotations: Mapping[str, str] = body.get("__annotations__", {})
+        if cls.__bases__ != (object,) or "__post_init__" in body or any(map(_is_special, annotations.values())):
+            raise TypeError(f"{cls.__name__}: neither bases, __post_init__, ClassVar nor InitVar are known here")
+        for name in ("__dict__", "__weakref__"):
+            body.pop(name, None)
+        kept = {name: _described(body.pop(name, _NONE)) for name in annotations}
+        names = tuple(kept)
+        body |= {"__slots__": names, "__match_args__": names, "__kept__": kept, "__qualname__": cls.__qualname__}
+        body["__values__"] = staticmethod(_reader(names))
+        return type(cls.__name__, (base,), body)
+
     return made
+
+
+def _is_special(annotation: object) -> bool:
+    return "ClassVar" in str(annotation) or "InitVar" in str(annotation)
+
+
+def _described(default: object) -> _Field:
+    if isinstance(default, _Field):
+        return default
+    if getattr(default, "__hash__", None) is None:
+        raise TypeError(f"the default {default!r} could be changed, and is everybody's: use default_factory")
+    return _Field(default, None, True)
 
 
 def _together(kind: type, first: dict[str, Any], named: dict[str, Any], count: int) -> dict[str, Any]:
@@ -91,15 +158,44 @@ def _together(kind: type, first: dict[str, Any], named: dict[str, Any], count: i
     return first | named
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    if field.default is dataclasses.MISSING:
-        raise TypeError(f"no value is given for {field.name}")
-    return field.default
+def _default(known: _Field, name: str) -> object:
+    if known.make_default:
+        return known.make_default()
+    if known.default is _NONE:
+        raise TypeError(f"no value is given for {name}")
+    return known.default
 
 
 def _reader(names: tuple[str, ...]) -> Callable[[object], tuple[Any, ...]]:
     if len(names) > 1:
         return attrgetter(*names)  # in C: objects are compared and hashed by the thousand
     return lambda one: tuple([getattr(one, name) for name in names])
+
+
+def is_type(kind: object) -> bool:
+    """Whether a class was made here."""
+    return isinstance(kind, type) and issubclass(kind, _Type)
+
+
+def required(kind: type) -> tuple[str, ...]:
+    """Return the fields of a type that have no default."""
+    kept: Mapping[str, _Field] = kind.__kept__  # type: ignore[attr-defined]
+    return tuple(name for name, known in kept.items() if known.default is _NONE and not known.make_default)
+
+
+def _replace(one: _Type, /, **changes: Any) -> Any:
+    """Return a copy of an object with some fields changed."""
+    return type(one)(**dict(zip(one.__match_args__, one.__values__(one), strict=True)) | changes)
+
+
+def _asdict(one: object) -> Any:
+    """Return an object as plain data: a dict of its fields, with types, tuples, lists and mappings in it likewise."""
+    if isinstance(one, _Type):
+        return {name: _asdict(value) for name, value in zip(one.__match_args__, one.__values__(one), strict=True)}
+    if isinstance(one, tuple | list):
+        return type(one)(map(_asdict, one))
+    return {key: _asdict(value) for key, value in one.items()} if isinstance(one, Mapping) else one
+
+
+if not TYPE_CHECKING:
+    dataclass, field, replace, asdict = _dataclass, _field, _replace, _asdict

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import field
 
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, field
 from lvmsnap.model.looked import Looked
 from lvmsnap.model.luks_names import is_luks
 from lvmsnap.model.paths import is_within

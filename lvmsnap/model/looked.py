@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, field
 from lvmsnap.model.units import SECTOR_BYTES
 
 

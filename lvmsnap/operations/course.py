@@ -6,11 +6,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from lvmsnap.execution import run_history
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, replace
 from lvmsnap.model.errors import (
     FAULTS,
     InterruptedBySignalError,

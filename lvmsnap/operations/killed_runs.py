@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from lvmsnap.execution import locks, records, run_history
 from lvmsnap.execution.locks import Waiting
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.past_run import HOLD, PastRun, Result
 from lvmsnap.model.target import Process, Record
 from lvmsnap.system import process_table

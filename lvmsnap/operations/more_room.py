@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from lvmsnap.execution.context import run_all
 from lvmsnap.execution.locks import GroupLocks
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.errors import RefusedError, explained
 from lvmsnap.model.facts import Facts, VolumeGroup
 from lvmsnap.model.lvm_names import dm_uuid

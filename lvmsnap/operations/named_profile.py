@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from lvmsnap.execution.context import Progress
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.errors import ProfileError, UsageError
 from lvmsnap.model.near import nearest
 from lvmsnap.model.profile import Profile

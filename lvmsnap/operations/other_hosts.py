@@ -5,9 +5,8 @@ Another host may be using it right now, so nothing but `recover --from-host ID` 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from lvmsnap.execution import executor, records
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.errors import LvmsnapError, ResidueError, StepError, UsageError, refused_after, worst
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Plan

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 
 from lvmsnap.install import boot_recovery, boot_tags
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.errors import Refusal, RefusedError, refused_after
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Check, Plan

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
 from lvmsnap.execution import locks, records
 from lvmsnap.execution.context import Progress, Work
 from lvmsnap.execution.hook_processes import HookRunner
 from lvmsnap.execution.locks import Waiting
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, replace
 from lvmsnap.model.errors import LvmsnapError, RefusedError
 from lvmsnap.model.facts import DmDevice, Facts
 from lvmsnap.model.lvm_names import dm_uuid, lvm_name

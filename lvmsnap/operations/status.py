@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from lvmsnap.execution import guard_reports, run_history
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.errors import LvmsnapError, ProfileError, explained
 from lvmsnap.model.facts import Facts, LogicalVolume
 from lvmsnap.model.profile import Profile

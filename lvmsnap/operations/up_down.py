@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from lvmsnap.execution import executor, locks, records
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.errors import LvmsnapError, StepError, as_ours, refused_after
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Plan

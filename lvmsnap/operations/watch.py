@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 
 from lvmsnap.execution import records
 from lvmsnap.execution.context import run_all
 from lvmsnap.execution.locks import GroupLocks
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.errors import SnapshotLostError, UsageError, explained
 from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.past_run import Peak

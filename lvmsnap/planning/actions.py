@@ -7,8 +7,8 @@ Each command, its undo and how to see whether it took effect are in `file_action
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.plan import Action, Phase
 from lvmsnap.model.target import Target
 from lvmsnap.planning import (

@@ -6,9 +6,8 @@ Nothing here knows a rule of its own for what is safe: that is what the plan's c
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field, replace
 
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, field, replace
 from lvmsnap.model.facts import Facts, LogicalVolume
 from lvmsnap.model.first_profile import FileNotes, Proposal, VolumeNotes
 from lvmsnap.model.looked import OriginFacts

@@ -7,9 +7,8 @@ enough for all, they become full at the same moment, since with the first one th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, replace
 from lvmsnap.model.facts import Facts, VolumeGroup
 from lvmsnap.model.looked import DirectoryFacts
 from lvmsnap.model.profile import Argv

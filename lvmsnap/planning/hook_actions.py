@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from lvmsnap.model.condition import HookDue, HookOver
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.plan import Action, Key, Phase, Thing
 from lvmsnap.model.profile import Argv, Hooks
 from lvmsnap.model.target import Record, Target

@@ -6,9 +6,7 @@ PV's label, a loop device the file's device and inode, a mount the snapshot's de
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, replace
 from lvmsnap.model.facts import UNKNOWN, DmDevice, Facts, LogicalVolume, Loop, PhysicalVolume, VolumeGroup
 from lvmsnap.model.looked import FileFacts
 from lvmsnap.model.lvm_names import dm_name, dm_uuid

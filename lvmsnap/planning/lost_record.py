@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, replace
 from lvmsnap.model.facts import Facts, LogicalVolume, PhysicalVolume, VolumeGroup
 from lvmsnap.model.looked import FileFacts
 from lvmsnap.model.lvm_names import is_profile_name, snapshot_tag

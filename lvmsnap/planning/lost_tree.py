@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.facts import Facts, Mount, top_mount
 from lvmsnap.model.paths import RUN_DIR, is_within, steps
 from lvmsnap.model.target import Include, MountTarget, Target

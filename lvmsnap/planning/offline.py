@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.facts import DmDevice, Facts, LogicalVolume, Mount, VolumeGroup
 from lvmsnap.model.looked import (
     DirectoryFacts,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.past_run import Peak
 from lvmsnap.model.target import CowSpace, Snapshot

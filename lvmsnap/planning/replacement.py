@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.facts import Facts, LogicalVolume, PhysicalVolume, VolumeGroup
 from lvmsnap.model.looked import FileFacts, Looked, MountpointFacts
 from lvmsnap.model.lvm_names import dm_uuid

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 from itertools import zip_longest
 
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, replace
 from lvmsnap.model.facts import Enlargement, Facts, LogicalVolume
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.past_run import PastRun

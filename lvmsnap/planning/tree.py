@@ -7,8 +7,8 @@ have it there: whatever it is mounted on has to be part of the tree too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.facts import Facts, Mount, mount_of, top_mount
 from lvmsnap.model.paths import RUN_DIR, is_within, steps
 from lvmsnap.model.plan import Check, Fact

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, replace
 from lvmsnap.model.facts import Enlargement, LogicalVolume, Sighting, VolumeGroup
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.planning import pools

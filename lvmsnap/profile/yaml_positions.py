@@ -6,12 +6,11 @@ Imports yaml, which takes a while: import this module only when a file is to be 
 from __future__ import annotations
 
 import re
-from dataclasses import field
 from typing import Any, TypeAlias
 
 import yaml
 
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, field
 from lvmsnap.model.errors import ProfileError, ProfileProblem
 from lvmsnap.profile.yaml_errors import fatal, syntax_error
 from lvmsnap.profile.yaml_lines import Mark

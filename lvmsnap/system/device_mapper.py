@@ -6,9 +6,8 @@ import fcntl
 import os
 import re
 import struct
-from dataclasses import replace
 
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, replace
 from lvmsnap.model.facts import DmDevice, SnapshotStatus
 from lvmsnap.model.lvm_names import lvm_name
 from lvmsnap.model.units import SECTOR_BYTES

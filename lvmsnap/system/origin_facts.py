@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
+from lvmsnap.model.dataclass import replace
 from lvmsnap.model.facts import Facts, LogicalVolume
 from lvmsnap.model.looked import Gate, OriginFacts
 from lvmsnap.system import ancestors, block_devices, luks_header, mount_table, superblock

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
-from lvmsnap.model.dataclass import dataclass
+from lvmsnap.model.dataclass import dataclass, replace
 from lvmsnap.model.facts import Facts
 from lvmsnap.model.looked import FileFacts, GroupFacts, Looked
 from lvmsnap.model.profile import Profile

@@ -223,16 +223,14 @@ def test_every_type_is_a_frozen_slotted_dataclass_or_an_enum(module: ModuleType)
         if issubclass(kind, enum.Enum):
             continue
         assert dataclasses.is_dataclass(kind), kind
-        with pytest.raises(dataclasses.FrozenInstanceError):
+        with pytest.raises(AttributeError):
             setattr(object.__new__(kind), "anything", 1)  # noqa: B010
         assert "__slots__" in vars(kind), kind
 
 
 @pytest.mark.parametrize("module", [module for module in modules() if module != "model.dataclass"])
 def test_no_module_has_the_library_generate_the_methods_of_its_types(module: str) -> None:
-    froms = [node for node in ast.walk(tree(module)) if isinstance(node, ast.ImportFrom)]
-
-    assert "dataclass" not in {alias.name for node in froms if node.module == "dataclasses" for alias in node.names}
+    assert "dataclasses" not in {node.module for node in ast.walk(tree(module)) if isinstance(node, ast.ImportFrom)}
 
 
 # --- start-up -------------------------------------------------------------------------------------------------------

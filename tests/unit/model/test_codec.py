@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-
 import pytest
 
 from lvmsnap.model import codec
+from lvmsnap.model.dataclass import asdict, dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Copied:
     extents: int
     chunk_bytes: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Thin:
     pool: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Shared:
     pool: str
     owner: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Kept:
     space: Copied | Thin | None
     others: tuple[Copied | Thin, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unclear:
     space: Thin | Shared
 
