@@ -34,11 +34,11 @@ def cmd_help(options: argparse.Namespace) -> int:
     if options.topic is None:
         print(_list_of_pages(), end="")
         return 0
-    if options.topic in options.commands:
-        print(options.commands[options.topic].format_help(), end="")
+    if options.topic in options.parser.commands:
+        print(options.parser.commands[options.topic].format_help(), end="")
         return 0
     if options.topic not in TOPICS:
-        hint = f"{_meant(options.topic, tuple(options.commands))} The pages: {', '.join(TOPICS)}"
+        hint = f"{_meant(options.topic, tuple(options.parser.commands))} The pages: {', '.join(TOPICS)}"
         raise UsageError(f"there is no page on {options.topic!r}", hint=hint)
     if sys.stdout.isatty():
         _render(page(options.topic))

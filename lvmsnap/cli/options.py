@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Container
 
 from lvmsnap.cli import commands, help_pages, help_texts, hold_command, init_command, setup_commands
 from lvmsnap.cli.usage import Parser
@@ -206,20 +205,20 @@ COMMANDS = (
 )
 
 
-def add_commands(parser: Parser, words: Container[str] | None = None) -> None:
-    """Give the parser all commands with their options, and those that may stand before the command too.
-
-    Where the `words` of a command line are given, only the commands among them have options: the others take time.
-    """
+def add_commands(parser: Parser) -> None:
+    """Give the parser all commands with their options, and those that may stand before the command too."""
     _add_common(parser, top=True)
-    parser.add_commands({name: text for name, _, text, _ in COMMANDS})
-    for name, function, _, add_options in COMMANDS:
-        command = parser.commands[name]
+    rows = {name: (function, add_options) for name, function, _, add_options in COMMANDS}
+
+    def prepare(name: str, command: Parser) -> None:
+        function, add_options = rows[name]
         command.set_defaults(command=function)
-        if words is None or name in words:
-            add_options(command)
-            _add_common(command, top=False)
-    parser.commands["help"].set_defaults(commands=parser.commands)
+        add_options(command)
+        _add_common(command, top=False)
+        if name == "help":
+            command.set_defaults(parser=parser)
+
+    parser.add_commands({name: text for name, _, text, _ in COMMANDS}, prepare)
 
 
 def _add_common(parser: Parser, *, top: bool) -> None:

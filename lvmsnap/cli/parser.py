@@ -7,7 +7,7 @@ import atexit
 import gc
 import signal
 import sys
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 
 from lvmsnap import __version__
 from lvmsnap.cli import help_texts, live_line, usage
@@ -89,7 +89,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if not words:
         return argparse.Namespace(command=_show_overview)
     ours, command = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
-    parser = build_parser(words)
+    parser = build_parser()
     if not command:
         _refuse_help_of_a_command_without_dashes(ours, parser)
     options, rest = parser.parse_known_args(ours)
@@ -99,7 +99,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if not command and _lacks_dashes(options, rest):
         raise usage.lacks_dashes(ours, rest, name, options.name)
     if rest:
-        raise usage.unknown(rest[0], parser.commands.get(name, parser), build_parser())
+        raise usage.unknown(rest[0], parser.commands.get(name, parser), parser)
     if taking and not command:
         raise UsageError(f"{name} needs a command after `--`: lvmsnap {name} {options.name} -- COMMAND [ARG...]")
     if command and not taking:
@@ -144,11 +144,11 @@ def _where(error: Exception) -> str:
     return NEXT_LINE + on_lines("".join(traceback.format_tb(error.__traceback__)[-3:]))
 
 
-def build_parser(words: Container[str] | None = None) -> usage.Parser:
-    """Return the parser of all commands; for a command line, its `words`, only what they need is made."""
+def build_parser() -> usage.Parser:
+    """Return the parser of all commands."""
     parser = usage.Parser("lvmsnap", usage="lvmsnap [OPTION...] COMMAND [ARG...]")
     parser.set_defaults(command=None)
-    add_commands(parser, words)
+    add_commands(parser)
     version, text = f"lvmsnap {__version__}", "print the version and exit"
     parser.options_of_all.add_argument("--version", action="version", version=version, help=text)
     return parser

@@ -6,7 +6,8 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any, NoReturn
 
 from lvmsnap.cli import help_texts
@@ -32,16 +33,23 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog, usage=usage, add_help=False, formatter_class=form)
         self._positionals.title = "arguments"
         self.told = told
-        self.commands: dict[str, Parser] = {}
+        self._commands: dict[str, _Command] = {}
         # They stand last, and in no usage line.
         self.options_of_all = self.add_argument_group("options of every command" if told else "options")
         self.options_of_all.add_argument("-h", "--help", action="help", help="show this help and exit")
 
-    def add_commands(self, commands: Mapping[str, str]) -> None:
-        """Make a parser for each command, given with its line in the list of all; they have no options of their own."""
-        subparsers = self.add_subparsers(prog="lvmsnap", title="commands", metavar="COMMAND", dest="command_name")
+    def add_commands(self, commands: Mapping[str, str], prepare: Callable[[str, Parser], None]) -> None:
+        """Make a parser for each command, given with its line in the list of all; `prepare` gives it its options."""
+        subparsers: Any = self.add_subparsers(
+            prog="lvmsnap", title="commands", metavar="COMMAND", dest="command_name", parser_class=_Command
+        )
         for name, text in commands.items():
-            self.commands[name] = subparsers.add_parser(name, help=text, told=help_texts.COMMANDS[name])
+            self._commands[name] = subparsers.add_parser(name, help=text, prepare=partial(prepare, name))
+
+    @property
+    def commands(self) -> dict[str, Parser]:
+        """The parser of each command."""
+        return {name: command.parser for name, command in self._commands.items()}
 
     def format_usage(self) -> str:
         """Return the usage line, with the command that follows two dashes."""
@@ -101,6 +109,23 @@ class Parser(argparse.ArgumentParser):
             sys.stdout.write(message)
         else:
             super()._print_message(message, file)
+
+
+class _Command:
+    """What argparse has of a command: its parser takes time, and is made once it is asked for anything."""
+
+    def __init__(self, *, prog: str, prepare: Callable[[Parser], None], **_others: object) -> None:
+        self._prog, self._prepare = prog, prepare
+
+    @cached_property
+    def parser(self) -> Parser:
+        """The parser itself."""
+        made = Parser(self._prog, told=help_texts.COMMANDS[self._prog.removeprefix("lvmsnap ")])
+        self._prepare(made)
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.parser, name)
 
 
 def unknown(word: str, command: Parser, parser: Parser) -> UsageError:
