@@ -1,18 +1,15 @@
-"""Imports, before the first change, all that a change may need: an upgrade may replace the program meanwhile."""
+"""Imports, before the first change, what else would be imported when needed: an upgrade may replace it by then."""
 
 from __future__ import annotations
 
 import importlib
 import io
-import os
 import sys
-from collections.abc import Iterator
 
-import lvmsnap
 from lvmsnap.cli.layout import BAD, Line, show
 
-# Of Python's own, what is imported no sooner than an error is explained.
-FOR_ERRORS = ("traceback",)
+FOR_ERRORS = ("lvmsnap.cli.error_view",)
+FOR_PROFILES = ("lvmsnap.profile.rules", "lvmsnap.profile.schema_errors", "lvmsnap.profile.values")
 
 
 class _Terminal(io.StringIO):
@@ -22,22 +19,16 @@ class _Terminal(io.StringIO):
         return True
 
 
-def import_all() -> None:
-    """Import every module of lvmsnap, and what draws on the terminal where there is one.
+def import_rest(*, reads_profiles: bool) -> None:
+    """Import what comes with no command's own module, and what draws on the terminal where there is one.
 
-    An upgrade in the middle of a night's run then changes nothing for it, nor does a removal of the files.
+    An upgrade in the middle of a night's run then changes nothing for it, nor does a removal of the files. A command
+    that reads no profile after its first change needs nothing for that.
     """
-    for name in (*FOR_ERRORS, *_our_modules()):
+    for name in (*FOR_ERRORS, *(FOR_PROFILES if reads_profiles else ())):
         importlib.import_module(name)
     if any(stream and stream.isatty() for stream in (sys.stdout, sys.stderr)):
         _draw_once()
-
-
-def _our_modules() -> Iterator[str]:
-    top = os.path.dirname(lvmsnap.__file__)
-    for folder in sorted(one.name for one in os.scandir(top) if one.is_dir()):
-        files = map(os.path.splitext, sorted(os.listdir(f"{top}/{folder}")))
-        yield from (f"lvmsnap.{folder}.{name}" for name, suffix in files if suffix == ".py" and name != "__init__")
 
 
 def _draw_once() -> None:

@@ -130,7 +130,8 @@ def cmd_down(options: argparse.Namespace) -> int:
 
     name, directory = arguments.place(options, options.name)
     _require_root(options, f"lvmsnap down {name}")
-    _down(options, _session(options), name, directory)
+    # Its profile is read before the first change, and only where its record does not say it all.
+    _down(options, _session(options, reads_profiles=False), name, directory)
     return 0
 
 
@@ -161,10 +162,9 @@ def _down_all(options: argparse.Namespace) -> int:
 def _down(options: argparse.Namespace, session: Session, name: str, directory: str) -> None:
     from lvmsnap.operations import named_profile, up_down
 
-    profile = named_profile.load_if_valid(name, directory)
-    if not up_down.down(session, name, profile, force=options.force):
+    if not up_down.down(session, name, lambda: named_profile.load_if_valid(name, directory), force=options.force):
         session.progress.note(f"{name} is down already: nothing of it exists")
-        if profile is None and (near := named_profile.meant_instead(name, directory)):
+        if near := named_profile.meant_instead(name, directory):
             session.progress.warn(f"there is no profile {name}: did you mean {near}?")
 
 
@@ -269,7 +269,9 @@ def _require_root(options: argparse.Namespace, command: str) -> None:
         raise arguments.needs_root(options, command)
 
 
-def _session(options: argparse.Namespace, *, is_told: bool = False, reads_only: bool = False) -> Session:
+def _session(
+    options: argparse.Namespace, *, is_told: bool = False, reads_only: bool = False, reads_profiles: bool = True
+) -> Session:
     from lvmsnap.cli.progress import Reporter
     from lvmsnap.execution.context import Sheltered
     from lvmsnap.operations.sessions import Session
@@ -279,7 +281,7 @@ def _session(options: argparse.Namespace, *, is_told: bool = False, reads_only: 
     if not reads_only:
         from lvmsnap.cli import beforehand
 
-        beforehand.import_all()
+        beforehand.import_rest(reads_profiles=reads_profiles)
     reporter, signals = Reporter(options.verbosity, is_told=is_told), Signals()
     runner = Runner(reporter.observe, reporter.stalled, signals, getattr(options, "stop_after", None))
     return Session(runner, signals, Sheltered(reporter), options.profile_dir, options.wait)

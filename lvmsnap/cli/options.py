@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
+from collections.abc import Callable
 
-from lvmsnap.cli import commands, help_pages, help_texts, hold_command, init_command, setup_commands
+from lvmsnap.cli import commands, help_texts
 from lvmsnap.cli.usage import Parser
 
 DEFAULT_PROFILE_DIR = commands.USUAL_FOLDER
@@ -157,9 +159,21 @@ def _add_schema(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_help(parser: argparse.ArgumentParser) -> None:
+    from lvmsnap.cli import help_pages
+
     parser.add_argument(
         "topic", metavar="TOPIC", nargs="?", help=f"a command, or one of {', '.join(help_pages.TOPICS)}"
     )
+
+
+def _later(module: str, name: str) -> Callable[[argparse.Namespace], int]:
+    """Return a command whose module is imported once it is given."""
+
+    def run(options: argparse.Namespace) -> int:
+        command: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(f"lvmsnap.cli.{module}"), name)
+        return command(options)
+
+    return run
 
 
 COMMANDS = (
@@ -171,7 +185,12 @@ COMMANDS = (
     ),
     ("up", commands.cmd_up, "bring a profile up: do what its plan shows", _add_up),
     ("run", commands.cmd_run, "up, your command, down: the whole backup", _add_run),
-    ("hold", hold_command.cmd_hold, "up until it is stopped, then down: for other programs' units", _add_hold),
+    (
+        "hold",
+        _later("hold_command", "cmd_hold"),
+        "up until it is stopped, then down: for other programs' units",
+        _add_hold,
+    ),
     (
         "watch",
         commands.cmd_watch,
@@ -183,25 +202,30 @@ COMMANDS = (
     ("recover", commands.cmd_recover, "clean up what a crash or a power cut left", _add_recover),
     (
         "validate",
-        setup_commands.cmd_validate,
+        _later("setup_commands", "cmd_validate"),
         "check profiles for mistakes",
         _add_validate,
     ),
-    ("init", init_command.cmd_init, "make a first profile for this machine's volumes, or list them", _add_init),
+    (
+        "init",
+        _later("init_command", "cmd_init"),
+        "make a first profile for this machine's volumes, or list them",
+        _add_init,
+    ),
     (
         "install-boot",
-        setup_commands.cmd_install_boot,
+        _later("setup_commands", "cmd_install_boot"),
         "have the boot repair what a power cut leaves",
         _add_install_boot,
     ),
     (
         "install-units",
-        setup_commands.cmd_install_units,
+        _later("setup_commands", "cmd_install_units"),
         "have systemd run the backup every night",
         _add_install_units,
     ),
-    ("schema", setup_commands.cmd_schema, "print the JSON Schema of profiles", _add_schema),
-    ("help", help_pages.cmd_help, "print a page of the documentation, or the list of pages", _add_help),
+    ("schema", _later("setup_commands", "cmd_schema"), "print the JSON Schema of profiles", _add_schema),
+    ("help", _later("help_pages", "cmd_help"), "print a page of the documentation, or the list of pages", _add_help),
 )
 
 

@@ -65,11 +65,14 @@ def _run(arguments: Sequence[str]) -> int:
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except LvmsnapError as error:
-        from lvmsnap.cli import error_view, monitoring_check
+        from lvmsnap.cli import error_view
 
         streams.flush(sys.stdout)
-        if isinstance(error, UsageError) and monitoring_check.is_asked(arguments):
-            return monitoring_check.give_up(error)
+        if isinstance(error, UsageError):
+            from lvmsnap.cli import monitoring_check
+
+            if monitoring_check.is_asked(arguments):
+                return monitoring_check.give_up(error)
         return error_view.fail(error, is_verbose=getattr(options, "verbosity", 0) > 0)
     except SystemExit as ended:
         streams.flush(sys.stderr)
@@ -139,9 +142,13 @@ def _show_overview(_options: argparse.Namespace) -> int:
 
 
 def _where(error: Exception) -> str:
-    import traceback
-
-    return NEXT_LINE + on_lines("".join(traceback.format_tb(error.__traceback__)[-3:]))
+    """Return the last places that an error came through. What is in those lines may be of another version by now."""
+    places, at = list[str](), error.__traceback__
+    while at:
+        code = at.tb_frame.f_code
+        places.append(f'File "{code.co_filename}", line {at.tb_lineno}, in {code.co_name}')
+        at = at.tb_next
+    return NEXT_LINE + on_lines("\n".join(places[-3:]))
 
 
 def build_parser() -> usage.Parser:

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any, NoReturn
 
@@ -17,7 +18,7 @@ from lvmsnap.model.lvm_names import is_profile_name
 from lvmsnap.model.near import nearest
 
 _REQUIRED = re.compile(r"the following arguments are required: (.*)|one of the arguments (.*) is required")
-_NARROWEST, _WIDEST = 40, 100
+_NARROWEST, _USUAL, _WIDEST = 40, 80, 100
 _PROFILE_MEANT = "{0} is a profile: lvmsnap plan {0} shows what would be done, lvmsnap run {0} -- COMMAND does it"
 
 
@@ -25,12 +26,28 @@ _PROFILE_MEANT = "{0} is a profile: lvmsnap plan {0} shows what would be done, l
 _OPERAND = argparse.Action([], "argv", metavar=help_texts.COMMAND_USAGE, help=help_texts.COMMAND_HELP, required=True)
 
 
+class _Form(argparse.RawDescriptionHelpFormatter):
+    """The form of help, as wide as the terminal; argparse, which makes one for each option, would import shutil."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """Return the width of the terminal: as COLUMNS has it, else as it is; 80 where there is none."""
+    with suppress(ValueError):
+        if (columns := int(os.environ.get("COLUMNS", ""))) > 0:
+            return columns
+    with suppress(OSError, ValueError, AttributeError):  # no terminal, or none that is open
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or _USUAL  # type: ignore[union-attr]
+    return _USUAL
+
+
 class Parser(argparse.ArgumentParser):
     """One of lvmsnap's parsers: the command line's, or that of a command, which `told` explains."""
 
     def __init__(self, prog: str, *, usage: str | None = None, told: CommandHelp | None = None) -> None:
-        form = argparse.RawDescriptionHelpFormatter
-        super().__init__(prog, usage=usage, add_help=False, formatter_class=form)
+        super().__init__(prog, usage=usage, add_help=False, formatter_class=_Form)
         self._positionals.title = "arguments"
         self.told = told
         self._commands: dict[str, _Command] = {}

@@ -12,6 +12,7 @@ import shlex
 import stat
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from lvmsnap.execution import record_format_1
@@ -161,8 +162,9 @@ def _trust(status: os.stat_result, path: str) -> None:
         raise _OthersError(what, f"chmod -R go-w {shlex.quote(path)}")
 
 
+@lru_cache(maxsize=64)
 def _parsed(content: bytes, name: str) -> Record:
-    """Make a Record of a file's content. Raises ValueError where it is none, or another profile's."""
+    """Make a Record of a file's content, once. Raises ValueError where it is none, or another profile's."""
     data = codec.parsed(content.decode(errors="surrogateescape"))
     if (found := data.pop("format", None)) == 1:
         data = record_format_1.converted(data)

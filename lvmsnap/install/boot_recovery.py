@@ -6,7 +6,6 @@ For the systems that are there: initramfs-tools, dracut, systemd. The files are 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import LvmsnapError, StepError
 from lvmsnap.system.host import host_id
 from lvmsnap.system.processes import Runner, environment
+from lvmsnap.system.programs import which
 
 UNIT_FOLDER = "/etc/systemd/system"
 # Where older versions had their script: it may be on a filesystem that is not mounted yet when udev wants it.
@@ -36,7 +36,7 @@ class BootStatus:
 def systems() -> tuple[System, ...]:
     """Return those systems whose programs are on this machine."""
     path = environment()["PATH"]
-    return tuple(system for system, program in PROGRAMS.items() if shutil.which(program, path=path))
+    return tuple(system for system, program in PROGRAMS.items() if which(program, path))
 
 
 def install(runner: Runner, tell: Callable[[str], None]) -> None:

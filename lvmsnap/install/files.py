@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from lvmsnap.model.errors import StepError
 from lvmsnap.system.atomic_files import write_whole
 from lvmsnap.system.processes import Runner, environment, shell_line
+from lvmsnap.system.programs import which
 
 # A package of a distribution has its program here, and this file beside its modules.
 PACKAGED_PROGRAM = "/usr/sbin/lvmsnap"
@@ -25,7 +25,7 @@ def own_command() -> tuple[str, ...]:
     """Return how a unit starts this lvmsnap: by its script where there is one, else as a module of its Python."""
     if is_packaged():
         return (PACKAGED_PROGRAM,)
-    script = shutil.which("lvmsnap", path=f"{Path(sys.argv[0]).resolve().parent}:{environment()['PATH']}")
+    script = which("lvmsnap", f"{Path(sys.argv[0]).resolve().parent}:{environment()['PATH']}")
     return (script,) if script else (sys.executable, "-m", "lvmsnap")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from lvmsnap.install.host_commands import timer_command, unit_query
 from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import StepError
 from lvmsnap.system.processes import Runner, environment, shell_line
+from lvmsnap.system.programs import which
 
 UNIT_FOLDER = "/etc/systemd/system"
 WANTED_BY = "timers.target.wants"
@@ -30,7 +30,7 @@ class Seen:
 
 def is_there() -> bool:
     """Whether this machine has systemd."""
-    return shutil.which("systemctl", path=environment()["PATH"]) is not None
+    return which("systemctl", environment()["PATH"]) is not None
 
 
 class Timer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -104,7 +103,7 @@ def checked(runner: Runner, wish: Wish) -> Wish:
     if not systemd_timer.is_there():
         raise RefusedError((Refusal("systemd is not on this machine", "have cron call lvmsnap run"),))
     wrong, todo = programs.problem(wish.argv, environment()["PATH"])
-    program = shutil.which(wish.argv[0], path=environment()["PATH"])
+    program = programs.which(wish.argv[0], environment()["PATH"])
     if wrong or program is None:
         raise UsageError(f"{wish.argv[0]}: {wrong}", hint=f"nothing was changed; {todo}")
     if any("\ud800" <= char <= "\udfff" for char in "".join((*wish.argv, wish.profile_dir))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from lvmsnap.execution import records
@@ -45,13 +46,17 @@ def look_back(name: str, profile: Profile | None, system: Facts, *, force: bool 
     return Known(None, None)
 
 
-def more(name: str, profile: Profile | None, system: Facts, target: Target) -> Target | None:
-    """Return what else carries this host's marks of profile `name`, beside `target`; None where nothing does."""
+def more(name: str, load: Callable[[], Profile | None], system: Facts, target: Target) -> Target | None:
+    """Return what else carries this host's marks of profile `name`, beside `target`; None where nothing does.
+
+    `load` gives the profile, and is asked for it where something does.
+    """
     if not system.host:
         return None
-    return lost_record.target_from_marks(
-        name, profile, lost_record.without(system, target), system.host, recorded_pvs()
-    )
+    rest, claimed = lost_record.without(system, target), recorded_pvs()
+    if not lost_record.is_marked(name, rest, system.host, claimed):
+        return None
+    return lost_record.target_from_marks(name, load(), rest, system.host, claimed)
 
 
 def is_same(target: Target, other: Target) -> bool:

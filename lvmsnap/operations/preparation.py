@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+from os import urandom
 
 from lvmsnap.install import boot_recovery, boot_tags
 from lvmsnap.model.dataclass import replace
@@ -84,7 +84,7 @@ def plan_up(
 
 
 def _pv_uuids(profile: Profile, system: Facts) -> tuple[str, ...]:
-    return tuple(lost_record.pv_uuid(profile.name, system.host, secrets.token_hex(5)) for _ in profile.backing_files)
+    return tuple(lost_record.pv_uuid(profile.name, system.host, urandom(5).hex()) for _ in profile.backing_files)
 
 
 def _unlocked(facts: Facts) -> Facts:

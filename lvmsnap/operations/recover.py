@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import (
@@ -134,7 +135,7 @@ def _with_more(knowns: tuple[Known, ...], system: Facts, load: Loader) -> Iterat
         rest, target = system, known.target
         while target is not None:
             try:
-                more = history.more(target.name, load(target.name), rest, target)
+                more = history.more(target.name, partial(load, target.name), rest, target)
             except Exception:  # it has been reported where it was looked for first
                 break
             if more is None or history.is_same(more, target):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import cache
 
 from lvmsnap.execution import executor, locks, records
 from lvmsnap.model.dataclass import replace
@@ -115,7 +117,7 @@ def take_old(
     properly up. Raises StepError where a refusal stops it after something was taken down.
     """
     # Whether there is more is asked before anything is changed: nothing that fails there can follow a change.
-    more = history.more(target.name, profile, system, target)
+    more = history.more(target.name, lambda: profile, system, target)
     _take_one(session, target, record, seen, system)
     done = f"the old snapshot of {target.name} was taken down"
     while more:
@@ -127,7 +129,7 @@ def take_old(
             target, seen = known.target, leftovers.look(known.target, known.record, system)
             if keep_mounted and not seen.is_left:
                 break
-            more = history.more(target.name, profile, system, target)
+            more = history.more(target.name, lambda: profile, system, target)
             _take_one(session, target, known.record, seen, system)
         except Exception as error:
             raise refused_after(done, as_ours(error)) from error
@@ -169,16 +171,17 @@ def forget_reach(target: Target) -> Target:
     return replace(target, loans=tuple(replace(loan, mounted_at="") for loan in target.loans))
 
 
-def down(session: Session, name: str, profile: Profile | None, *, force: bool) -> bool:
+def down(session: Session, name: str, load: Callable[[], Profile | None], *, force: bool) -> bool:
     """Take the profile down; return whether anything existed. Raises RefusedError, StepError, ResidueError.
 
-    Whatever carries its marks goes, one after the other, where several snapshots do. With `force` an unreadable record
-    is ignored, and a volume group that cannot be seen, or a backing file on a filesystem that is not mounted, is
-    taken for removed.
+    `load` gives the profile, where there is a valid one: its record says it all where it has one. Whatever carries its
+    marks goes, one after the other, where several snapshots do. With `force` an unreadable record is ignored, and a
+    volume group that cannot be seen, or a backing file on a filesystem that is not mounted, is taken for removed.
     """
     with sessions.walking(session, name):
-        recorded = sessions.recorded_target(name)
-        groups = profile.groups if profile and not recorded else ()
+        recorded, load = sessions.recorded_target(name), cache(load)
+        profile = None if recorded else load()
+        groups = profile.groups if profile else ()
         system = sessions.read_changing(session, recorded, groups)
         known = history.look_back(name, profile, system, force=force)
         if force and records.is_unreadable(name):
@@ -187,15 +190,15 @@ def down(session: Session, name: str, profile: Profile | None, *, force: bool) -
             records.remove(name)
             return False
         # Whether there is more is asked before anything is changed: nothing that fails there can follow a change.
-        more = history.more(name, profile, system, known.target)
+        more = history.more(name, load, system, known.target)
         _down_one(session, known.target, known.record, system, force=force)
         while more:
             try:
                 system, gone = sessions.read_changing(session, more), known.target
-                known = history.look_back(name, profile, system, force=force)
+                known = history.look_back(name, load(), system, force=force)
                 if known.target is None or history.is_same(known.target, gone):
                     break
-                more = history.more(name, profile, system, known.target)
+                more = history.more(name, load, system, known.target)
                 _down_one(session, known.target, known.record, system, force=force)
             except Exception as error:
                 raise refused_after(f"one snapshot of {name} was taken down", as_ours(error)) from error

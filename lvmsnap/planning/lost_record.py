@@ -73,6 +73,14 @@ def unclaimed_targets(facts: Facts, claimed: set[str], host: str) -> tuple[Targe
     return tuple(Target(f"pv-{pv.uuid}", (_marked_loan(None, facts, vg, pv),), (), host=host) for vg, pv in ours)
 
 
+def is_marked(name: str, facts: Facts, host: str, claimed: Collection[str]) -> bool:
+    """Whether anything carries the marks of profile `name` that `target_from_marks` goes by."""
+    tag, prefix = snapshot_tag(name, host), pv_uuid_prefix(name, host)
+    pvs = [pv.uuid for vg in facts.vgs for pv in vg.pvs] + [pv.uuid for pv in facts.orphan_pvs]
+    is_tagged = any(tag in lv.tags for vg in facts.vgs for lv in vg.lvs)
+    return is_tagged or any(uuid.startswith(prefix) and uuid not in claimed for uuid in pvs)
+
+
 def target_from_marks(
     name: str, profile: Profile | None, facts: Facts, host: str, claimed: Collection[str] = ()
 ) -> Target | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 
 from lvmsnap.model.facts import Mount
 from lvmsnap.model.looked import LvmPart
 from lvmsnap.system import block_devices, lvm_config
 from lvmsnap.system.processes import environment
+from lvmsnap.system.programs import which
 
 PROGRAMS = ("lvm", "dmsetup", "sh")
 FOLDERS = ("/etc", "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/dev", "/run")
@@ -29,7 +29,7 @@ def _paths() -> Iterator[str]:
     """Yield the paths that are there, links followed."""
     search, system_dir = environment()["PATH"], lvm_config.system_dir()
     settings = lvm_config.read_settings(system_dir)
-    programs = (shutil.which(program, path=search) for program in PROGRAMS)
+    programs = (which(program, search) for program in PROGRAMS)
     log = lvm_config.log_file(settings)
     folders = (*FOLDERS, system_dir, lvm_config.locking_dir(settings), os.path.dirname(log))
     for path in (*programs, *folders):

@@ -38,8 +38,8 @@ def claimed_by(path: str) -> str:
     if any(len(field) > 1 and mount_table.unescape_octal(field[1]).rstrip("/") == path for field in _fstab()):
         return "/etc/fstab"
     names = [f"{unit_name(path)}.{suffix}" for suffix in ("mount", "automount")]
-    units = (Path(directory, name) for directory in UNIT_DIRS for name in names)
-    return next((str(unit) for unit in units if unit.exists()), "")
+    units = (f"{directory}/{name}" for directory in UNIT_DIRS for name in names)
+    return next(filter(os.path.exists, units), "")
 
 
 def unit_name(path: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from lvmsnap.system.host import host_id
 from lvmsnap.system.mount_owners import boot_mountpoints
 from lvmsnap.system.path_facts import directory_facts, file_facts, key_file_facts, mountpoint_facts
 from lvmsnap.system.processes import Runner, environment
+from lvmsnap.system.programs import which
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _group(name: str, facts: Facts, *, is_cut: bool) -> GroupFacts:
 def missing_tools(tools: Iterable[str]) -> tuple[str, ...]:
     """Return those programs that are not on the PATH that children get."""
     path = environment()["PATH"]
-    return tuple(tool for tool in tools if shutil.which(tool, path=path) is None)
+    return tuple(tool for tool in tools if which(tool, path) is None)
 
 
 def is_root() -> bool:

@@ -196,7 +196,7 @@ class Stage:
             (mappings, "pv_uuid", lambda _: ""),
             (mappings, "_number_at", lambda path: self.world.system.dm[path.removeprefix("/dev/mapper/")].number),
             (reading, "missing_tools", lambda *_: ()),
-            (preparation, "secrets", SimpleNamespace(token_hex=lambda _: "0123456789abcdef012345")),
+            (preparation, "urandom", lambda _: bytes.fromhex("0123456789")),
             (boot_recovery, "is_installed", lambda: True),
             (mapping_users, "holders", lambda *_: ()),
             (tree_users, "in_includes", lambda *_: ()),
@@ -266,7 +266,7 @@ class Stage:
 
     def down(self, loaded: Profile) -> str:
         """Take it down."""
-        return outcome(lambda: up_down.down(self.session(), NAME, loaded, force=False))
+        return outcome(lambda: up_down.down(self.session(), NAME, lambda: loaded, force=False))
 
     def mend(self, loaded: Profile) -> str:
         """Recover, then take down what is properly up."""
@@ -274,7 +274,7 @@ class Stage:
         def both() -> None:
             recover.recover(self.session(), (), lambda _: loaded)
             if self.world.records:
-                up_down.down(self.session(), NAME, loaded, force=False)
+                up_down.down(self.session(), NAME, lambda: loaded, force=False)
 
         return outcome(both)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from lvmsnap.operations import run
 from lvmsnap.operations.course import Course, kept
 from lvmsnap.operations.sessions import Session
 from lvmsnap.operations.user_command import KilledBy, supervise
-from lvmsnap.system import device_mapper
+from lvmsnap.system import device_mapper, programs
 from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Runner
 from tests import samples
@@ -39,7 +38,7 @@ ARGV = ("/usr/bin/borg", "create", "--password=secret")
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(run_history, "STATE_DIR", f"{tmp_path}/state")
-    monkeypatch.setattr(shutil, "which", lambda name, **_: name)
+    monkeypatch.setattr(programs, "which", lambda name, *_: name)
     return tmp_path / "state"
 
 

@@ -91,7 +91,7 @@ def test_a_tagged_snapshot_is_taken_down_though_its_origin_was_renamed(
     if command == "recover":
         assert [item.is_taken_down for item in world.recover()] == [True]
     else:
-        assert up_down.down(world.working, "nightly", PROFILE, force=False)
+        assert up_down.down(world.working, "nightly", lambda: PROFILE, force=False)
 
     assert world.taken == [samples.SNAPSHOT]
 
@@ -108,7 +108,7 @@ def test_what_is_read_before_a_change_is_read_under_the_lock_of_the_groups_name_
     if command == "recover":
         world.recover()
     elif command == "down":
-        up_down.down(world.working, "nightly", PROFILE, force=False)
+        up_down.down(world.working, "nightly", lambda: PROFILE, force=False)
     else:
         with pytest.raises(LvmsnapError):
             up_down.up(world.working, PROFILE, "", replace_old=True, if_down=False)
@@ -137,7 +137,7 @@ def test_all_snapshots_with_a_profiles_tag_are_taken_down(monkeypatch: pytest.Mo
         assert [action.object for action in plan.actions] == [f"vg0/{samples.SNAPSHOT}", f"vg0/{OF_DATA.name}"]
         world.recover()
     elif command == "down":
-        up_down.down(world.working, "nightly", PROFILE, force=False)
+        up_down.down(world.working, "nightly", lambda: PROFILE, force=False)
     else:
         with pytest.raises(LvmsnapError, match="planned"):
             up_down.up(world.working, PROFILE, "", replace_old=True, if_down=False)
@@ -150,7 +150,7 @@ def test_a_refusal_of_the_second_does_not_say_that_nothing_was_changed(monkeypat
     world = World(monkeypatch, OF_DATA, OF_RENAMED, refused=samples.SNAPSHOT)
     world.record = recorded
     with pytest.raises(StepError, match="one snapshot of nightly was taken down, but not all"):
-        up_down.down(world.working, "nightly", PROFILE, force=False)
+        up_down.down(world.working, "nightly", lambda: PROFILE, force=False)
 
     world = World(monkeypatch, OF_DATA, OF_RENAMED, refused=samples.SNAPSHOT)
     world.record = replace(recorded, boot_id=samples.EARLIER_BOOT)
@@ -197,7 +197,7 @@ def test_a_second_try_that_did_nothing_does_not_hide_what_the_first_one_left(
 def test_what_is_there_after_it_was_taken_down_is_not_taken_down_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, OF_DATA, samples.lv("odd", uuid="odd", tags=TAGS, segment_types=("raid1",)))
 
-    up_down.down(world.working, "nightly", PROFILE, force=False)
+    up_down.down(world.working, "nightly", lambda: PROFILE, force=False)
 
     assert world.taken == [OF_DATA.name, "odd"]
 
