@@ -73,15 +73,10 @@ class _Type:
         names = self.__match_args__
         if values:
             named = _together(type(self), dict(zip(names, values, strict=False)), named, len(values))
-        lacking = 0
+        if named.keys() != self.__kept__.keys():
+            named = _complete(type(self), self.__kept__, named)
         for name in names:
-            if name in named:
-                _set(self, name, named[name])
-            else:
-                _set(self, name, _default(self.__kept__[name], name))
-                lacking += 1
-        if len(named) + lacking > len(names):
-            raise TypeError(f"{type(self).__name__} has no field {', '.join(named.keys() - {*names})}")
+            _set(self, name, named[name])
 
     def __repr__(self) -> str:
         shown = [name for name, known in self.__kept__.items() if known.repr]
@@ -156,6 +151,13 @@ def _together(kind: type, first: dict[str, Any], named: dict[str, Any], count: i
     if twice := first.keys() & named.keys():
         raise TypeError(f"{kind.__name__} is given two values for {', '.join(twice)}")
     return first | named
+
+
+def _complete(kind: type, kept: Mapping[str, _Field], named: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with the defaults of what is not among them."""
+    if unknown := named.keys() - kept.keys():
+        raise TypeError(f"{kind.__name__} has no field {', '.join(unknown)}")
+    return {name: named[name] if name in named else _default(known, name) for name, known in kept.items()}
 
 
 def _default(known: _Field, name: str) -> object:

@@ -16,6 +16,7 @@ from pathlib import Path
 from lvmsnap.model.facts import Loop, Mount, mount_of
 from lvmsnap.model.looked import Copy
 from lvmsnap.model.units import SECTOR_BYTES
+from lvmsnap.system.process_table import start_of
 
 SYS_BLOCK = Path("/sys/block")
 SYS_DEV_BLOCK = Path("/sys/dev/block")
@@ -43,7 +44,7 @@ def has_module(name: str) -> bool:
 def loops() -> tuple[Loop, ...]:
     """Return the bound loop devices; only root can see them."""
     names = sorted(name for name in os.listdir(SYS_BLOCK) if name.startswith("loop"))
-    return tuple(loop for name in names if (loop := _loop(SYS_BLOCK / name)))
+    return tuple(loop for name in names if (loop := _loop(f"{SYS_BLOCK}/{name}")))
 
 
 def loop_numbers() -> tuple[int, ...]:
@@ -51,16 +52,17 @@ def loop_numbers() -> tuple[int, ...]:
     return tuple(sorted(int(path.name[4:]) for path in SYS_BLOCK.glob("loop*") if path.name[4:].isdigit()))
 
 
-def _loop(sysfs: Path) -> Loop | None:
-    device = f"/dev/{sysfs.name}"
+def _loop(sysfs: str) -> Loop | None:
+    device = f"/dev/{os.path.basename(sysfs)}"
     try:
-        file_path = _text(sysfs / "loop/backing_file").removesuffix("\n")
+        file_path = start_of(f"{sysfs}/loop/backing_file").decode(errors="surrogateescape").removesuffix("\n")
+        number = start_of(f"{sysfs}/dev").decode().strip()
         status = _loop_status(device)
     except OSError:
         return None  # It is bound to nothing, or we are not root; `checks` reports the latter.
     file_device, file_inode, block_device = struct.unpack_from("=QQQ", status)
     beneath = device_number(block_device) if block_device else ""
-    return Loop(device, _text(sysfs / "dev").strip(), file_device, file_inode, file_path, beneath)
+    return Loop(device, number, file_device, file_inode, file_path, beneath)
 
 
 def _loop_status(device: str) -> bytes:
@@ -218,7 +220,7 @@ def _devices_of_loop(node: Path, table: tuple[Mount, ...]) -> Iterator[str]:
     file = _text(node / "loop/backing_file").removesuffix("\n")
     if not file:
         return
-    loop = _loop(node.resolve())
+    loop = _loop(os.path.realpath(node))
     if loop and loop.block_device:
         yield loop.block_device
         return

@@ -116,10 +116,10 @@ def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
         uuid=row["lv_uuid"],
         attr=row["lv_attr"],
         size_bytes=int(row["lv_size"]),
-        tags=tuple(filter(None, row["lv_tags"].split(","))),
+        tags=_words(row["lv_tags"]),
         origin=row["origin"].strip("[]"),
         segment_types=tuple(sorted({segment["segtype"] for segment in segments})),
-        chunk_size_bytes=max((int(segment["chunk_size"] or 0) for segment in segments), default=0),
+        chunk_size_bytes=max([int(segment["chunk_size"] or 0) for segment in segments], default=0),
         data_percent=_percent(row["data_percent"]),
         device_number=_device_number(row),
         devices=tuple(sorted({_device(device.rsplit("(", 1)[0]) for device in devices})),
@@ -129,8 +129,12 @@ def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
         metadata_percent=_percent(row["metadata_percent"]),
         metadata_bytes=int(row["lv_metadata_size"] or 0),
         is_external_origin="extthinorigin" in row["lv_role"].split(","),
-        reshape_bytes=max((int(segment["reshape_len"] or 0) for segment in segments), default=0),
+        reshape_bytes=max([int(segment["reshape_len"] or 0) for segment in segments], default=0),
     )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(","))) if text else ()
 
 
 def _device(name: str) -> str:

@@ -76,6 +76,7 @@ WRONG: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = (
     (("a", 1, [], 2), {}),
     (("a",), {"name": "b"}),
     (("a",), {"size": 1}),
+    (("a", 1), {"tag": []}),
     ((), {"size_bytes": 1}),
 )
 
