@@ -194,7 +194,8 @@ class DmDevice:
     """A device-mapper device, with or without a table.
 
     `has_table`: a live one; `is_loaded`: one waits for the next resume. `beneath` are the numbers of what its table
-    lies on, the loaded one where none is live, and () for all that cryptsetup did not make.
+    lies on, the loaded one where none is live, and () for all that cryptsetup did not make. `is_on_layer`: its live
+    table lies on the layer -real of its own, as that of an origin does.
     """
 
     device_number: str
@@ -204,6 +205,7 @@ class DmDevice:
     beneath: tuple[str, ...] = ()
     has_table: bool = True
     is_loaded: bool = False
+    is_on_layer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class FoundSnapshot:
     """What of one snapshot exists and is ours; None or False where it does not. `snapshot` has its names of now.
 
     `suspended` are the origin's device-mapper devices that a killed command left suspended, `leftovers` those of the
-    snapshot that LVM's metadata no longer knows. `half_made`: see there.
+    snapshot that LVM's metadata no longer knows. `half_made`: see there. `is_on_layer`: the origin's table uses -real.
     """
 
     snapshot: Snapshot
@@ -65,6 +65,7 @@ class FoundSnapshot:
     origin_has_snapshots: bool = False
     luks: FoundLuks = NOTHING_OPEN
     half_made: tuple[str, ...] | None = None
+    is_on_layer: bool = False
 
     @property
     def is_merging(self) -> bool:
@@ -155,6 +156,7 @@ def _find_snapshot(target: Target, snapshot: Snapshot, facts: Facts) -> FoundSna
         origin_has_snapshots=vg is not None and has_snapshots(snapshot.origin, vg),
         luks=luks,
         half_made=half_made(snapshot, lv, vg, facts.dm_devices) if vg and lv else None,
+        is_on_layer=any(one.is_on_layer for one in origin_devices(snapshot, facts.dm_devices)),
     )
 
 

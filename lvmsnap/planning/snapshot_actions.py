@@ -157,19 +157,31 @@ def _without_unused(found: FoundSnapshot) -> tuple[Argv, ...]:
 
 
 def leftover_devices(found: FoundSnapshot) -> Action:
-    """Remove the devices that a killed lvcreate left beside LVM's metadata; nothing of `up` makes this."""
-    # The origin may still hold a table that was loaded and never used, which keeps -real busy.
-    origin = dm_name(found.snapshot.vg, found.snapshot.origin)
-    clear = (("dmsetup", "clear", origin),) if f"{origin}-real" in found.leftovers else ()
+    """Remove the devices that a killed command left beside LVM's metadata; nothing of `up` makes this."""
     return Action(
         thing=Thing.LEFTOVER_DEVICES,
         object=" ".join(found.leftovers),
         summary="remove the devices that a killed command left",
         undo_summary="remove the devices that a killed command left",
         do=(),
-        undo=(*clear, *(("dmsetup", "remove", name) for name in found.leftovers)),
+        undo=_removing(found),
         condition=DevicesLeft(found.leftovers),
         exists=bool(found.leftovers),
         needs_gone=(_key(found),),
         locks=Locks((found.snapshot.vg,)),
     )
+
+
+def _removing(found: FoundSnapshot) -> tuple[Argv, ...]:
+    """Return what removes the leftovers. The origin's layer -real is busy while the origin lies on it.
+
+    LVM takes it off where the origin's table in use does; one that was loaded and never used is dropped.
+    """
+    origin = dm_name(found.snapshot.vg, found.snapshot.origin)
+    layer = f"{origin}-real"
+    others = tuple(("dmsetup", "remove", name) for name in found.leftovers if name != layer)
+    if layer not in found.leftovers:
+        return others
+    if found.is_on_layer:
+        return (*others, ("lvchange", "--refresh", found.snapshot.origin_path))
+    return (("dmsetup", "clear", origin), *others, ("dmsetup", "remove", layer))

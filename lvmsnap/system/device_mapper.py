@@ -32,6 +32,7 @@ LIST_ENTRY = struct.Struct("=QI")
 DEPS = struct.Struct("=II")
 # What a table lies on is asked for only where it matters: one more ioctl for each device.
 CRYPT_PREFIX = "CRYPT-"
+LAYER = "-real"
 # struct dm_target_spec: sector_start, length, status, next, target_type[16]; its status text follows.
 TARGET_SPEC = struct.Struct("=QQiI16s")
 # What a thin pool's status says between its counters (Documentation: thin-provisioning); "Fail" and "Error" are others.
@@ -68,7 +69,14 @@ def devices() -> tuple[DmDevice, ...]:
     except OSError:
         return ()
     try:
-        return tuple(device for name in _names(descriptor) if (device := _device(descriptor, name)))
+        found = [device for name in _names(descriptor) if (device := _device(descriptor, name))]
+        layers = {one.uuid.removesuffix(LAYER): one.device_number for one in found if one.uuid.endswith(LAYER)}
+        return tuple(
+            replace(one, is_on_layer=layers[one.uuid] in _beneath(descriptor, one.name, (0,)))
+            if one.uuid in layers
+            else one
+            for one in found
+        )
     finally:
         os.close(descriptor)
 
@@ -177,9 +185,9 @@ def _device(descriptor: int, name: str) -> DmDevice | None:
     return DmDevice(_number(answer.device), name, answer.uuid, suspended, beneath, has_table, is_loaded)
 
 
-def _beneath(descriptor: int, name: str) -> tuple[str, ...]:
+def _beneath(descriptor: int, name: str, tables: tuple[int, ...] = (0, QUERY_INACTIVE_FLAG)) -> tuple[str, ...]:
     """Return what a device's table lies on: of the live one, else of the one that was loaded."""
-    for flags in (0, QUERY_INACTIVE_FLAG):
+    for flags in tables:
         try:
             answer = _ask(descriptor, TABLE_DEPS, name, 1 << 12, flags)
         except OSError:

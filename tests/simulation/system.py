@@ -171,7 +171,14 @@ class System:
         """As lvmsnap.device_mapper.devices."""
         return tuple(
             DmDevice(
-                dm.number, name, dm.uuid, dm.suspended, self._beneath(dm), dm.live is not None, dm.loaded is not None
+                dm.number,
+                name,
+                dm.uuid,
+                dm.suspended,
+                self._beneath(dm),
+                dm.live is not None,
+                dm.loaded is not None,
+                is_on_layer=f"{name}-real" in (dm.live or ()),
             )
             for name, dm in self.dm.items()
         )

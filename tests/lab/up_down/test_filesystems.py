@@ -32,12 +32,12 @@ def test_a_filesystem_is_mounted_beside_its_origin_and_leaves_it_sound(lab: Mach
     write_profile(
         lab, "p", profile_text("vg0/data", size="16MiB", mountpoint="/run/lvmsnap/p", mount_options="[noexec, nodev]")
     )
-    lab.run("mkdir /mnt/folder; head -c 3000000 /dev/urandom > /mnt/folder/file; cp /mnt/folder/file /tmp/old")
+    lab.run("mkdir /mnt/folder; head -c 3000000 /dev/urandom > /mnt/folder/file; cp /mnt/folder/file /tmp/file")
 
     # Not synced before: what was written is in the snapshot all the same.
     before = fingerprint(lab, ("/media",))
     lvmsnap(lab, "up p")
-    lab.run("echo new > /mnt/folder/file; sync; cmp /tmp/old /run/lvmsnap/p/folder/file")
+    lab.run("echo new > /mnt/folder/file; sync; cmp /tmp/file /run/lvmsnap/p/folder/file")
     options = set(looking.mount_options(lab, "/run/lvmsnap/p"))
     assert {kind, "/dev/mapper/vg0-data--lvmsnap--p", "noexec", "nodev", "nosuid"} | NEEDED.get(kind, {"ro"}) <= options
     assert lab.run("touch /run/lvmsnap/p/x", check=False).returncode != 0

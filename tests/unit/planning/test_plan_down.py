@@ -82,6 +82,30 @@ def test_a_suspended_origin_goes_on_by_lvm_where_it_has_a_snapshot_else_by_hand(
     assert by_hand == (("dmsetup", "clear", "vg0-system-real"), ("dmsetup", "resume", "vg0-system-real"))
 
 
+@pytest.mark.parametrize(
+    ("is_on_layer", "commands"),
+    [
+        (False, ("dmsetup clear vg0-system", "dmsetup remove vg0-snap", "dmsetup remove vg0-system-real")),
+        (True, ("dmsetup remove vg0-snap", "lvchange --refresh vg0/system")),
+    ],
+)
+def test_a_layer_that_nothing_needs_any_more_is_taken_off_by_lvm_where_the_origin_is_on_it(
+    is_on_layer: bool, commands: tuple[str, ...]
+) -> None:
+    origin = dm_uuid(samples.VG_UUID, samples.ORIGIN_UUID)
+    gone = replace(samples.TARGET.snapshots[0], name="snap", dm_uuid=dm_uuid(samples.VG_UUID, samples.OTHER_UUID))
+    devices = (
+        samples.dm("vg0-snap", gone.dm_uuid),
+        replace(samples.dm("vg0-system", origin), is_on_layer=is_on_layer),
+        samples.dm("vg0-system-real", f"{origin}-real"),
+    )
+
+    plan = planner.plan_down(replace(TARGET, snapshots=(gone,)), samples.facts(dm_devices=devices), None)
+
+    (undo,) = [action.undo for action in plan.actions if action.thing is Thing.LEFTOVER_DEVICES]
+    assert tuple(map(" ".join, undo)) == commands
+
+
 @pytest.mark.parametrize("facts", [samples.facts, samples.up_facts])
 def test_while_lvm_merges_the_snapshot_the_way_down_has_no_command(facts: Callable[..., Facts]) -> None:
     plan = planner.plan_down(TARGET, facts(samples.merging()), samples.record())
