@@ -201,8 +201,10 @@ def _in_detached(number: str, spaces: Mapping[str, _Namespace], links: _Links, *
     """
     known = {mount.mount_id for space in spaces.values() for mount in space.table}
     to_ask = [(process, pair) for process in links for pair in _links_to_ask(process, links[process], spaces, known)]
-    numbers = link_devices.device_numbers([pair for _, pair in to_ask], known)
-    told = set()
+    asked = [pair for _, pair in to_ask]
+    if link_devices.are_elsewhere(asked, number):
+        return
+    numbers, told = link_devices.device_numbers(asked, known), set()
     for process, (path, link) in to_ask:
         at = numbers.get(link, "")
         if process in told or not (at == number or (at is None and with_silent)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import shlex
 import signal
 import subprocess
@@ -23,7 +22,6 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Filling the backing file can take minutes and nothing depends on it yet, so a signal may end it. Every other
 # command is left to finish: an interrupted LVM command leaves devices suspended.
 INTERRUPTIBLE = frozenset(FILLERS.values())
-LET_GO_SECONDS = 0.5
 NOT_FOUND, NOT_STARTED = 127, 126
 TIME_OVER = "the time set by --stop-after is over"
 
@@ -212,48 +210,15 @@ def start_hook(argv: tuple[str, ...], variables: dict[str, str], output: int) ->
     )
 
 
-def ask(look: Callable[[int], None], seconds: float) -> bytes:
-    """Have a copy of this process do `look`, which writes what it sees to a descriptor; return what it had written.
+def start_reading(argv: tuple[str, ...]) -> Process:
+    """Start a program that only reads, and whose complaints nobody wants; what it prints can be read from the pipe.
 
-    The copy holds nothing of ours. One that has not ended after so many seconds is killed, and left behind where even
-    that does not end it. Nothing is returned where there can be no copy.
+    Raises OSError where it cannot be started.
     """
-    reading, writing = os.pipe()
-    try:
-        pid = fork(lambda: _look_alone(look, writing))
-    except OSError:
-        os.close(reading)
-        return b""
-    finally:
-        os.close(writing)
-    try:
-        return _read_all(reading, time.monotonic() + seconds)
-    finally:
-        os.close(reading)
-        _let_go(pid)
-
-
-def _look_alone(look: Callable[[int], None], writing: int) -> None:
-    """Be the copy: a lock that it still held would be held for as long as it is left behind."""
-    os.setsid()
-    os.chdir("/")
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    os.dup2(writing, 1)
-    for descriptor in (0, 2):
-        os.dup2(nowhere, descriptor)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    look(1)
-
-
-def _read_all(descriptor: int, deadline: float) -> bytes:
-    """Read up to the end, or to the deadline."""
-    read = b""
-    while (left := deadline - time.monotonic()) > 0 and select.select([descriptor], [], [], left)[0]:
-        more = os.read(descriptor, 1 << 16)
-        if not more:
-            break
-        read += more
-    return read
+    nowhere, pipe = subprocess.DEVNULL, subprocess.PIPE
+    return subprocess.Popen(
+        argv, stdin=nowhere, stdout=pipe, stderr=nowhere, env=environment(), start_new_session=True, cwd="/"
+    )
 
 
 def fork(work: Callable[[], None]) -> int:
@@ -265,15 +230,6 @@ def fork(work: Callable[[], None]) -> int:
         work()
     finally:
         os._exit(0)
-
-
-def _let_go(pid: int) -> None:
-    """Kill a process that is no longer needed; it may be the kernel's for ever, so it is not waited for long."""
-    deadline = time.monotonic() + LET_GO_SECONDS
-    with suppress(OSError):
-        os.kill(pid, signal.SIGKILL)
-        while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
-            time.sleep(0.002)
 
 
 def environment() -> dict[str, str]:

@@ -20,7 +20,7 @@ from lvmsnap.system import (
     mount_users,
     namespaces,
     process_table,
-    processes,
+    within_bounds,
 )
 from tests import samples
 
@@ -236,7 +236,8 @@ def test_what_does_not_answer_is_named_where_asked_for_but_pins_nothing(
         look(1)
         return b"1 -\n2 64771\n"[: None if len(asked) == 1 else 0]
 
-    monkeypatch.setattr(processes, "ask", ask)
+    monkeypatch.setattr(within_bounds, "ask", ask)
+    monkeypatch.setattr(within_bounds, "read", lambda *_: None)  # nor does it answer stat(1)
     monkeypatch.setattr(link_probe, "answer_all", lambda links, *_: asked.append(tuple(links)))
     monkeypatch.setattr(link_devices, "_silent", set())
 
@@ -245,6 +246,22 @@ def test_what_does_not_answer_is_named_where_asked_for_but_pins_nothing(
         f"pid 5 (dead): {tmp_path} cannot be examined, since its filesystem does not answer",
     )
     assert asked == [tuple(f"{one}/fd/0" for one in (dead, alive, tail)), (f"{alive}/fd/0", f"{tail}/fd/0")]
+
+
+def test_a_copy_of_the_process_asks_only_where_a_program_finds_the_device_or_is_not_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links = [(str(tmp_path), f"/proc/{os.getpid()}/cwd"), ("/none", "/none")]
+    number = block_devices.device_number(os.stat(".").st_dev)
+
+    assert not link_devices.are_elsewhere(links, number)
+    assert link_devices.are_elsewhere(links, NUMBER)
+    assert link_devices.are_elsewhere([], NUMBER)
+    monkeypatch.setattr(link_devices, "_silent", {links[1]})
+    assert not link_devices.are_elsewhere(links, NUMBER)
+    monkeypatch.setattr(link_devices, "_silent", set())
+    monkeypatch.setattr(within_bounds, "read", lambda *_: None)
+    assert not link_devices.are_elsewhere(links, NUMBER)
 
 
 def test_links_are_asked_for_their_device_unless_their_mount_is_known(tmp_path: Path) -> None:
@@ -262,7 +279,8 @@ def test_where_nothing_at_all_is_answered_nobody_is_suspected(
     proc: Proc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proc.opens(proc.process(5), str(tmp_path), 99)
-    monkeypatch.setattr(processes, "ask", lambda *_: b"")
+    monkeypatch.setattr(within_bounds, "ask", lambda *_: b"")
+    monkeypatch.setattr(within_bounds, "read", lambda *_: None)
 
     assert mount_users.holders("", NUMBER, with_silent=True) == ()
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -290,50 +288,6 @@ def test_after_the_bound_no_command_is_started_and_one_in_flight_ends(tmp_path: 
         bounded.read(python("print()"))
     assert not_read.value.message == "the system was not read: the time set by --stop-after is over"
     assert not_read.value.hint == "nothing was changed; give it more time"
-
-
-# --- what is asked within bounds --------------------------------------------------------------------------------------
-
-
-def test_what_was_printed_in_time_is_returned_and_the_rest_not_waited_for() -> None:
-    def look_for_long(output: int) -> None:
-        os.write(output, b"seen\n")
-        time.sleep(60)
-
-    def see_much(output: int) -> None:
-        for _ in range(999):
-            os.write(output, b"x" * 1000)
-
-    began = time.monotonic()
-
-    assert processes.ask(look_for_long, 3.0) == b"seen\n"
-    assert processes.ask(see_much, 30.0) == b"x" * 999_000
-    assert processes.ask(lambda _: os._exit(1), 3.0) == b""
-    assert time.monotonic() - began < 40
-
-
-def test_whoever_is_asked_holds_no_descriptor_of_ours(tmp_path: Path) -> None:
-    def held(output: int) -> None:
-        os.write(output, " ".join(sorted(os.listdir("/proc/self/fd"))).encode())
-
-    with (tmp_path / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        # The last is what the directory is read by.
-        assert processes.ask(held, 3.0) == b"0 1 2 3"
-
-
-def test_whoever_cannot_be_killed_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    def look(output: int) -> None:
-        os.write(output, str(os.getpid()).encode())
-        time.sleep(60)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "kill", lambda *_: None)
-        patch.setattr(processes, "LET_GO_SECONDS", 0.1)
-        pid = int(processes.ask(look, 3.0))
-
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
 
 
 # --- a secret on stdin ------------------------------------------------------------------------------------------------
