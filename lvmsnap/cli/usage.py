@@ -141,7 +141,12 @@ class _Command:
         self._prepare(made)
         return made
 
+    def _check_help(self, _action: argparse.Action) -> None:
+        """Check nothing: argparse of Python 3.14 asks each command, which would make its parser."""
+
     def __getattr__(self, name: str) -> Any:
+        if name == "parser":  # it could not be made, and says why itself
+            raise AttributeError(name)
         return getattr(self.parser, name)
 
 

@@ -30,7 +30,8 @@ def half_made(
 def origin_devices(snapshot: Snapshot, devices: tuple[DmDevice, ...]) -> tuple[DmDevice, ...]:
     """Return the origin's device-mapper devices: its own, and -real while it has snapshots."""
     prefix = dm_uuid(snapshot.vg_uuid, snapshot.origin_uuid)
-    return tuple(device for device in devices if device.uuid.startswith(prefix))
+    # Without the origin's UUID it would be that of the whole group.
+    return tuple(one for one in devices if snapshot.origin_uuid and one.uuid.startswith(prefix))
 
 
 def suspended_devices(snapshot: Snapshot, devices: tuple[DmDevice, ...]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Locked memory is never read from a disk again, so that a process with all it nee
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from collections.abc import Iterator
@@ -21,8 +22,6 @@ OF_SYSTEMD = ("", "name=systemd")
 
 def lock_memory() -> str:
     """Lock all memory of this process, now and from now on (mlockall(2)); return what is wrong, "" where nothing is."""
-    import ctypes  # for the hold of a cut alone
-
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mlockall(MCL_CURRENT | MCL_FUTURE):
         return f"its memory cannot be locked: {os.strerror(ctypes.get_errno())}"
@@ -31,8 +30,6 @@ def lock_memory() -> str:
 
 def unlock_memory() -> None:
     """Let the kernel do with the memory as it likes."""
-    import ctypes
-
     ctypes.CDLL(None).munlockall()
 
 

@@ -11,6 +11,7 @@ import re
 import stat
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from lvmsnap.model.facts import Loop, Mount, mount_of
@@ -54,8 +55,10 @@ def loop_numbers() -> tuple[int, ...]:
 
 def _loop(sysfs: str) -> Loop | None:
     device = f"/dev/{os.path.basename(sysfs)}"
-    try:
+    file_path = ""
+    with suppress(OSError):  # its path may be longer than the kernel can show
         file_path = start_of(f"{sysfs}/loop/backing_file").decode(errors="surrogateescape").removesuffix("\n")
+    try:
         number = start_of(f"{sysfs}/dev").decode().strip()
         status = _loop_status(device)
     except OSError:

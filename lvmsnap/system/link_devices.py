@@ -34,10 +34,13 @@ def are_elsewhere(links: Sequence[tuple[str, str]], device_number: str) -> bool:
     """
     if not _silent.isdisjoint(links):
         return False
-    argv = ("stat", "--dereference", "--format=%d", "--", *(link for _, link in links))
-    said = within_bounds.read(argv, AT_ONCE_SECONDS) if links else ""
-    device = str(os.makedev(*map(int, device_number.split(":"))))
-    return said is not None and device not in said.split("\n")
+    if not links:
+        return True
+    # A link that is gone is an error to it: that the root comes first shows that it works at all.
+    root, device = os.stat("/").st_dev, os.makedev(*map(int, device_number.split(":")))
+    argv = ("stat", "-L", "-c", "%d", "--", "/", *(link for _, link in links))
+    said = (within_bounds.read(argv, AT_ONCE_SECONDS) or "").split("\n")
+    return said[0] == str(root) and str(device) not in said[1:]
 
 
 def _ask(links: list[str], known: Collection[int]) -> dict[int, str]:

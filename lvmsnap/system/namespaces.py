@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from contextlib import suppress
@@ -44,8 +45,6 @@ def _read_in_it(path: str, inode: int) -> bytes:
             raise OSError(f"{path} is another file now")
         namespace = os.open(f"/proc/thread-self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            import ctypes  # hardly ever needed
-
             libc = ctypes.CDLL(None, use_errno=True)
             if libc.unshare(CLONE_FS) or libc.setns(namespace, CLONE_NEWNS):
                 raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

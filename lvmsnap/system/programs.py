@@ -17,7 +17,8 @@ def which(word: str, path: str | None = None) -> str | None:
 
     shutil.which does the same, and with it come three libraries for compression.
     """
-    folders = [""] if "/" in word else (path or os.environ.get("PATH", os.defpath)).split(os.pathsep)
+    search = os.environ.get("PATH", os.defpath) if path is None else path
+    folders = [""] if "/" in word else search.split(os.pathsep) if search else []
     places = (os.path.join(folder, word) for folder in folders)
     return next((place for place in places if os.access(place, os.X_OK) and not os.path.isdir(place)), None)
 

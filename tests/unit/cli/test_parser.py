@@ -9,10 +9,11 @@ import subprocess
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lvmsnap.cli import arguments
+from lvmsnap.cli import arguments, parser, usage
 from lvmsnap.execution import records
 from lvmsnap.operations import status
 from lvmsnap.planning.state import State, Status
@@ -188,3 +189,19 @@ def test_what_needs_root_is_refused_to_others(arguments: list[str], monkeypatch:
 
     assert (done.returncode, done.stdout) == (3, "")
     assert f"sudo lvmsnap {' '.join(arguments)}" in done.stderr
+
+
+def test_only_the_given_command_has_its_options_made_however_argparse_asks_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[str] = []
+
+    class Counted(usage.Parser):
+        def __init__(self, prog: str, **named: Any) -> None:
+            made.append(prog)
+            super().__init__(prog, **named)
+
+    monkeypatch.setattr(usage, "Parser", Counted)
+
+    assert parser.parse(["up", "nightly"]).name == "nightly"
+    assert made == ["lvmsnap", "lvmsnap up"]

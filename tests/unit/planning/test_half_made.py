@@ -10,6 +10,7 @@ from lvmsnap.model.facts import DmDevice
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.plan import Thing
 from lvmsnap.planning import planner
+from lvmsnap.planning.half_made import origin_devices
 from tests import samples
 
 SNAP, COW, REAL = "vg0-snap", "vg0-snap-cow", "vg0-system-real"
@@ -33,6 +34,12 @@ def undo(*devices: DmDevice, other: bool = False) -> tuple[tuple[str, ...], ...]
     plan = planner.plan_down(samples.target(lent_pv=None, snapshot="snap", mount=None), facts, None)
     assert plan.actions[-1].thing is Thing.SNAPSHOT
     return tuple(argv for action in plan.actions[:-1] for argv in action.undo)
+
+
+def test_an_origin_whose_uuid_is_not_known_has_no_devices_of_its_group() -> None:
+    unknown = replace(samples.TARGET.snapshots[0], origin_uuid="")
+    assert origin_devices(samples.TARGET.snapshots[0], (device(REAL),)) == (device(REAL),)
+    assert origin_devices(unknown, (device(REAL), device(SNAP))) == ()
 
 
 def test_one_that_is_whole_or_in_the_metadata_alone_is_removed_as_it_is() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lvmsnap.model.facts import Mount, mount_of
+from lvmsnap.model.facts import Loop, Mount, mount_of
 from lvmsnap.model.looked import Copy
 from lvmsnap.system import block_devices, device_mapper, mount_table
 from tests import TOP
@@ -289,3 +289,14 @@ def test_where_device_mapper_cannot_be_asked_there_are_no_devices(monkeypatch: p
     monkeypatch.setattr(device_mapper, "CONTROL", "/nonexistent/control")
 
     assert device_mapper.devices() == ()
+
+
+def test_a_loop_device_whose_path_the_kernel_cannot_show_is_known_by_its_file_all_the_same(
+    sys: Sys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = struct.pack("=QQQ", 6, 1234, 0).ljust(block_devices.LOOP_INFO64_BYTES, b"\0")
+    monkeypatch.setattr(block_devices, "_loop_status", lambda _: status)
+    (sys.block / "loop3").mkdir(parents=True)
+    (sys.block / "loop3/dev").write_text("7:3\n")
+
+    assert block_devices.loops() == (Loop("/dev/loop3", "7:3", 6, 1234, ""),)
