@@ -9,6 +9,7 @@ import unicodedata
 from contextlib import suppress
 
 from lvmsnap.model.printable import NEXT_LINE, escaped
+from lvmsnap.system import streams
 
 FRAMES = ("|", "/", "-", "\\")
 FRAME_SECONDS = 0.2
@@ -70,7 +71,7 @@ def _draw(text: str, stop: threading.Event | None = None) -> None:
     global _is_shown  # noqa: PLW0603  # there is one terminal
     with _lock:
         if is_wanted() and not (stop and stop.is_set()):
-            _write(f"{ERASE}{cut(escaped(text).replace(NEXT_LINE, ' '), _columns() - 1)}")
+            _write(f"{ERASE}{cut(escaped(text).replace(NEXT_LINE, ' '), streams.terminal_columns(sys.stderr) - 1)}")
             _is_shown = True
 
 
@@ -78,12 +79,6 @@ def _write(text: str) -> None:
     with suppress(OSError, ValueError):  # the terminal is gone
         sys.stderr.write(text)
         sys.stderr.flush()
-
-
-def _columns() -> int:
-    with suppress(OSError, ValueError):
-        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    return 80
 
 
 def cut(text: str, columns: int) -> str:

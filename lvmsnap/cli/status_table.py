@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,6 +12,7 @@ from lvmsnap.planning.run_summary import failure
 from lvmsnap.planning.sizing import human
 from lvmsnap.planning.state import MEANING, State, Status
 from lvmsnap.planning.volume_state import VolumeStatus
+from lvmsnap.system import streams
 
 STATE_STYLE = {State.UP: GOOD, State.DOWN: DIM, State.STALE: WARN, State.PARTIAL: WARN, State.FOREIGN: WARN}
 HEAD = ("PROFILE", "STATE", "SIZE", "FILL", "AGE", "RATE", "FULL IN", "GREW", "LAST RUN", "SNAPSHOT", "MOUNTPOINT")
@@ -52,7 +52,7 @@ def status_lines(statuses: tuple[Status, ...], now: datetime, columns: int = sys
 
 def terminal_columns() -> int:
     """Return how wide stdout's terminal is; without one nothing is too wide."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    return streams.columns() if sys.stdout.isatty() else sys.maxsize
 
 
 def _lines_of(widths: list[int], splits: list[int], columns: int, indent: int) -> list[range]:

@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any, NoReturn
 
@@ -16,9 +15,10 @@ from lvmsnap.cli.help_texts import CommandHelp
 from lvmsnap.model.errors import UsageError
 from lvmsnap.model.lvm_names import is_profile_name
 from lvmsnap.model.near import nearest
+from lvmsnap.system import streams
 
 _REQUIRED = re.compile(r"the following arguments are required: (.*)|one of the arguments (.*) is required")
-_NARROWEST, _USUAL, _WIDEST = 40, 80, 100
+_NARROWEST, _WIDEST = 40, 100
 _PROFILE_MEANT = "{0} is a profile: lvmsnap plan {0} shows what would be done, lvmsnap run {0} -- COMMAND does it"
 
 
@@ -30,17 +30,7 @@ class _Form(argparse.RawDescriptionHelpFormatter):
     """The form of help, as wide as the terminal; argparse, which makes one for each option, would import shutil."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_columns() - 2)
-
-
-def _columns() -> int:
-    """Return the width of the terminal: as COLUMNS has it, else as it is; 80 where there is none."""
-    with suppress(ValueError):
-        if (columns := int(os.environ.get("COLUMNS", ""))) > 0:
-            return columns
-    with suppress(OSError, ValueError, AttributeError):  # no terminal, or none that is open
-        return os.get_terminal_size(sys.__stdout__.fileno()).columns or _USUAL  # type: ignore[union-attr]
-    return _USUAL
+        super().__init__(prog, width=streams.columns() - 2)
 
 
 class Parser(argparse.ArgumentParser):

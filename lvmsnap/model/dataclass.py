@@ -24,10 +24,10 @@ _set = object.__setattr__
 class _Field:
     """What is known of a field that has more than a default value."""
 
-    __slots__ = ("default", "make_default", "repr")
+    __slots__ = ("default", "is_shown", "make_default")
 
     def __init__(self, default: object, make_default: Callable[[], object] | None, is_shown: bool) -> None:
-        self.default, self.make_default, self.repr = default, make_default, is_shown
+        self.default, self.make_default, self.is_shown = default, make_default, is_shown
 
 
 _NONE = object()  # no default, since None may be one
@@ -54,7 +54,7 @@ def _as_the_library_has_them(kind: type) -> Mapping[str, Any]:
     for name, known in kept.items():
         default = {} if known.default is _NONE else {"default": known.default}
         made = {"default_factory": known.make_default} if known.make_default else default
-        body[name] = dataclasses.field(repr=known.repr, **made)
+        body[name] = dataclasses.field(repr=known.is_shown, **made)
     fields: Mapping[str, Any] = vars(dataclasses.dataclass(type(kind.__name__, (), body)))["__dataclass_fields__"]
     return fields
 
@@ -79,7 +79,7 @@ class _Type:
             _set(self, name, named[name])
 
     def __repr__(self) -> str:
-        shown = [name for name, known in self.__kept__.items() if known.repr]
+        shown = [name for name, known in self.__kept__.items() if known.is_shown]
         return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def __eq__(self, other: object) -> bool:

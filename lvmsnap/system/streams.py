@@ -8,6 +8,8 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
+USUAL_COLUMNS = 80
+
 
 def prepare() -> None:
     """Open those of the descriptors 0, 1 and 2 that are closed on /dev/null, and let any text be written.
@@ -32,6 +34,24 @@ def prepare() -> None:
         if isinstance(stream, io.TextIOWrapper):
             with suppress(io.UnsupportedOperation):  # it was read from already
                 stream.reconfigure(errors="backslashreplace")
+
+
+def columns() -> int:
+    """Return how wide what is printed may be: as COLUMNS has it, else as wide as the terminal of standard output.
+
+    As shutil.get_terminal_size has it; with that come three libraries for compression.
+    """
+    with suppress(ValueError):
+        if (given := int(os.environ.get("COLUMNS", ""))) > 0:
+            return given
+    return terminal_columns(sys.__stdout__)
+
+
+def terminal_columns(stream: TextIO | None) -> int:
+    """Return how wide the terminal of a stream is; 80 where it has none, or is not open."""
+    with suppress(OSError, ValueError):
+        return (os.get_terminal_size(stream.fileno()).columns if stream else 0) or USUAL_COLUMNS
+    return USUAL_COLUMNS
 
 
 def give_up(stream: TextIO) -> None:

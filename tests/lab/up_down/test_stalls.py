@@ -63,7 +63,7 @@ def stall_of_lvmsnap(m: Machine, size: int) -> float:
 
 # A single measurement says little.
 @pytest.mark.parametrize(("sizes", "rounds", "slack"), [((1, 2), 1, 5), (SIZES, 10, 1)], ids=["once", "ten times"])
-def test_sets_hold_writers_no_longer_than_a_few_lvcreates_do(
+def test_sets_hold_writers_hardly_longer_than_one_lvcreate(
     server: Machine, sizes: tuple[int, ...], rounds: int, slack: int
 ) -> None:
     bare: dict[int, list[float]] = {size: [] for size in sizes}
@@ -77,7 +77,7 @@ def test_sets_hold_writers_no_longer_than_a_few_lvcreates_do(
     for size in sizes:
         print(f"| {size} | {_words(ours[size])} | {_words(bare[size])} |")
     one = statistics.median(bare[1])
-    goals = {1: 2, 2: 3, 4: 5, 8: 5}
+    goals = {1: 2, 2: 2, 4: 5, 8: 5}
     assert all(statistics.median(ours[size]) <= goals[size] * one * slack for size in sizes)
 
 
