@@ -16,13 +16,13 @@ Piece = tuple[str, str, str]
 DIM, COMMAND, UNDO_COMMAND = "dim", "default", "dim default"
 MARK = "\\"
 # Where text is broken: not at every blank, so that a command in it stays in one piece; at those where it is too long.
-CLAUSE_END = re.compile(r"(?<=[,;:.] )|(?<= )(?=\()")
-BLANK = re.compile(r"(?<=\S )(?=\S)")
+CLAUSE_END = r"(?<=[,;:.] )|(?<= )(?=\()"
+BLANK = r"(?<=\S )(?=\S)"
 # The word after these is broken too, at ends of its clauses: a newline is a blank there, to the shell and to LVM.
 SCRIPTS = (["sh", "-c"], ["--yes", "--select"])
-SCRIPT_END = re.compile(r"(?<=; )|(?<=&& )|(?<=\|\| )|(?<=\{ )")
+SCRIPT_END = r"(?<=; )|(?<=&& )|(?<=\|\| )|(?<=\{ )"
 # A comment, a here-document or what is quoted might be broken: none of lvmsnap's own scripts has them.
-UNSURE = re.compile(r"[\n'`]|(?:^|[\s;])#|<<")
+UNSURE = r"[\n'`]|(?:^|[\s;])#|<<"
 
 
 def text(line: Line) -> str:
@@ -43,7 +43,7 @@ def fold(line: Line, width: int) -> Iterator[Line]:
         pieces = [*((*part, "") for part in line[:-1]), *_command_pieces(style, shlex.split(command))]
         yield from _fill(pieces, indent + 2, width - len(f" {MARK}"))
         return
-    clauses = ((style, clause) for style, part in line for clause in CLAUSE_END.split(part))
+    clauses = ((style, clause) for style, part in line for clause in re.split(CLAUSE_END, part))
     yield from _fill(
         [piece for style, clause in clauses for piece in _words(style, clause, width - indent)], indent, width
     )
@@ -51,7 +51,7 @@ def fold(line: Line, width: int) -> Iterator[Line]:
 
 def _words(style: str, clause: str, room: int) -> Iterator[Piece]:
     """Give a clause in one piece, or word by word where it is longer than a row."""
-    parts = [clause] if len(clause.rstrip()) <= room else BLANK.split(clause)
+    parts = [clause] if len(clause.rstrip()) <= room else re.split(BLANK, clause)
     yield from ((style, part, "") for part in parts)
 
 
@@ -60,7 +60,7 @@ def _command_pieces(style: str, words: list[str]) -> Iterator[Piece]:
     number = 0
     while number < len(words):
         word, value = words[number], words[number + 1 : number + 2]
-        if words[max(0, number - 2) : number] in SCRIPTS and not UNSURE.search(word):
+        if words[max(0, number - 2) : number] in SCRIPTS and not re.search(UNSURE, word):
             yield from _script_pieces(style, f"{shell_line((word,))} ")
         elif word.startswith("--") and word != "--" and value and not value[0].startswith("-") and word != "--select":
             yield (style, f"{shell_line((word, *value))} ", MARK)
@@ -73,7 +73,7 @@ def _command_pieces(style: str, words: list[str]) -> Iterator[Piece]:
 def _script_pieces(style: str, script: str) -> Iterator[Piece]:
     """Give the clauses of a script; where one would end in the middle of something quoted, it goes on."""
     part, mark = "", MARK
-    for clause in SCRIPT_END.split(script):
+    for clause in re.split(SCRIPT_END, script):
         part += clause
         if part.count('"') % 2 == 0:
             yield (style, part, mark)

@@ -26,7 +26,7 @@ TOPICS = (
 COMMENT = re.compile(r"^<!--.*?-->\n", re.MULTILINE | re.DOTALL)
 TABLE = re.compile(r"^\|.*\|\n\|[-:| ]+\|\n(?:\|.*\|\n)+", re.MULTILINE)
 LANGUAGE = re.compile(r"^```\w+$", re.MULTILINE)
-CELLS = re.compile(r"(?<!\\)\|")
+CELLS = r"(?<!\\)\|"
 
 
 def cmd_help(options: argparse.Namespace) -> int:
@@ -94,4 +94,4 @@ def _item(head: list[str], row: list[str]) -> Iterator[str]:
 
 
 def _cells(line: str) -> list[str]:
-    return [cell.strip().replace("\\|", "|") for cell in CELLS.split(line)[1:-1]]
+    return [cell.strip().replace("\\|", "|") for cell in re.split(CELLS, line)[1:-1]]

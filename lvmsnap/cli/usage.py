@@ -17,7 +17,7 @@ from lvmsnap.model.lvm_names import is_profile_name
 from lvmsnap.model.near import nearest
 from lvmsnap.system import streams
 
-_REQUIRED = re.compile(r"the following arguments are required: (.*)|one of the arguments (.*) is required")
+_REQUIRED = r"the following arguments are required: (.*)|one of the arguments (.*) is required"
 _NARROWEST, _WIDEST = 40, 100
 _PROFILE_MEANT = "{0} is a profile: lvmsnap plan {0} shows what would be done, lvmsnap run {0} -- COMMAND does it"
 
@@ -90,7 +90,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise what argparse finds wrong as a UsageError."""
         command = self.prog.removeprefix("lvmsnap").strip() or "lvmsnap"
-        if found := _REQUIRED.fullmatch(message):
+        if found := re.fullmatch(_REQUIRED, message):
             lacking = found[1].replace(", ", " and ") if found[1] else found[2].replace(" ", " or ")
             raise UsageError(f"{command} needs {lacking}", hint=self._usage_hint())
         raise UsageError(f"{command}: {message}", hint=f"{self.prog} --help explains it")

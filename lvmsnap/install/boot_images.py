@@ -16,9 +16,9 @@ _PATTERNS = (
     *("*/*/initrd", "*/*/initrd-*", "*/*/initrd.img-*", "*/*/initramfs-*.img"),
     *("EFI/Linux/*.efi",),
 )
-_MACHINE_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+_MACHINE_ID = r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])"
 # A rescue image boots to repair a machine, a kdump image to save memory; microcode has no programs.
-_OTHER_PURPOSE = re.compile(r"rescue|kdump|ucode")
+_OTHER_PURPOSE = r"rescue|kdump|ucode"
 
 
 def images(root: str = "") -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def _all_images(root: str, own: str) -> Iterator[Path]:
 
 def _images_of_entry(entry: Path, folder: Path, own: str) -> Iterator[Path]:
     """Yield what a boot loader entry of this system names; its paths begin at the top of its partition."""
-    if own and any(found != own for found in _MACHINE_ID.findall(entry.name)):
+    if own and any(found != own for found in re.findall(_MACHINE_ID, entry.name)):
         return
     for line in entry.read_text(encoding="utf-8", errors="replace").split("\n"):
         words = line.split()
@@ -57,8 +57,8 @@ def _images_of_entry(entry: Path, folder: Path, own: str) -> Iterator[Path]:
 
 def _is_ours(path: Path, root: str, own: str) -> bool:
     name = str(path).removeprefix(root)
-    others = [found for found in _MACHINE_ID.findall(name) if found != own]
-    return not (own and others) and not _OTHER_PURPOSE.search(name)
+    others = [found for found in re.findall(_MACHINE_ID, name) if found != own]
+    return not (own and others) and not re.search(_OTHER_PURPOSE, name)
 
 
 def _own_machine_id(root: str) -> str:

@@ -77,8 +77,8 @@ OLD_PVS="@OLD_PVS@"        # PVs lent by an older lvmsnap of this host when this
 _READ = """# Written by `lvmsnap install-boot`: HOST, this host's mark, and OLD_PVS. Without it nothing is done.
 [ -r @SWITCH@ ] || exit 0
 . @SWITCH@"""
-_PLACEHOLDER = re.compile(r"(@[A-Z_]+@)")
-_OLD_UUID = re.compile(r"\blvmsnp(?:-[0-9A-Za-z]{4}){5}-[0-9A-Za-z]{6}\b")
+_PLACEHOLDER = r"(@[A-Z_]+@)"
+_OLD_UUID = r"\blvmsnp(?:-[0-9A-Za-z]{4}){5}-[0-9A-Za-z]{6}\b"
 
 
 def files() -> tuple[BootFile, ...]:
@@ -127,7 +127,7 @@ def content(file: BootFile) -> str:
         "@LVM_SYSTEM_DIR@": f"LVM_SYSTEM_DIR={shlex.quote(system_dir)}" if system_dir else "",
     }
     values.setdefault("@ENVIRONMENT@", in_unit if system_dir else "# Of LVM:")
-    return _PLACEHOLDER.sub(lambda match: values[match[0]], _template(file))
+    return re.sub(_PLACEHOLDER, lambda match: values[match[0]], _template(file))
 
 
 def is_current(file: BootFile) -> bool:
@@ -151,7 +151,7 @@ def _matches(file: BootFile, values: dict[str, str]) -> bool:
     found = current(Path(file.path))
     if found is None:
         return False
-    wanted = _PLACEHOLDER.sub(lambda match: values.get(match[0], match[0]), _template(file)).split("\n")
+    wanted = re.sub(_PLACEHOLDER, lambda match: values.get(match[0], match[0]), _template(file)).split("\n")
     lines = found.split("\n")
     return len(lines) == len(wanted) and all(map(_is_line, lines, wanted))
 
@@ -160,8 +160,8 @@ def _is_line(line: str, wanted: str) -> bool:
     """Whether a line is the wanted one, in which a placeholder stands for anything."""
     # A pattern of a whole file takes longer to compile than all else that `up` does.
     return line == wanted or (
-        _PLACEHOLDER.search(wanted) is not None
-        and re.fullmatch(".*".join(map(re.escape, _PLACEHOLDER.split(wanted)[::2])), line) is not None
+        re.search(_PLACEHOLDER, wanted) is not None
+        and re.fullmatch(".*".join(map(re.escape, re.split(_PLACEHOLDER, wanted)[::2])), line) is not None
     )
 
 
@@ -192,4 +192,4 @@ def _old_pvs() -> tuple[str, ...]:
     Without them a machine that loses its power before the next `down` would not boot with the new files.
     """
     texts = [current(path) or "" for path in sorted(Path(STATE_DIR).glob("*.json"))]
-    return tuple(sorted({uuid for text in texts for uuid in _OLD_UUID.findall(text)}))
+    return tuple(sorted({uuid for text in texts for uuid in re.findall(_OLD_UUID, text)}))

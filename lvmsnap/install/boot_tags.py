@@ -13,11 +13,11 @@ CRYPTTAB = "/etc/crypttab"
 COMMAND_LINE = "/proc/cmdline"
 UDEV_DATABASE = "/run/udev/data"
 
-_LINK = re.compile(r"/dev/disk/by-(uuid|label)/(.+)")
+_LINK = r"/dev/disk/by-(uuid|label)/(.+)"
 # What the boot takes from the kernel's command line: dracut.cmdline(7), kernel-command-line(7), initramfs-tools(7).
-_ARGUMENT = re.compile(r"(?:root|resume|mount\.usr|systemd\.swap|cryptdevice)=(.+)")
-_LUKS = re.compile(r"(?:rd\.)?luks\.(?:uuid|name)=(?:luks-)?([^=]+)")
-_UDEV_TAG = re.compile(r"E:ID_FS_(UUID|LABEL)_ENC=(.+)")
+_ARGUMENT = r"(?:root|resume|mount\.usr|systemd\.swap|cryptdevice)=(.+)"
+_LUKS = r"(?:rd\.)?luks\.(?:uuid|name)=(?:luks-)?([^=]+)"
+_UDEV_TAG = r"E:ID_FS_(UUID|LABEL)_ENC=(.+)"
 
 
 def boot_tags(root: str = "") -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def boot_tags(root: str = "") -> tuple[str, ...]:
 def lv_tags(device_number: str, root: str = "") -> tuple[str, ...]:
     """Return the UUID and the LABEL on the device "MAJOR:MINOR" as udev's database has them, () where it has none."""
     lines = _lines(f"{root}{UDEV_DATABASE}/b{device_number}")
-    return tuple(_tag(match[1], _undo_udev(match[2])) for line in lines if (match := _UDEV_TAG.fullmatch(line)))
+    return tuple(_tag(match[1], _undo_udev(match[2])) for line in lines if (match := re.fullmatch(_UDEV_TAG, line)))
 
 
 def _of_fstab(path: str) -> Iterator[str]:
@@ -49,15 +49,15 @@ def _of_crypttab(path: str) -> Iterator[str]:
 
 def _of_command_line(path: str) -> Iterator[str]:
     for word in " ".join(_lines(path)).split(" "):
-        if match := _ARGUMENT.fullmatch(word.strip('"')):
+        if match := re.fullmatch(_ARGUMENT, word.strip('"')):
             yield _of_source(match[1])
-        elif match := _LUKS.fullmatch(word.strip('"')):
+        elif match := re.fullmatch(_LUKS, word.strip('"')):
             yield _tag("UUID", match[1])
 
 
 def _of_source(source: str) -> str:
     """Return the tag in what mount(8) takes for a device, "" where it is no UUID and no LABEL."""
-    if match := _LINK.fullmatch(source):
+    if match := re.fullmatch(_LINK, source):
         return _tag(match[1].upper(), _undo_udev(match[2]))
     name, _, value = source.partition("=")
     return _tag(name, value.strip("\"'").split(":")[0] if name == "UUID" else value.strip("\"'")) if value else ""

@@ -16,7 +16,7 @@ from lvmsnap.model.paths import STATE_DIR
 from lvmsnap.system.processes import Runner, shell_line
 
 TEMPLATES = ("lvmsnap-hold@.service",)
-_INSTANCE = re.compile(r"lvmsnap-hold@(.+)\.service\.d")
+_INSTANCE = r"lvmsnap-hold@(.+)\.service\.d"
 RELOAD = timer_command("reload", "")
 
 
@@ -84,7 +84,7 @@ def remove(runner: Runner, name: str, tell: Tell) -> None:
         tell(f"{name} has no unit that holds it")
     timer_units.remove_ours((drop_in(name),), tell)
     others = (path.parent.name for path in Path(systemd_timer.UNIT_FOLDER).glob(f"lvmsnap-hold@*.d/{DROP_IN}"))
-    if not any(_INSTANCE.fullmatch(other) for other in others):
+    if not any(re.fullmatch(_INSTANCE, other) for other in others):
         timer_units.remove_ours(timer_units.templates(TEMPLATES), tell)
     timer_units.name_left_alone((drop_in(name),), tell)
     _reload(runner, tell)

@@ -22,7 +22,7 @@ TEMPLATES = ("lvmsnap@.service", "lvmsnap@.timer")
 PACKAGED_FOLDER = "/usr/lib/systemd/system"
 DROP_IN = "lvmsnap.conf"
 NOT_OURS = "was edited, or was not written by lvmsnap"
-_INSTANCE = re.compile(r"lvmsnap@(.+)\.(?:service|timer)(?:\.d)?")
+_INSTANCE = r"lvmsnap@(.+)\.(?:service|timer)(?:\.d)?"
 
 Tell = Callable[[str], None]
 
@@ -150,7 +150,7 @@ def instances() -> tuple[str, ...]:
     folder = Path(UNIT_FOLDER)
     found = [path.parent.name for path in folder.glob(f"lvmsnap@*.d/{DROP_IN}")]
     found += [path.name for path in folder.glob("*.wants/lvmsnap@*")]
-    return tuple(sorted({match[1] for name in found if (match := _INSTANCE.fullmatch(name))}))
+    return tuple(sorted({match[1] for name in found if (match := re.fullmatch(_INSTANCE, name))}))
 
 
 def is_ours(path: Path) -> bool:

@@ -6,8 +6,8 @@ import hashlib
 import re
 
 DESCRIBED = "lvmsnap install-units wrote this; your own settings: systemctl edit"
-_MARK = re.compile(rf"# {DESCRIBED}\. sha256 ([0-9a-f]{{64}})\n")
-_PLAIN = re.compile(r"[A-Za-z0-9_/.,:=+@-]+")
+_MARK = rf"# {DESCRIBED}\. sha256 ([0-9a-f]{{64}})\n"
+_PLAIN = r"[A-Za-z0-9_/.,:=+@-]+"
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "%": "%%"}
 
 
@@ -23,7 +23,7 @@ def assignment(name: str, value: str) -> str:
 
 def quoted(word: str, escapes: dict[str, str]) -> str:
     """Return a word so that systemd reads it as it is."""
-    if _PLAIN.fullmatch(word):
+    if re.fullmatch(_PLAIN, word):
         return word
     return f'"{"".join(_escaped(char, escapes) for char in word)}"'
 
@@ -70,5 +70,5 @@ def signed(text: str) -> str:
 
 def is_signed(text: str) -> bool:
     """Whether the text is as some version of lvmsnap wrote it."""
-    mark = _MARK.match(text)
+    mark = re.match(_MARK, text)
     return mark is not None and signed(text[mark.end() :]) == text

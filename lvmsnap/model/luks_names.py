@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 # cryptsetup's lib/libdevmapper.c: "CRYPT-" TYPE "-" UUID without dashes "-" NAME.
-_LUKS = re.compile(r"CRYPT-LUKS[12]-([0-9a-f]{32})-(.+)")
+_LUKS = r"CRYPT-LUKS[12]-([0-9a-f]{32})-(.+)"
 # To read a key slot where the kernel offers no ciphers to programs: it lasts as long as the process of that number.
-_TEMPORARY = re.compile(r"CRYPT-TEMP-temporary-cryptsetup-\d+")
+_TEMPORARY = r"CRYPT-TEMP-temporary-cryptsetup-\d+"
 
 
 def mapping_name(profile: str, number: int = 1) -> str:
@@ -25,16 +25,16 @@ def mapping_uuid(version: int, luks_uuid: str, name: str) -> str:
 
 def is_luks(dm_uuid: str) -> bool:
     """Whether a device with this device-mapper UUID is a LUKS mapping."""
-    return _LUKS.fullmatch(dm_uuid) is not None
+    return re.fullmatch(_LUKS, dm_uuid) is not None
 
 
 def is_temporary(dm_uuid: str) -> bool:
     """Whether a device with this device-mapper UUID is one of cryptsetup's own, that a killed one may leave."""
-    return _TEMPORARY.fullmatch(dm_uuid) is not None
+    return re.fullmatch(_TEMPORARY, dm_uuid) is not None
 
 
 def name_in(dm_uuid: str, profile: str) -> str:
     """Return the name that a mapping of the profile was made with, by its device-mapper UUID; "" if it is none."""
-    match = _LUKS.fullmatch(dm_uuid)
+    match = re.fullmatch(_LUKS, dm_uuid)
     name = match[2] if match else ""
     return name if re.fullmatch(rf"{re.escape(mapping_name(profile))}(\.[0-9]+)?", name) else ""

@@ -15,8 +15,8 @@ RESERVED_STRINGS = (
 
 PROFILE_NAME_RULE = "a name has at most 64 characters of a-z 0-9 _ -, begins with a letter or a digit, and is not lock"
 
-_PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_CHARACTERS = re.compile(r"[A-Za-z0-9+_.-]+")
+_PROFILE_NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
+_CHARACTERS = r"[A-Za-z0-9+_.-]+"
 
 
 def tag_prefix(host: str) -> str:
@@ -31,7 +31,7 @@ def snapshot_tag(name: str, host: str) -> str:
 
 def is_profile_name(name: str) -> bool:
     """Whether a profile can have this name; wherever one comes from, it becomes part of paths that root writes."""
-    return _PROFILE_NAME.fullmatch(name) is not None and name != "lock"
+    return re.fullmatch(_PROFILE_NAME, name) is not None and name != "lock"
 
 
 def name_problem(vg: str, lv: str) -> str | None:
@@ -70,7 +70,7 @@ def _characters_problem(name: str) -> str | None:
         return "begins with a dash, which LVM does not allow"
     if name in (".", ".."):
         return "is a name that LVM does not allow"
-    if not _CHARACTERS.fullmatch(name):
+    if not re.fullmatch(_CHARACTERS, name):
         return "has characters other than A-Z a-z 0-9 + _ . - (LVM allows no others)"
     if len(name) > MAX_NAME_LENGTH:
         return f"has {len(name)} characters, LVM allows {MAX_NAME_LENGTH}"

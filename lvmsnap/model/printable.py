@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # Control characters, and those that turn the direction of writing: file names may have them, terminals obey them.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+UNPRINTABLE = "[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 # Where a message goes on in a line of its own, which is seen to be a part of the one above.
 NEXT_LINE = "\n    | "
@@ -22,7 +22,8 @@ def escaped(text: str) -> str:
 
     Only the lines of `on_lines` stay lines. Whoever forges one has it marked all the same.
     """
-    return NEXT_LINE.join(UNPRINTABLE.sub(_escape, line) for line in text.split(NEXT_LINE))
+    lines = text.split(NEXT_LINE)
+    return NEXT_LINE.join(line if line.isprintable() else re.sub(UNPRINTABLE, _escape, line) for line in lines)
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -31,10 +32,10 @@ def _escape(match: re.Match[str]) -> str:
 
 def shell_word(word: str, quoted: str) -> str:
     """Return a word for a shell on one line: as it is `quoted`, or as $'...' where a control character is in it."""
-    if not UNPRINTABLE.search(word):
+    if word.isprintable() or not re.search(UNPRINTABLE, word):
         return quoted
     plain = word.replace("\\", "\\\\").replace("'", "\\'")
-    return f"$'{UNPRINTABLE.sub(_bytes, plain)}'"
+    return f"$'{re.sub(UNPRINTABLE, _bytes, plain)}'"
 
 
 def _bytes(match: re.Match[str]) -> str:

@@ -5,6 +5,8 @@ Another host may be using it right now, so nothing but `recover --from-host ID` 
 
 from __future__ import annotations
 
+import re
+
 from lvmsnap.execution import executor, records
 from lvmsnap.model.dataclass import replace
 from lvmsnap.model.errors import LvmsnapError, ResidueError, StepError, UsageError, refused_after, worst
@@ -47,7 +49,7 @@ def host_of(argument: str, own: str) -> str:
     """Return the host that `--from-host` names, "" for those that are not known. Raises UsageError."""
     if argument == UNKNOWN_HOST:
         return ""
-    if not HOST_PATTERN.fullmatch(argument):
+    if not re.fullmatch(HOST_PATTERN, argument):
         hint = f"8 characters of 0-9 and a-f, as lvmsnap status shows it, or {UNKNOWN_HOST}"
         raise UsageError(f"{argument} is not the ID of a host", hint=hint)
     if argument == own:

@@ -34,11 +34,9 @@ from lvmsnap.planning.lent_pvs import host_of_pv, is_lent
 from lvmsnap.planning.sizing import LARGEST_SHARE_PERCENT, human, is_thin_snapshot
 from lvmsnap.planning.state import from_host, merging_hint
 
-NO_FILE_ON = re.compile(
-    r"(tmpfs|ramfs|nfs.*|cifs|smb.*|fuse.*|ceph|9p|afs|glusterfs|btrfs|zfs|bcachefs|overlay|squashfs|iso9660)$"
-)
+NO_FILE_ON = r"(tmpfs|ramfs|nfs.*|cifs|smb.*|fuse.*|ceph|9p|afs|glusterfs|btrfs|zfs|bcachefs|overlay|squashfs|iso9660)$"
 MAKE_IT = "make it, or mount its filesystem"
-LVM_PART = re.compile(r"LVM-(\w{32})(\w{32})")
+LVM_PART = r"LVM-(\w{32})(\w{32})"
 
 
 def tools(profile: Profile) -> tuple[str, ...]:
@@ -233,7 +231,7 @@ def _backing_file(backing: BackingFile, target: Target | None, facts: Facts) -> 
         title, problem, hint = f"directory {parent} exists", f"there is no directory {parent}", MAKE_IT
         yield Check("backing-file-directory", path, title, problem, passed=False, hint=hint)
         return
-    is_able, found = not NO_FILE_ON.match(directory.filesystem), directory.filesystem or "unknown"
+    is_able, found = not re.match(NO_FILE_ON, directory.filesystem), directory.filesystem or "unknown"
     hint = "name a path on ext4 or xfs: tmpfs is memory, a network may stall, copy-on-write may run full later"
     title, problem = f"filesystem of {parent} can hold a backing file", f"{parent} cannot hold a backing file"
     yield Check("backing-file-filesystem", path, title, problem, is_able, found, hint)
@@ -268,7 +266,7 @@ def _layers(
     yield rings.check(backing.path, directory, target, facts)
     by_number = {device.device_number: device for device in facts.dm_devices}
     below = [by_number[number] for number in directory.block_devices if number in by_number]
-    parts = [(match[1], match[2], device.name) for device in below if (match := LVM_PART.match(device.uuid))]
+    parts = [(match[1], match[2], device.name) for device in below if (match := re.match(LVM_PART, device.uuid))]
     origins = {one.origin_uuid.replace("-", "") for one in target.snapshots} if target else set()
     in_group = [name for group, lv, name in parts if group == vg.uuid.replace("-", "") and lv not in origins]
     hint = "name a `path` on another disk: after a power cut the group could not come up to free the file; "

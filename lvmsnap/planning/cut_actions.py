@@ -25,7 +25,7 @@ REFRESH, NO_LVS, NO_WAITING = ("lvchange", "--refresh"), ("--config", "devices/s
 # Lines as "Suspended,NAME" and "Active,NAME".
 LIST = "dmsetup info -c --noheadings --separator , -o suspended,name"
 # In a regular expression of LVM's filter (lvm.conf(5)) any other character may mean something.
-NOT_PLAIN = re.compile(r"[^\w/-]")
+NOT_PLAIN = r"[^\w/-]"
 
 
 def prepared(target: Target, found: Found, loop_devices: Mapping[str, str]) -> Action:
@@ -134,7 +134,7 @@ def _reading_alone(devices: tuple[str, ...], longest: int) -> Argv:
 
     In a script of several commands LVM 2.03.16 dies of the second use of --devices; a devices file does the same.
     """
-    accepted = ",".join(f"'a|^{NOT_PLAIN.sub('.', device)}$|'" for device in devices)
+    accepted = ",".join(f"'a|^{re.sub(NOT_PLAIN, '.', device)}$|'" for device in devices)
     alone = ("--config", f"devices{{filter=[{accepted},'r|.*|']}}")
     # There must be room for more than one name in the line.
     return alone if devices and len(" ".join(alone)) <= min(longest, LONGEST_LINE // 2) else NO_LVS

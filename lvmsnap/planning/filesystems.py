@@ -27,9 +27,7 @@ KNOWN = ", ".join(MOUNT_OPTIONS)
 # Files have no owners of their own there: whose they are is said by the mount, of the snapshot as of the origin (vfat
 # in mount(8)); so is how names are written.
 KEPT_OPTIONS = {
-    "vfat": re.compile(
-        r"(?:uid|gid|[df]?mask|umask|codepage|iocharset|shortname|tz|time_offset|utf8|uni_xlate)(?:=|$)"
-    ),
+    "vfat": r"(?:uid|gid|[df]?mask|umask|codepage|iocharset|shortname|tz|time_offset|utf8|uni_xlate)(?:=|$)",
 }
 # Where the origin is not mounted nobody says whose they are: root's.
 ROOTS_ALONE = {"vfat": ("umask=0077",)}
@@ -105,7 +103,7 @@ def _owners(looked: OriginFacts) -> tuple[str, ...]:
     kept = KEPT_OPTIONS.get(looked.filesystem)
     if kept is None:
         return ()
-    found = tuple(option for option in looked.mount_options if kept.match(option))
+    found = tuple(option for option in looked.mount_options if re.match(kept, option))
     return found or ROOTS_ALONE[looked.filesystem]
 
 

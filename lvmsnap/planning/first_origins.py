@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from lvmsnap.model.errors import UsageError
@@ -39,7 +40,7 @@ def devices(facts: Facts) -> tuple[str, ...]:
 
 
 def _is_own(lv: LogicalVolume) -> bool:
-    return any(TAG.fullmatch(tag) for tag in lv.tags)
+    return any(re.fullmatch(TAG, tag) for tag in lv.tags)
 
 
 def _why_not(vg: VolumeGroup, lv: LogicalVolume, types: Mapping[str, str]) -> str:

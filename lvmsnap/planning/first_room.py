@@ -28,7 +28,7 @@ GOOD_PERCENT, POOR_PERCENT = 50, 10
 FILE_SYSTEMS = ("ext2", "ext3", "ext4", "xfs")
 NO_PLACE = ("/boot", RUN_DIR)
 # A path that needs no quotes, neither in YAML nor in a shell.
-SIMPLE_PATH = re.compile(r"/[A-Za-z0-9_./+@=-]*")
+SIMPLE_PATH = r"/[A-Za-z0-9_./+@=-]*"
 # A server's own directories are root's alone; a whole filesystem's top is better for others.
 SYSTEM_FOLDER = "/var/lib"
 MOST_PLACES, MOST_ROOMS = 12, 200
@@ -70,7 +70,7 @@ def _is_possible(mount: Mount) -> bool:
         mount.filesystem in FILE_SYSTEMS
         and mount.root == "/"
         and "ro" not in (*mount.options, *mount.filesystem_options)
-        and SIMPLE_PATH.fullmatch(mount.mountpoint) is not None
+        and re.fullmatch(SIMPLE_PATH, mount.mountpoint) is not None
         and not any(is_within(mount.mountpoint, path) for path in NO_PLACE)
     )
 

@@ -21,7 +21,7 @@ from lvmsnap.planning.identify import as_named_now, find_lv, find_vg
 from lvmsnap.planning.lent_pvs import host_of_pv, host_prefix, is_lent
 
 # The host and the name in a snapshot's tag; older versions wrote no host.
-TAG = re.compile(r"lvmsnap(?:2\.([0-9a-f]{8}))?\.(.*)")
+TAG = r"lvmsnap(?:2\.([0-9a-f]{8}))?\.(.*)"
 
 
 def pv_uuid_prefix(name: str, host: str) -> str:
@@ -53,7 +53,7 @@ class Mark:
 
 def all_marks(facts: Facts, host: str | None = None) -> tuple[Mark, ...]:
     """Return the marks on everything that LVM reports; of all hosts, unless one is given."""
-    lvs = ((f"{lv.vg}/{lv.name}", TAG.fullmatch(tag)) for vg in facts.vgs for lv in vg.lvs for tag in lv.tags)
+    lvs = ((f"{lv.vg}/{lv.name}", re.fullmatch(TAG, tag)) for vg in facts.vgs for lv in vg.lvs for tag in lv.tags)
     # A tag may hold slashes, and whoever may write to the disk gives it.
     tags = [Mark(found[1] or "", found[2], lv) for lv, found in lvs if found and is_profile_name(found[2])]
     pvs = [pv for vg in facts.vgs for pv in vg.pvs if is_lent(pv.uuid)]

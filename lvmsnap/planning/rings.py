@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from lvmsnap.model.facts import Facts
@@ -59,7 +60,7 @@ def _name(copy: Copy, facts: Facts) -> str:
     lv = next((lv for vg in facts.vgs for lv in vg.lvs if dm_uuid(vg.uuid, lv.uuid) == uuid), None)
     if lv is None:
         return device.name if device else f"the snapshot of device {copy.cow}"
-    profiles = [match[2] for tag in lv.tags if (match := TAG.fullmatch(tag))]
+    profiles = [match[2] for tag in lv.tags if (match := re.fullmatch(TAG, tag))]
     return f"{lv.vg}/{lv.name}" + (f" (profile {profiles[0]})" if profiles else "")
 
 

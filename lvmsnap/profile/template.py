@@ -16,7 +16,7 @@ from lvmsnap.model.units import as_written
 COLUMNS = 80
 SCHEMA_LINE = "# yaml-language-server: $schema={}\n"
 # Text that is the same in YAML without quotes.
-PLAIN = re.compile(r"/[A-Za-z0-9_./+@=-]*")
+PLAIN = r"/[A-Za-z0-9_./+@=-]*"
 
 HOOKS = """\
 # Commands of your own, to hold a database still while the snapshot is taken:
@@ -154,7 +154,7 @@ def _growth(file: BackingFile, profile: Profile, notes: FileNotes) -> Iterator[s
 
 
 def _scalar(path: str) -> str:
-    return path if PLAIN.fullmatch(path) else "'" + path.replace("'", "''") + "'"
+    return path if re.fullmatch(PLAIN, path) else "'" + path.replace("'", "''") + "'"
 
 
 def _comment(note: str, indent: int = 0) -> list[str]:

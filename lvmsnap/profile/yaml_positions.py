@@ -20,7 +20,7 @@ MAX_EVENTS = 4000
 MAX_SHOWN = 80
 
 # Numbers of YAML 1.2 that PyYAML, which speaks YAML 1.1, takes for text. What one parser reads as a number is no name.
-_NUMBER_1_2 = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+")
+_NUMBER_1_2 = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+"
 _KINDS = {
     "tag:yaml.org,2002:bool": "true or false",
     "tag:yaml.org,2002:int": "a number",
@@ -220,7 +220,7 @@ def _plain(text: str, tag: str) -> object:
         return False
     if text in ("null", "Null", "NULL", "~"):
         return None
-    if _NUMBER_1_2.fullmatch(text):
+    if re.fullmatch(_NUMBER_1_2, text):
         return Unquoted(text, "a number")
     return Unquoted(text, _KINDS[tag]) if tag in _KINDS else text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 CRYPTTAB = "/etc/crypttab"
 # What makes of the file another key than all that is in it, or of the container another header.
-OTHER_KEY = re.compile(r"(?:keyfile-|header=|tpm2-|fido2-|pkcs11-|keyscript=|plain$|swap$|tmp)")
+OTHER_KEY = r"(?:keyfile-|header=|tpm2-|fido2-|pkcs11-|keyscript=|plain$|swap$|tmp)"
 
 
 def key_files() -> dict[str, str]:
@@ -18,7 +18,7 @@ def key_files() -> dict[str, str]:
         if len(fields) < 3 or fields[0].startswith("#") or not fields[2].startswith("/") or ":" in fields[2]:
             continue
         options = fields[3].split(",") if len(fields) > 3 else []
-        if not fields[2].startswith("/dev/") and not any(OTHER_KEY.match(option) for option in options):
+        if not fields[2].startswith("/dev/") and not any(re.match(OTHER_KEY, option) for option in options):
             found[_source(fields[1])] = fields[2]
     return found
 

@@ -36,7 +36,7 @@ LAYER = "-real"
 # struct dm_target_spec: sector_start, length, status, next, target_type[16]; its status text follows.
 TARGET_SPEC = struct.Struct("=QQiI16s")
 # What a thin pool's status says between its counters (Documentation: thin-provisioning); "Fail" and "Error" are others.
-POOL_STATUS = re.compile(r"\d+ (\d+)/(\d+) (\d+)/(\d+) \S+ (\S+)(.*)")
+POOL_STATUS = r"\d+ (\d+)/(\d+) (\d+)/(\d+) \S+ (\S+)(.*)"
 # dm-thin-metadata.h: the metadata has blocks of 4 KiB.
 METADATA_BLOCK_BYTES = 4096
 
@@ -146,7 +146,7 @@ def parse_pool_status(table: str, text: str) -> SnapshotStatus:
 
     `table` begins with "METADATA_DEVICE DATA_DEVICE BLOCK_SECTORS"; both are the kernel's texts.
     """
-    match = POOL_STATUS.match(text)
+    match = re.match(POOL_STATUS, text)
     if not match:
         return SnapshotStatus(is_lost=True, used_bytes=0, total_bytes=0)
     used_metadata, metadata, used, blocks = (int(number) for number in match.groups()[:4])

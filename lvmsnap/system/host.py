@@ -9,7 +9,7 @@ from pathlib import Path
 
 MACHINE_ID = "/etc/machine-id"
 KEY = b"lvmsnap host"
-HOST_PATTERN = re.compile(r"[0-9a-f]{8}")
+HOST_PATTERN = r"[0-9a-f]{8}"
 
 
 def host_id(path: str = MACHINE_ID) -> str:

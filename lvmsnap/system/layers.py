@@ -19,15 +19,15 @@ from lvmsnap.system.device_mapper import STATUS_TABLE_FLAG, first_target
 METADATA_BLOCK_BYTES = 4096
 MAPPING_BYTES = 64
 # Documentation/admin-guide/device-mapper/thin-provisioning.rst: what the pool's status says between its counters.
-POOL_STATUS = re.compile(r"\d+ (\d+)/(\d+) (\d+)/(\d+) \S+ rw\b(?!.*needs_check)")
+POOL_STATUS = r"\d+ (\d+)/(\d+) (\d+)/(\d+) \S+ rw\b(?!.*needs_check)"
 NEVER_HOLDING = {
     # It stores no zeros, and the same data once.
     "vdo": "VDO volume",
     # As a whole it is lost once its own space is used up.
     "snapshot": "snapshot",
 }
-COPYING = re.compile(r"(btrfs|zfs|bcachefs|overlay|tmpfs|ramfs|nfs.*|cifs|smb.*|fuse.*|ceph|9p|afs|glusterfs)$")
-NETWORK = re.compile(r"nfs|cifs|smb|fuse|ceph|9p|afs|glusterfs")
+COPYING = r"(btrfs|zfs|bcachefs|overlay|tmpfs|ramfs|nfs.*|cifs|smb.*|fuse.*|ceph|9p|afs|glusterfs)$"
+NETWORK = r"nfs|cifs|smb|fuse|ceph|9p|afs|glusterfs"
 
 
 def beneath(devices: tuple[str, ...], table: tuple[Mount, ...]) -> tuple[Layer, ...]:
@@ -52,7 +52,7 @@ def pool_free_bytes(table: str, status: str) -> int:
 
     `table` begins with "METADATA_DEVICE DATA_DEVICE BLOCK_SECTORS", `status` is the kernel's too.
     """
-    match = POOL_STATUS.match(status)
+    match = re.match(POOL_STATUS, status)
     if not match:
         return 0
     used_metadata, metadata, used, blocks = map(int, match.groups())
@@ -87,9 +87,9 @@ def _of_loop(loop: Loop, table: tuple[Mount, ...]) -> Layer | None:
         return None
     # The file itself may be a mountpoint: its directory's filesystem need not be its own.
     mount = mount_of(loop.file_path, table)
-    copying = mount and COPYING.match(mount.filesystem)
+    copying = mount and re.match(COPYING, mount.filesystem)
     # A dead server would hang the look at its file.
-    if copying and NETWORK.match(copying[1]):
+    if copying and re.match(NETWORK, copying[1]):
         return Layer(f"{loop.file_path}, a file on {copying[1]}", None)
     unknown = Layer(f"{loop.file_path}, the file of {loop.device},", None, is_unknown=True)
     try:

@@ -10,12 +10,13 @@ from pathlib import Path
 DEFAULT_SYSTEM_DIR = "/etc/lvm"
 DEFAULT_LOCKING_DIR = "/run/lock/lvm"
 
-_SETTING = re.compile(
-    r"\b(global_filter|filter|use_devicesfile|devicesfile|locking_dir|thin_pool_autoextend_threshold|file)\s*=\s*(\[[^\"\]]*(?:\"(?:[^\"\\]|\\.)*\"[^\"\]]*)*\]|\S+)"
+_SETTING = (
+    r"\b(global_filter|filter|use_devicesfile|devicesfile|locking_dir|thin_pool_autoextend_threshold|file)\s*=\s*"
+    r'(\[[^"\]]*(?:"(?:[^"\\]|\\.)*"[^"\]]*)*\]|\S+)'
 )
 # Comments that follow each other are one: there are thousands of lines of them in an lvm.conf.
-_STRING_OR_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|#[^\n]*(?:\n[ \t]*#[^\n]*)*')
-_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_STRING_OR_COMMENT = r'("(?:[^"\\]|\\.)*")|#[^\n]*(?:\n[ \t]*#[^\n]*)*'
+_STRING = r'"((?:[^"\\]|\\.)*)"'
 
 
 def system_dir() -> str:
@@ -39,14 +40,14 @@ def read_settings(system_dir: str) -> dict[str, str]:
 
 @functools.lru_cache(maxsize=2)  # the files are read before each change; their text is the same then
 def _settings_in(text: str) -> dict[str, str]:
-    text = _STRING_OR_COMMENT.sub(lambda match: match[1] or "", text)
-    return {match[1]: match[2] for match in _SETTING.finditer(text)}
+    text = re.sub(_STRING_OR_COMMENT, lambda match: match[1] or "", text)
+    return {match[1]: match[2] for match in re.finditer(_SETTING, text)}
 
 
 def filters(settings: dict[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the filters that are set, each with its patterns in order."""
     names = ("global_filter", "filter")
-    return tuple((name, tuple(_STRING.findall(settings[name]))) for name in names if name in settings)
+    return tuple((name, tuple(re.findall(_STRING, settings[name]))) for name in names if name in settings)
 
 
 def autoextend_percent(settings: dict[str, str]) -> int:

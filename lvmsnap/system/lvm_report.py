@@ -37,7 +37,7 @@ PINNED = (
 
 
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
-_LONE_BACKSLASH = re.compile(r'\\(?!")')
+_LONE_BACKSLASH = r'\\(?!")'
 
 
 def report_command(*, locking: bool) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ def parse_report(text: str) -> tuple[tuple[VolumeGroup, ...], tuple[PhysicalVolu
 
     LVM escapes quotes and nothing else: device-mapper's \\x20 for a blank in a name comes as it is, and \\x is no JSON.
     """
-    reports = json.loads(_LONE_BACKSLASH.sub(r"\\\\", text), strict=False)["report"]
+    reports = json.loads(re.sub(_LONE_BACKSLASH, r"\\\\", text), strict=False)["report"]
     vgs = tuple(_vg(report) for report in reports if report.get("vg"))
     orphans = tuple(_pv(row) for report in reports if not report.get("vg") for row in report.get("pv", ()))
     return vgs, orphans

@@ -10,7 +10,7 @@ from lvmsnap.system.mount_table import unescape_octal
 # The second ones: as a kernel shows layers that were given one by one (from 6.8 on).
 LAYERS = ("lowerdir", "upperdir", "workdir", "lowerdir+", "datadir+")
 # A layer ends at a colon, unless a backslash stands before that; the table has \134 for a backslash.
-_LAYER = re.compile(r"(?:\\134(?:\\[0-7]{3}|.)|[^:])+")
+_LAYER = r"(?:\\134(?:\\[0-7]{3}|.)|[^:])+"
 
 
 def layers(mount: Mount) -> tuple[str, ...]:
@@ -22,7 +22,7 @@ def layers(mount: Mount) -> tuple[str, ...]:
 
 
 def _paths(key: str, value: str) -> list[str]:
-    shown = _LAYER.findall(value) if key == "lowerdir" else [value]
+    shown = re.findall(_LAYER, value) if key == "lowerdir" else [value]
     return [re.sub(r"\\(.)", r"\1", unescape_octal(path), flags=re.DOTALL) for path in shown]
 
 

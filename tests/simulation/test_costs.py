@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from lvmsnap.system import reading
 from tests.simulation.stage import FakeRunner, Stage
 from tests.simulation.test_late_imports import loaded
 from tests.simulation.walk import SCENES
+from tests.unit.test_architecture import modules, tree
 
 # Of lvmsnap's own modules, and of all, of which Python's own differ from version to version.
 MODULES = {"up": (155, 310), "down": (142, 275), "run": (172, 330)}
@@ -29,6 +32,20 @@ def test_a_command_imports_no_more_than_it_did(command: str) -> None:
     own = {name for name in there if name.startswith("lvmsnap")}
     assert len(own) <= MODULES[command][0]
     assert len(there) <= MODULES[command][1]
+
+
+def test_no_regular_expression_is_compiled_before_it_is_needed() -> None:
+    compiled = [(name, node.lineno) for name in modules() for node in _compiled_at_the_import_of(name)]
+    # Those that `lvmsnap help` prints pages by, which nothing else imports.
+    assert {name for name, _ in compiled} <= {"cli.help_pages"}, compiled
+
+
+def _compiled_at_the_import_of(name: str) -> Iterator[ast.Call]:
+    inside = [node for one in tree(name).body if not isinstance(one, ast.FunctionDef) for node in ast.walk(one)]
+    in_methods = {id(node) for one in inside if isinstance(one, ast.FunctionDef) for node in ast.walk(one)}
+    for node in inside:
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile" and id(node) not in in_methods:
+            yield node
 
 
 @pytest.mark.parametrize("scene", STARTED)
