@@ -1,18 +1,18 @@
-"""Who may change, and who may pass, the directories on the way to a path: what root relies on there. Pure."""
+"""Who can modify, and who can traverse, the directories on a path: what root may rely on. Pure."""
 
 from __future__ import annotations
 
 from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.looked import Gate
 
-# inode(7): who but the owner may write; who may search a directory.
+# inode(7): write permission for the group and others; search permission for the owner, the group, others.
 WRITTEN_BY_OTHERS = 0o022
 OWNER_SEARCHES, GROUP_SEARCHES, OTHERS_SEARCH = 0o100, 0o010, 0o001
 
 
 @dataclass(frozen=True, slots=True)
 class _Passing:
-    """Who besides root may pass a directory."""
+    """Who besides root may traverse a directory."""
 
     everyone: bool = False
     users: frozenset[int] = frozenset()
@@ -26,10 +26,10 @@ ROOT_ALONE = Gate("", 0, 0, 0o700)
 
 
 def exposed(gates: tuple[Gate, ...]) -> str:
-    """Say which directory on the way to a path others than root could change, "" where none could.
+    """Say which directory on a path somebody other than root can change, "" if there is none.
 
-    Its owner may replace what is in it at any time, by a symlink too. The sticky bit keeps others from removing what
-    is there, not from being first. With an ACL the group's bits are the most that it grants (acl(5)).
+    A directory's owner can replace its entries at any time, with a symlink for instance. The sticky bit keeps others
+    from removing entries, not from creating one first. With an ACL, the group bits are the most it grants (acl(5)).
     """
     for gate in gates:
         if gate.uid:
@@ -40,10 +40,10 @@ def exposed(gates: tuple[Gate, ...]) -> str:
 
 
 def opened(gates: tuple[Gate, ...], ways_to_origin: tuple[tuple[Gate, ...], ...]) -> Gate | None:
-    """Return the directory that keeps people from the origin whom `gates` let pass, None where there is none.
+    """Return a directory that keeps users from the origin whom `gates` would let through, None if there is none.
 
-    `ways_to_origin` are the gates of each place where the whole origin is mounted: one that keeps out no one that
-    `gates` let pass is enough. An origin that is mounted nowhere is behind ROOT_ALONE.
+    `ways_to_origin` has the gates of each place where the whole origin is mounted; one way that keeps out nobody whom
+    `gates` let through is enough. An origin that is not mounted counts as behind ROOT_ALONE.
     """
     shields = [_passing(gate, most=True) for gate in gates]
     found = None
@@ -57,7 +57,7 @@ def opened(gates: tuple[Gate, ...], ways_to_origin: tuple[tuple[Gate, ...], ...]
 
 
 def _passing(gate: Gate, *, most: bool) -> _Passing:
-    """Return who may pass; where an ACL names more users and groups, the `most` that it could grant, or the least."""
+    """Return who may traverse it; an ACL may name more users and groups: assume the `most` it could grant, or least."""
     if gate.mode & OTHERS_SEARCH:
         return _Passing(everyone=True)
     by_group = bool(gate.mode & GROUP_SEARCHES)

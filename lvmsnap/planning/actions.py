@@ -1,7 +1,7 @@
 """The stack: the actions of all of a target's parts, in the order of `up`. Pure.
 
-Each command, its undo and how to see whether it took effect are in `file_actions`, `loan_actions`, `snapshot_actions`,
-`cut_actions`, `luks_actions`, `mount_actions` and `hook_actions`.
+The commands, their undo and the conditions that show whether they took effect are in `file_actions`, `loan_actions`,
+`snapshot_actions`, `cut_actions`, `luks_actions`, `mount_actions` and `hook_actions`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from lvmsnap.planning.identify import Found, FoundLoan
 def stack(target: Target, found: Found, loop_devices: Mapping[str, str]) -> tuple[Action, ...]:
     """Return the target's actions in the order of `up`.
 
-    `target` has its names of now; `loop_devices` are those bound to each backing file or to be bound, by the PV's UUID.
+    `target` has its current names; `loop_devices` maps each lent PV's UUID to the loop device of its backing file.
     """
     before, after = hook_actions.around_snapshot(target, found.hooks_due)
     files = [action for one in found.loans for action in _file(one, loop_devices[one.loan.pv_uuid])]
-    # From vgextend to lvcreate the lent space is open to every allocation in the group, by dmeventd for instance:
-    # nothing slow comes in between, and nothing of the user's.
+    # From vgextend to lvcreate any allocation in the group, dmeventd's for instance, can take the lent space: nothing
+    # slow and nothing of the user's runs in between.
     lent = [action for one in found.loans for action in _lending(one, found, loop_devices[one.loan.pv_uuid])]
     prepared, taken = _taking(target, found, loop_devices)
     resumed = [snapshot_actions.resumed_origin(one) for one in found.snapshots]
@@ -50,7 +50,7 @@ def _in(phase: Phase, actions: Iterable[Action]) -> tuple[Action, ...]:
 
 
 def _with_all_groups(action: Action, target: Target) -> Action:
-    """Return the action with the locks of all the target's groups, which are kept from one change to the next."""
+    """Return the action with the locks of all the target's groups: they stay held from one change to the next."""
     if action.locks is None or not action.locks.groups:
         return action
     return replace(action, locks=replace(action.locks, groups=tuple(sorted(target.groups))))
@@ -72,7 +72,7 @@ def _lending(found: FoundLoan, all_found: Found, loop_device: str) -> tuple[Acti
 def _taking(
     target: Target, found: Found, loop_devices: Mapping[str, str]
 ) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
-    """Return what prepares the snapshots, and what takes them: one after the other, or all at one instant."""
+    """Return the actions that prepare the snapshots, and those that take them: one by one, or all at one instant."""
     taken = [snapshot_actions.snapshot(target, one, found, loop_devices) for one in found.snapshots]
     if target.is_consistent:
         taken = [replace(action, do=()) for action in taken]

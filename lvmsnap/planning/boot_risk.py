@@ -1,4 +1,4 @@
-"""Whether a power cut could keep this machine from booting, or have it boot on a snapshot. Pure."""
+"""Whether a power cut could keep this machine from booting, or make it boot from a snapshot. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ HINT = "lvmsnap install-boot has the boot repair the group by itself"
 
 
 def check(backing: BackingFile, facts: Facts) -> Iterator[Check]:
-    """Yield the check of the boot's risk, where the boot needs the file's group at all.
+    """Yield the check that the machine still boots after a power cut, if the boot needs the file's group at all.
 
-    Refused is only the root filesystem's group, whichever of its LVs is the origin: LVM activates none of a group that
-    lacks a PV, and the boot would end in an emergency shell, without a network.
+    Only the root filesystem's group is refused, whichever of its LVs is the origin: at boot LVM activates no LV of a
+    group with a missing PV, and the boot would end in an emergency shell, without a network.
     """
     needed = {place: lv for place, (vg, lv) in boot_volumes(facts).items() if vg == backing.vg}
     if not needed:
@@ -36,9 +36,9 @@ def check(backing: BackingFile, facts: Facts) -> Iterator[Check]:
 
 
 def check_origin(volume: Volume, facts: Facts) -> Iterator[Check]:
-    """Yield the check that no boot takes the snapshot for its origin, where the boot looks for it by UUID or LABEL.
+    """Yield the check that the boot cannot mistake the snapshot for an origin that it looks up by UUID or LABEL.
 
-    After a power cut LVM activates both, and for a moment the links of /dev/disk/by-uuid may name the snapshot.
+    After a power cut LVM activates both, and for a moment the links in /dev/disk/by-uuid may point to the snapshot.
     """
     looked = facts.looked.origins.get((volume.vg, volume.origin))
     shared = [tag for tag in looked.tags if tag in facts.looked.boot_tags] if looked else []
@@ -55,7 +55,7 @@ def check_origin(volume: Volume, facts: Facts) -> Iterator[Check]:
 
 
 def boot_volumes(facts: Facts) -> dict[str, tuple[str, str]]:
-    """Return the (VG, LV) of each mountpoint that the boot needs: the root filesystem's, and those of fstab."""
+    """Return the (VG, LV) of each mountpoint that the boot needs: the root filesystem's, and those in fstab."""
     by_number = {lv.device_number: (vg.name, lv.name) for vg in facts.vgs for lv in vg.lvs if lv.device_number}
     mounted = {mount.mountpoint: by_number.get(mount.device_number) for mount in facts.mounts}
     return {place: lv for place in facts.boot_mountpoints if (lv := mounted.get(place))}

@@ -1,4 +1,4 @@
-"""What must hold before the first change. Pure: all checks look at the facts alone, and each says what to do."""
+"""What must hold before the first change. Pure: the checks look only at the facts, and each says what to do."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def tools(profile: Profile) -> tuple[str, ...]:
 
 
 def run(profile: Profile, target: Target | None, facts: Facts, loop_devices: Mapping[str, str]) -> tuple[Check, ...]:
-    """Return every check with its outcome; the target is None where a group or an origin is not there.
+    """Return every check with its outcome; `target` is None if a group or an origin does not exist.
 
-    `loop_devices` are those that are to be bound, by volume group.
+    `loop_devices` maps each volume group to the loop device that will be bound for it.
     """
     found = [*_system(profile, target, facts), *cut_checks.run(profile, facts)]
     for name in profile.groups:
@@ -75,7 +75,7 @@ def run(profile: Profile, target: Target | None, facts: Facts, loop_devices: Map
         ]
     for volume in profile.volumes:
         origin = _lv(volume, facts)
-        # LVM activates no thin snapshot at boot.
+        # LVM does not activate thin snapshots at boot.
         if origin is None or not is_thin_snapshot(volume, origin):
             found += boot_risk.check_origin(volume, facts)
         if volume.mountpoint and not volume.is_in_tree:
@@ -105,9 +105,9 @@ def _lv(volume: Volume, facts: Facts) -> LogicalVolume | None:
 
 
 def already(name: str, state: str, meaning: str, replacing: str) -> Check:
-    """Return the check that fails because something of the profile is there: it must never be taken for fresh.
+    """Return the failed check of a profile that is not down: its old snapshot must never pass for a fresh one.
 
-    `replacing` is the command that takes it down first.
+    `replacing` is the command that takes the old one down first.
     """
     hint = f"lvmsnap down {name}, or {replacing}; lvmsnap status {name} shows it"
     found = "an old snapshot must never pass for a new one" if state == "up" else meaning
@@ -116,7 +116,7 @@ def already(name: str, state: str, meaning: str, replacing: str) -> Check:
 
 
 def not_merging(target: Target, one: FoundSnapshot, found: Found) -> Check:
-    """Return the check that LVM does not merge a snapshot of ours into its origin: everything of it must stay then."""
+    """Return the check that LVM is not merging our snapshot into its origin: everything it needs must stay then."""
     hint = f"{merging_hint(one, found.loan_to(one.snapshot.vg))}; afterwards lvmsnap recover {target.name}"
     said = "nothing of it was touched" if one.is_merging else ""
     problem = f"LVM is merging {one.name} into {one.snapshot.vg}/{one.snapshot.origin}"
@@ -135,7 +135,7 @@ def _system(profile: Profile, target: Target | None, facts: Facts) -> Iterator[C
     found = "" if facts.host else "/etc/machine-id holds no ID"
     title, problem = "this machine has an identity", "this machine has no identity"
     yield Check("host-identity", "", title, problem, bool(facts.host), found, hint)
-    # An origin in a thin pool that is active has that of the kernel already.
+    # Thin snapshots do not need dm-snapshot; an active pool shows that the kernel has what they need.
     if target is None or any(not isinstance(one.cow, PoolSpace) for one in target.snapshots):
         yield in_kernel("dm-snapshot", "dm-snapshot", facts.snapshot_target)
     if profile.backing_files:
@@ -168,7 +168,7 @@ def _volume_group(profile: Profile, name: str, facts: Facts) -> Iterator[Check]:
 
 
 def unlocked(vg: str, holder: str) -> Check:
-    """Return the check that nobody holds the lock of the volume group; `holder` does, where it is not ""."""
+    """Return the check that nobody holds the lock of the volume group; `holder` says who does, "" for nobody."""
     hint = "wait for it to end, then try again"
     return Check("vg-not-locked", vg, f"{vg} is not locked", f"{vg} is locked by {holder}", not holder, hint=hint)
 
@@ -205,7 +205,7 @@ def _snapshot_name(volume: Volume, vg: VolumeGroup, facts: Facts) -> Iterator[Ch
     yield Check("snapshot-name-legal", path, title, problem, not found, found, hint)
     other = vg.lv(name)
     hint = f"{hint}, or see what it is: lvs -o+tags,origin {path}"
-    # Never of a volume that is no snapshot, nor of one that another profile made.
+    # Never suggest removing a volume that is not a snapshot, or the snapshot of another profile.
     if other and other.origin and not any(tag.startswith("lvmsnap") for tag in other.tags):
         hint += f"; what a script left there goes by lvremove {path}"
     kind = f"a snapshot of {vg.name}/{other.origin}" if other and other.origin else "a volume"
@@ -247,7 +247,7 @@ def _backing_file(backing: BackingFile, target: Target | None, facts: Facts) -> 
 
 
 def _room(path: str, directory: DirectoryFacts, target: Target, facts: Facts) -> Iterator[Check]:
-    """Yield, with the first of them, the check that all backing files on one filesystem fit there together."""
+    """Yield the check that all backing files on one filesystem fit there together, once: for the first of them."""
     looked = ((loan, facts.looked.directories.get(loan.path)) for loan in target.loans)
     there = [loan for loan, where in looked if where and where.is_on_filesystem_of(directory)]
     if not there or there[0].path != path:

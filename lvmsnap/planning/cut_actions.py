@@ -1,7 +1,7 @@
-"""Every command that takes all snapshots of a target at one instant: the prepared cut. Pure.
+"""The commands that take all snapshots of a target at one instant: the prepared cut. Pure.
 
-All that is slow is done first, beside writers that go on. Then all origins are held at one moment, and each of them
-until its own snapshot is there. What takes the snapshots down again is in `snapshot_actions`.
+All slow work is done first, while writers keep running. Then all origins are held (suspended) at one moment, each until
+its own snapshot is in place. What takes the snapshots down again is in `snapshot_actions`.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from lvmsnap.model.target import Permission, Snapshot, Target
 from lvmsnap.planning import snapshot_actions
 from lvmsnap.planning.identify import Found
 
-# LVM reads no longer line of a script (lvm2's tools/lvmcmdline.c).
+# The longest line of a script that LVM reads (lvm2's tools/lvmcmdline.c).
 LONGEST_LINE = 250
-# A pipe holds 64 KiB: more than that can only be written once LVM has started and reads.
+# A pipe holds 64 KiB: writing more than that blocks until LVM has started and reads.
 FILLING = 'n=400; while [ $n -gt 0 ]; do printf "%200s\\n"; n=$((n-1)); done'
 REFRESH, NO_LVS, NO_WAITING = ("lvchange", "--refresh"), ("--config", "devices/scan_lvs=0"), "--noudevsync"
-# Lines as "Suspended,NAME" and "Active,NAME".
+# Prints lines like "Suspended,NAME" and "Active,NAME".
 LIST = "dmsetup info -c --noheadings --separator , -o suspended,name"
-# In a regular expression of LVM's filter (lvm.conf(5)) any other character may mean something.
+# Any other character may be special in a regular expression of LVM's filter (lvm.conf(5)).
 NOT_PLAIN = r"[^\w/-]"
 
 
 def prepared(target: Target, found: Found, loop_devices: Mapping[str, str]) -> Action:
-    """Make all snapshots in LVM's metadata alone, their space zeroed; the kernel's origins stay as they are."""
+    """Make all snapshots in LVM's metadata only, their headers zeroed; the origins' kernel tables do not change."""
     taken = [snapshot_actions.snapshot(target, one, found, loop_devices) for one in found.snapshots]
     names = tuple(one.path for one in target.snapshots)
     closing = tuple(
         argv for one in found.snapshots for argv in snapshot_actions.closing(target, one, found, loop_devices)
     )
-    # What is to be written then, writers would wait for while they are held.
+    # Pages still dirty at the cut would be written then, while writers wait.
     places = tuple(one.origin_mounted_at for one in target.snapshots if one.origin_mounted_at)
     synced = (("sync", "--file-system", *places),) if places else ()
     return Action(
@@ -57,8 +57,8 @@ def _preparing(target: Target, found: Found, loop_devices: Mapping[str, str]) ->
         snapshot, cow = one.snapshot, one.snapshot.own_space
         size = ("--extents", str(cow.extents if cow else 0), "--name", snapshot.name)
         pvs = snapshot_actions.allocate_on(one, found, loop_devices)
-        # Whatever lay there before must not pass for a snapshot's header, which LVM zeroes; nor, after a power cut,
-        # for a filesystem: the volume would be an ordinary one then.
+        # Old data must not pass for a snapshot's header, which LVM zeroes; nor for a filesystem: after a power cut the
+        # volume may be an ordinary LV.
         made.append(("lvcreate", "--yes", *size, "--addtag", target.tag, "--wipesignatures", "y", snapshot.vg, *pvs))
     made += _in_short_lines(("lvchange", "--activate", "n"), [one.path for one in target.snapshots])
     closed = [one.path for one in target.snapshots if one.permission is Permission.READ_ONLY]
@@ -67,7 +67,7 @@ def _preparing(target: Target, found: Found, loop_devices: Mapping[str, str]) ->
 
 
 def _as_snapshot(snapshot: Snapshot) -> Argv:
-    """Return the command that makes a snapshot of an inactive volume; without the driver LVM touches no device."""
+    """Return the command that turns an inactive LV into a snapshot; with --driverloaded n LVM touches no device."""
     cow = snapshot.own_space
     chunk = ("--chunksize", f"{cow.chunk_size_bytes}b") if cow and cow.chunk_size_bytes else ()
     in_metadata = ("--zero", "n", "--driverloaded", "n")
@@ -75,7 +75,7 @@ def _as_snapshot(snapshot: Snapshot) -> Argv:
 
 
 def _by_one_lvm(commands: tuple[Argv, ...]) -> tuple[Argv, ...]:
-    """Return the commands as a script for one LVM process, which ends at the first that fails."""
+    """Return the commands as one script for LVM, which stops at the first failure; as they are if one is too long."""
     lines = [" ".join(argv) for argv in commands]
     if any(len(line) > LONGEST_LINE for line in lines):
         return commands
@@ -84,9 +84,9 @@ def _by_one_lvm(commands: tuple[Argv, ...]) -> tuple[Argv, ...]:
 
 
 def cut(target: Target, found: Found, loop_devices: Mapping[str, str]) -> Action:
-    """Hold all origins at one moment, and have each go on with its snapshot.
+    """Hold all origins at one moment, and resume each with its snapshot.
 
-    The one that LVM itself lies on is held by LVM, which locks its memory for that, and is the first to go on.
+    An origin that LVM itself lies on is suspended by LVM, which locks its memory for that, and is resumed first.
     """
     first = [one for one in target.snapshots if one.bears_lvm]
     held = [one for one in target.snapshots if not one.bears_lvm]
@@ -108,18 +108,18 @@ def cut(target: Target, found: Found, loop_devices: Mapping[str, str]) -> Action
 
 
 def _devices(vg: str, found: Found, loop_devices: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the group's PVs as they will be."""
+    """Return the devices of the group's PVs, including the one that will be lent."""
     group, lent = next(one.vg for one in found.snapshots if one.snapshot.vg == vg), found.loan_to(vg)
     own = [pv.device for pv in group.pvs if not pv.missing] if group else []
     return tuple(dict.fromkeys((*own, *([loop_devices[lent.loan.pv_uuid]] if lent else []))))
 
 
 def _refreshing(snapshots: list[Snapshot], devices: Mapping[str, tuple[str, ...]]) -> list[Argv]:
-    """Return the commands that refresh the snapshots' origins: one for each group, more where a line would be long."""
+    """Return the commands that refresh the snapshots' origins: one per group, more if a line would be too long."""
     commands: list[Argv] = []
     for vg in dict.fromkeys(one.vg for one in snapshots):
         paths = [one.origin_path for one in snapshots if one.vg == vg]
-        # While others are still held nobody waits for udev.
+        # Do not wait for udev while other origins are still held.
         more = ("--ignoremonitoring", NO_WAITING)
         longest = " ".join((*REFRESH, *more, max(paths, key=len)))
         start = (*REFRESH, *_reading_alone(devices[vg], LONGEST_LINE - len(longest) - 1), *more)
@@ -128,11 +128,11 @@ def _refreshing(snapshots: list[Snapshot], devices: Mapping[str, tuple[str, ...]
 
 
 def _reading_alone(devices: tuple[str, ...], longest: int) -> Argv:
-    """Return options so that LVM looks at these PVs alone: whatever else it reads may lie on a held origin.
+    """Return the options that make LVM read only these PVs: anything else may lie on a held origin.
 
-    With names and devices for which there is no room in the line, at most `longest` characters, it reads no LV.
+    If these options are longer than `longest` characters, or leave too little of the line, LVM only skips all LVs.
 
-    In a script of several commands LVM 2.03.16 dies of the second use of --devices; a devices file does the same.
+    In a script of several commands LVM 2.03.16 crashes at the second use of --devices; a devices file does the same.
     """
     accepted = ",".join(f"'a|^{re.sub(NOT_PLAIN, '.', device)}$|'" for device in devices)
     alone = ("--config", f"devices{{filter=[{accepted},'r|.*|']}}")
@@ -141,7 +141,7 @@ def _reading_alone(devices: tuple[str, ...], longest: int) -> Argv:
 
 
 def _in_short_lines(start: Argv, paths: list[str]) -> list[Argv]:
-    """Return one command for all paths, more where its line would be long, none where there are no paths."""
+    """Return one command for all paths, more if its line would be too long, none without paths."""
     commands: list[Argv] = []
     for path in paths:
         if not commands or len(" ".join((*commands[-1], path))) > LONGEST_LINE:
@@ -151,10 +151,10 @@ def _in_short_lines(start: Argv, paths: list[str]) -> list[Argv]:
 
 
 def _hold_and_refresh(held: list[Snapshot], own: tuple[str, ...], refresh: list[Argv]) -> Argv:
-    """Return the one command of the cut: LVM is started first and waits, so that nobody is held for its start.
+    """Return the one command of the cut. LVM is started first and waits, so that no writer has to wait for its start.
 
-    A snapshot that somebody activated before all were held would be of an earlier instant, and that of an origin which
-    somebody set going again of a later one.
+    If somebody activated a snapshot before all origins were held, it would be of an earlier instant; if somebody
+    resumed an origin, its snapshot would be of a later one. The command fails in both cases.
     """
     origins = [dm_name(one.vg, one.origin) for one in held]
     early = f'{_any(own)}) echo "${{n#*,}} is active already" >&2; exit 1'
@@ -168,5 +168,5 @@ def _hold_and_refresh(held: list[Snapshot], own: tuple[str, ...], refresh: list[
 
 
 def _any(names: Iterable[str], beginning: str = "") -> str:
-    """Return the shell's pattern for lines of the list of devices that end with one of these names."""
+    """Return the shell pattern that matches lines of LIST that end with one of these names."""
     return "|".join(f"{beginning}*,{name}" for name in names)

@@ -1,4 +1,4 @@
-"""Whether all snapshots of a profile can be taken at one instant: nothing may wait for what is held. Pure."""
+"""Whether all snapshots of a profile can be taken at one instant: nothing may depend on a held origin. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GIVE_UP = "or write `consistent: false`: the snapshots are taken one after the o
 
 
 def run(profile: Profile, facts: Facts) -> Iterator[Check]:
-    """Yield the checks of the cut; that no snapshot is thin is in `thin_checks`."""
+    """Yield the checks of the cut; `thin_checks` has the one that no snapshot is thin."""
     if not profile.is_cut:
         return
     origins = _origins(profile, facts)
@@ -35,7 +35,7 @@ def run(profile: Profile, facts: Facts) -> Iterator[Check]:
 
 
 def lvm_part_on(origin: LogicalVolume, facts: Facts) -> LvmPart | None:
-    """Return something that LVM's commands need and that lies on the origin, None where nothing does."""
+    """Return something that LVM's commands need and that lies on the origin, None if nothing does."""
     number = origin.device_number
     return next((part for part in facts.looked.lvm_parts if number and number in part.block_devices), None)
 
@@ -46,7 +46,7 @@ def _origins(profile: Profile, facts: Facts) -> list[LogicalVolume]:
 
 
 def _beneath_pvs(profile: Profile, origins: list[LogicalVolume], facts: Facts) -> str:
-    """Say which origin some PV of the profile's groups lies on, "" where none does."""
+    """Say which origin a PV of the profile's groups lies on, "" if none does."""
     for origin in origins:
         for group in profile.groups:
             if origin.device_number and origin.device_number in facts.looked.groups[group].beneath_pvs:

@@ -1,7 +1,7 @@
-"""Every command that makes and fills the backing file: no swapped path leads them to another file. Pure.
+"""The commands that create and fill the backing file; a swapped path cannot lead them to another file. Pure.
 
-Who may change a directory on the way to the file is checked before, but it may change hands. So the directory is
-entered and asked where it is, and what is filled is what was opened and looked at.
+The checks make sure that only root can change the directories on the path, but that may change later. So a command
+enters the directory and verifies where it is, and fills only the file that it has opened and verified.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from lvmsnap.model.target import Loan
 from lvmsnap.model.units import MIB
 from lvmsnap.planning.identify import FoundLoan
 
-# The redirection makes the file with O_EXCL under `set -C` (POSIX sh, "noclobber"), so never through a symlink; and
-# in a directory that is where its path says.
+# Under `set -C` (POSIX sh, "noclobber") the redirection creates the file with O_EXCL, so never through a symlink; and
+# `pwd -P` verifies the directory.
 CLAIM_SCRIPT = (
     'umask 077; set -C; cd -P -- "${1%/*}/" && d=$(pwd -P) && [ "${d%/}/${1##*/}" = "$1" ] && : > "./${1##*/}" '
     '|| { echo "$1 cannot be made there" >&2; exit 1; }'
 )
-# What is open as 3 is at the path itself, and empty: no content can be lost.
+# File descriptor 3 is the file at that very path, and empty: no content can be lost.
 EMPTY_SCRIPT = (
     'exec 3< "$1"; f=/proc/self/fd/3; [ "$(readlink $f)" = "$1" ] && [ -f $f ] && [ ! -s $f ] '
     '|| { echo "$1 is not the new, empty file" >&2; exit 1; }; shift; exec "$@"'
 )
-# Later it is known by its inode.
+# Later the file is recognised by its inode.
 SAME_SCRIPT = (
     'exec 3< "$1"; [ "$(stat -L -c %i /proc/self/fd/3)" = "$2" ] '
     '|| { echo "$1 is not the backing file" >&2; exit 1; }; shift 2; exec "$@"'
@@ -50,7 +50,7 @@ def backing_file(found: FoundLoan, loop_device: str) -> Action:
 
 
 def backing_file_space(found: FoundLoan) -> Action:
-    """Give the backing file all its blocks, so that no write to the snapshot can find the disk full."""
+    """Allocate all blocks of the backing file, so that no write to the snapshot can fail with a full disk."""
     loan = found.loan
     return Action(
         thing=Thing.SPACE,
@@ -65,7 +65,7 @@ def backing_file_space(found: FoundLoan) -> Action:
 
 
 def grow_file(loan: Loan, old_bytes: int, new_bytes: int) -> Argv:
-    """Return the command that makes a backing file in use larger."""
+    """Return the command that enlarges a backing file in use."""
     return ("sh", "-c", SAME_SCRIPT, "sh", loan.path, str(loan.inode), *_fill(loan, old_bytes, new_bytes))
 
 
@@ -90,5 +90,5 @@ def _fill(loan: Loan, old_bytes: int, new_bytes: int) -> Argv:
 
 
 def unmount_astray(mountpoint: str) -> Argv:
-    """Return the command that takes back a mount which a swapped path led elsewhere."""
+    """Return the command that undoes a mount that a swapped path led elsewhere."""
     return ("umount", "--", mountpoint)

@@ -1,4 +1,4 @@
-"""What a filesystem needs for its snapshot to be mounted beside its origin; one not here is refused. Pure."""
+"""What a filesystem needs for its snapshot to be mounted beside its origin; unlisted ones are refused. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lvmsnap.model.target import Permission
 from lvmsnap.planning.sizing import human
 
 # errors=continue: an overflowed snapshot gives I/O errors, and the superblock's own errors=panic would then bring the
-# whole server down (ext4(5)). XFS has no such option: it shuts the one filesystem down.
+# whole server down (ext4(5)). XFS has no such option: it shuts down only the filesystem concerned.
 # nouuid: XFS refuses a second filesystem with the UUID of a mounted one (xfs(5)).
 MOUNT_OPTIONS = {
     "ext2": ("ro", "errors=continue"),
@@ -24,22 +24,22 @@ MOUNT_OPTIONS = {
 }
 
 KNOWN = ", ".join(MOUNT_OPTIONS)
-# Files have no owners of their own there: whose they are is said by the mount, of the snapshot as of the origin (vfat
-# in mount(8)); so is how names are written.
+# vfat stores no owners and permissions: the mount options set them, and the encoding of names (vfat in mount(8)). The
+# snapshot is mounted with the origin's.
 KEPT_OPTIONS = {
     "vfat": r"(?:uid|gid|[df]?mask|umask|codepage|iocharset|shortname|tz|time_offset|utf8|uni_xlate)(?:=|$)",
 }
-# Where the origin is not mounted nobody says whose they are: root's.
+# If the origin is not mounted, nothing says who owns the files: only root may read them.
 ROOTS_ALONE = {"vfat": ("umask=0077",)}
 CHECKERS = {"vfat": "fsck.fat"}
 
-# A journal is replayed even for a read-only mount, into the CoW space. Where LVM froze the origin, as it does with one
-# that is mounted on this host, there is nothing to replay; a virtual machine's disk would be shown half-written.
+# Even a read-only mount replays the journal, into the CoW space. LVM freezes an origin that is mounted on this host, so
+# that nothing is left to replay; the disk of a virtual machine would look half-written without it.
 JOURNALED = ("ext3", "ext4", "xfs", "f2fs")
-# Those that cannot be mounted at all without what is on another device.
+# These cannot be mounted at all without the part on another device.
 WHOLE = ("xfs", "f2fs")
 
-# What every mount gets unless the profile's mount options say the opposite.
+# Mount options for protection, and what the profile writes to turn each off.
 OPPOSITES = {"nosuid": "suid", "nodev": "dev", "noexec": "exec"}
 
 WHY_NOT = {
@@ -52,15 +52,15 @@ WHY_NOT = {
 DEVICE_ALONE = "write `mountpoint: null` to get the device alone"
 
 
-# A mount with it replays no journal. ext4 shows noload as norecovery too (ext4(5), xfs(5)).
+# With one of these a mount replays no journal. ext4 also shows noload as norecovery (ext4(5), xfs(5)).
 NO_REPLAY = {"noload", "norecovery"}
 
 
 def _is_settled(looked: OriginFacts) -> bool:
-    """Whether the origin's mount on this host and LVM's freeze leave it whole, with nothing to replay.
+    """Whether the origin's mount on this host and LVM's freeze leave it consistent, with nothing to replay.
 
-    A read-only mount repairs nothing of an ext2, and one that replays no journal leaves it as full as it was. The
-    freeze does not reach what is in LUKS.
+    A read-only mount repairs no ext2, and a mount without replay leaves the journal as it was. The freeze does not
+    reach a filesystem inside LUKS.
     """
     superblock, options = looked.superblock, looked.mount_options
     if looked.is_in_luks:
@@ -73,9 +73,9 @@ def _is_settled(looked: OriginFacts) -> bool:
 
 
 def permission(filesystem: str, *, is_opened: bool = False) -> Permission:
-    """Return whether the snapshot of such a filesystem must take writes: a journal is replayed into it.
+    """Return the permission of such a filesystem's snapshot: read-write if a journal may be replayed into it.
 
-    `is_opened`: it is LUKS, and in what is in it there may be one.
+    `is_opened`: it is a LUKS container that is opened; the filesystem inside may have a journal.
     """
     return Permission.READ_WRITE if filesystem in JOURNALED or is_opened else Permission.READ_ONLY
 
@@ -83,14 +83,14 @@ def permission(filesystem: str, *, is_opened: bool = False) -> Permission:
 def mount_options(
     device_number: str, looked: OriginFacts, mounts: tuple[Mount, ...], wanted: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return the options for the snapshot's mount: what the filesystem needs, what protects others, what is wanted.
+    """Return the mount options of the snapshot: what the filesystem needs, what protects the host, what is `wanted`.
 
-    The device with that number is mounted where the origin's files are.
+    `device_number` is the device through which the origin's files are mounted: the origin, or its LUKS mapping.
     """
     needed = MOUNT_OPTIONS.get(looked.filesystem, ("ro",))
     superblock = looked.superblock
     if superblock and superblock.needs_other_device and looked.filesystem not in WHOLE:
-        # Its journal is in use by the origin, whose freeze left nothing in it to replay.
+        # The origin is using that journal, and its freeze left nothing in it to replay.
         needed = ("ro", "noload", *needed[1:])
     own = {option for mount in mounts if mount.device_number == device_number for option in mount.options}
     kept = ["nosuid", "nodev", *(["noexec"] if "noexec" in own else [])]
@@ -99,7 +99,7 @@ def mount_options(
 
 
 def _owners(looked: OriginFacts) -> tuple[str, ...]:
-    """Return what gives the snapshot's files the owners, permissions and names that the origin's have."""
+    """Return the options that give the snapshot's files the owners, permissions and names of the origin's."""
     kept = KEPT_OPTIONS.get(looked.filesystem)
     if kept is None:
         return ()
@@ -108,9 +108,9 @@ def _owners(looked: OriginFacts) -> tuple[str, ...]:
 
 
 def checks(name: str, looked: OriginFacts, cow_bytes: int | None) -> Iterator[Check]:
-    """Yield the checks that the snapshot of origin `name` can be mounted, and shows nothing that is not whole.
+    """Yield the checks that the snapshot of origin `name` can be mounted, and shows a consistent filesystem.
 
-    `cow_bytes` is the snapshot's space for changes, None where it is not known.
+    `cow_bytes` is the size of the snapshot's CoW space, None if it is not known.
     """
     filesystem, superblock = looked.filesystem, looked.superblock
     mountable, its = filesystem in MOUNT_OPTIONS, f"{name}'s filesystem"
@@ -140,7 +140,7 @@ def checks(name: str, looked: OriginFacts, cow_bytes: int | None) -> Iterator[Ch
 
 
 def why_not_mounted(superblock: Superblock | None) -> str:
-    """Say why what is in a LUKS container that was just opened is not mounted, "" where nothing is against it."""
+    """Say why the content of a LUKS container that was just opened cannot be mounted, "" if it can."""
     if superblock is None:
         return f"it holds no filesystem that is known to work ({KNOWN})"
     looked = OriginFacts(is_in_luks=True)

@@ -1,4 +1,4 @@
-"""Which volumes `lvmsnap init` offers, and which one a word on its command line means. Pure."""
+"""Which volumes `lvmsnap init` offers, and which one an argument on its command line means. Pure."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LIST = "lvmsnap init lists the volumes"
 
 
 def offers(facts: Facts, types: Mapping[str, str]) -> Offers:
-    """Return the volumes to choose from; `types` are the filesystems on devices, by their numbers.
+    """Return the volumes to choose from; `types` maps device numbers to the filesystems on them.
 
-    Not one word of what LVM hides, and of lvmsnap's own snapshots.
+    LVM's hidden volumes and lvmsnap's own snapshots are not mentioned at all.
     """
     shown = [(vg, lv) for vg in facts.vgs for lv in vg.lvs if not lv.is_hidden and not _is_own(lv)]
     others = {f"{vg.name}/{lv.name}": why for vg, lv in shown if (why := _why_not(vg, lv, types))}
@@ -33,7 +33,7 @@ def offers(facts: Facts, types: Mapping[str, str]) -> Offers:
 
 
 def devices(facts: Facts) -> tuple[str, ...]:
-    """Return the numbers of all devices whose content an offer tells: volumes', and open LUKS containers'."""
+    """Return the numbers of all devices whose content an offer shows: volumes, and open LUKS containers."""
     lvs = [lv for vg in facts.vgs for lv in vg.lvs if lv.is_active and lv.device_number and not lv.is_hidden]
     mappings = (facts.luks_mapping_of(lv.device_number) for lv in lvs)
     return (*(lv.device_number for lv in lvs), *(one.device_number for one in mappings if one))
@@ -71,12 +71,12 @@ def _holds(lv: LogicalVolume, facts: Facts, types: Mapping[str, str]) -> str:
 
 
 def mountpoints(lv: LogicalVolume, facts: Facts) -> tuple[str, ...]:
-    """Return where all of a volume, or of the LUKS container in it, is mounted; not what lvmsnap mounted."""
+    """Return where a whole volume, or the LUKS container in it, is mounted; not lvmsnap's own mounts."""
     return tuple(dict.fromkeys(_mounts_by_volume(facts).get(f"{lv.vg}/{lv.name}", ())))
 
 
 def _mounts_by_volume(facts: Facts) -> dict[str, list[str]]:
-    """Return the mountpoints of each volume that is mounted, by its name, VG/LV."""
+    """Return the mountpoints of each mounted volume, by VG/LV."""
     found: dict[str, list[str]] = {}
     for mount in facts.mounts:
         if mount.root == "/" and not is_within(mount.mountpoint, RUN_DIR):
@@ -89,9 +89,9 @@ def _mounts_by_volume(facts: Facts) -> dict[str, list[str]]:
 
 
 def resolved(word: str, facts: Facts, real_path: str = "", device_number: str = "") -> LogicalVolume:
-    """Return the volume that a word means: VG/LV, a device, or where one is mounted. Raises UsageError.
+    """Return the volume that a word means: VG/LV, a device, or a mountpoint. Raises UsageError.
 
-    `real_path` is where a word that is a path leads to, `device_number` that of the device there, "" for none.
+    `real_path` is the resolved path of a word that is one, `device_number` that of the device there, "" for none.
     """
     if not word.startswith("/"):
         return _named(word, word, facts)
@@ -106,7 +106,7 @@ def resolved(word: str, facts: Facts, real_path: str = "", device_number: str = 
 
 
 def name_of_device(path: str) -> str:
-    """Return VG/LV of a path below /dev that is one of LVM's, whether the device exists or not; "" for any other."""
+    """Return VG/LV for one of LVM's paths below /dev, whether or not the device exists; "" for any other path."""
     if path.startswith(MAPPER):
         return lvm_name(path.removeprefix(MAPPER))
     name = path.removeprefix("/dev/")
@@ -114,7 +114,7 @@ def name_of_device(path: str) -> str:
 
 
 def named_by_mount(word: str, real_path: str, mounts: tuple[Mount, ...]) -> str:
-    """Return VG/LV of the volume that a word means as far as names alone tell: LVM was not asked.
+    """Return VG/LV of the volume that a word means, judging by names and mounts alone: LVM is not queried.
 
     Raises UsageError.
     """
@@ -158,14 +158,14 @@ def _not_mounted(word: str, real_path: str, facts: Facts) -> UsageError:
 
 
 def _volumes_of(mount: Mount, facts: Facts) -> Iterator[LogicalVolume]:
-    """Yield the volume that a mount shows; that of btrfs has no device number, but names its device."""
+    """Yield the volume behind a mount; a btrfs mount lacks its device number, but names the device."""
     yield from _volumes_on(mount.device_number, facts)
     if mount.device_number.startswith("0:") and (name := name_of_device(mount.source)):
         yield from (lv for vg in facts.vgs for lv in vg.lvs if f"{vg.name}/{lv.name}" == name)
 
 
 def _volumes_on(device_number: str, facts: Facts) -> Iterator[LogicalVolume]:
-    """Yield the volume that has this device, or the LUKS container that is open by it."""
+    """Yield the volume with this device, or whose LUKS container is open as this device."""
     opened = {number for one in facts.dm_devices if one.device_number == device_number for number in one.beneath}
     numbers = {device_number, *opened} - {""}
     yield from (lv for vg in facts.vgs for lv in vg.lvs if lv.device_number in numbers)
@@ -177,7 +177,7 @@ def _unknown(message: str, word: str, facts: Facts) -> UsageError:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known word that is most like this one, "" where none is; a bare LV's name is like its VG/LV."""
+    """Return the known word most similar to this one, "" if none is; a bare LV name matches its VG/LV."""
     names = list(dict.fromkeys(known))
     same = [name for name in names if name.rpartition("/")[2] == word.rpartition("/")[2]]
     return same[0] if same else nearest(word, names)

@@ -1,6 +1,6 @@
-"""A first profile for this machine: candidates, each planned as `up` would, of which the first that passes is it. Pure.
+"""A first profile for this machine: each candidate is planned as `up` would, and the first that passes wins. Pure.
 
-Nothing here knows a rule of its own for what is safe: that is what the plan's checks are for.
+There are no rules here for what is safe: that is what the plan's checks are for.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ ANY_PV_UUID = "lvmsn2-HOST-HOST-NAME-NAME-RAND-RANDOM"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a first profile is asked for: its name, its file, and the volumes that it is to snapshot.
+    """What is asked of a first profile: its name, its file's path, and the volumes to snapshot.
 
-    `keys` are the key files by which this machine opens LUKS containers, by "UUID=..." or the path of the device.
+    `keys` has the key files with which this machine opens LUKS containers, by "UUID=..." or the device's path.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Wish:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The names of their volume groups, each once."""
+        """The names of the origins' volume groups, each once."""
         return tuple(dict.fromkeys(origin.vg for origin in self.origins))
 
     @property
@@ -49,18 +49,18 @@ class Wish:
 
 
 def files(wish: Wish, facts: Facts) -> tuple[str, ...]:
-    """Return the paths that a backing file of the profile may have: they must be looked at before it is proposed."""
+    """Return the candidate paths of the profile's backing files: they must be examined before one is proposed."""
     places = first_room.folders(facts.mounts)
     return tuple(first_room.file_path(one, wish.name, vg, wish.groups) for one in places for vg in wish.groups)
 
 
 def propose(wish: Wish, facts: Facts) -> Proposal:
-    """Return the first profile with whose plan nothing is wrong but what is wrong with every one.
+    """Return the first candidate whose plan fails no checks, or only those that every candidate fails.
 
-    That the boot may need `lvmsnap install-boot` first is no reason against one. Where there is none, it is one without
-    a file: no file is proposed where none may lie.
+    A boot that needs `lvmsnap install-boot` first does not rule a candidate out. If there is none, return the one
+    without a backing file that fails the fewest checks: no file is proposed where none may lie.
     """
-    # A passphrase is asked for where there is a terminal: that there is none now says nothing.
+    # A passphrase needs a terminal when the profile is used; that there is none now does not matter.
     facts = replace(facts, looked=replace(facts.looked, has_terminal=True))
     tried: list[tuple[Profile, bool, list[Check]]] = []
     for same_group in (False, True):
@@ -85,7 +85,7 @@ def _failed(profile: Profile, facts: Facts, *, same_group: bool = False) -> list
 
 
 def _candidates(wish: Wish, facts: Facts) -> Iterator[Profile]:
-    """Yield the profiles: of one instant first, and for each every way to give its snapshots space."""
+    """Yield the candidates: first those of one instant, each with every way to give its snapshots space."""
     for is_consistent in (True, False) if len(wish.origins) > 1 else (True,):
         is_cut = is_consistent and len(wish.origins) > 1
         sized = [origin for origin in wish.origins if is_cut or not origin.is_thin]
@@ -137,7 +137,7 @@ def _volume(wish: Wish, origin: LogicalVolume, room: Room, facts: Facts) -> Volu
 
 
 def _luks(wish: Wish, origin: LogicalVolume, facts: Facts) -> tuple[Luks, ...]:
-    """Return how a container in the volume may be opened, the best way first: a key file needs nobody at night."""
+    """Return the ways to open a container in the volume, best first: a key file needs nobody at night."""
     looked = _looked(origin, facts)
     if looked.filesystem != luks.LUKS_FILESYSTEM:
         return ()
@@ -148,7 +148,7 @@ def _luks(wish: Wish, origin: LogicalVolume, facts: Facts) -> tuple[Luks, ...]:
 
 
 def _obstacles(volume: Volume, wish: Wish, facts: Facts) -> list[Check]:
-    """Return what keeps the snapshot of a volume from being mounted, by what is in it."""
+    """Return the failed checks that keep a volume's snapshot from being mounted because of its content."""
     looked = facts.looked.origins[volume.vg, volume.origin]
     alone = Profile(wish.name, wish.path, "", (volume,), (), remove_mountpoint=False)
     checks = (
@@ -204,7 +204,7 @@ def _size_note(profile: Profile, volume: Volume, origin: LogicalVolume, facts: F
 
 
 def _mount_note(wish: Wish, volume: Volume, origin: LogicalVolume, facts: Facts) -> str:
-    """Say why a volume is not mounted, "" where it is."""
+    """Say why a volume is not mounted, "" if it is."""
     if volume.mountpoint or volume.is_in_tree:
         return ""
     if not origin.is_active:

@@ -1,4 +1,4 @@
-"""How large the snapshots of a first profile are, and where their space comes from, the best way first. Pure."""
+"""How large the snapshots of a first profile are, and where their space comes from, best way first. Pure."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from lvmsnap.planning.held_blocks import largest_file_bytes
 from lvmsnap.planning.lent_pvs import available_extents
 from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, ceil, largest_useful_bytes, rounded
 
-# Of the origin, for what changes during a backup: more is given while it is up, where there is room. Never less than
-# LVM's own bookkeeping and a busy minute need, never more than anybody would set aside unasked.
+# Share of the origin, for changes during a backup: the guard gives more later, if there is room. Never less than LVM's
+# own metadata and a busy minute need, never more than anybody would set aside unasked.
 SHARE_PERCENT = 20
 LEAST_BYTES, MOST_BYTES = 16 * MIB, 100 * GIB
 # A journal that is replayed into the snapshot must leave room for the changes too.
 JOURNAL_PERCENT = 125
-# A group's own room is taken where it has this part of what is wanted; where no file can be lent, this.
+# The group's free space is used if it has at least GOOD_PERCENT of what is wanted; POOR_PERCENT if no file can be lent.
 GOOD_PERCENT, POOR_PERCENT = 50, 10
 
 FILE_SYSTEMS = ("ext2", "ext3", "ext4", "xfs")
 NO_PLACE = ("/boot", RUN_DIR)
-# A path that needs no quotes, neither in YAML nor in a shell.
+# A path that needs quotes neither in YAML nor in a shell.
 SIMPLE_PATH = r"/[A-Za-z0-9_./+@=-]*"
-# A server's own directories are root's alone; a whole filesystem's top is better for others.
+# Only root can write to it. On any other filesystem the file goes into the top directory.
 SYSTEM_FOLDER = "/var/lib"
 MOST_PLACES, MOST_ROOMS = 12, 200
 
@@ -45,7 +45,7 @@ class Room:
 
 
 def wanted_bytes(origin: LogicalVolume, looked: OriginFacts) -> int:
-    """Return what the snapshot of an origin should have, as a round number, and not more than it can use."""
+    """Return how many bytes the snapshot of an origin should have: a round number, and no more than it can use."""
     inside = looked.inside or looked
     is_replayed = inside.superblock and (looked.luks or not inside.is_mounted)
     journal_bytes = inside.superblock.journal_bytes if inside.superblock and is_replayed else 0
@@ -55,7 +55,7 @@ def wanted_bytes(origin: LogicalVolume, looked: OriginFacts) -> int:
 
 
 def folders(mounts: tuple[Mount, ...]) -> tuple[str, ...]:
-    """Return where a backing file could lie: in local filesystems that hold their blocks, one folder in each."""
+    """Return where a backing file could lie: one directory in each local filesystem that keeps blocks in place."""
     found: dict[str, str] = {}
     for mount in mounts:
         if _is_possible(mount) and (top := top_mount(mounts, mount.mountpoint)) and top.mount_id == mount.mount_id:
@@ -76,16 +76,16 @@ def _is_possible(mount: Mount) -> bool:
 
 
 def file_path(folder: str, name: str, vg: str, groups: tuple[str, ...]) -> str:
-    """Return the path of a profile's backing file in a folder; with several groups each has one of its own."""
+    """Return the path of a profile's backing file in a directory; with several groups each has its own file."""
     suffix = f"-{vg}" if len(groups) > 1 else ""
     return f"{folder.rstrip('/')}/lvmsnap-{name}{suffix}.tmp"
 
 
 def rooms(name: str, wanted: Mapping[Place, int], groups: tuple[str, ...], facts: Facts) -> Iterator[Room]:
-    """Yield every way to give the snapshots what is `wanted`, or as much of it as there is, the best first.
+    """Yield every way to give the snapshots what is `wanted`, or as much of it as there is, best first.
 
-    The group's own room is best, a file on the filesystem with most room next, what little the group has after that.
-    The last way gives all that is wanted, though nothing has it.
+    The group's own free space is best, then a file on the filesystem with the most room, then what little the group
+    has. The last way gives all that is wanted, although nothing has it.
     """
     by_group = {name: {place: size for place, size in wanted.items() if place[0] == name} for name in groups}
     own = {vg.name: _own(vg, by_group[vg.name], GOOD_PERCENT) for vg in facts.vgs if by_group.get(vg.name)}
@@ -105,7 +105,7 @@ def rooms(name: str, wanted: Mapping[Place, int], groups: tuple[str, ...], facts
 
 
 def _own(vg: VolumeGroup, wanted: Mapping[Place, int], percent: int) -> dict[Place, int] | None:
-    """Return the sizes that the group's own room is for, None where that is less than so much of what is wanted."""
+    """Return sizes that fit into the group's free space, None if that is less than `percent` of what is wanted."""
     free, extent = available_extents(vg), vg.extent_size_bytes
     if sum(ceil(size, extent) for size in wanted.values()) <= free:
         return dict(wanted)
@@ -113,7 +113,7 @@ def _own(vg: VolumeGroup, wanted: Mapping[Place, int], percent: int) -> dict[Pla
 
 
 def _scaled(wanted: Mapping[Place, int], have: int, extent: int, percent: int) -> dict[Place, int] | None:
-    """Share what there is, each snapshot with whole extents, None where that is less than so much of what is wanted."""
+    """Share `have` bytes, in whole extents for each snapshot; None if that is less than `percent` of what is wanted."""
     total = sum(wanted.values())
     if have * 100 < total * percent:
         return None
@@ -122,13 +122,13 @@ def _scaled(wanted: Mapping[Place, int], have: int, extent: int, percent: int) -
 
 
 def _whole(size_bytes: int, extent: int) -> int:
-    """Return a round size that takes no more than so much in whole extents, 0 where there is none."""
+    """Return a round size that takes at most `size_bytes` in whole extents, 0 if there is none."""
     nice = rounded(size_bytes, up=False)
     return nice if ceil(nice, extent) * extent <= size_bytes else size_bytes // extent * extent // MIB * MIB
 
 
 def _places(facts: Facts) -> list[str]:
-    """Return the folders that were looked at, that with most room first."""
+    """Return the directories that were examined, the one with the most room first."""
     looked = facts.looked.directories
     free = {path.rpartition("/")[0] or "/": largest_file_bytes(there) for path, there in looked.items()}
     return sorted(free, key=lambda folder: -free[folder])
@@ -136,7 +136,7 @@ def _places(facts: Facts) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Lent:
-    """A group that lacks room for what is wanted in it, and where a file for it is to lie."""
+    """A group that lacks room for what is wanted in it, and where its backing file would lie."""
 
     vg: VolumeGroup
     wanted: Mapping[Place, int]
@@ -147,9 +147,9 @@ class _Lent:
 def _with_files(
     name: str, enough: Mapping[Place, int], lent: list[_Lent], groups: tuple[str, ...], facts: Facts
 ) -> Room | None:
-    """Return the room with a file for each group that lacks it, None where a file's place has too little for it.
+    """Return the room with a file for each group that lacks space, None if a file's filesystem has too little.
 
-    Half of what may be taken there stays free: for the file to grow, and for whatever else is written there.
+    Half of what may be used there stays free: for the file to grow, and for whatever else is written there.
     """
     sizes, files = dict(enough), []
     for one in lent:

@@ -1,4 +1,4 @@
-"""Says which of a target's mounts are there and ours, and which directories go with them. Pure."""
+"""Which of a target's mounts exist and are ours, and which directories are removed with them. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lvmsnap.model.target import Include, MountTarget, Target
 
 @dataclass(frozen=True, slots=True)
 class FoundInclude:
-    """Whether what is included is bound into the tree."""
+    """An included mount, and whether it is bound into the tree."""
 
     include: Include
     is_mounted: bool = False
@@ -22,7 +22,7 @@ def is_mounted(mount: MountTarget, numbers: set[str], facts: Facts) -> bool:
 
 
 def find_includes(target: Target, facts: Facts) -> tuple[FoundInclude, ...]:
-    """Return what is to be included, and whether its place in the tree shows it."""
+    """Return the target's includes, each with whether its place in the tree shows it."""
     return tuple(FoundInclude(one, _is_included(one, facts)) for one in target.includes)
 
 
@@ -32,15 +32,15 @@ def _is_included(include: Include, facts: Facts) -> bool:
 
 
 def removed_directories(mount: MountTarget) -> tuple[str, ...]:
-    """Return the directories that are to be removed with a mount, the outermost first."""
+    """Return the directories to remove with a mount, the outermost first."""
     return (*mount.parents, *((mount.mountpoint,) if mount.remove_directory else ()))
 
 
 def removable_directories(target: Target, our_mounts: set[str], facts: Facts) -> tuple[str, ...]:
-    """Return the directories that are there and are to be removed with the target, the outermost first.
+    """Return the existing directories to remove with the target, the outermost first.
 
-    Each is empty but for what is ours and goes before it: others' mounts and files need it too. `our_mounts` are the
-    mountpoints that show what is ours.
+    Each holds nothing except what is ours and is removed before it: other mounts and files need it too. `our_mounts`
+    are the mountpoints that show something of ours.
     """
     found: list[str] = []
     wanted = {path for mount in target.mounts for path in removed_directories(mount)}

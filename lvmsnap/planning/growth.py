@@ -1,7 +1,7 @@
 """How snapshots that are up can be given more room: how many extents each, from where, or why not. Pure.
 
-What several of them need at one moment is planned together: a backing file grows once for all, and where there is not
-enough for all, they become full at the same moment, since with the first one the whole set is lost.
+What several of them need at one moment is planned together: a backing file grows once for all of them. If there is not
+enough, it is shared so that all become full at the same moment: the whole set is lost with the first one.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from lvmsnap.planning.lent_pvs import available_extents, closed_pvs
 from lvmsnap.planning.shares import Want
 from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, PV_HEADER_BYTES, ceil, largest_useful_bytes
 
-# Not a want but an end: such a snapshot cannot become full.
+# Not a shortage: such a snapshot cannot become full.
 ENOUGH = "it has all the room its origin can ever use"
 ABSENT = "the snapshot is not there"
 KEPT = "what room is left is kept for another snapshot of the profile, which fills faster"
-# How lvextend begins to say that it cannot find so many extents.
+# The first word of lvextend's error message if there are not enough free extents.
 NO_ROOM = "Insufficient"
-# What may still be said of a growth that was made.
+# A warning about a growth that succeeded.
 LATE = "more room came barely in time, or too late: give the profile a larger `size`"
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """How much more room one snapshot of a target is to have: the one of that `number`, the first is 1.
+    """How much more room one snapshot of a target should get; `number` counts the snapshots, the first is 1.
 
-    `left_bytes` of its room are unused, and fill at that rate. Where it is not `is_due` it is given none yet, but where
-    others are its share is kept. `largest_file_bytes` is to what size its group's backing file may grow, None for no
-    further.
+    `left_bytes` of its room are unused, and fill at `bytes_per_second`. If it is not `is_due` it gets nothing yet, but
+    its share is reserved if others do. `largest_file_bytes` is the size to which its group's backing file may grow,
+    None if it may not.
     """
 
     number: int
@@ -48,7 +48,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How many extents the snapshot of that `number` gets, and by which commands; with none `reason` says why."""
+    """How many extents snapshot `number` gets, and by which commands; if none, `reason` says why."""
 
     number: int
     extents: int = 0
@@ -58,9 +58,10 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What gives snapshots of one group more room. First `filling` makes the backing file larger.
+    """The commands that give the snapshots of one group more room. First, `filling` enlarges the backing file.
 
-    That may take long, and no group is locked for it. Then `resizing` makes the lent PV as large, and each grows.
+    That may take long, and no group is locked for it. Then `resizing` grows the lent PV to match, and each snapshot
+    grows.
     """
 
     vg: str
@@ -71,7 +72,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class _Supply:
-    """How many extents can be had: `free` ones at once, `spare` once the PV is resized, all once the file is larger."""
+    """How many extents are available: `free` at once, `spare` once the PV is resized, all once the file has grown."""
 
     extents: int = 0
     reason: str = ""
@@ -80,9 +81,9 @@ class _Supply:
 
 
 def plan(target: Target, found: Found, asks: Sequence[Ask], facts: Facts) -> tuple[Room, ...]:
-    """Return how the snapshots that are due get what they ask for, or as much of it as can be had, group by group.
+    """Return, group by group, how the snapshots that are due get what they ask for, or as much of it as possible.
 
-    A group whose file is to grow comes after those that need to wait for none.
+    Groups whose file must grow come last, so that the others need not wait.
     """
     groups: dict[str, list[Ask]] = {}
     for ask in asks:
@@ -94,9 +95,9 @@ def plan(target: Target, found: Found, asks: Sequence[Ask], facts: Facts) -> tup
 
 
 def _most_new_bytes(found: Found, groups: Mapping[str, Sequence[Ask]], facts: Facts) -> dict[str, int]:
-    """Return by how much each group's file may grow where it lies.
+    """Return by how many bytes each group's file may grow on its filesystem.
 
-    Where several that lie on one filesystem are together to grow by more than is there, each has its part of that.
+    If several files on one filesystem need more than it has, each gets a proportional share.
     """
     wanted: list[tuple[str, DirectoryFacts, int]] = []
     for vg, asks in groups.items():
@@ -134,7 +135,7 @@ def _room(
 
 
 def _want(one: FoundSnapshot, ask: Ask) -> Want | str:
-    """Return what a snapshot can use of what is asked for, or why it can be given nothing."""
+    """Return how much of what is asked for a snapshot can use, or why it can get nothing."""
     vg, lv = one.vg, one.lv
     origin = vg.lv(one.snapshot.origin) if vg else None
     if vg is None or lv is None or origin is None:
@@ -162,7 +163,7 @@ def _lent_supply(lent: FoundLoan, largest_bytes: int | None, most_new_bytes: int
         return _Supply(reason="its backing file is not there")
     extent_bytes, old_bytes = lent.vg.extent_size_bytes, lent.file.size_bytes
     possible_bytes = old_bytes + most_new_bytes
-    # What a growth that failed half-way left is used first: free extents of the lent PV, or of its file.
+    # What an unfinished growth left is used first: free extents of the lent PV, or space of its file.
     free = lent.pv.unused_extents
     spare = max(free, (old_bytes - PV_HEADER_BYTES) // extent_bytes - lent.pv.allocated_extents)
     new = max(0, min(largest_bytes, possible_bytes) - old_bytes) // extent_bytes
@@ -177,12 +178,12 @@ def _growth(target: Target, found: Found, number: int, extents: int, vg: VolumeG
 
 
 def extend(target: Target, found: Found, number: int, extents: int, vg: VolumeGroup) -> tuple[Argv, ...]:
-    """Return the commands that give one snapshot so many extents of what the group, or its lent PV, has."""
+    """Return the commands that give one snapshot so many extents of the group, or of its lent PV."""
     return growth_actions.grow(target, found.snapshots[number - 1], vg, extents, found.loan_to(vg.name))
 
 
 def _with_file(room: Room, vg: VolumeGroup, lent: FoundLoan, extents: int, supply: _Supply) -> Room:
-    """Return the room with what makes the backing file, and the PV on it, large enough for all that is given of it."""
+    """Return the room with the commands that make the backing file, and its PV, large enough for all extents given."""
     if extents <= supply.free or lent.file is None or lent.loop is None:
         return room
     old_bytes = lent.file.size_bytes

@@ -1,4 +1,4 @@
-"""What a guard says of the snapshots that it guards: what they are and what it does, and how they stand now. Pure."""
+"""The guard's messages about its snapshots: what it guards and what it does, and how full they are now. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lvmsnap.planning.sizing import human
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """How a snapshot stands: what the kernel says of it, and how fast it fills."""
+    """A snapshot's present state: what the kernel reports, and how fast it fills."""
 
     origin: str
     status: SnapshotStatus
@@ -19,18 +19,18 @@ class Stand:
 
     @property
     def fill_ratio(self) -> float:
-        """How full it is."""
+        """How full it is, 0 to 1."""
         return self.status.used_bytes / self.status.total_bytes if self.status.total_bytes else 1.0
 
     @property
     def seconds_to_full(self) -> float:
-        """When it will be full at this rate; infinity where it does not fill."""
+        """In how many seconds it will be full at this rate; infinity if it is not filling."""
         left = self.status.total_bytes - self.status.used_bytes
         return left / self.bytes_per_second if self.bytes_per_second else float("inf")
 
 
 def guarded(stand: Stand, name: str, overflow: Overflow) -> str:
-    """Say what is guarded, and what for."""
+    """Say what is guarded, and what the guard will do."""
     warned = f"a warning from {overflow.warn_percent} % on"
     if stand.status.pool:
         return (
@@ -42,7 +42,7 @@ def guarded(stand: Stand, name: str, overflow: Overflow) -> str:
 
 
 def now(name: str, stands: tuple[Stand, ...]) -> str:
-    """Say how a profile's snapshots stand in a line: of several, the one that is full first, else the fullest."""
+    """Say in one line how full a profile's snapshots are: of several, the first to become full, else the fullest."""
     if not stands:
         return f"{name}: nothing to be seen"
     first = min(stands, key=lambda one: (one.seconds_to_full, -one.fill_ratio))

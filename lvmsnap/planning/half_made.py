@@ -1,4 +1,4 @@
-"""What a killed command left of a snapshot's and its origin's devices: suspended, or not all there. Pure."""
+"""What a killed command left of the devices of a snapshot and its origin: suspended, or incomplete. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lvmsnap.model.target import Snapshot
 def half_made(
     snapshot: Snapshot, lv: LogicalVolume, vg: VolumeGroup, devices: tuple[DmDevice, ...]
 ) -> tuple[str, ...] | None:
-    """Return which devices of a snapshot that LVM's metadata have are not in use, where a killed command made not all.
+    """Return the unused devices of a snapshot in LVM's metadata if a killed command left them incomplete, else None.
 
-    LVM stumbles over them: a -cow that is suspended it would read while it loads the snapshot's table, and wait for
-    ever. The origin's layer -real is the snapshot's where it is the only one.
+    LVM cannot cope with them: while it loads the snapshot's table it would read a suspended -cow, and wait for ever.
+    The origin's -real layer counts as the snapshot's if this is the only one.
     """
     if not lv.origin or lv.is_merging or lv.is_thin:
         return None
@@ -30,7 +30,7 @@ def half_made(
 def origin_devices(snapshot: Snapshot, devices: tuple[DmDevice, ...]) -> tuple[DmDevice, ...]:
     """Return the origin's device-mapper devices: its own, and -real while it has snapshots."""
     prefix = dm_uuid(snapshot.vg_uuid, snapshot.origin_uuid)
-    # Without the origin's UUID it would be that of the whole group.
+    # Without the origin's UUID the prefix would match the whole group.
     return tuple(one for one in devices if snapshot.origin_uuid and one.uuid.startswith(prefix))
 
 

@@ -1,4 +1,4 @@
-"""Whether a backing file's blocks will really be there when the snapshot writes to them, and how many may. Pure."""
+"""Whether a backing file's blocks are really there when the snapshot writes to them, and how many it may have. Pure."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from lvmsnap.model.profile import Allocation, BackingFile
 from lvmsnap.planning.sizing import LARGEST_SHARE_PERCENT
 
 ELSEWHERE = "name a `path` on another disk"
-# A deleted file, one that is covered by a mount, and one of another mount namespace look the same from here.
+# From here, a deleted file, one hidden by a mount, and one in another mount namespace look the same.
 UNKNOWN = "cannot be examined: deleted, moved, covered by a mount, or attached in another mount namespace"
 
 
 def largest_file_bytes(directory: DirectoryFacts) -> int:
-    """Return how large a file may become there: a share of what its filesystem and every layer beneath it have left."""
+    """Return how large a file may become there: a share of the least that its filesystem and the layers below have."""
     free = [layer.free_bytes for layer in directory.layers if layer.free_bytes is not None]
     return min([directory.available_bytes, *free]) * LARGEST_SHARE_PERCENT // 100
 
 
 def check(backing: BackingFile, directory: DirectoryFacts) -> Check:
-    """Return the check that nothing beneath the file allocates blocks when they are written, and may run full then.
+    """Return the check that no layer below the file allocates blocks only when they are written, and may be full then.
 
-    A full thin pool holds up every write to it for a minute, and with it every write to the snapshot's origin. Blocks
-    that were written are held by it, so `zero-fill` is allowed.
+    A full thin pool blocks every write to it for a minute, and with it every write to the snapshot's origin. It keeps
+    blocks that were written once, so `zero-fill` is allowed.
     """
     unknown = [layer.name for layer in directory.layers if layer.is_unknown]
     never = [layer.name for layer in directory.layers if layer.free_bytes is None and not layer.is_unknown]

@@ -1,4 +1,4 @@
-"""A profile's own commands around the snapshot as actions: when each is due, and what it finds around it. Pure."""
+"""A profile's hooks as actions: when each is due, and its environment variables. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from lvmsnap.model.target import Record, Target
 BEFORE_SNAPSHOT, AFTER_SNAPSHOT = "before_snapshot", "after_snapshot"
 BEFORE_DOWN, AFTER_DOWN = "before_down", "after_down"
 
-# What these two should have done is not undone by trying again and again; after_snapshot must succeed.
+# These two are tried once: repeating them would not help. after_snapshot is tried until it succeeds.
 ONE_TRY = (BEFORE_DOWN, AFTER_DOWN)
 
 
 def variables(target: Target) -> dict[str, str]:
-    """Return what hooks and the command of `run` find in their environment.
+    """Return the environment variables of hooks and of the command of `run`.
 
-    LVMSNAP_MOUNTPOINT is where all of it is: the top of the tree, or the only mountpoint. Names with _1, _2 are of the
-    volumes in the order of the profile. A name without a value is left out.
+    LVMSNAP_MOUNTPOINT is the top of the tree, or the only mountpoint. The suffixes _1, _2 number the volumes in the
+    order of the profile. A variable without a value is left out.
     """
     only = target.snapshots[0] if len(target.snapshots) == 1 else None
     found = {
@@ -34,25 +34,25 @@ def variables(target: Target) -> dict[str, str]:
 
 
 def commands(hooks: Hooks) -> tuple[Argv, ...]:
-    """Return the commands of those hooks that the profile has."""
+    """Return the commands of the hooks that the profile has."""
     given = (hooks.before_snapshot, hooks.after_snapshot, hooks.before_down, hooks.after_down)
     return tuple(argv for argv in given if argv)
 
 
 def due_when_up(hooks: Hooks) -> tuple[str, ...]:
-    """Return the names of the hooks that are to be run once all is to be taken down."""
+    """Return the names of the hooks to run when everything is taken down."""
     given = (("before_down", hooks.before_down), ("after_down", hooks.after_down))
     return tuple(name for name, argv in given if argv)
 
 
 def due_from(action: Action, record: Record) -> tuple[str, ...]:
-    """Return the names of the hooks that are due from the moment on in which this is begun."""
+    """Return the names of the hooks that are due as soon as `action` has begun."""
     begins = action.condition == HookOver(BEFORE_SNAPSHOT) and record.target.hooks.after_snapshot
     return (AFTER_SNAPSHOT,) if begins else record.hooks_due
 
 
 def settled_by(action: Action, record: Record) -> tuple[str, ...]:
-    """Return the names of the hooks that are still due once this has been done by `up`."""
+    """Return the names of the hooks that are still due once `up` has completed `action`."""
     return () if action.condition == HookDue(AFTER_SNAPSHOT) else record.hooks_due
 
 
@@ -62,7 +62,7 @@ def hook_of(action: Action) -> str:
 
 
 def around_snapshot(target: Target, due: tuple[str, ...]) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
-    """Return what comes before the snapshot is taken, and what after; the latter also when all is taken down early."""
+    """Return the actions before and after the snapshot is taken; the latter also if `up` is undone in between."""
     hooks = target.hooks
     before = Action(
         thing=Thing.BEFORE_SNAPSHOT,
@@ -90,7 +90,7 @@ def around_snapshot(target: Target, due: tuple[str, ...]) -> tuple[tuple[Action,
 def around_down(
     target: Target, due: tuple[str, ...], others: tuple[Action, ...]
 ) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
-    """Return what comes when all of the `others` is taken down, and what before that; nothing of `up` does either."""
+    """Return the action to run once all `others` are taken down, and the one to run before; `up` runs neither."""
     hooks = target.hooks
     everything = tuple(action.key for action in others if action.undo and not hook_of(action))
     last = _at_down(Thing.AFTER_DOWN, AFTER_DOWN, hooks.after_down, due, everything)

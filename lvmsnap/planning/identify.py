@@ -1,7 +1,7 @@
-"""Says what of a target's stack is on the machine, and ours: target and facts in, `Found` out. Pure.
+"""Finds what exists of a target's stack and is ours: target and facts in, `Found` out. Pure.
 
-What is ours is never recognised by a name alone. A snapshot needs the tag and the origin, the file its inode or our
-PV's label, a loop device the file's device and inode, a mount the snapshot's device number; of LUKS see `luks`.
+Nothing is recognised as ours by its name alone. A snapshot needs our tag and the origin, the file its inode or our PV
+label, a loop device the file's device and inode, a mount the snapshot's device number; for LUKS see `luks`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from lvmsnap.planning.pools import has_snapshots
 
 @dataclass(frozen=True, slots=True)
 class FoundLoan:
-    """What of one loan exists and is ours; None or False where it does not. `loan` has its names as they are now.
+    """What exists of one loan and is ours; None or False for what does not. `loan` has its current names.
 
-    `pv` is our PV, in a group or in none. `inactive_origin` is an origin of the target that a boot left inactive, since
-    it found the lent PV missing, and that is whole again. `others` are the LVs, as VG/LV, that have extents on our PV
-    and are no snapshot of the target.
+    `pv` is our PV, in a group or in none. `inactive_origin` is an origin of the target that a boot left inactive
+    because the lent PV was missing, and whose group is whole again. `others` are the LVs, as VG/LV, that have extents
+    on our PV and are not snapshots of the target.
     """
 
     loan: Loan
@@ -50,10 +50,11 @@ class FoundLoan:
 
 @dataclass(frozen=True, slots=True)
 class FoundSnapshot:
-    """What of one snapshot exists and is ours; None or False where it does not. `snapshot` has its names of now.
+    """What exists of one snapshot and is ours; None or False for what does not. `snapshot` has its current names.
 
     `suspended` are the origin's device-mapper devices that a killed command left suspended, `leftovers` those of the
-    snapshot that LVM's metadata no longer knows. `half_made`: see there. `is_on_layer`: the origin's table uses -real.
+    snapshot that LVM's metadata no longer knows. `half_made`: as the function of that name returns. `is_on_layer`: the
+    origin's table uses -real.
     """
 
     snapshot: Snapshot
@@ -69,20 +70,20 @@ class FoundSnapshot:
 
     @property
     def is_merging(self) -> bool:
-        """Whether LVM merges it into its origin, or will at the next activation: not ours to touch then."""
+        """Whether LVM is merging it into its origin, or will at the next activation: then it is not ours to touch."""
         return self.lv is not None and self.lv.is_merging
 
     @property
     def name(self) -> str:
-        """Its LVM name as it is now, VG/LV."""
+        """Its current LVM name, VG/LV."""
         return f"{self.snapshot.vg}/{self.lv.name if self.lv else self.snapshot.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What of one target exists and is ours, part by part; `hooks_due` are those that the record says are to be run.
+    """What exists of one target and is ours, part by part; `hooks_due` are the hooks that the record says are due.
 
-    `directories` are those that are there and are to be removed, as soon as nothing is mounted in them.
+    `directories` are those that exist and are to be removed once nothing is mounted in them.
     """
 
     loans: tuple[FoundLoan, ...]
@@ -93,16 +94,16 @@ class Found:
 
     @property
     def is_merging(self) -> bool:
-        """Whether LVM merges one of the snapshots into its origin."""
+        """Whether LVM is merging one of the snapshots into its origin."""
         return any(found.is_merging for found in self.snapshots)
 
     def loan_to(self, vg: str) -> FoundLoan | None:
-        """Return what is lent to the group that has this name now, if anything is."""
+        """Return the loan to the group that has this name now, None if there is none."""
         return next((found for found in self.loans if found.loan.vg == vg), None)
 
 
 def nothing_found(target: Target, facts: Facts) -> Found:
-    """Return what is found of a target that is not brought up yet: its groups alone."""
+    """Return what exists of a target before `up`: only its groups."""
     uses_devices_file = bool(facts.devices_file)
     loans = tuple(FoundLoan(loan, facts.vg(loan.vg), uses_devices_file=uses_devices_file) for loan in target.loans)
     snapshots = tuple(FoundSnapshot(snapshot, facts.vg(snapshot.vg)) for snapshot in target.snapshots)
@@ -110,7 +111,7 @@ def nothing_found(target: Target, facts: Facts) -> Found:
 
 
 def find(target: Target, facts: Facts, record: Record | None = None) -> Found:
-    """Return what of `target` exists on the machine that `facts` describes; its paths must have been looked at."""
+    """Return what of `target` exists on the machine that `facts` describe; they must cover the target's paths."""
     target = as_named_now(target, facts)
     is_same_boot = record is None or record.boot_id == facts.boot_id
     snapshots = tuple(_find_snapshot(target, snapshot, facts) for snapshot in target.snapshots)
@@ -161,7 +162,7 @@ def _find_snapshot(target: Target, snapshot: Snapshot, facts: Facts) -> FoundSna
 
 
 def find_vg(part: Snapshot | Loan, facts: Facts) -> VolumeGroup | None:
-    """Return a part's VG: by UUID, so that one renamed since is found; by name where no UUID is known."""
+    """Return a part's VG: by UUID, so that a renamed one is found; by name if no UUID is known."""
     if not part.vg_uuid:
         return facts.vg(part.vg)
     return next((vg for vg in facts.vgs if vg.uuid == part.vg_uuid), None)
@@ -174,7 +175,7 @@ def unseen_groups(target: Target, facts: Facts) -> tuple[str, ...]:
 
 
 def as_named_now(target: Target, facts: Facts) -> Target:
-    """Return the target with the names that its groups, origins and snapshots have by now, whatever was recorded."""
+    """Return the target with the current names of its groups, origins and snapshots, whatever was recorded."""
     loans = tuple(_loan_now(loan, facts) for loan in target.loans)
     target = replace(target, loans=loans, snapshots=tuple(_origin_now(one, facts) for one in target.snapshots))
     return replace(target, snapshots=tuple(_snapshot_now(target, one, facts) for one in target.snapshots))
@@ -200,15 +201,15 @@ def _snapshot_now(target: Target, snapshot: Snapshot, facts: Facts) -> Snapshot:
 
 
 def is_ours(lv: LogicalVolume, target: Target, snapshot: Snapshot) -> bool:
-    """Whether the LV is this snapshot: our tag, and of the origin, or what a killed lvcreate or lvremove left of it."""
-    # Nor has a thin snapshot an origin once that was removed.
+    """Whether the LV is this snapshot: it has our tag, and the origin or signs of a killed lvcreate or lvremove."""
+    # A thin snapshot too has no origin once that was removed.
     unfinished = not lv.origin and lv.segment_types in (("linear",), ("thin",))
     known = lv.name == snapshot.name or is_recorded(lv, snapshot)
     return target.tag in lv.tags and (lv.origin == snapshot.origin or (unfinished and known))
 
 
 def is_recorded(lv: LogicalVolume, snapshot: Snapshot) -> bool:
-    """Whether the LV has the UUID that was recorded of the snapshot when it was taken; its name may have changed."""
+    """Whether the LV has the UUID that was recorded when the snapshot was taken; its name may have changed."""
     return bool(snapshot.dm_uuid) and snapshot.dm_uuid == dm_uuid(snapshot.vg_uuid, lv.uuid)
 
 
@@ -217,8 +218,8 @@ def leftover_devices(
 ) -> tuple[str, ...]:
     """Return the devices a killed lvcreate or lvremove left: the snapshot's, its -cow, and the origin's -real.
 
-    They are left only once LVM's metadata has no snapshot of ours, and -real only where it has none at all. While LVM
-    knows an LV of that UUID, hidden or not, or merges a snapshot into the origin, they are LVM's.
+    They are leftovers only if LVM's metadata no longer has our snapshot; -real only if the origin has no snapshots. As
+    long as LVM knows an LV of that UUID, hidden or not, or merges a snapshot into the origin, they are LVM's.
     """
     if find_lv(target, snapshot, vg) is not None or is_merged_into(snapshot, vg):
         return ()
@@ -232,12 +233,12 @@ def leftover_devices(
 
 
 def is_merged_into(snapshot: Snapshot, vg: VolumeGroup) -> bool:
-    """Whether LVM merges a snapshot, whosever, into the origin, or will at the next activation."""
+    """Whether LVM is merging any snapshot, ours or not, into the origin, or will at the next activation."""
     return any(lv.is_merging and snapshot.origin in (lv.name, lv.origin) for lv in vg.lvs)
 
 
 def find_lv(target: Target, snapshot: Snapshot, vg: VolumeGroup) -> LogicalVolume | None:
-    """Return the LV of the group that is this snapshot, if there is one: by its UUID, else by its name or its tag."""
+    """Return the group's LV that is this snapshot, None if there is none: by its UUID, else by its name or tag."""
     ours = [lv for lv in vg.lvs if is_ours(lv, target, snapshot)]
     others = [one for one in target.snapshots if one.vg == snapshot.vg and one != snapshot]
     recorded = next((lv for lv in ours if is_recorded(lv, snapshot)), None)
@@ -248,7 +249,7 @@ def find_lv(target: Target, snapshot: Snapshot, vg: VolumeGroup) -> LogicalVolum
 
 
 def _left_inactive(target: Target, vg: VolumeGroup) -> str:
-    """Return the target's first origin in the group that is inactive though no PV is missing, "" where none is."""
+    """Return the target's first origin in the group that is inactive although no PV is missing, "" if none is."""
     origins = (vg.lv(snapshot.origin) for snapshot in target.snapshots if snapshot.vg == vg.name)
     inactive = [origin.name for origin in origins if origin is not None and not origin.is_active]
     return inactive[0] if inactive and not vg.missing_pv_count else ""
@@ -261,15 +262,15 @@ def _find_file(loan: Loan, facts: Facts, is_same_boot: bool) -> FileFacts | None
     if file.pv_uuid:
         return file if file.pv_uuid == loan.pv_uuid else None
     if loan.inode is None:
-        # The record was written before the file was made, so a file without an inode in it is one that a killed
-        # `up` had just claimed: nothing in it yet, nothing lost.
+        # The record is written before the file is made. If it has no inode yet, `up` was killed right after it claimed
+        # the file: nothing is in it, nothing is lost.
         return file if file.is_empty_private else None
     same = file.inode == loan.inode and (not is_same_boot or file.device == loan.device)
     return file if same else None
 
 
 def _is_out_of_reach(loan: Loan, facts: Facts) -> bool:
-    """Whether the file was made, is not found, and its filesystem is not mounted where it was."""
+    """Whether the file was made but is not found, because its filesystem is not mounted where it was."""
     if not loan.inode or not loan.mounted_at or facts.looked.files[loan.path] is not None:
         return False
     directory = facts.looked.directories.get(loan.path)
@@ -279,18 +280,18 @@ def _is_out_of_reach(loan: Loan, facts: Facts) -> bool:
 def _find_loop(loan: Loan, facts: Facts, file: FileFacts | None, is_same_boot: bool) -> Loop | None:
     identity = (file.device, file.inode) if file else (loan.device, loan.inode) if is_same_boot else None
     loops = [loop for loop in facts.loops if (loop.file_device, loop.file_inode) == identity]
-    # Somebody may have bound a second one to the same file: ours is the one that LVM uses.
+    # Somebody may have bound a second loop device to the file: ours is the one that LVM uses.
     pv = find_pv(loan, facts)
     return next((loop for loop in loops if pv and loop.device == pv.device), loops[0] if loops else None)
 
 
 def find_pv(loan: Loan, facts: Facts) -> PhysicalVolume | None:
-    """Return the lent PV, in a group or in none; None where LVM reports none of that UUID."""
+    """Return the lent PV, in a group or in none; None if LVM reports no PV with that UUID."""
     pvs = [pv for vg in facts.vgs for pv in vg.pvs] + list(facts.orphan_pvs)
     return next((pv for pv in pvs if pv.uuid == loan.pv_uuid), None)
 
 
 def _others_on(pv: PhysicalVolume, vg: VolumeGroup, own_lvs: tuple[LogicalVolume, ...]) -> tuple[str, ...]:
-    """Return the LVs with extents on the PV, hidden ones too; on one that is missing, those that lack some device."""
+    """Return the LVs with extents on the PV, hidden ones too; if it is missing, the LVs that lack some device."""
     device = UNKNOWN if pv.missing else pv.device
     return tuple(f"{vg.name}/{lv.name.strip('[]')}" for lv in vg.lvs if lv not in own_lvs and device in lv.devices)

@@ -1,4 +1,4 @@
-"""What is beside a target's parts and not its own: other people's things, and other profiles' snapshots. Pure."""
+"""What is found in a target's places but is not its own: things of others, and other profiles' snapshots. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lvmsnap.planning.identify import Found, FoundLoan, FoundSnapshot
 
 
 def left_alone(target: Target, found: Found, facts: Facts) -> tuple[str, ...]:
-    """Return what is in the target's places and is not its own, each with why: nothing of lvmsnap touches it."""
+    """Return what is in the target's places but is not its own, each with the reason: lvmsnap does not touch it."""
     snapshots = [line for one in found.snapshots for line in _snapshot_left_alone(target, one, facts)]
     loans = [line for one in found.loans for line in _loan_left_alone(one, facts)]
     return (*snapshots, *loans)
@@ -47,10 +47,10 @@ def _loan_left_alone(found: FoundLoan, facts: Facts) -> list[str]:
 
 
 def other_snapshots(target: Target, found: FoundSnapshot) -> tuple[str, ...]:
-    """Return the origin's snapshots that other profiles of this host have, each as VG/LV.
+    """Return the origin's snapshots that belong to other profiles of this host, each as VG/LV.
 
-    lvremove has dmeventd watch all that the origin has left, and dmeventd unmounts a snapshot once it is full. Of a
-    thin snapshot it watches the pool, and is to: neither taking nor removing one changes what it watches.
+    lvremove makes dmeventd monitor the origin's remaining snapshots, and dmeventd unmounts a snapshot once it is full.
+    Thin snapshots are left out: dmeventd monitors their pool, as it should, whether or not one is taken or removed.
     """
     beginning = target.tag.removesuffix(target.name)
     lvs = found.vg.lvs if found.vg and not (found.lv and found.lv.is_thin) else ()

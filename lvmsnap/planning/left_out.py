@@ -7,7 +7,7 @@ from collections.abc import Collection
 from lvmsnap.model.facts import Mount
 from lvmsnap.model.paths import RUN_DIR
 
-# No block device of their own: their device numbers have the major number 0, as those of /proc and tmpfs have.
+# These have no block device number of their own: their major number is 0, like that of /proc and tmpfs.
 WITHOUT_DEVICE = ("btrfs", "zfs", "bcachefs")
 # Images, such as those of snap packages: nothing in them can be lost.
 IMAGES = ("squashfs", "erofs", "iso9660", "udf")
@@ -16,7 +16,7 @@ IMAGES = ("squashfs", "erofs", "iso9660", "udf")
 def left_out(device_number: str, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
     """Return the mounts of other local filesystems below the origin's: its snapshot has empty directories there.
 
-    `device_number` is that of the origin, or of the mapping in which its filesystem is; "" where that is not open.
+    `device_number` is that of the origin, or of the LUKS mapping that has its filesystem; "" if that is not open.
     """
     places = {mount.mountpoint for mount in mounts if _is_all_of(mount, device_number)}
     return tuple(mount for mount in mounted_below(places, mounts) if mount.device_number != device_number)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lvmsnap.model.facts import PhysicalVolume, VolumeGroup
 
-# The UUID of a PV lent by lvmsnap begins so: it is recognised in the VG's metadata even while its device is missing.
+# The UUID of every PV lent by lvmsnap starts with this: the VG's metadata show it even while the device is missing.
 PV_UUID_PREFIX = "lvmsn2-"
-# As older versions wrote it, without the host: on the host that has the record it is ours.
+# Older versions used this, without the host: it is ours on the host that has the record.
 OLD_PV_UUID_PREFIX = "lvmsnp-"
 
 
@@ -16,7 +16,7 @@ def own_pvs(vg: VolumeGroup) -> tuple[PhysicalVolume, ...]:
 
 
 def available_extents(vg: VolumeGroup) -> int:
-    """Return how many extents of its own the group can give; those on another profile's lent PV go with that."""
+    """Return how many extents of its own the group can give; those on a lent PV leave together with it."""
     return min(vg.free_extents, sum(pv.free_extents for pv in own_pvs(vg)))
 
 
@@ -26,15 +26,15 @@ def closed_pvs(vg: VolumeGroup) -> tuple[PhysicalVolume, ...]:
 
 
 def is_lent(pv_uuid: str) -> bool:
-    """Whether a PV's UUID says that lvmsnap lent it, on whichever host."""
+    """Whether a PV's UUID says that lvmsnap lent it, on any host."""
     return pv_uuid.startswith((PV_UUID_PREFIX, OLD_PV_UUID_PREFIX))
 
 
 def host_of_pv(pv_uuid: str) -> str:
-    """Return the host that lent a PV, "" where its UUID names none."""
+    """Return the host that lent a PV, "" if its UUID names none."""
     return pv_uuid.split("-")[1] + pv_uuid.split("-")[2] if pv_uuid.startswith(PV_UUID_PREFIX) else ""
 
 
 def host_prefix(host: str) -> str:
-    """Return how the UUID of every PV lent by lvmsnap on `host` begins; "" is a host that is not known."""
+    """Return the prefix of the UUIDs of all PVs lent by lvmsnap on `host`, "" for an unknown host."""
     return f"{PV_UUID_PREFIX}{host[:4]}-{host[4:]}-" if host else OLD_PV_UUID_PREFIX

@@ -1,6 +1,6 @@
-"""Every command that lends space to a volume group, with its undo and how to see whether it took effect. Pure.
+"""The commands that lend space to a volume group, with their undo and their conditions. Pure.
 
-What makes the file itself is in `file_actions`.
+Those that make the file itself are in `file_actions`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def _lent_key(loan: Loan) -> Key:
 
 def loop(found: FoundLoan, loop_device: str) -> Action:
     """Bind the loop device to the backing file."""
-    # Where LVM keeps a devices file, pvcreate entered the loop device, and pvremove leaves it there.
+    # If LVM uses a devices file, pvcreate has added the loop device to it, and pvremove leaves it there.
     forget = (("lvm", "lvmdevices", "--yes", "--deldev", loop_device),) if found.uses_devices_file else ()
     return Action(
         thing=Thing.LOOP,
@@ -36,10 +36,10 @@ def loop(found: FoundLoan, loop_device: str) -> Action:
 
 
 def _is_in_no_group(found: FoundLoan) -> bool:
-    """Whether the group is there without our PV, which is in no other: its label then may go with the file.
+    """Whether the group exists and our PV is in none: then the PV's label may go with the file.
 
-    It cannot be wiped where the file's filesystem has turned read-only; and after a vgreduce that could not write there
-    it says that the PV is in use, which LVM wipes by force only.
+    The label cannot be wiped if the file's filesystem has turned read-only. After a vgreduce that could not write there
+    it says that the PV is in use, and LVM would wipe it only by force.
     """
     return found.vg is not None and found.pv is not None and found.pv.vg in ("", UNKNOWN)
 
@@ -52,7 +52,7 @@ def _attach(loan: Loan, loop_device: str) -> Argv:
 
 
 def physical_volume(found: FoundLoan, loop_device: str) -> Action:
-    """Make the loop device a PV that is recognisable as ours and holds no metadata of the group."""
+    """Make the loop device a PV that is recognisable as ours and holds none of the group's metadata."""
     loan = found.loan
     identity = ("--uuid", loan.pv_uuid, "--norestorefile", "--metadatacopies", "0", "--metadataignore", "n")
     return Action(
@@ -94,13 +94,13 @@ def vg_member(found: FoundLoan, all_found: Found, loop_device: str) -> Action:
 
 
 def _free_by_hand(found: FoundLoan, loop_device: str) -> tuple[Argv, ...]:
-    """Return what moves other people's extents off the lent PV, where its device is gone after its file is back."""
+    """Return the commands that move others' extents off the lent PV; a missing PV's file is attached again first."""
     attach = (_attach(found.loan, loop_device),) if found.is_missing else ()
     return (*attach, ("pvmove", loop_device))
 
 
 def active_origin(found: FoundLoan) -> Action:
-    """Activate what the boot could not while the lent PV was missing; nothing of `up` makes this."""
+    """Activate what the boot could not activate while the lent PV was missing; `up` has no such step."""
     vg = found.loan.vg
     return Action(
         thing=Thing.INACTIVE_ORIGIN,
@@ -117,7 +117,7 @@ def active_origin(found: FoundLoan) -> Action:
 
 
 def is_closed(target: Target, loan: Loan) -> bool:
-    """Whether the lent PV may have free extents while snapshots are up: what others put there could not go back."""
+    """Whether to close the lent PV to allocation: it may have free extents, and once others use them it is stuck."""
     cows = [one.own_space for one in target.snapshots if one.vg == loan.vg and one.own_space]
     if not cows:
         return bool(loan.allocate_on)
@@ -131,6 +131,6 @@ def allocatable(verb: str, vg: VolumeGroup | None, loop_device: str) -> Argv:
 
 
 def devices_of(vg: VolumeGroup | None, loop_device: str) -> Argv:
-    """Return what makes a command on a PV look at that group alone: else it waits for the locks of all groups."""
+    """Return the option that limits a PV command to that group's devices: else it waits for the locks of all groups."""
     pvs = vg.pvs if vg else ()
     return ("--devices", ",".join(dict.fromkeys((*(pv.device for pv in pvs if not pv.missing), loop_device))))

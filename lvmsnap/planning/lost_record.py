@@ -1,6 +1,6 @@
-"""What the system's own marks tell of a profile whose record is lost: a tagged snapshot, a PV with our UUID. Pure.
+"""Finds a profile whose record is lost by its marks on the system: a tagged snapshot, a PV with our UUID. Pure.
 
-Marks name the host that made them. `host` is whose marks are asked for, "" those of an older lvmsnap, which name none.
+Marks name the host that made them. `host` says whose marks are meant, "" those of an older lvmsnap, which name none.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ TAG = r"lvmsnap(?:2\.([0-9a-f]{8}))?\.(.*)"
 
 
 def pv_uuid_prefix(name: str, host: str) -> str:
-    """Return how the UUID of every PV lent by profile `name` begins, so that it is recognised without a record.
+    """Return the prefix of the UUIDs of all PVs lent by profile `name`, which identifies them without a record.
 
-    Older versions, whose marks name no host, had four digits of the name's hash: two names may share them.
+    Older versions, whose marks name no host, used four digits of the name's hash: two names may share them.
     """
     digits = hashlib.sha256(name.encode()).hexdigest()
     return f"{host_prefix(host)}{digits[:4]}-{digits[4:8]}" if host else f"{host_prefix(host)}{digits[:4]}"
@@ -40,7 +40,7 @@ def pv_uuid(name: str, host: str, random_hex: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A mark of lvmsnap's on something: `object` is VG/LV, or the lent PV in its group. `host` "" where it names none.
+    """A mark that lvmsnap left: `object` is VG/LV, or the lent PV in its group; `host` is "" if it names none.
 
     A tag names its profile, a PV's UUID does not: `name` is "" then.
     """
@@ -54,7 +54,7 @@ class Mark:
 def all_marks(facts: Facts, host: str | None = None) -> tuple[Mark, ...]:
     """Return the marks on everything that LVM reports; of all hosts, unless one is given."""
     lvs = ((f"{lv.vg}/{lv.name}", re.fullmatch(TAG, tag)) for vg in facts.vgs for lv in vg.lvs for tag in lv.tags)
-    # A tag may hold slashes, and whoever may write to the disk gives it.
+    # A tag may contain slashes, and whoever can write to the disk can set one.
     tags = [Mark(found[1] or "", found[2], lv) for lv, found in lvs if found and is_profile_name(found[2])]
     pvs = [pv for vg in facts.vgs for pv in vg.pvs if is_lent(pv.uuid)]
     lent = [Mark(host_of_pv(pv.uuid), "", f"PV {pv.uuid} in {pv.vg}", pv.uuid) for pv in pvs]
@@ -67,14 +67,14 @@ def tagged_names(facts: Facts, host: str) -> tuple[str, ...]:
 
 
 def unclaimed_targets(facts: Facts, claimed: set[str], host: str) -> tuple[Target, ...]:
-    """Return targets for the lent PVs that no known profile claims by their UUID, so that they can be given back."""
+    """Return targets for the lent PVs whose UUID no known profile claims, so that they can be taken out again."""
     pvs = [(vg, pv) for vg in facts.vgs for pv in vg.pvs]
     ours = [(vg, pv) for vg, pv in pvs if pv.uuid.startswith(host_prefix(host)) and pv.uuid not in claimed]
     return tuple(Target(f"pv-{pv.uuid}", (_marked_loan(None, facts, vg, pv),), (), host=host) for vg, pv in ours)
 
 
 def is_marked(name: str, facts: Facts, host: str, claimed: Collection[str]) -> bool:
-    """Whether anything carries the marks of profile `name` that `target_from_marks` goes by."""
+    """Whether anything carries marks of profile `name` that `target_from_marks` would use."""
     tag, prefix = snapshot_tag(name, host), pv_uuid_prefix(name, host)
     pvs = [pv.uuid for vg in facts.vgs for pv in vg.pvs] + [pv.uuid for pv in facts.orphan_pvs]
     is_tagged = any(tag in lv.tags for vg in facts.vgs for lv in vg.lvs)
@@ -84,15 +84,15 @@ def is_marked(name: str, facts: Facts, host: str, claimed: Collection[str]) -> b
 def target_from_marks(
     name: str, profile: Profile | None, facts: Facts, host: str, claimed: Collection[str] = ()
 ) -> Target | None:
-    """Return what the system's own marks tell of profile `name` where its record is lost; None where there are none.
+    """Return what the marks on the system tell about profile `name`, whose record is lost; None without any marks.
 
-    The marks: snapshots with our tag, of whichever origins, since those may have been renamed, or the profile edited.
-    And PVs with our UUID that are none of the `claimed` ones, which records of other profiles name. The profile, where
-    there is one, adds its paths, and what of it bears no mark.
+    The marks are snapshots with our tag, whatever their origin, since it may have been renamed, or the profile edited;
+    and PVs with our UUID, except the `claimed` ones, which records of other profiles name. The profile, if there is
+    one, adds its paths and the parts that carry no mark.
     """
     profile = profile and tree.placed(profile, facts)
     tagged = [(vg, lv) for vg in facts.vgs for lv in vg.lvs if snapshot_tag(name, host) in lv.tags]
-    # What cannot be a snapshot of ours, whoever tagged it, hides none that is.
+    # An LV that cannot be a snapshot of ours, whoever tagged it, must not hide one that is.
     tagged = [found for found in tagged if _may_be_ours(found[1])] or tagged
     tagged.sort(key=lambda found: _place(profile, *found))
     loans = _marked_loans(name, profile, facts, host, claimed, tagged)
@@ -105,12 +105,12 @@ def target_from_marks(
         left = [volume for volume in volumes if (volume.vg, volume.origin) not in known]
         snapshots += [_unmarked_snapshot(name, profile, volume, facts) for volume in left]
     target = Target(name, loans, tuple(snapshots), host=host)
-    # Another host's tree is not here; here may be one of ours with the same name.
+    # Another host's tree is not mounted here, but our own tree of the same name may be.
     return lost_tree.with_tree(target, facts) if host == facts.host else target
 
 
 def without(facts: Facts, target: Target) -> Facts:
-    """Return the facts as if the target's snapshots and lent PVs were gone, so that what else is marked is found."""
+    """Return the facts as if the target's snapshots and lent PVs were gone, so that other marked things are found."""
     named = as_named_now(target, facts)
     gone = {
         (vg.uuid, lv.uuid)
@@ -132,10 +132,10 @@ def without(facts: Facts, target: Target) -> Facts:
 def target_from_files(
     profile: Profile, facts: Facts, files: Mapping[str, FileFacts | None], host: str
 ) -> Target | None:
-    """Return what the PV labels in the profile's backing files tell, where all else of the profile is gone.
+    """Return what the PV labels in the profile's backing files tell, if everything else of the profile is gone.
 
-    So it is after a power cut whose repair at boot gave the group back, if the record was lost too. `files` are what is
-    at the files' paths.
+    That is the case after a power cut if the boot repaired the group and the record was lost too. `files` is what is at
+    the backing files' paths.
     """
     prefix, loans = pv_uuid_prefix(profile.name, host), []
     for backing in profile.backing_files:
@@ -155,7 +155,7 @@ def _may_be_ours(lv: LogicalVolume) -> bool:
 
 
 def _place(profile: Profile | None, vg: VolumeGroup, lv: LogicalVolume) -> int:
-    """Return the number of the profile's volume that the LV is a snapshot of; what is of none comes last."""
+    """Return the index of the profile's volume that the LV is a snapshot of; the number of volumes if of none."""
     volumes = profile.volumes if profile else ()
     fits = (at for at, one in enumerate(volumes) if vg.name == one.vg and lv.origin in ("", one.origin))
     return next(fits, len(volumes))
@@ -164,7 +164,7 @@ def _place(profile: Profile | None, vg: VolumeGroup, lv: LogicalVolume) -> int:
 def _marked_snapshot(name: str, profile: Profile | None, facts: Facts, vg: VolumeGroup, lv: LogicalVolume) -> Snapshot:
     at = _place(profile, vg, lv)
     volumes = profile.volumes if profile else ()
-    # Where the origin was renamed, or the profile edited, its one volume still says where to look.
+    # If the origin was renamed, or the profile edited, the profile's only volume still says where to look.
     volume = volumes[at] if at < len(volumes) else volumes[0] if len(volumes) == 1 else None
     origin = vg.lv(lv.origin or (volume.origin if volume else ""))
     opened = luks.marked_mapping(name, profile, volume, lv, facts)
@@ -185,7 +185,7 @@ def _marked_snapshot(name: str, profile: Profile | None, facts: Facts, vg: Volum
 
 
 def _unmarked_snapshot(name: str, profile: Profile | None, volume: Volume, facts: Facts) -> Snapshot:
-    """Return what a profile says of a volume of which LVM knows no snapshot; a killed command may have left devices."""
+    """Return a volume's snapshot as the profile has it, if LVM knows none: a killed command may have left devices."""
     vg = facts.vg(volume.vg)
     origin = vg.lv(volume.origin) if vg else None
     return Snapshot(
@@ -216,7 +216,7 @@ def _marked_loans(
     claimed: Collection[str],
     tagged: Sequence[tuple[VolumeGroup, LogicalVolume]],
 ) -> tuple[Loan, ...]:
-    """Return a loan for each group that has a PV with our UUID; of one in no group, for where it was to go."""
+    """Return a loan for each group that has a PV with our UUID; for a PV in no group, the group it was meant for."""
     prefix, loans = pv_uuid_prefix(name, host), dict[str, Loan]()
     pvs = [pv for vg in facts.vgs for pv in vg.pvs] + list(facts.orphan_pvs)
     meant = [one.vg for one in profile.backing_files] if profile else []

@@ -1,4 +1,4 @@
-"""What the mount table tells of a profile's tree where its record is lost: snapshots, and what was included. Pure."""
+"""What the mount table tells about the tree of a profile whose record is lost: snapshots and includes. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from lvmsnap.model.target import Include, MountTarget, Target
 
 
 def with_tree(target: Target, facts: Facts) -> Target:
-    """Return the target with what else is mounted in its tree, and the directories that were made for that.
+    """Return the target with the other mounts in its tree, and the directories that were made for them.
 
-    Included is what is bound read-only in the profile's own directory, and is mounted elsewhere as well. Whatever else
-    is there somebody else has mounted.
+    An include is a read-only bind mount in the profile's own directory of something that is mounted elsewhere as well.
+    Anything else there was mounted by somebody else.
     """
     top = f"{RUN_DIR}/{target.name}"
     known = {one.mount.mountpoint for one in target.snapshots if one.mount}
@@ -33,14 +33,14 @@ def _include(mount: Mount, source: str) -> Include:
 
 
 def _source(mount: Mount, facts: Facts) -> str:
-    """Return where else the same is mounted, outside of all trees; "" where it is not."""
+    """Return where else the same is mounted, outside all trees; "" if nowhere."""
     identity = (mount.device_number, mount.root)
     same = (one.mountpoint for one in facts.mounts if (one.device_number, one.root) == identity)
     return next((path for path in same if not path.startswith(f"{RUN_DIR}/")), "")
 
 
 def _in_tree(mount: MountTarget, top: str, paths: set[str]) -> MountTarget:
-    """Return the mount with its directories: none where it is in another one, which has them."""
+    """Return the mount with the directories made for it: none if it is in another mount, which has them."""
     path = mount.mountpoint
     if path not in paths:
         return mount

@@ -1,6 +1,6 @@
-"""LUKS in an origin: what is in it, how its snapshot is opened, what must hold for that, whose a mapping is. Pure.
+"""LUKS in an origin: its content, how the snapshot is opened, what must hold for that, which mapping is ours. Pure.
 
-A mapping is ours by its UUID, in which cryptsetup put the container's UUID and our name, and by what it lies on.
+A mapping is ours if its UUID, which cryptsetup forms from the container's UUID and the name, and its device match.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lvmsnap.planning.common_checks import free_device, in_kernel
 
 LUKS_FILESYSTEM = "crypto_LUKS"
 OTHERS_BITS = 0o077
-# cryptsetup reads no more of one (--help: default compiled-in maximum keyfile size).
+# cryptsetup reads no more than this (--help: default compiled-in maximum keyfile size).
 LARGEST_KEY_BYTES = 8 * MIB
 UNOPENED = "leave out `luks`, and write `mountpoint: null` to get the device alone"
 NOT_FROZEN = "LVM's freeze does not reach into it: the snapshot has what was synced, and replays its journal"
@@ -28,9 +28,9 @@ NOT_FROZEN = "LVM's freeze does not reach into it: the snapshot has what was syn
 
 @dataclass(frozen=True, slots=True)
 class FoundLuks:
-    """What of a snapshot's mapping is there and ours: `own` the mapping, whatever its name is by now.
+    """What exists of a snapshot's mapping and is ours: `own` is the mapping, whatever its current name.
 
-    `left` is what a killed cryptsetup left on the snapshot. `has_udev_rule`: the rule that keeps udev from the mapping.
+    `left` is what a killed cryptsetup left on the snapshot. `has_udev_rule`: the rule that keeps udev off it exists.
     """
 
     own: tuple[DmDevice, ...] = ()
@@ -44,7 +44,7 @@ class FoundLuks:
 
     @property
     def numbers(self) -> set[str]:
-        """The number of the mapping, nothing where there is none."""
+        """The mapping's device number, empty if there is no mapping."""
         return {one.device_number for one in self.own}
 
 
@@ -52,16 +52,16 @@ NOTHING_OPEN = FoundLuks()
 
 
 def content(volume: Volume, looked: OriginFacts) -> OriginFacts:
-    """Return what the snapshot's mount will show: of LUKS that is opened what is in it, as far as that is known."""
+    """Return what the snapshot's mount will show: for LUKS that is opened, its content as far as that is known."""
     if volume.luks is None or looked.luks is None:
         return looked
     return looked.inside or OriginFacts(is_in_luks=True)
 
 
 def as_mounted(volume: Volume, origin: LogicalVolume, facts: Facts) -> str:
-    """Return the number of the device that is mounted where the origin's files are: the origin's, or its mapping's.
+    """Return the number of the device through which the origin's files are mounted: the origin, or its mapping.
 
-    It is "" where the origin's LUKS is not open on this host.
+    It is "" if the origin's LUKS is not open on this host.
     """
     if volume.luks is None or not origin.device_number:
         return origin.device_number
@@ -70,7 +70,7 @@ def as_mounted(volume: Volume, origin: LogicalVolume, facts: Facts) -> str:
 
 
 def mapping(profile: Profile, volume: Volume, looked: OriginFacts) -> LuksMapping | None:
-    """Return the mapping that is to open the snapshot, None where none is."""
+    """Return the mapping that opens the snapshot, None if the profile opens none."""
     if volume.luks is None:
         return None
     name, header = _name(profile, volume), looked.luks or LuksHeader(0, "")
@@ -85,7 +85,7 @@ def _name(profile: Profile, volume: Volume) -> str:
 def marked_mapping(
     name: str, profile: Profile | None, volume: Volume | None, lv: LogicalVolume, facts: Facts
 ) -> LuksMapping | None:
-    """Return the mapping of a snapshot without a record: by its device, which bears our name, else by the profile."""
+    """Return the mapping of a snapshot without a record: from its device, which has our name, else from the profile."""
     for device in facts.dm_devices if lv.device_number else ():
         if device.beneath in ((), (lv.device_number,)) and (own := name_in(device.uuid, name)):
             return LuksMapping(own, device.uuid)
@@ -93,16 +93,16 @@ def marked_mapping(
 
 
 def numbers(opened: LuksMapping | None, lv: LogicalVolume, facts: Facts) -> set[str]:
-    """Return the number of the device that is mounted where a snapshot is: its mapping's, where it has one."""
+    """Return the number of the device through which a snapshot is mounted: its mapping's, if it has one."""
     if opened is None:
         return {lv.device_number}
     return {one.device_number for one in facts.dm_devices if opened.dm_uuid and one.uuid == opened.dm_uuid}
 
 
 def find_luks(snapshot: Snapshot, lv: LogicalVolume | None, facts: Facts) -> FoundLuks:
-    """Return what of a snapshot's mapping is there: `lv` is the snapshot.
+    """Return what exists of a snapshot's mapping; `lv` is the snapshot.
 
-    One that a killed cryptsetup has not given a table yet lies on nothing. Whatever else lies on it is somebody's.
+    A mapping to which a killed cryptsetup gave no table has no device below. Anything else on the snapshot is not ours.
     """
     if snapshot.luks is None:
         return NOTHING_OPEN
@@ -114,14 +114,14 @@ def find_luks(snapshot: Snapshot, lv: LogicalVolume | None, facts: Facts) -> Fou
 
 
 def shown_by(snapshot: Snapshot, lv: LogicalVolume | None, found: FoundLuks) -> set[str]:
-    """Return the number of the device that a snapshot's mount shows, nothing where there is none."""
+    """Return the number of the device that a snapshot's mount shows, empty if there is none."""
     if snapshot.luks:
         return found.numbers
     return {lv.device_number} if lv else set()
 
 
 def described(volume: Volume, looked: OriginFacts) -> str:
-    """Return what is on an origin in words."""
+    """Return in words what is on an origin."""
     if looked.luks is None:
         return looked.filesystem or "no filesystem"
     inside = f"in it {looked.inside.filesystem or 'no filesystem'}" if looked.inside else "closed on this host"
@@ -140,7 +140,7 @@ def checks(profile: Profile, volume: Volume, looked: OriginFacts, facts: Facts) 
         title, problem = f"{name}'s LUKS can be opened beside it", f"{name}'s LUKS cannot be opened beside it"
         yield Check("luks-openable", name, title, problem, not header.obstacle, header.obstacle, UNOPENED)
     if volume.mountpoint is None and looked.inside:
-        # Opened, LVM would see its physical volume twice, and change nothing of that group any more.
+        # Once opened, LVM would see the physical volume inside twice, and refuse to change its group.
         is_pv = looked.inside.filesystem == "LVM2_member"
         found = "it holds a volume group of its own, which LVM would see twice" if is_pv else ""
         title, problem = (f"what is in {name}'s LUKS {word} be seen twice" for word in ("may", "must not"))
@@ -166,7 +166,7 @@ def _key(volume: Volume, facts: Facts) -> Iterator[Check]:
 
 
 def _wrong_key_file(path: str, here: KeyFileFacts) -> tuple[str, str]:
-    """Return what is wrong with a key file, "" where nothing is, and what to do."""
+    """Return what is wrong with a key file, "" if nothing is, and what to do."""
     other = "correct `key_file`, or make the file there"
     wrong = {
         "unreachable": (f"{here.stalling} is on the way, which may stall, and is not root's alone", other),

@@ -1,6 +1,6 @@
-"""Every command that opens the LUKS container in a snapshot, with its undo and how to see whether it took effect. Pure.
+"""The commands that open the LUKS container in a snapshot, with their undo and their conditions. Pure.
 
-No key is ever a word of a command: it is in a file that cryptsetup reads, or comes by cryptsetup's stdin.
+A key never appears in a command line: cryptsetup reads it from a file, or from its stdin.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ MOUNT_SCRIPT = (
     '*) echo "it holds ${type:-no filesystem}" >&2; exit 1;; esac; '
     'exec mount --types "$type" --options "$needed,$3" "$1" "$2"'
 )
-# Without tokens: a TPM for example would open it whatever was typed.
+# Without tokens: a TPM, for example, would open it whatever passphrase was typed.
 OPEN = ("cryptsetup", "open", "--type", "luks", "--disable-external-tokens", "--tries", "1")
 
 
 def opening(found: FoundSnapshot) -> tuple[Action, ...]:
-    """Return what opens the LUKS container in a snapshot, nothing where none is to be opened."""
+    """Return the actions that open the LUKS container in a snapshot, none if there is none to open."""
     luks = found.snapshot.luks
     return (_udev_rule(luks, found), _mapping(luks, found)) if luks else ()
 
 
 def mount_what_is_there(where: MountTarget, device: str, options: str) -> Argv:
-    """Return the command that mounts what is in a container that was closed until now, if it is known to work.
+    """Return the command that mounts the filesystem in a container that was closed until now, if its type is known.
 
-    What its superblock says was examined when the container was opened.
+    Its superblock was examined when the container was opened.
     """
     return ("sh", "-c", MOUNT_SCRIPT, "sh", device, where.mountpoint, options)
 
 
 def try_passphrase(device: str) -> Argv:
-    """Return the command that only tries whether the passphrase that it reads is one of the container's."""
+    """Return the command that only tests whether the passphrase that it reads is one of the container's."""
     return (*OPEN, "--test-passphrase", device)
 
 
 def rule_text(luks: LuksMapping) -> str:
-    """Return the rule that keeps udev from looking into the mapping, and from linking to it.
+    """Return the rule that keeps udev from probing the mapping and from making links to it.
 
-    What is in it has the UUID and the label of what is in the origin's own mapping. udev gives the links of
-    /dev/disk/by-uuid to the newest one, so that whoever mounts by UUID would get the snapshot.
+    The filesystem in it has the same UUID and label as the one in the origin's mapping. udev points the links in
+    /dev/disk/by-uuid to the newest device, so a mount by UUID would get the snapshot.
     """
     flags = ("DM_UDEV_DISABLE_DISK_RULES_FLAG", "DM_UDEV_DISABLE_OTHER_RULES_FLAG")
     setting = ", ".join(f'ENV{{{flag}}}="1"' for flag in flags)
@@ -57,7 +57,7 @@ def rule_text(luks: LuksMapping) -> str:
 
 
 def _udev_rule(luks: LuksMapping, found: FoundSnapshot) -> Action:
-    """Keep udev from making links to the mapping, before there is one."""
+    """Keep udev from making links to the mapping, before the mapping exists."""
     text = rule_text(luks)
     return Action(
         thing=Thing.UDEV_RULE,
@@ -73,7 +73,7 @@ def _udev_rule(luks: LuksMapping, found: FoundSnapshot) -> Action:
 
 
 def _mapping(luks: LuksMapping, found: FoundSnapshot) -> Action:
-    """Open the container: writable, since the journal of what is in it is replayed."""
+    """Open the container writable: the journal of the filesystem in it is replayed."""
     snapshot, key = found.snapshot, ("--key-file", luks.key_file) if luks.key_file else ()
     there = (*found.luks.own, *found.luks.left)
     uuids = tuple(device.uuid for device in there) or (luks.dm_uuid,)
@@ -84,7 +84,7 @@ def _mapping(luks: LuksMapping, found: FoundSnapshot) -> Action:
         summary=f"open the LUKS container in {snapshot.path} with {luks.key_file or 'the passphrase'}",
         undo_summary="close the LUKS container",
         do=((*OPEN, *key, f"/dev/{snapshot.path}", luks.name),),
-        # Not by its name, which may be another's by now.
+        # Not by name, which may be another device's by now.
         undo=tuple(("dmsetup", "remove", "--retry", "--uuid", uuid) for uuid in uuids),
         condition=MappingOpen(
             name=luks.name,

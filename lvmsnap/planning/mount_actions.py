@@ -1,6 +1,6 @@
-"""Every command that mounts a snapshot, or includes another mount beside it, with its undo. Pure.
+"""The commands that mount a snapshot, or include another mount beside it, with their undo. Pure.
 
-What is mounted inside another mount comes after it, and goes before it.
+What lies inside another mount is mounted after it, and unmounted before it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lvmsnap.planning.identify import Found, FoundSnapshot
 
 
 def mounts(target: Target, found: Found) -> tuple[Action, ...]:
-    """Return what mounts all that the target mounts, and removes the directories that were made for it."""
+    """Return the actions that mount everything of the target, and remove the directories that were made for it."""
     parts: list[tuple[MountTarget, FoundSnapshot | FoundInclude]] = []
     parts += [(one.snapshot.mount, one) for one in found.snapshots if one.snapshot.mount]
     parts += [(one.include.mount, one) for one in found.includes]
@@ -33,7 +33,7 @@ def mounts(target: Target, found: Found) -> tuple[Action, ...]:
 
 
 def _directory(path: str, target: Target, found: Found) -> Action:
-    """Remove a directory that a mount made; its making is part of the mount's command."""
+    """Remove a directory that a mount made; the mount command itself makes it."""
     is_made = any(
         path in mount.parents or (mount.mountpoint == path and mount.make_directory) for mount in target.mounts
     )
@@ -52,7 +52,7 @@ def _directory(path: str, target: Target, found: Found) -> Action:
 
 
 def _mounts_in(path: str, target: Target) -> Iterator[Key]:
-    """Give the mounts at a path and inside it, as they are known in the plan."""
+    """Yield the keys of the mounts at a path and below it."""
     at = [Key(Thing.MOUNT, one.mount.mountpoint) for one in target.snapshots if one.mount]
     yield from (key for key in at if key.object == path)
     yield from _within(path, [*at, *(Key(Thing.INCLUDE, one.mount.mountpoint) for one in target.includes)])
@@ -63,7 +63,7 @@ def _within(path: str, keys: list[Key]) -> Iterator[Key]:
 
 
 def _mount(where: MountTarget, found: FoundSnapshot, target: Target) -> Action:
-    """Mount the snapshot read-only, with what its filesystem needs beside its origin."""
+    """Mount the snapshot read-only, with the options that its filesystem needs beside its origin."""
     luks = found.snapshot.luks
     return Action(
         thing=Thing.MOUNT,
@@ -89,7 +89,7 @@ def _include(where: MountTarget, found: FoundInclude, target: Target) -> Action:
         summary=f"include {include.source} as it is, read-only",
         undo_summary=f"take {include.source} out of the tree",
         do=(_command(where, include.source),),
-        # To canonicalize the path it would ask a filesystem whose server may not answer any more.
+        # Canonicalizing the path would query a filesystem whose server may no longer answer.
         undo=(("umount", "--no-canonicalize", "--", where.mountpoint),),
         condition=MountIncluded(where.mountpoint, include.source, include.device_number, include.root),
         exists=found.is_mounted,

@@ -1,4 +1,4 @@
-"""What a mountpoint must be: free, for nobody but root to swap, no more open than the origin. Pure."""
+"""What a mountpoint must be: free, changeable by root alone, and no more open than the origin. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def run(volume: Volume, path: str, facts: Facts) -> Iterator[Check]:
 
 
 def run_tree(profile: Profile, facts: Facts) -> Iterator[Check]:
-    """Yield the checks of the tree that a profile's snapshots are mounted in: it is root's alone."""
+    """Yield the checks of the tree that a profile's snapshots are mounted in; only root can enter it."""
     if profile.tree:
         yield from _is_free(profile.tree, facts)
         yield from tree.checks(profile, facts)
 
 
 def _is_free(path: str, facts: Facts) -> Iterator[Check]:
-    """Yield the checks that nothing is at a path, nobody else mounts there, and only root can change the way there."""
+    """Yield the checks that a path is free, nobody else mounts there, and only root can change its parents."""
     here = facts.looked.mountpoints[path]
     stalls = f"{here.stalling} is on the way, which may stall, and is not root's alone"
     wrong = {

@@ -34,7 +34,7 @@ PV_UUID = "lvmsn2-HOST-HOST-NAME-NAME-RAND-RANDOM"
 
 
 def plan(profile: Profile) -> Plan:
-    """Return the plan of `up` on a system where nothing is in the way. Checks are left out: nothing was looked at."""
+    """Return the plan of `up` on a system where nothing is in the way. Checks are left out: nothing was examined."""
     made = planner.plan_up(profile, _facts(profile), _pv_uuids(len(profile.backing_files)))
     origins = "the origin is" if len(profile.volumes) == 1 else "each origin is"
     assumed = (Fact("assumed", f"{origins} {ASSUMED}"),)
@@ -91,7 +91,7 @@ def _content(volume: Volume, profile: Profile) -> OriginFacts:
 
 
 def _mapping(volume: Volume, profile: Profile) -> DmDevice:
-    """Return the mapping that an origin's LUKS is open by."""
+    """Return the mapping through which an origin's LUKS is open."""
     number = profile.volumes.index(volume)
     uuid = mapping_uuid(2, f"{number:032x}", volume.origin)
     return DmDevice(f"253:{1000 + number}", volume.origin, uuid, False, (_device_number(volume, profile),))
@@ -103,7 +103,7 @@ def _group(profile: Profile, name: str) -> VolumeGroup:
 
 
 def _mounts(profile: Profile) -> Iterator[Mount]:
-    """Give the mounts of a server on which each origin of the tree is mounted somewhere, and what is included."""
+    """Yield the mounts of a server on which each origin of the tree is mounted somewhere, and the includes."""
     for volume in profile.volumes:
         if volume.is_in_tree:
             own = _mapping(volume, profile).device_number if volume.luks else _device_number(volume, profile)

@@ -1,4 +1,4 @@
-"""Why LVM takes no snapshot of a volume, or breaks it by taking one, and what to do then. Pure; tried in the lab."""
+"""Why LVM cannot snapshot a volume, or would break it by that, and what to do then. Pure; verified in the lab."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ READ_ONLY = "it is read-only, and changes as little as a snapshot of it would: b
 
 
 def check(origin: LogicalVolume, vg: VolumeGroup) -> Check:
-    """Return the check that LVM takes a snapshot of the volume, and leaves it running."""
+    """Return the check that LVM can take a snapshot of the volume, and leaves it running."""
     found, hint = next(_problems(origin, vg), ("", ANOTHER))
     name = f"{vg.name}/{origin.name}"
     title, problem = f"{name} can be snapshotted", f"{name} cannot be snapshotted"
@@ -28,9 +28,9 @@ def check(origin: LogicalVolume, vg: VolumeGroup) -> Check:
 def _problems(origin: LogicalVolume, vg: VolumeGroup) -> Iterator[tuple[str, str]]:
     """Yield what is wrong, and what to do, the most important first (lvm2's tools/lvcreate.c).
 
-    Segment types decide: lv_attr shows a cache pool and a volume that is cached alike as C, a VDO volume as virtual.
+    Segment types decide: lv_attr shows a cache pool and a cached volume both as C, and a VDO volume as virtual.
     """
-    # LVM takes a thin snapshot all the same; the merge then leaves it without its origin.
+    # LVM would take a thin snapshot all the same, and the merge would leave it without its origin.
     if any(lv.is_merging and origin.name in (lv.name, lv.origin) for lv in vg.lvs):
         yield "a snapshot is being merged into it", MERGING
     if origin.is_hidden:
@@ -38,7 +38,7 @@ def _problems(origin: LogicalVolume, vg: VolumeGroup) -> Iterator[tuple[str, str
     for kind in origin.segment_types:
         if kind in ("thin-pool", "cache-pool", "vdo-pool"):
             yield f"it is a {kind.replace('vdo', 'VDO').replace('-', ' ')}", IN_POOL
-    # Its device -real is there for good, and no leftover of ours.
+    # Its -real device is permanent, and not a leftover of ours.
     if origin.is_external_origin:
         yield "it is the external origin of thin volumes", READ_ONLY
     parts = [lv for lv in vg.lvs if lv is origin or (lv.is_hidden and lv.name.startswith(f"{origin.name}_"))]

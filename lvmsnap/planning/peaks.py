@@ -1,4 +1,4 @@
-"""How full a snapshot became during a run, and what size would have been enough for that. Pure arithmetic."""
+"""How full a snapshot became during a run, and what size would have been enough. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from lvmsnap.model.target import CowSpace, Snapshot
 from lvmsnap.model.units import MIB
 from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, ceil, largest_useful_bytes, rounded
 
-# Half as much again: what was the peak is then below the 70 % at which the guard warns, by default.
+# Half as much again: the same peak then stays below the 70 % at which the guard warns by default.
 MARGIN_PERCENT = 150
 SMALLEST_BYTES = 4 * MIB
 
 
 def higher(before: Peak | None, snapshot: Snapshot, now: SnapshotStatus) -> Peak | None:
-    """Return the peak with what the kernel says now; of one that overflowed, what it had is not what was needed.
+    """Return the peak updated with what the kernel reports now; after an overflow, what was needed is not known.
 
-    What was used of a snapshot's own space is never given back, so that the last that was seen is the most. Of a pool
-    it may be less again, and data and metadata are compared by how full they are.
+    A snapshot never frees its own space, so the last value is the highest. The usage of a pool may go down again, and
+    its data and metadata are compared by how full they are.
     """
     if now.is_lost:
         return before and replace(
@@ -50,7 +50,7 @@ def _is_below(now: SnapshotStatus, ratio: float, before: Peak) -> bool:
 def _enough(peak_bytes: int, origin_bytes: int, space: CowSpace | None) -> int:
     """Return the size that would have sufficed with room to spare; never more than the origin can use, if it is known.
 
-    It is round: a person writes it into a profile.
+    It is a round number: a person writes it into a profile.
     """
     wanted = rounded(max(SMALLEST_BYTES, peak_bytes * MARGIN_PERCENT // 100), up=True)
     if not origin_bytes:

@@ -1,4 +1,4 @@
-"""The facts that a plan of `up` rests on, in words that explain themselves. Pure."""
+"""The facts that a plan of `up` rests on, in plain words. Pure."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _is_all_it_can_use(volume: Volume, cow: CowSpace, origin: LogicalVolume) -> 
 
 
 def _when_filling(profile: Profile, pairs: tuple[tuple[Volume, Snapshot], ...], facts: Facts) -> Iterator[Fact]:
-    """Say what becomes of a snapshot that fills, once where it is the same for all volumes."""
+    """Say what happens to a snapshot that fills, only once if it is the same for all volumes."""
     told = {volume.path: _fate(profile, volume, snapshot, facts) for volume, snapshot in pairs}
     if len(set(told.values())) == 1:
         yield Fact("when it fills", next(iter(told.values())))

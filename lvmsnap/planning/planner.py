@@ -1,4 +1,4 @@
-"""Makes a Plan of a profile, or of a target to be taken down, and the facts. Pure: no clock, no files, no processes."""
+"""Makes a Plan from a profile, or from a target to take down, and the facts. Pure: no clock, no files, no processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DIRECT_IO_FILESYSTEMS = ("ext2", "ext3", "ext4", "xfs")
 
 
 def plan_up(profile: Profile, facts: Facts, pv_uuids: tuple[str, ...]) -> Plan:
-    """Return what `up` will do: all checks, and no actions where a group or an origin is not even there.
+    """Return what `up` will do: all checks, and no actions if a group or an origin does not even exist.
 
     `pv_uuids` are those of the PVs to be lent, one for each backing file.
     """
@@ -39,7 +39,7 @@ def plan_up(profile: Profile, facts: Facts, pv_uuids: tuple[str, ...]) -> Plan:
 def plan_down(target: Target, facts: Facts, record: Record | None) -> Plan:
     """Return what takes down everything of the target that exists, last made first.
 
-    While LVM merges a snapshot of it into its origin nothing is to be done: a check fails, no action has a command.
+    While LVM is merging one of its snapshots into the origin nothing is done: a check fails, no action has a command.
     """
     target = as_named_now(target, facts)
     found = find(target, facts, record)
@@ -66,7 +66,7 @@ def _origin(volume: Volume, facts: Facts) -> LogicalVolume | None:
 
 
 def decide(profile: Profile, facts: Facts, pv_uuids: tuple[str, ...]) -> Target:
-    """Return everything about the profile's stack that follows from the facts; all origins must be there."""
+    """Return everything about the profile's stack that follows from the facts; all origins must exist."""
     snapshots = tuple(_snapshot(profile, volume, facts) for volume in profile.volumes)
     loans = [
         _loan(backing, snapshots, vg, facts, pv_uuid)
@@ -153,7 +153,7 @@ def _mount(profile: Profile, volume: Volume, mountpoint: str, origin: LogicalVol
 
 
 def choose_loop_devices(profile: Profile, facts: Facts) -> dict[str, str]:
-    """Return the loop devices to bind, by volume group: the profile's own, else free ones nobody is about to take.
+    """Return the loop devices to bind, by volume group: the profile's own, else free ones that nobody will take soon.
 
     The kernel hands out the lowest free number (loop(4), LOOP_CTL_GET_FREE), so the highest ones are the safest.
     """
@@ -166,7 +166,7 @@ def choose_loop_devices(profile: Profile, facts: Facts) -> dict[str, str]:
 
 
 def free_loop_numbers(facts: Facts, at_least: int = 1) -> tuple[int, ...]:
-    """Return the numbers of the free loop devices, the highest first; then those of new ones, where there are less."""
+    """Return the numbers of the free loop devices, highest first; then of new ones, if there are fewer than needed."""
     bound = {int(loop.device.removeprefix("/dev/loop")) for loop in facts.loops}
     free = sorted((number for number in facts.loop_numbers if number not in bound), reverse=True)
     first_new = max((*facts.loop_numbers, *bound), default=-1) + 1

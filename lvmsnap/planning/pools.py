@@ -1,4 +1,4 @@
-"""What is known of the thin pool that a thin snapshot lies in: how full it is, and what is wrong with it. Pure."""
+"""The thin pool that a thin snapshot lies in: how full it is, and what is wrong with it. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.facts import LogicalVolume, VolumeGroup
 from lvmsnap.planning.sizing import human
 
-# lvs(8), lv_attr: the ninth character is the pool's health, the fifth says that thin_check is to look at it.
+# lvs(8), lv_attr: the ninth character is the pool's health, the fifth says that it must be checked.
 TROUBLES = {
     "D": "it has no space left for data",
     "M": "its metadata is full or damaged, and takes no writes",
@@ -25,12 +25,12 @@ class Fill:
 
 
 def pool_of(lv: LogicalVolume, vg: VolumeGroup) -> LogicalVolume | None:
-    """Return the thin pool that a thin volume lies in, None for a volume that is none."""
+    """Return the thin pool that a thin volume lies in, None for any other volume."""
     return vg.lv(lv.pool) if lv.is_thin else None
 
 
 def has_snapshots(origin: str, vg: VolumeGroup) -> bool:
-    """Whether the origin has snapshots with a space of their own, for which its own device is split in two."""
+    """Whether the origin has snapshots with CoW space of their own, for which LVM puts a -real layer beneath it."""
     return any(lv.origin == origin and not lv.is_thin for lv in vg.lvs)
 
 
@@ -41,12 +41,12 @@ def has_failed(lv: LogicalVolume, vg: VolumeGroup) -> bool:
 
 
 def trouble(pool: LogicalVolume) -> str:
-    """Say what keeps the pool from taking writes, "" where nothing does."""
+    """Say what keeps the pool from taking writes, "" if nothing does."""
     return TROUBLES.get(pool.attr[8:9]) or (NEEDS_CHECK if pool.attr[4:5] in ("c", "C") else "")
 
 
 def space_of(snapshot: LogicalVolume, vg: VolumeGroup) -> Fill | None:
-    """Return how full a snapshot's own space is, or its pool, None where nobody knows."""
+    """Return how full a snapshot's own space is, or its pool, None if that is not known."""
     if pool := pool_of(snapshot, vg):
         return fill_of(pool)
     return Fill(snapshot.size_bytes, snapshot.data_percent) if snapshot.data_percent is not None else None
@@ -62,7 +62,7 @@ def fill_of(pool: LogicalVolume) -> Fill | None:
 
 
 def promised_bytes(pool: LogicalVolume, vg: VolumeGroup) -> int:
-    """Return how large the volumes in the pool are together: more than it has, where it is overprovisioned."""
+    """Return the total virtual size of the volumes in the pool: more than it has, if it is overprovisioned."""
     return sum(lv.size_bytes for lv in vg.lvs if lv.is_thin and lv.pool == pool.name)
 
 

@@ -1,4 +1,4 @@
-"""The machine as it will be once an old stack is taken down: what can be checked before that is done. Pure."""
+"""The machine as it will be once an old stack is taken down, so that it can be checked beforehand. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lvmsnap.planning.identify import Found
 
 
 def is_foreseeable(found: Found) -> bool:
-    """Whether it is known how the machine will look: not where a group lacks the lent PV, or an origin is suspended.
+    """Whether it is known how the machine will look: not with a missing lent PV, a merge, or a suspended origin.
 
     Taking the old stack down activates and resumes what is inactive or suspended now.
     """
@@ -54,7 +54,7 @@ def _group(vg: VolumeGroup, found: Found) -> VolumeGroup:
 
 
 def _freed(pv: PhysicalVolume, vg: VolumeGroup, gone: list[LogicalVolume]) -> PhysicalVolume:
-    """Return the PV with the extents free of what lies on it alone; of an LV on several PVs the first gets all."""
+    """Return the PV with the extents of removed LVs free; those of an LV on several PVs all count as the first PV's."""
     freed = sum(lv.size_bytes // vg.extent_size_bytes for lv in gone if lv.devices[:1] == (pv.device,))
     return replace(pv, allocated_extents=max(0, pv.allocated_extents - freed))
 

@@ -1,4 +1,4 @@
-"""Whether what is written to a backing file leads back to an origin, and which snapshots lead it there. Pure."""
+"""Whether writes to a backing file end up on an origin, and by way of which snapshots. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HINT = "name a path on another disk: every write to the origin would wait for it
 
 
 def check(path: str, directory: DirectoryFacts, target: Target | None, facts: Facts) -> Check:
-    """Return the check that nothing that is written to the backing file at `path` is written to an origin by that."""
+    """Return the check that no write to the backing file at `path` ends up on an origin."""
     what = ("backing-file-not-on-origin", path, f"{path} does not lie on the origin")
     problem = f"backing file {path} lies on the origin"
     prefixes = tuple(dm_uuid(one.vg_uuid, one.origin_uuid) for one in target.snapshots) if target else ()
@@ -34,19 +34,19 @@ def check(path: str, directory: DirectoryFacts, target: Target | None, facts: Fa
 
 
 def ways(directory: DirectoryFacts, origins: Collection[str]) -> tuple[Copy, ...]:
-    """Return the snapshots that lead what is written to the directory to one of the origins' devices."""
+    """Return the snapshots by way of which writes to the directory reach one of the origins' devices."""
     return tuple(copy for copy in directory.copies if _leads(copy.beneath, directory.copies, origins))
 
 
 def to_take_down(directory: DirectoryFacts, origins: Collection[str]) -> tuple[tuple[Copy, ...], bool]:
-    """Return the snapshots without which nothing leads to the origins, and whether each of them alone is enough."""
+    """Return the snapshots to take down so that no write reaches the origins, and whether any one of them is enough."""
     found, own = ways(directory, origins), directory.own_devices
     alone = tuple(copy for copy in found if not _leads(own, [one for one in directory.copies if one != copy], origins))
     return (alone, True) if alone else (tuple(copy for copy in found if copy.origin in own), False)
 
 
 def _leads(devices: Collection[str], copies: Collection[Copy], to: Collection[str]) -> bool:
-    """Whether what is written to all of the devices is written to one of the others by that."""
+    """Whether writes to `devices` cause writes to one of the devices `to`."""
     reached = set(devices)
     while more := [copy for copy in copies if copy.origin in reached and not reached.issuperset(copy.beneath)]:
         reached.update(*(copy.beneath for copy in more))
@@ -54,7 +54,7 @@ def _leads(devices: Collection[str], copies: Collection[Copy], to: Collection[st
 
 
 def _name(copy: Copy, facts: Facts) -> str:
-    """Return a snapshot's name, VG/LV, and its profile by its tag."""
+    """Return a snapshot's name, VG/LV, and the profile that its tag names."""
     device = next((device for device in facts.dm_devices if device.device_number == copy.cow), None)
     uuid = device.uuid.removesuffix("-cow") if device else ""
     lv = next((lv for vg in facts.vgs for lv in vg.lvs if dm_uuid(vg.uuid, lv.uuid) == uuid), None)

@@ -1,4 +1,4 @@
-"""What is said of a run that has ended: how long it took, how full its snapshots became, what size is enough. Pure."""
+"""The summary of a finished run: how long it took, how full its snapshots became, what size is enough. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lvmsnap.planning.sizing import human
 
 
 def summary(run: PastRun) -> Iterator[str]:
-    """Return the closing lines of a run; none where its command never started. How it failed is said by its error."""
+    """Yield the closing lines of a run; none if its command never started. Its error says how it failed."""
     if run.result is Result.NEVER_STARTED:
         return
     took = f"the {run.kind} took {took_words(run.duration_seconds)}"
@@ -20,14 +20,14 @@ def summary(run: PastRun) -> Iterator[str]:
 
 
 def peak_lines(peaks: tuple[Peak, ...], *, is_lost: bool = False) -> Iterator[str]:
-    """Return a line for each snapshot; of several each is named."""
+    """Yield a line for each snapshot, which names its origin if there are several."""
     for peak in peaks:
         of = f"{peak.origin}: " if len(peaks) > 1 else ""
         yield f"{of}{peak_words(peak, is_lost=is_lost)}"
 
 
 def peak_words(peak: Peak, *, is_lost: bool = False) -> str:
-    """Say how full a snapshot became at most; of its own space also what size would have been enough."""
+    """Say how full a snapshot became at most; if it has its own space, also what size would have been enough."""
     if peak.has_overflowed:
         what = f"{human(peak.size_bytes)} were not enough" if not peak.pool else f"{peak.pool} had no room left"
         return f"peak fill 100 %: {what}, unless a disk failed"
@@ -46,7 +46,7 @@ def _advice(peak: Peak) -> str:
 
 
 def failure(run: PastRun) -> str:
-    """Say in a clause how a last run ended that was no good one; "" for one that was."""
+    """Say in a clause how the last run failed, "" if it did not."""
     code, last = f"(exit code {run.exit_code})", f"the last {run.kind}"
     if run.kind == "hold" and run.result in (Result.NEVER_STARTED, Result.FAILED):
         return f"{last} {'never came up' if run.result is Result.NEVER_STARTED else 'failed'} {code}"
@@ -67,7 +67,7 @@ def _how_failed(run: PastRun) -> str:
 
 
 def took_words(seconds: float) -> str:
-    """Return a time in two units at the most, as a person says it."""
+    """Return a duration in at most two units, as a person would say it."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = int(seconds)

@@ -1,6 +1,6 @@
-"""How room that is not enough for all snapshots of a profile is shared: none is full before the others. Pure.
+"""How scarce room is shared among a profile's snapshots: so that none is full before the others. Pure.
 
-With the first snapshot that is full the whole set is lost.
+The whole set is lost with the first snapshot that is full.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 from lvmsnap.model.dataclass import dataclass
 
-# Halvings of a time: after so many it is exact to less than an extent.
+# Bisection steps: after so many the time is exact to less than an extent.
 STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """How many extents a snapshot is to have more, how many of its own are unused, how many it fills in a second."""
+    """How many more extents a snapshot wants, how many of its own are unused, how many it fills per second."""
 
     extents: int
     left: float = 0.0
@@ -23,9 +23,9 @@ class Want:
 
 
 def of(wants: Sequence[Want], available: int) -> tuple[int, ...]:
-    """Return how many extents each gets: all it wants where that is there, else what lasts as long as the others' does.
+    """Return how many extents each gets: all it wants if there are enough, else as many as let all last equally long.
 
-    What is left over then, since some fill slowly or not at all, is shared by what each still wants.
+    What is then left over, since some fill slowly or not at all, is shared in proportion to what each still wants.
     """
     if sum(want.extents for want in wants) <= available:
         return tuple(want.extents for want in wants)
@@ -42,14 +42,14 @@ def _lasts_seconds(want: Want) -> float:
 
 
 def _for(seconds: float, wants: Sequence[Want]) -> list[int]:
-    """Return how many extents each must have so as to last so long."""
+    """Return how many extents each needs to last that long."""
     return [min(want.extents, max(0, int(want.per_second * seconds - want.left))) for want in wants]
 
 
 def _with_rest(wants: Sequence[Want], given: list[int], rest: int) -> tuple[int, ...]:
     still = [want.extents - extents for want, extents in zip(wants, given, strict=True)]
     more = [rest * lacking // sum(still) if sum(still) else 0 for lacking in still]
-    # What rounding left goes to those that lack most.
+    # What rounding leaves goes to those that lack most.
     for at in sorted(range(len(wants)), key=lambda at: more[at] - still[at])[: rest - sum(more)]:
         more[at] += more[at] < still[at]
     return tuple(extents + extra for extents, extra in zip(given, more, strict=True))

@@ -1,4 +1,4 @@
-"""Arithmetic of sizes: extents of a snapshot, what its origin can use, what a backing file lends. Pure."""
+"""Size arithmetic: a snapshot's extents, what its origin can use, what a backing file lends. Pure."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from lvmsnap.model.profile import BackingFile, Size, SizeUnit, Volume
 from lvmsnap.model.units import GIB, MIB
 from lvmsnap.planning.lent_pvs import available_extents
 
-# Where a profile gives no size.
+# The size if a profile gives none.
 DEFAULT_SIZE = Size(4 * GIB)
 # lvcreate(8): snapshots have 4 KiB chunks unless asked otherwise.
 DEFAULT_CHUNK_BYTES = 4096
 # dm-snap-persistent.c: each changed chunk costs an exception of 16 bytes in a metadata chunk.
 EXCEPTION_BYTES = 16
-# The lent PV's data begins here, and nothing else is in front of it: pvcreate(8) --dataalignment, no metadata area.
+# The lent PV's data begins here; there is no metadata area in front of it (pvcreate(8), --dataalignment).
 PV_HEADER_BYTES = MIB
-# lvm2's SNAPSHOT_MIN_CHUNKS: a header, a metadata chunk and one for data; lvcreate makes none that is smaller.
+# lvm2's SNAPSHOT_MIN_CHUNKS: a header, a metadata chunk and one for data; lvcreate refuses less.
 SMALLEST_CHUNKS = 3
-# Of what is available where the backing file lies, the file takes at most this share.
+# A backing file takes at most this share of what is available on its filesystem.
 LARGEST_SHARE_PERCENT = 90
 
 
 def largest_useful_bytes(origin_bytes: int, chunk_bytes: int) -> int:
     """Return the CoW space after which every chunk of the origin has been copied: more would never be used.
 
-    One header chunk, the origin's chunks, and their metadata chunks, with one more to end them where the others are
-    all full (lvm2's _cow_max_size); lvcreate cuts silently at this size.
+    One header chunk, the origin's chunks, and their metadata chunks, with one more that ends them if the others are
+    all full (lvm2's _cow_max_size); lvcreate silently reduces a larger size to this.
     """
     origin_chunks = ceil(origin_bytes, chunk_bytes)
     metadata_chunks = origin_chunks // (chunk_bytes // EXCEPTION_BYTES) + 1
@@ -45,7 +45,7 @@ def snapshot_extents(volume: Volume, backing: BackingFile | None, vg: VolumeGrou
     useful = ceil(largest_useful_bytes(origin.size_bytes, chunk_bytes), extent_bytes)
     asked = {
         SizeUnit.BYTES: ceil(size.amount, extent_bytes),
-        # As lvcreate has it: that share of the origin's extents, and room for the metadata of all of them.
+        # As lvcreate counts: that share of the origin's extents, and room for the metadata of all of them.
         SizeUnit.PERCENT_ORIGIN: useful - origin_extents + ceil(origin_extents * size.amount, 100),
         SizeUnit.PERCENT_FREE: available_extents(vg) * size.amount // 100,
         SizeUnit.PERCENT_PVS: lent_extents(backing, extent_bytes) * size.amount // 100,
@@ -79,6 +79,6 @@ def ceil(value: int, divisor: int) -> int:
 
 
 def rounded(size_bytes: int, *, up: bool) -> int:
-    """Return a size as a round number: a quarter of a power of two is its step, and MiB are whole."""
+    """Return a size as a round number: whole MiB, in steps of a quarter of the power of two below."""
     step = max(MIB, 1 << max(0, size_bytes.bit_length() - 3))
     return (ceil(size_bytes, step) if up else size_bytes // step) * step

@@ -1,4 +1,4 @@
-"""Every command that takes a snapshot and mounts it, with its undo and how to see whether it took effect. Pure."""
+"""The commands that take a snapshot, with their undo and conditions, and those that repair what a kill left. Pure."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def _key(found: FoundSnapshot) -> Key:
 
 
 def snapshot(target: Target, found: FoundSnapshot, all_found: Found, loop_devices: Mapping[str, str]) -> Action:
-    """Take the snapshot, tagged as ours. dmeventd must not watch it, and goes on watching what else the origin has."""
+    """Take the snapshot, tagged as ours. dmeventd must not monitor it, but goes on monitoring the origin's others."""
     wanted, vg, lent = found.snapshot, found.snapshot.vg, all_found.loan_to(found.snapshot.vg)
-    # lvremove resumes a suspended origin with the tables that a killed lvcreate had loaded, and calls it done.
+    # lvremove resumes a suspended origin with the tables that a killed lvcreate had loaded, and reports success.
     needs_gone = [Key(Thing.SUSPENDED_ORIGIN, found.snapshot.origin_path)]
     if wanted.luks:
         needs_gone.insert(0, Key(Thing.LUKS, wanted.luks.name))
     if wanted.mount:
         needs_gone.insert(0, Key(Thing.MOUNT, wanted.mount.mountpoint))
-    # Another profile may be taking its own down at this moment: with --select none is no failure.
+    # Another profile may be removing its snapshot at this moment: with --select, no match is not a failure.
     others = (other.partition("/")[2] for other in other_snapshots(target, found))
     unwatched = tuple(("lvchange", "--monitor", "n", "--select", f"lv_name={other}", vg) for other in others)
-    # An active snapshot whose PV is gone can only be taken from its origin so; lvremove(8) has no option for it.
+    # An active snapshot whose PV is gone can only be removed this way; lvremove(8) has no option for it.
     partial = ("--config", 'activation/activation_mode="partial"') if lent and lent.is_missing else ()
     return Action(
         thing=Thing.SNAPSHOT,
@@ -65,9 +65,9 @@ def _create(target: Target, found: FoundSnapshot, pvs: tuple[str, ...]) -> Argv:
 
 
 def _create_thin(target: Target, found: FoundSnapshot) -> Argv:
-    """Return what takes a snapshot in the origin's pool; no activation but this one brings it up beside its origin.
+    """Return the command that takes a snapshot in the origin's pool; later activations of the group skip it.
 
-    Whether dmeventd watches the pool stays as it is.
+    Whether dmeventd monitors the pool stays as it is.
     """
     wanted = found.snapshot
     kind = ("--permission", wanted.permission.value, "--setactivationskip", "y", "--ignoreactivationskip")
@@ -76,7 +76,7 @@ def _create_thin(target: Target, found: FoundSnapshot) -> Argv:
 
 
 def taken(target: Target, found: FoundSnapshot) -> SnapshotTaken:
-    """Return how the snapshot is seen once it is taken."""
+    """Return the condition that shows that the snapshot was taken."""
     wanted, own = found.snapshot, found.snapshot.own_space
     pool = wanted.cow.pool if isinstance(wanted.cow, PoolSpace) else ""
     size_bytes = own.size_bytes if own else None
@@ -84,7 +84,7 @@ def taken(target: Target, found: FoundSnapshot) -> SnapshotTaken:
 
 
 def allocate_on(found: FoundSnapshot, all_found: Found, loop_devices: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the PVs that the snapshot's space is to lie on, () for any of its group's."""
+    """Return the PVs on which to allocate the snapshot's space, () for any PV of its group."""
     lent = all_found.loan_to(found.snapshot.vg)
     return (loop_devices[lent.loan.pv_uuid], *lent.loan.allocate_on) if lent else ()
 
@@ -92,7 +92,7 @@ def allocate_on(found: FoundSnapshot, all_found: Found, loop_devices: Mapping[st
 def closing(
     target: Target, found: FoundSnapshot, all_found: Found, loop_devices: Mapping[str, str]
 ) -> tuple[Argv, ...]:
-    """Return what closes the lent PV to others once the last snapshot of its group has its space."""
+    """Return the command that closes the lent PV to allocation once its group's last snapshot has its space."""
     lent = all_found.loan_to(found.snapshot.vg)
     if lent is None or not _is_last_in(found, all_found) or not is_closed(target, lent.loan):
         return ()
@@ -100,12 +100,12 @@ def closing(
 
 
 def _is_last_in(found: FoundSnapshot, all_found: Found) -> bool:
-    """Whether it is the last that is taken in its group: the lent PV must take allocations until then."""
+    """Whether it is the last one taken in its group: until then the lent PV must stay open to allocation."""
     return found == [one for one in all_found.snapshots if one.snapshot.vg == found.snapshot.vg][-1]
 
 
 def merging_snapshot(found: FoundSnapshot) -> Action:
-    """Leave the snapshot, and all it needs, to LVM, which is merging it; nothing of `up` makes this."""
+    """Leave the snapshot, and all it needs, to LVM, which is merging it; `up` has no such step."""
     left = f"leave it to LVM, which is merging it into {found.snapshot.origin_path}"
     return Action(
         thing=Thing.SNAPSHOT,
@@ -121,7 +121,7 @@ def merging_snapshot(found: FoundSnapshot) -> Action:
 
 
 def _lv_selection(target: Target, found: FoundSnapshot) -> str:
-    """Return what lvremove tests under its own lock, so that nothing is removed for its name alone (lvmreport(7))."""
+    """Return what lvremove tests under its own lock, so that nothing is removed by name alone (lvmreport(7))."""
     lv = found.lv
     identity = f"lv_uuid={lv.uuid}" if lv else f"lv_name={found.snapshot.name}"
     origin = found.snapshot.origin if lv is None or lv.origin else '""'
@@ -129,9 +129,9 @@ def _lv_selection(target: Target, found: FoundSnapshot) -> str:
 
 
 def resumed_origin(found: FoundSnapshot) -> Action:
-    """Set the origin going again where a killed command left it suspended or half-way; nothing of `up` makes this."""
-    # With a snapshot in the metadata LVM knows the way itself; without one it would load the wrong table. A thin
-    # lvcreate beside such a snapshot holds -real alone: LVM would freeze the filesystem first, and wait for ever.
+    """Resume the origin that a killed command left suspended or half-made; `up` has no such step."""
+    # With a snapshot in the metadata LVM can do it itself; without one it would load the wrong table. A thin lvcreate
+    # beside such a snapshot suspends -real alone: LVM would freeze the filesystem first, and wait for ever.
     is_held_above = dm_name(found.snapshot.vg, found.snapshot.origin) in found.suspended
     by_lvm: tuple[Argv, ...] = (*_without_unused(found), ("lvchange", "--refresh", found.snapshot.origin_path))
     by_hand = tuple(("dmsetup", verb, name) for name in found.suspended for verb in ("clear", "resume"))
@@ -149,7 +149,7 @@ def resumed_origin(found: FoundSnapshot) -> Action:
 
 
 def _without_unused(found: FoundSnapshot) -> tuple[Argv, ...]:
-    """Return what removes devices without a table in use: LVM does not know what to do with them."""
+    """Return the commands that remove devices without a live table: LVM cannot cope with them."""
     unused = found.half_made or ()
     origin = dm_name(found.snapshot.vg, found.snapshot.origin)
     clear = (("dmsetup", "clear", origin),) if f"{origin}-real" in unused else ()
@@ -157,7 +157,7 @@ def _without_unused(found: FoundSnapshot) -> tuple[Argv, ...]:
 
 
 def leftover_devices(found: FoundSnapshot) -> Action:
-    """Remove the devices that a killed command left beside LVM's metadata; nothing of `up` makes this."""
+    """Remove the devices that a killed command left and LVM's metadata does not know; `up` has no such step."""
     return Action(
         thing=Thing.LEFTOVER_DEVICES,
         object=" ".join(found.leftovers),
@@ -173,9 +173,9 @@ def leftover_devices(found: FoundSnapshot) -> Action:
 
 
 def _removing(found: FoundSnapshot) -> tuple[Argv, ...]:
-    """Return what removes the leftovers. The origin's layer -real is busy while the origin lies on it.
+    """Return the commands that remove the leftovers. The origin's -real layer is busy while the origin lies on it.
 
-    LVM takes it off where the origin's table in use does; one that was loaded and never used is dropped.
+    LVM removes it if the origin's live table uses it; a table that was loaded but never became live is cleared.
     """
     origin = dm_name(found.snapshot.vg, found.snapshot.origin)
     layer = f"{origin}-real"

@@ -46,7 +46,7 @@ def _smallest(cow: CowSpace, of: str, what: str) -> Check:
 
 
 def _loan_needed(loan: Loan | None, missing_extents: int, extent_size_bytes: int) -> str:
-    """Return what else the group can be lent so that the snapshots fit."""
+    """Return what to lend the group so that the snapshots fit."""
     if loan is None:
         return "a `backing_file`, which lends the group space of another filesystem while the profile is up"
     least = -(-(missing_extents * extent_size_bytes + PV_HEADER_BYTES) // MIB)

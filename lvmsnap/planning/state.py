@@ -22,7 +22,7 @@ UNKNOWN_HOST = "unknown"
 OVERFLOWED = "it overflowed, or a write to it failed"
 REMOVED = "it was removed or replaced"
 POOL_FAILED = "its thin pool ran full, or failed"
-# What to do so that it does not happen again. Such a snapshot is left to a person, who may be looking at it.
+# How to keep it from happening again. A lost snapshot is left for a person, who may be looking at it.
 REMEDIES = {
     OVERFLOWED: "give the profile a larger `size`",
     POOL_FAILED: "give the thin pool more room, or the profile a `size`, so that its snapshot takes none of it",
@@ -56,9 +56,9 @@ MEANING = {
 class Status:
     """One profile's state; `time` is when it was brought up (ISO 8601 UTC).
 
-    `volumes` has each volume for itself. What is said of a snapshot here is that of the one volume; where there are
-    several, of the one that was lost, or is the fullest. `mountpoint` is then the tree's top, if there is a tree.
-    `last_run` is how its last run ended, None where none is known.
+    `volumes` has every volume. The other fields about a snapshot are those of the only volume; of several, those of the
+    one that was lost, else of the fullest, and `mountpoint` is the top of the tree, if there is one. `last_run` is how
+    its last run ended, None if none is known.
     """
 
     name: str
@@ -85,12 +85,12 @@ class Status:
 
     @property
     def last_run_failed(self) -> bool:
-        """Whether its last run was no good one: it failed, was lost, refused or interrupted."""
+        """Whether its last run was not good: it failed, was lost, refused or interrupted."""
         return self.last_run is not None and self.last_run.has_failed
 
 
 def of_target(target: Target, facts: Facts, record: Record | None, past: Past | None = None) -> Status:
-    """Return the state of a target, by what of it exists; with the `past`, how fast its snapshots fill too."""
+    """Return the status of a target, by what of it exists; with the `past`, also how fast its snapshots fill."""
     found = find(target, facts, record)
     if target.host and target.host != facts.host:
         names = tuple(VolumeStatus(one.origin_path, one.path) for one in target.snapshots)
@@ -104,7 +104,7 @@ def of_target(target: Target, facts: Facts, record: Record | None, past: Past | 
 
 
 def of_volumes(status: Status, volumes: tuple[VolumeStatus, ...], tree: str = "") -> Status:
-    """Return the status with its volumes, and what is to be said of the one to be looked at first."""
+    """Return the status with its volumes, and with the fields of the one that needs attention first."""
     first = fullest(volumes)
     if first is None:
         return status
@@ -134,10 +134,10 @@ def _state(found: Found, facts: Facts, record: Record | None) -> tuple[State, st
 def _state_now(found: Found, record: Record | None) -> tuple[State, str]:
     missing = missing_things(found)
     if record is not None and record.target.is_consistent and not all(one.dm_uuid for one in record.target.snapshots):
-        # Whoever took them was killed before it was known whether they are of one instant.
+        # `up` was killed before it could tell whether they are of one instant.
         missing = (*missing, "end of the cut")
     if not missing and record is None and not any(one.is_mounted for one in found.snapshots):
-        # Nothing says of which boot it is: a mount is of this one.
+        # Nothing says which boot it is from: only a mount would be from this one.
         missing = ("record",)
     if not missing:
         return State.UP, ""
@@ -150,13 +150,13 @@ def _state_now(found: Found, record: Record | None) -> tuple[State, str]:
 
 
 def from_host(host: str) -> str:
-    """Return what a person should know of what was made on `host`, "" for one that is not known."""
+    """Return what a person should know about things that were made on `host`, "" for an unknown one."""
     made = f"made on another host, {host}" if host else "made by an older lvmsnap, perhaps on another host"
     return f"{made}; if that is gone for good: lvmsnap recover --from-host {host or UNKNOWN_HOST}"
 
 
 def merging_hint(one: FoundSnapshot, lent: FoundLoan | None) -> str:
-    """Return how a merge comes to its end, and what it needs until then."""
+    """Return how a merge can finish, and what it needs until then."""
     mountpoint = one.snapshot.mount.mountpoint if one.snapshot.mount else ""
     if lent is not None and lent.is_missing:
         attach = f"losetup --find --nooverlap {lent.loan.path}"
@@ -167,9 +167,9 @@ def merging_hint(one: FoundSnapshot, lent: FoundLoan | None) -> str:
 
 
 def why_lost(found: Found, facts: Facts, record: Record | None) -> Loss | None:
-    """Say how a snapshot was lost while it was up, None where none was; what a reboot ended is not lost but stale.
+    """Return how a snapshot was lost while it was up, None if none was; one that a reboot ended is stale, not lost.
 
-    Where several are up, all are lost with the first: they are one moment in time together.
+    If several are up, all are lost with the first: only together do they show one moment in time.
     """
     for one, how in zip(found.snapshots, _losses(found, facts, record), strict=True):
         if how:
@@ -180,12 +180,12 @@ def why_lost(found: Found, facts: Facts, record: Record | None) -> Loss | None:
 
 
 def loss(target: Target, number: int, how: str) -> Loss:
-    """Return that the snapshot of that number, the first is 1, was lost."""
+    """Return the loss of snapshot `number`; the first is 1."""
     return Loss(how, target.snapshots[number - 1].origin_path if len(target.snapshots) > 1 else "")
 
 
 def whose_snapshot(name: str, lost: Loss) -> str:
-    """Return what is said of a lost snapshot of profile `name`: which it is."""
+    """Return what messages call the lost snapshot of profile `name`."""
     return f"{name}'s snapshot of {lost.origin}" if lost.origin else f"the snapshot of {name}"
 
 
@@ -193,7 +193,7 @@ def _losses(found: Found, facts: Facts, record: Record | None) -> tuple[str, ...
     """Return how each snapshot was lost, "" for one that was not."""
     if record is not None and record.boot_id != facts.boot_id:
         return ("",) * len(found.snapshots)
-    # What `find` gives is in the order of the target.
+    # `find` returns them in the target's order.
     recorded = zip_longest(found.snapshots, record.target.snapshots if record else ())
     return tuple(_why_one_lost(one, known, is_recorded=record is not None) for one, known in recorded if one)
 
@@ -208,7 +208,7 @@ def _why_one_lost(found: FoundSnapshot, known: Snapshot | None, *, is_recorded: 
         return ""
     if lv is not None and lv.is_partial:
         return "a disk that it lies on is gone"
-    # One that is there under another name, or without its tag, shows what it showed before.
+    # A snapshot that was renamed, or has lost its tag, still shows the same data.
     taken = known.dm_uuid if known and not known.is_going else ""
     if taken and not any(dm_uuid(vg.uuid, one.uuid) == taken for one in vg.lvs):
         return REMOVED
@@ -216,7 +216,7 @@ def _why_one_lost(found: FoundSnapshot, known: Snapshot | None, *, is_recorded: 
 
 
 def missing_things(found: Found) -> tuple[str, ...]:
-    """Return what the target should have and has not; of several volumes each that lacks it is named."""
+    """Return what the target should have but has not; with several volumes, each that lacks something is named."""
     of = {id(one): f" of {one.snapshot.origin_path}" for one in found.snapshots if len(found.snapshots) > 1}
     of |= {id(one): f" of {one.loan.vg}" for one in found.loans if len(found.loans) > 1}
     things = [
@@ -234,11 +234,11 @@ def missing_things(found: Found) -> tuple[str, ...]:
 
 
 def _is_whole(lv: LogicalVolume) -> bool:
-    """Whether it shows what it is to show: a thin one needs no origin; what is inactive shows nothing."""
+    """Whether it shows its data: a thin snapshot needs no origin for that; an inactive one shows nothing."""
     return lv.is_active and (lv.is_thin or bool(lv.origin))
 
 
 def anything_exists(found: Found) -> bool:
-    """Whether anything that lvmsnap made for the target is there."""
+    """Whether anything that lvmsnap made for the target exists."""
     lent = any(one.pv or one.file or one.loop for one in found.loans)
     return lent or any(one.lv or one.leftovers or one.suspended for one in found.snapshots)

@@ -17,9 +17,9 @@ OWN_SPACE = "give `size`: the snapshot then has a space of its own in the group"
 def run(
     profile: Profile, volume: Volume, space: PoolSpace, vg: VolumeGroup, autoextend_percent: int
 ) -> Iterator[Check]:
-    """Yield the checks of the pool, and of what the profile says that makes no sense in one.
+    """Yield the checks of the pool, and of what makes no sense in a profile with thin snapshots.
 
-    In a pool that is fuller than `autoextend_percent` LVM makes no volume.
+    LVM refuses to make a volume in a pool that is fuller than `autoextend_percent`.
     """
     name, origin = f"{vg.name}/{space.pool}", f"{vg.name}/{volume.origin}"
     if pool := vg.lv(space.pool):

@@ -1,7 +1,7 @@
 """The tree of a profile: each snapshot where its origin is mounted on the server, and what is included. Pure.
 
-What is mounted below another part of the tree must find its directory in that one's snapshot. So the server itself must
-have it there: whatever it is mounted on has to be part of the tree too.
+A part that is mounted below another one needs its directory in that one's snapshot. So the directory must be there on
+the server too: whatever the part is mounted on must itself be part of the tree.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lvmsnap.model.target import Include, MountTarget
 from lvmsnap.planning.left_out import left_out, mounted_below
 from lvmsnap.planning.luks import as_mounted
 
-# An automount point that nobody has looked into yet (autofs(5)): there is nothing to be included.
+# An automount point that nobody has accessed yet (autofs(5)): there is nothing to include.
 NOT_MOUNTED_YET = "autofs"
 MOVED = (
     "below the top, where a profile's only volume is: "
@@ -27,7 +27,7 @@ BIND_OPTIONS = ("bind", "ro", "nosuid", "nodev", "private")
 
 
 def placed(profile: Profile, facts: Facts) -> Profile:
-    """Return the profile with each volume of its tree where it is to be mounted; one without a place is not mounted."""
+    """Return the profile with the mountpoint of each volume in its tree; one without a single place is not mounted."""
     return replace(profile, volumes=tuple(_placed(profile, volume, facts) for volume in profile.volumes))
 
 
@@ -39,12 +39,12 @@ def _placed(profile: Profile, volume: Volume, facts: Facts) -> Volume:
 
 
 def _in_tree(profile: Profile, path: str) -> str:
-    """Return where in the tree a path of the server is."""
+    """Return where the tree shows a path of the server."""
     return f"{profile.tree}{path}".rstrip("/")
 
 
 def origin_mounts(volume: Volume, facts: Facts) -> tuple[Mount, ...]:
-    """Return the places where all of an origin is mounted on the server, and to be seen."""
+    """Return the mounts of a whole origin on the server that no other mount hides; not lvmsnap's own."""
     vg = facts.vg(volume.vg)
     origin = vg.lv(volume.origin) if vg else None
     number = as_mounted(volume, origin, facts) if origin else ""
@@ -60,7 +60,7 @@ def _is_seen(mount: Mount, facts: Facts) -> bool:
 
 
 def parts(profile: Profile, facts: Facts) -> dict[str, Mount]:
-    """Return the mounts of the server that the tree shows, by their mountpoints there."""
+    """Return the mounts that the tree shows, by their mountpoints on the server."""
     found = (origin_mounts(volume, facts) for volume in profile.volumes if volume.is_in_tree)
     volumes = {mounts[0].mountpoint: mounts[0] for mounts in found if len(mounts) == 1}
     tops = ((path, top_mount(facts.mounts, path)) for path in profile.includes)
@@ -70,7 +70,7 @@ def parts(profile: Profile, facts: Facts) -> dict[str, Mount]:
 def directories(profile: Profile, mountpoint: str, facts: Facts) -> tuple[str, ...]:
     """Return the directories that are made for a mountpoint of the tree, the tree's top first and itself last.
 
-    There are none where it is in another part of the tree, which has the directory.
+    There are none if it is in another part of the tree, which has the directory.
     """
     others = [_in_tree(profile, path) for path in parts(profile, facts)]
     if any(one != mountpoint and is_within(mountpoint, one) for one in others):
@@ -81,7 +81,7 @@ def directories(profile: Profile, mountpoint: str, facts: Facts) -> tuple[str, .
 def mount_target(
     profile: Profile, mountpoint: str, filesystem: str, options: tuple[str, ...], facts: Facts
 ) -> MountTarget:
-    """Return how something is mounted in the tree. What is made there for it is removed with it."""
+    """Return how something is mounted in the tree. Directories made for it are removed with it."""
     made = directories(profile, mountpoint, facts)
     is_top_ours = facts.looked.mountpoints[profile.tree].kind == "absent" or profile.remove_mountpoint
     ours = tuple(one for one in made if is_top_ours or one != profile.tree)
@@ -109,9 +109,9 @@ def _include(profile: Profile, path: str, mount: Mount, facts: Facts) -> Include
 
 
 def left_out_of(profile: Profile, device_number: str, facts: Facts) -> tuple[Mount, ...]:
-    """Return what is mounted below an origin and is not to be seen in its snapshot, nor in the tree, if there is one.
+    """Return the mounts below an origin that neither its snapshot nor the tree, if there is one, shows.
 
-    What is below another volume of the tree too is that one's.
+    A mount that is below another volume of the tree as well counts as left out there.
     """
     found = left_out(device_number, facts.mounts)
     if not profile.tree:
@@ -123,13 +123,13 @@ def left_out_of(profile: Profile, device_number: str, facts: Facts) -> tuple[Mou
 
 
 def describe_left_out(profile: Profile, volume: Volume, device_number: str, facts: Facts) -> tuple[Fact, ...]:
-    """Say what is left out below an origin, and which lines of the profile would take it in."""
+    """Say what is left out below an origin, and which lines in the profile would include it."""
     found = left_out_of(profile, device_number, facts)
     return _describe_left_out(found, "mounted below it, so the snapshot has", volume.path, profile, facts)
 
 
 def describe_left_out_of_includes(profile: Profile, facts: Facts) -> tuple[Fact, ...]:
-    """Say what is left out below what is included, where that is below no volume of the tree, which says it."""
+    """Say what is left out below the includes, unless it is below a volume of the tree, where it is reported."""
     if not profile.includes:
         return ()
     shown = parts(profile, facts)
@@ -155,13 +155,13 @@ def _describe_left_out(found: tuple[Mount, ...], why: str, of: str, profile: Pro
 
 
 def _nearest(path: str, known: Iterable[str]) -> str:
-    """Return the innermost of the known mountpoints that a path is below, "" where it is below none."""
+    """Return the innermost of the known mountpoints that a path is below, "" if it is below none."""
     above = (one for one in known if one != path and is_within(path, one))
     return max(above, key=len, default="")
 
 
 def describe(profile: Profile) -> tuple[Fact, ...]:
-    """Say which volumes are elsewhere than where each would be if it were alone in its profile."""
+    """Say which volumes are mounted elsewhere than they would be as the profile's only one."""
     moved = [one.path for one in profile.volumes if one.is_in_tree and one.mountpoint not in (None, profile.tree)]
     if not moved:
         return ()
@@ -208,7 +208,7 @@ def _own_mount(path: str, facts: Facts) -> Check:
 
 
 def _answers(path: str, facts: Facts) -> Iterator[Check]:
-    """Yield the warning of what is included from a server or a program that may not answer."""
+    """Yield a warning about an include that needs a server, or a program, that may not answer."""
     top = top_mount(facts.mounts, path)
     if top and top.may_stall:
         title, problem = f"{path} answers", f"{path} needs a server, or a program, that answers"
@@ -218,7 +218,7 @@ def _answers(path: str, facts: Facts) -> Iterator[Check]:
 
 
 def _no_volume(path: str, profile: Profile, facts: Facts) -> Check:
-    """Return the check that what is included is at no volume's place in the tree: nobody would see the snapshot."""
+    """Return the check that an include is not at a volume's place in the tree: it would hide the snapshot."""
     in_tree = (one for one in profile.volumes if one.is_in_tree)
     at = {mount.mountpoint: one.path for one in in_tree for mount in origin_mounts(one, facts)}
     found = f"{at[path]} is mounted there: its live files would hide its snapshot" if path in at else ""
@@ -227,7 +227,7 @@ def _no_volume(path: str, profile: Profile, facts: Facts) -> Check:
 
 
 def parents_outside(profile: Profile, facts: Facts) -> tuple[str, ...]:
-    """Return the mounts that parts of the tree are on and that are no part of it: to be included, or there is no tree.
+    """Return what the tree must include: the mounts that its parts are mounted on and that are not part of it.
 
     What the profile itself includes is among them.
     """
@@ -241,7 +241,7 @@ def parents_outside(profile: Profile, facts: Facts) -> tuple[str, ...]:
 
 
 def _outside(path: str, known: dict[str, Mount], facts: Facts) -> Mount | None:
-    """Return the mount that a part of the tree is on where that is not the part above it, None where all is well."""
+    """Return the mount that a part of the tree is on if it is not the part above it, None if all is well."""
     nearest = _nearest(path, known)
     if path == "/" or not nearest:
         return None

@@ -9,7 +9,7 @@ from lvmsnap.planning import pools
 from lvmsnap.planning.identify import FoundSnapshot
 from lvmsnap.planning.pools import Fill
 
-# A guard looks once a second, but not while it gives the snapshot more room. What it saw longer ago is no rate of now.
+# A guard looks once a second, but not while it gives the snapshot more room. An older rate is not a current one.
 FRESH_SECONDS = 10.0
 
 
@@ -17,10 +17,10 @@ FRESH_SECONDS = 10.0
 class VolumeStatus:
     """One volume of a profile: its `origin` and its `snapshot`, each VG/LV; `fill_percent` is of the CoW space.
 
-    A thin snapshot has none: `size_bytes` and `fill_percent` are of its `pool`, VG/LV, its data or metadata. `lost`
-    says how the snapshot was lost, "" where it was not.
+    A thin snapshot has none: `size_bytes` and `fill_percent` are those of its `pool`, VG/LV, data or metadata. `lost`
+    says how the snapshot was lost, "" if it was not.
 
-    `rate_over` says of what the rate is: the "guard"'s last seconds, or the mean since "up". A snapshot that does not
+    `rate_over` says what the rate covers: the "guard"'s last seconds, or the mean since "up". A snapshot that does not
     fill has a rate of 0, and None for `seconds_to_full`.
     """
 
@@ -40,9 +40,9 @@ class VolumeStatus:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What is known beside the facts: how long ago `up` was, what guards saw last, and how many seconds ago that was.
+    """What is known beyond the facts: how long ago `up` was, what guards saw last, and how many seconds ago that was.
 
-    Each sighting is of one snapshot, and knows which.
+    Each sighting is of one snapshot, and says of which.
     """
 
     up_seconds: float | None = None
@@ -50,7 +50,7 @@ class Past:
 
 
 def of_snapshot(found: FoundSnapshot, lost: str, past: Past | None) -> VolumeStatus:
-    """Return the state of one snapshot; with the `past`, how fast it fills too."""
+    """Return the state of one snapshot; with the `past`, also how fast it fills."""
     status = VolumeStatus(found.snapshot.origin_path, found.snapshot.path, lost=lost)
     lv, vg, mount, luks = found.lv, found.vg, found.snapshot.mount, found.snapshot.luks
     if lv is None or vg is None:
@@ -88,16 +88,16 @@ def _with_filling(
 
 
 def _changed_bytes(snapshot: LogicalVolume, used_bytes: float) -> float:
-    """Return how much was used since it was made: it begins with a header and a metadata chunk (dm-snap-persistent.c).
+    """Return how much was used since it was made: it starts with a header and a metadata chunk (dm-snap-persistent.c).
 
-    LVM reports the fill in hundredths of a percent; less than one of them is nothing.
+    LVM reports the fill in hundredths of a percent; less than one of them counts as nothing.
     """
     changed = used_bytes - 2 * snapshot.chunk_size_bytes
     return changed if changed >= snapshot.size_bytes / 10_000 else 0.0
 
 
 def fullest(volumes: tuple[VolumeStatus, ...]) -> VolumeStatus | None:
-    """Return the volume that is to be looked at first: one that was lost, else the fullest, else the first."""
+    """Return the volume that needs attention first: one that was lost, else the fullest, else the first."""
     return max(volumes, key=_need, default=None)
 
 

@@ -28,7 +28,7 @@ from lvmsnap.planning.hook_actions import AFTER_SNAPSHOT
 
 
 def in_words(condition: Condition) -> str:
-    """Return how the presence of a thing is seen."""
+    """Return in words how the presence of a thing is detected."""
     of_snapshot = _of_snapshot(condition) or _of_cut(condition) or _of_mapping(condition)
     return _of_loan(condition) or of_snapshot or _of_leftovers(condition)
 
