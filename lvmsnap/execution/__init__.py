@@ -1,1 +1,1 @@
-"""Walks a plan: what changes the system, what is written down of it, and who waits for whom."""
+"""Walks a plan: what changes the system, what is recorded about it, and the locks."""

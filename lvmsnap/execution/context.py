@@ -34,17 +34,17 @@ class Progress(Protocol):
         """Something a person may want to know."""
 
     def warn(self, text: str) -> None:
-        """Something that is wrong, or may go wrong: it is heard in every mode."""
+        """Something that is wrong, or may go wrong: it is shown in every mode."""
 
     def live(self, text: str) -> None:
-        """How it stands right now, in place of what was said so before: it is seen on a terminal, and not kept."""
+        """The current state, which replaces the previous one: shown on a terminal, and not kept."""
 
 
 class Sheltered:
-    """A Progress that passes on to another one, and keeps from the walk whatever goes wrong there."""
+    """A Progress that forwards to another one, and keeps its exceptions from the walk."""
 
     def __init__(self, progress: Progress) -> None:
-        """Pass on to `progress`."""
+        """Forward to `progress`."""
         self._progress = progress
 
     def begin(self, verb: str, actions: tuple[Action, ...]) -> None:
@@ -87,26 +87,26 @@ class Hooking(Protocol):
     """Runs a profile's hooks."""
 
     def run(self, hook: str, argv: Argv, target: Target) -> str:
-        """Run the hook of that name to its end; return what is wrong, "" where nothing is."""
+        """Run the hook of that name to its end; return what is wrong, "" if nothing is."""
 
 
 class Locking(Protocol):
     """Holds the locks of the volume groups that LVM is changing, and waits for LVM's own."""
 
     def hold(self, groups: tuple[str, ...], *, with_pvs: bool, lending: bool = False) -> None:
-        """Hold those of these groups and no others; with `lending`, nobody else lends space. Raises RefusedError."""
+        """Hold the locks of these groups, no others; `lending` keeps others from lending space. Raises RefusedError."""
 
     def release(self) -> None:
-        """Let go of all."""
+        """Release all locks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a walk works with. `read` reads the system for a target, `holders` names who keeps its snapshot busy.
 
-    `pins` names those of the snapshot at a mountpoint that umount would not notice: it stays mounted while it has any.
-    Where the walk does not own the record of the target's name, that stays: it is of another host's profile. `secrets`
-    are what the commands of some actions read from their stdin.
+    `pins` names the users of the snapshot at a mountpoint that umount would not notice: while there are any, it stays
+    mounted. `owns_record` is false if the record of the target's name belongs to another profile than the target, which
+    another host made: that record stays. `secrets` is what the commands of some actions read from their stdin.
     """
 
     runner: Runner
@@ -122,9 +122,9 @@ class Work:
 
 
 def hold_for(action: Action, locks: Locking, *, is_up: bool = False) -> None:
-    """Hold what an action needs, and nothing while a hook runs or a file is filled. Raises RefusedError.
+    """Hold the locks that an action needs, and none while a hook runs or a file is filled. Raises RefusedError.
 
-    From one of a group's actions to the next the locks are kept: nobody's lvcreate comes between vgextend and ours.
+    Between the actions of one group the locks stay held: nobody else's lvcreate comes between vgextend and ours.
     """
     if action.locks is None:
         locks.release()
@@ -133,7 +133,7 @@ def hold_for(action: Action, locks: Locking, *, is_up: bool = False) -> None:
 
 
 def run_all(commands: tuple[Argv, ...], run_with: Runner) -> str:
-    """Run commands in their order up to the first that fails; return what is wrong, "" where nothing is."""
+    """Run commands in order until one fails; return what is wrong, "" if nothing is."""
     for argv in commands:
         finished = run_with.run(argv)
         if not finished.ok:

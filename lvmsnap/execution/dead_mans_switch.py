@@ -1,8 +1,8 @@
-"""The dead man's switch: a process of its own that lets held origins go on, whatever becomes of lvmsnap.
+"""The dead man's switch: a process of its own that resumes held origins, whatever happens to lvmsnap.
 
 It is armed before the first origin is held, with all that it needs in locked memory: it reads and writes nothing but
-device-mapper's control device and two pipes. It fires when origins were held for too long, and when the last process
-that could let them go is gone.
+device-mapper's control device and two pipes. It fires when origins have been held for too long, and when the last
+process that could resume them is gone.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from lvmsnap.system.device_mapper import (
 )
 from lvmsnap.system.dm_tree import Tree
 
-# The first hold is seen a little late, and letting go takes a little: within five seconds all go on.
+# The switch notices a hold a little late, and resuming takes a moment: within five seconds all origins are resumed.
 LONGEST_SECONDS = 4.0
-# Who holds an origin again after that is a command that is late: it has no more time than that.
+# After that, whatever holds an origin again is a late command: it gets no more than this.
 AGAIN_SECONDS = 0.5
 LOOK_SECONDS = 0.01
-# After the last process is gone, one of its calls may still be at work in the kernel.
+# After the last process has ended, one of its calls may still be running in the kernel.
 QUIET_SECONDS = 1.0
 ANSWER_SECONDS = 30.0
-# Once LVM had all go on, whoever holds one takes a snapshot of their own, which would be broken (dm-thin).
+# Once LVM has resumed all, somebody who holds one is taking a snapshot of their own: resuming would break it (dm-thin).
 OTHERS_SECONDS = 2.0
 
 # linux/dm-ioctl.h
@@ -48,7 +48,7 @@ REPORT = struct.Struct("=d?")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """How long writers were held, and whether the switch let some of them go."""
+    """How many seconds writers were held, and whether the switch resumed some origin."""
 
     seconds: float
     was_let_go: bool
@@ -56,9 +56,9 @@ class Held:
 
 @dataclass(slots=True)
 class Switch:
-    """An armed switch. `control` is its pipe's end, which who may hold an origin must inherit; `held` at the end.
+    """An armed switch. Whatever may hold an origin must inherit `control`, its pipe's end; `held` is set at the end.
 
-    `is_good` is to be set where the command that held them succeeded.
+    Set `is_good` if the command that held the origins succeeded.
     """
 
     control: int
@@ -68,7 +68,7 @@ class Switch:
 
 @contextmanager
 def armed(origins: tuple[str, ...]) -> Iterator[Switch]:
-    """Have a switch stand by for origins, by their UUIDs in device-mapper. Raises LvmsnapError where that fails."""
+    """Have a switch stand by for origins, given by their device-mapper UUIDs. Raises LvmsnapError if that fails."""
     trees = tuple(dm_tree.tree(uuid, device_mapper.devices()) for uuid in origins)
     listening, control = os.pipe()
     answering, report = os.pipe()
@@ -104,7 +104,7 @@ def armed(origins: tuple[str, ...]) -> Iterator[Switch]:
 
 
 def _read(descriptor: int, most: int) -> bytes:
-    """Read what the switch answers, b"" where it is gone, or too late."""
+    """Read the switch's answer, b"" if it is gone, or too late."""
     ready, _, _ = select.select([descriptor], [], [], ANSWER_SECONDS)
     return os.read(descriptor, most) if ready else b""
 
@@ -113,7 +113,7 @@ def _read(descriptor: int, most: int) -> bytes:
 
 
 def _stand_by(device: int, trees: tuple[Tree, ...], listening: int, report: int) -> None:
-    """Be the switch. Nothing is imported or opened once it has said that it is ready."""
+    """Be the switch. It imports and opens nothing after it has reported that it is ready."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(nowhere, stream)
@@ -126,12 +126,12 @@ def _stand_by(device: int, trees: tuple[Tree, ...], listening: int, report: int)
     any(one.is_held() for one in buttons)
     os.write(report, DONE)
     held = _watch(buttons, poll, listening)
-    with suppress(OSError):  # nobody listens any more
+    with suppress(OSError):  # nobody reads the answer any more
         os.write(report, REPORT.pack(held.seconds, held.was_let_go))
 
 
 class _Buttons:
-    """What can be done to one origin, each as a request that is ready."""
+    """What can be done to one origin, as prepared device-mapper requests."""
 
     def __init__(self, device: int, tree: Tree) -> None:
         self._device = device
@@ -143,9 +143,9 @@ class _Buttons:
         return bool(self._flags(self._origin) & SUSPEND_FLAG)
 
     def let_go(self) -> bool:
-        """Have the origin go on if it is held, what it lies on first; return whether it was.
+        """Resume the origin if it is held, the devices below it first; return whether it was.
 
-        A killed LVM may have loaded a table that was to be the next one: it is used where what it lies on is there.
+        A killed LVM may have loaded a new table: it becomes live only if the -real device below it has a live one.
         """
         for below in self._below:
             if self._flags(below) & SUSPEND_FLAG:
@@ -165,7 +165,7 @@ class _Buttons:
         return self._do(DEV_STATUS, request)
 
     def _do(self, command: int, request: bytes) -> int:
-        """Make a call without a flag, so that DEV_SUSPEND resumes; return the device's flags, 0 where there is none."""
+        """Make a call without flags, so that DEV_SUSPEND resumes; return the device's flags, 0 if there is none."""
         buffer = bytearray(request)
         try:
             fcntl.ioctl(self._device, command, buffer)
@@ -180,7 +180,7 @@ def _request(uuid: str) -> bytes:
 
 
 def _watch(buttons: tuple[_Buttons, ...], poll: select.poll, listening: int) -> Held:
-    """Wait for the end, and let go what is held for too long."""
+    """Wait for the end, and resume what is held for too long."""
     began, held_seconds, was_let_go = 0.0, 0.0, False
     while not poll.poll(LOOK_SECONDS * 1000):
         now = time.monotonic()
@@ -206,7 +206,7 @@ def _watch(buttons: tuple[_Buttons, ...], poll: select.poll, listening: int) -> 
 
 
 def _all_go_on(buttons: tuple[_Buttons, ...]) -> bool:
-    """Whether no origin is held any more, or soon will be."""
+    """Whether all origins are resumed, or will be within OTHERS_SECONDS."""
     began = time.monotonic()
     while any(one.is_held() for one in buttons):
         if time.monotonic() - began > OTHERS_SECONDS:
@@ -216,5 +216,5 @@ def _all_go_on(buttons: tuple[_Buttons, ...]) -> bool:
 
 
 def _let_all_go(buttons: tuple[_Buttons, ...]) -> bool:
-    """Have all go on that are held; return whether any was."""
+    """Resume all that are held; return whether any was."""
     return sum([one.let_go() for one in buttons]) > 0

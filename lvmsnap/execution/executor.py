@@ -1,4 +1,4 @@
-"""Walks a plan: the only module that changes anything. A failing `up` ends as a `down` does, by what exists then."""
+"""Walks a plan: the only module that changes anything. A failed `up` ends like a `down`, by what exists then."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from lvmsnap.system.processes import shell_line
 
 
 class _Stopped(Exception):
-    """A step failed, or a signal came; what was begun is to be undone."""
+    """A step failed, or a signal arrived; everything begun must be undone."""
 
 
 def bring_up(plan: Plan, record: Record, work: Work) -> Target:
-    """Do every action of an up plan. The record is record first and stays; on failure everything is undone.
+    """Do every action of an up plan. The record is written first and stays; on failure everything is undone.
 
-    Returns the target as it is up: by now the backing file's inode is known.
+    Returns the target as it is up: with what is known by now, such as the backing file's inode.
 
     Raises StepError (undone), InterruptedBySignalError (undone) or ResidueError (something is left).
     """
@@ -52,14 +52,14 @@ def bring_up(plan: Plan, record: Record, work: Work) -> Target:
         records.owe(record, hook_actions.due_when_up(record.target.hooks))
         return record.target
     except FAULTS as error:
-        # What was record down may be more than what is known here.
+        # The record on disk may hold more than what is known here.
         _roll_back(_recorded(record), error, work)
     finally:
         work.locks.release()
 
 
 def _recorded(record: Record) -> Record:
-    """Return the record as it was kept last, which says which hooks are due; as it is known where it is gone."""
+    """Return the record as it was last written, which says which hooks are due; if it is gone, as it is known here."""
     with suppress(*FAULTS):
         return records.read(record.target.name) or record
     return record
@@ -69,7 +69,7 @@ def _write_first(record: Record) -> None:
     try:
         records.write(record)
     except FAULTS:
-        # It may be in place all the same, and would speak of what was never begun.
+        # It may be in place all the same, and would describe an `up` that never began.
         with suppress(*FAULTS):
             records.remove(record.target.name)
         raise
@@ -100,7 +100,7 @@ def _do(action: Action, record: Record, work: Work) -> Record:
 
 
 def _write_learned(action: Action, due: tuple[str, ...], record: Record) -> Record:
-    """Write down what is known now that the action's commands have run; return the record as it is then."""
+    """Record what is known now that the action's commands have run; return the new record."""
     known = replace(record, target=verification.learned(action.condition, record.target), hooks_due=due)
     if known != record:
         records.write(known)
@@ -108,7 +108,7 @@ def _write_learned(action: Action, due: tuple[str, ...], record: Record) -> Reco
 
 
 def _run(action: Action, argv: Argv, target: Target, work: Work) -> str:
-    """Run one command of an action; return what is wrong, "" where nothing is."""
+    """Run one command of an action; return what is wrong, "" if nothing is."""
     if hook := hook_actions.hook_of(action):
         return work.hooks.run(hook, argv, target)
     if action.holds:
@@ -134,7 +134,7 @@ def _roll_back(record: Record, error: BaseException, work: Work) -> NoReturn:
     if ended.left:
         raise _residue(f"{why}; not all could be undone", ended, target, work)
     if moved:
-        # `down` knows the file once it is back, and has nothing else to look for.
+        # `down` recognises the file once it is back, and has nothing else to look for.
         gone = replace(record.target, snapshots=tuple(replace(one, dm_uuid="") for one in record.target.snapshots))
         records.write(replace(record, target=gone, hooks_due=()))
         raise _moved(why, moved, target) from error
@@ -146,7 +146,7 @@ def _roll_back(record: Record, error: BaseException, work: Work) -> NoReturn:
 
 
 def _leaving_directories(target: Target) -> Target:
-    """Return the target for an undo: whatever the profile says, a failed `up` leaves directories that were there."""
+    """Return the target for an undo: whatever the profile says, a failed `up` leaves directories that existed."""
 
     def left(snapshot: Snapshot) -> Snapshot:
         mount = snapshot.mount
@@ -156,11 +156,11 @@ def _leaving_directories(target: Target) -> Target:
 
 
 def bring_down(target: Target, record: Record | None, work: Work, lost: Loss | None = None) -> tuple[str, ...]:
-    """Take down everything that exists of the target, and its record. Raises ResidueError where something is left.
+    """Take down everything that exists of the target, and its record. Raises ResidueError if something is left.
 
-    `lost` says how a snapshot was lost: it is written down first, for whoever has to try again.
-    Returns what went wrong with the hooks around it, which keeps nothing from being taken down. A signal does not stop
-    it half-way: it ends with everything taken down, then raises InterruptedBySignalError.
+    `lost` says how a snapshot was lost: it is recorded first, in case `down` has to be tried again.
+    Returns what went wrong with the hooks, which does not stop the teardown. Nor does a signal: everything is taken
+    down first, then it raises InterruptedBySignalError.
     """
     why = f"{target.name} could not be taken down"
     if record is not None and (how := lost.how if lost else "") != record.lost:
@@ -177,7 +177,7 @@ def bring_down(target: Target, record: Record | None, work: Work, lost: Loss | N
 
 
 def _take_down_or_say(target: Target, record: Record | None, work: Work, *, verb: str, why: str) -> teardown.TakenDown:
-    """Take down; a system that cannot be read half-way is no reason to say that nothing was changed."""
+    """Take down; if the system becomes unreadable half-way, the error must not claim that nothing was changed."""
     try:
         return teardown.take_down(target, record, work, verb=verb)
     except RecordError as error:
@@ -198,7 +198,7 @@ def _take_down_or_say(target: Target, record: Record | None, work: Work, *, verb
 
 
 def _give_back_unseen(target: Target, record: Record | None, work: Work) -> tuple[str, ...]:
-    """Run a due after_snapshot though the system cannot be read: a database must not wait for that."""
+    """Run a due after_snapshot although the system cannot be read: a database must not wait for that."""
     argv = target.hooks.after_snapshot
     record = record and _recorded(record)
     if record is None or hook_actions.AFTER_SNAPSHOT not in record.hooks_due:
@@ -216,7 +216,7 @@ def _give_back_unseen(target: Target, record: Record | None, work: Work) -> tupl
 def _residue(why: str, ended: teardown.TakenDown, target: Target, work: Work) -> ResidueError:
     left, holders = ended.left, _holders(ended.left, target, work)
     held = tuple(f"held by {action.blocked}" for action in left if action.blocked)
-    # What the commands say is only shown, or left out where the holders say it better.
+    # The commands' messages are only shown, or left out if the holders explain it better.
     is_in_use = bool(holders) and not held and all("busy" in one or "in use" in one for one in ended.complaints)
     because = "it is in use" if is_in_use else "; ".join(ended.complaints)
     hint = f"lvmsnap down {target.name} tries again; the commands do the same by hand"
@@ -235,7 +235,7 @@ def _residue(why: str, ended: teardown.TakenDown, target: Target, work: Work) ->
 
 
 def _holders(left: tuple[Action, ...], target: Target, work: Work) -> tuple[str, ...]:
-    """Return who uses a snapshot that is left, or what is included beside it."""
+    """Return who uses a snapshot or an include that is left."""
     used = SnapshotMounted | MappingOpen | SnapshotTaken | MountIncluded
     with suppress(*FAULTS):
         if any(isinstance(action.condition, used) for action in left):
@@ -253,7 +253,7 @@ def _moved(why: str, moved: tuple[str, ...], target: Target) -> ResidueError:
 
 
 def _by_hand(left: tuple[Action, ...], target: Target) -> tuple[str, ...]:
-    """Return what finishes the work; what comes after something that is blocked is left to lvmsnap."""
+    """Return the commands that finish the work; after a blocked action, lvmsnap does the rest."""
     blocked = [action for action in left if action.blocked]
     if not blocked:
         return tuple(shell_line(argv) for action in left for argv in action.undo)

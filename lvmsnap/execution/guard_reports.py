@@ -1,4 +1,4 @@
-"""Keeps what the guard of a snapshot saw last, for `status`: /run/lvmsnap/NAME.guard. A help, never a need."""
+"""Keeps what a snapshot's guard saw last, for `status`: /run/lvmsnap/NAME.guard. Helpful, never required."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ LARGEST_BYTES = 4096
 
 
 def path(name: str, number: int = 1) -> Path:
-    """Return where the sighting of a snapshot of profile `name` is kept, the first, the second or a later one.
+    """Return where the sighting of snapshot `number` of profile `name` is kept; the first is 1.
 
-    No profile's name has a dot, so it is no mountpoint.
+    Profile names have no dot, so it cannot be a mountpoint.
     """
     return Path(RUN_DIR, f"{name}.guard" if number == 1 else f"{name}.{number}.guard")
 
 
 def write(name: str, seen: Sighting, number: int = 1) -> None:
-    """Keep a sighting in place of the one before. Where that fails nothing is kept: a guard has better to do."""
+    """Replace the last sighting. If that fails nothing is kept: a guard has more important work."""
     with suppress(OSError):
         atomic_files.replace(path(name, number), codec.to_json(asdict(seen)).encode(), is_durable=False)
 
 
 def read(name: str, number: int = 1) -> Sighting | None:
-    """Return the last sighting, None where there is none or it makes no sense."""
+    """Return the last sighting, None if there is none or it makes no sense."""
     try:
         return _parse(atomic_files.read_small(path(name, number), LARGEST_BYTES))
     except (OSError, ValueError):
@@ -38,7 +38,7 @@ def read(name: str, number: int = 1) -> Sighting | None:
 
 
 def remove(name: str) -> None:
-    """Remove all sightings; none there is no error, and one that stays is nobody's: it knows its snapshot's UUID."""
+    """Remove all sightings. None there is no error; one that stays does no harm: it names its snapshot by UUID."""
     with suppress(OSError):
         for old in (*Path(RUN_DIR).glob(f"{name}.guard*"), *Path(RUN_DIR).glob(f"{name}.*.guard*")):
             with suppress(OSError):

@@ -1,6 +1,6 @@
 """Runs the command that holds origins: nothing else is done meanwhile, and a dead man's switch stands by.
 
-Whatever is reported, written or looked up waits until the origins go on: it may be on one of them.
+Reports, writes and look-ups wait until the origins are resumed: their files may be on one of them.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from lvmsnap.system import apart
 
 
 def run(action: Action, argv: Argv, work: Work) -> str:
-    """Run a command that holds the action's origins; return what is wrong, "" where nothing is.
+    """Run a command that holds the action's origins; return what is wrong, "" if nothing is.
 
-    Raises LvmsnapError where the switch cannot be had: nothing was held then.
+    Raises LvmsnapError if the switch cannot be armed: nothing was held then.
     """
     before = work.runner.lock_fds
     try:
         if complaint := apart.lock_memory():
             return complaint
         with work.runner.unheard(), dead_mans_switch.armed(action.holds) as switch:
-            # As long as one of them is at work, somebody holds this end.
+            # As long as one of its processes runs, this end of the pipe stays open.
             work.runner.lock_fds = (*before, switch.control)
             finished = work.runner.run(argv)
             switch.is_good = finished.ok

@@ -1,4 +1,4 @@
-"""Runs a profile's hooks: what each prints is shown under its name, and none runs longer than its time-out."""
+"""Runs a profile's hooks: the output of each is shown under its name, and none runs longer than its time-out."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Process
 
 GRACE_SECONDS = 5.0
-# How often a hook whose output is no longer read is asked whether it ended.
+# How often to check whether a hook whose output is no longer read has ended.
 POLL_SECONDS = 0.05
 
 
 class HookRunner:
     """Runs hooks one at a time, each in a session of its own, with no input.
 
-    It does not have the lock's descriptor: a process that a hook leaves running must not keep the lock, or nobody
-    could run after_snapshot where lvmsnap was killed.
+    Hooks do not inherit the lock's descriptor: a process that a hook leaves running must not keep the lock, or nobody
+    could run after_snapshot once lvmsnap was killed.
     """
 
     def __init__(self, signals: Signals, say: Callable[[str], None]) -> None:
@@ -35,9 +35,9 @@ class HookRunner:
         self._pipes: list[int] = []
 
     def run(self, hook: str, argv: Argv, target: Target) -> str:
-        """Run the hook of that name to its end; return what is wrong, "" where it exited 0.
+        """Run the hook of that name to its end; return what is wrong, "" if it exited with 0.
 
-        INT, TERM and HUP end before_snapshot alone: the other hooks give back or tidy up, and follow in any case.
+        INT, TERM and HUP end only before_snapshot: the other hooks release or clean up, and run in any case.
         """
         if hook == hook_actions.BEFORE_SNAPSHOT:
             self._began = time.monotonic()
@@ -49,8 +49,8 @@ class HookRunner:
         return complaint
 
     def _run(self, name: str, argv: Argv, target: Target) -> str:
-        # What a hook leaves running may print later: its pipe stays open as long as this process lives, since to
-        # lose it (SIGPIPE) could end what holds a database still.
+        # A process that a hook leaves running may print later: its pipe stays open as long as this process lives, since
+        # SIGPIPE could end what keeps a database quiesced.
         reading, writing = os.pipe2(os.O_CLOEXEC)
         self._pipes.append(reading)
         try:
@@ -73,7 +73,7 @@ class HookRunner:
         return f"{how}: {lines.last}" if lines.last else how
 
     def _wait(self, process: Process, name: str, lines: _Lines, timeout_seconds: int) -> str:
-        """Wait for the hook's own end, not for that of what it left running; return why it was stopped, or ""."""
+        """Wait for the hook itself to end, not for what it left running; return why it was stopped, or ""."""
         deadline, why = time.monotonic() + timeout_seconds, ""
         kills = iter((signal.SIGTERM, signal.SIGKILL))
         while process.poll() is None:
@@ -95,7 +95,7 @@ class HookRunner:
 
 
 def _end(process: Process) -> None:
-    """End a hook of which nothing is read any more: what is undone now must not meet it."""
+    """End a hook whose output is no longer read: it must not interfere with what is undone now."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -107,7 +107,7 @@ def _end(process: Process) -> None:
 
 
 class _Lines:
-    """Reads what comes through a pipe and gives it on line by line; `last` is the last line that was not blank."""
+    """Reads from a pipe and passes the output on line by line; `last` is the last line that was not blank."""
 
     def __init__(self, reading: int, give: Callable[[str], None]) -> None:
         os.set_blocking(reading, False)
@@ -117,7 +117,7 @@ class _Lines:
         self.last = ""
 
     def read(self, seconds: float) -> bool:
-        """Wait so long for something, give on what came; return whether something did."""
+        """Wait that long for output and pass it on; return whether there was any."""
         if not self._is_open:
             time.sleep(seconds)
             return False
@@ -131,7 +131,7 @@ class _Lines:
         return self._is_open
 
     def finish(self) -> None:
-        """Give on what is there already, to the last line, which may have no end."""
+        """Pass on what is already there, including a last line without a newline."""
         while self.read(0):
             pass
         self._tell(self._begun)

@@ -1,7 +1,7 @@
-"""The locks: one for each profile for a whole walk, one for each volume group around LVM's changes; and LVM's own.
+"""The locks: one per profile for a whole walk, one per volume group around LVM's changes; and LVM's own.
 
-All are taken with flock(2) and waited for within bounds. A command that outlives a killed lvmsnap keeps those that it
-inherited.
+All are taken with flock(2), and the wait for each is bounded. A command that outlives a killed lvmsnap keeps those that
+it inherited.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ PAUSE_SECONDS = 0.1
 
 @dataclass(slots=True)
 class Waiting:
-    """How long each lock is waited for, and where that is reported; none is waited for again in vain."""
+    """How long to wait for each lock, and where to report that; a lock that timed out once is not waited for again."""
 
     seconds: float
     announce: Callable[[str], None]
     in_vain: set[str] = field(default_factory=set)
 
     def until(self, what: str, blocked: Callable[[], str]) -> str:
-        """Wait until `blocked` says nobody, at most so long; return who still has `what`, or ""."""
+        """Wait until `blocked` returns "", at most `seconds`; return who still holds `what`, or ""."""
         deadline = time.monotonic() + (0 if what in self.in_vain else self.seconds)
         is_announced = False
         while (holder := blocked()) and time.monotonic() < deadline:
@@ -49,10 +49,10 @@ class Waiting:
 
 @contextmanager
 def profile(name: str, waiting: Waiting, directory: str = RUN_DIR) -> Iterator[tuple[int, ...]]:
-    """Hold the lock of a profile, so that nobody takes a walk that is under way for a leftover; yield its descriptors.
+    """Hold the lock of a profile, so that nobody takes a walk in progress for a leftover; yield the descriptors.
 
-    An older lvmsnap has one lock for everything: it is kept out too. Raises RefusedError where either is still held
-    when the waiting is over, and at once where a process that called us has it: a hook of this very profile.
+    An older lvmsnap has one lock for everything: it is kept out too. Raises RefusedError if either is still held when
+    the wait is over, and at once if a process that called us holds it: then we run in a hook of this very profile.
     """
     with ExitStack() as stack:
         older = stack.enter_context(_locked(Path(directory, "lock"), "lvmsnap's lock", waiting, fcntl.LOCK_SH))
@@ -62,7 +62,7 @@ def profile(name: str, waiting: Waiting, directory: str = RUN_DIR) -> Iterator[t
 
 @contextmanager
 def loop_device(numbers: tuple[int, ...], directory: str = RUN_DIR) -> Iterator[int]:
-    """Keep the first of these loop devices that no other lvmsnap is about to bind from the others; yield its number."""
+    """Reserve the first of these loop devices that no other lvmsnap is about to bind; yield its number."""
     for number in itertools.chain(numbers, range(max(numbers, default=-1) + 1, 1 << 20)):
         with ExitStack() as stack:
             try:
@@ -77,18 +77,18 @@ class GroupLocks:
     """The locks of the volume groups that LVM is changing for one walk; every command of the runner inherits them."""
 
     def __init__(self, runner: Runner, waiting: Waiting, directory: str = RUN_DIR) -> None:
-        """Hold none yet."""
+        """Start without any lock held."""
         self._runner, self._waiting, self._directory = runner, waiting, directory
         self._held: tuple[str, ...] | None = None
         self._stack = ExitStack()
 
     def hold(self, groups: tuple[str, ...], *, with_pvs: bool, lending: bool = False) -> None:
-        """Hold the locks of these groups, in sorted order, and no others; then wait for whoever has LVM's own.
+        """Hold the locks of these groups, taken in sorted order, and no others; then wait until LVM's own are free.
 
-        LVM waits for its locks without bounds, so they are looked at first; `with_pvs`: the one of all PVs too. With
+        LVM waits for its locks without limit, so they are checked first; with `with_pvs`, the one of all PVs too. With
         `lending` no other profile lends space to any group meanwhile: two at once, each on the other's origin, would
-        both see no ring yet. Raises RefusedError, with nothing held, where one of the locks is still held when the
-        waiting is over.
+        both see no ring yet. Raises RefusedError, with nothing held, if one of the locks is still held when the wait is
+        over.
         """
         try:
             if groups != self._held:
@@ -107,7 +107,7 @@ class GroupLocks:
             raise
 
     def release(self) -> None:
-        """Let go of all."""
+        """Release all."""
         self._held = None
         self._stack.close()
 
@@ -121,7 +121,7 @@ class GroupLocks:
 
 
 def is_changed_by_another(groups: tuple[str, ...], directory: str = RUN_DIR) -> bool:
-    """Whether another lvmsnap is changing one of these groups: at a cut it holds origins without LVM's own lock."""
+    """Whether another lvmsnap is changing one of these groups: during a cut it holds origins without LVM's own lock."""
     for group in groups:
         path = Path(directory, f".{group}.group")
         try:
@@ -135,10 +135,10 @@ def is_changed_by_another(groups: tuple[str, ...], directory: str = RUN_DIR) -> 
 
 @contextmanager
 def reading(groups: tuple[str, ...], waiting: Waiting) -> Iterator[None]:
-    """Hold LVM's own locks of these groups as a reader does: none of their commands is half done meanwhile.
+    """Hold LVM's own locks of these groups for reading: no command on them is half done meanwhile.
 
-    What LVM reports is then read with --nolocking, which waits for no other group. Raises RefusedError where one of
-    the locks is still held when the waiting is over.
+    LVM's report is then read with --nolocking, which does not wait for other groups. Raises RefusedError if one of the
+    locks is still held when the wait is over.
     """
     with ExitStack() as stack:
         if Path(lvm_lock_holder.directory()).is_dir():
@@ -156,7 +156,7 @@ def _read_locked(group: str, waiting: Waiting) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o777)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            # LVM removes the file as it lets go; a lock on a file that is removed keeps nobody out.
+            # LVM removes the file as it unlocks; a lock on a removed file keeps nobody out.
             with suppress(FileNotFoundError):
                 if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
                     descriptors.append(descriptor)
@@ -204,7 +204,7 @@ def _locked(path: Path, what: str, waiting: Waiting, how: int = fcntl.LOCK_EX) -
 
 
 def _sign(descriptor: int, path: Path) -> None:
-    """Write into a lock's file who holds it."""
+    """Write our pid into a lock's file, which says who holds it."""
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

@@ -1,4 +1,4 @@
-"""Sees from the kernel alone whether a LUKS mapping is what was meant, and what is in it. Changes nothing."""
+"""Verifies, by the kernel alone, that a LUKS mapping is the one intended, and what is in it. Changes nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lvmsnap.system.path_facts import pv_uuid
 
 
 def rule_unmet(condition: UdevRuleWritten) -> str:
-    """Say why the rule is not there, "" where it is."""
+    """Say why the rule is not in place, "" if it is."""
     try:
         text = Path(condition.path).read_text(encoding="utf-8")
     except OSError as error:
@@ -23,7 +23,7 @@ def rule_unmet(condition: UdevRuleWritten) -> str:
 
 
 def mapping_unmet(condition: MappingOpen) -> str:
-    """Say why the mapping is not what was meant, "" where it is; and why what is in it must not be seen."""
+    """Say why the mapping is not the one intended, or why its content must not be used; "" if all is well."""
     device = number_of(condition)
     if not device:
         return f"{condition.name} is not there, or does not lie on {condition.vg}/{condition.snapshot} alone"
@@ -36,12 +36,12 @@ def mapping_unmet(condition: MappingOpen) -> str:
 
 
 def is_there(dm_uuid: str) -> bool:
-    """Whether there is a device with that device-mapper UUID."""
+    """Whether a device with that device-mapper UUID exists."""
     return any(device.uuid == dm_uuid for device in device_mapper.devices())
 
 
 def number_of(condition: MappingOpen) -> str:
-    """Return the number of the mapping, "" where there is none that is in use on the snapshot."""
+    """Return the mapping's device number, "" if there is no live one on the snapshot."""
     devices = device_mapper.devices()
     snapshot = next((one.device_number for one in devices if one.name == dm_name(condition.vg, condition.snapshot)), "")
     return next((one.device_number for one in devices if _is_on(one, condition.dm_uuid, snapshot)), "")

@@ -1,4 +1,4 @@
-"""Looks again at the place of a step, right before it and after it: a directory may have changed hands meanwhile."""
+"""Checks a step's paths again right before and after it: a directory may have changed hands in the meantime."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lvmsnap.system.path_facts import file_facts
 
 
 def exposed(condition: Condition, target: Target) -> str:
-    """Say who else than root could lead the step that makes this elsewhere now, "" where nobody could."""
+    """Say who other than root could now redirect the step that makes this, "" if nobody could."""
     match condition:
         case PVLent(_, path, _):
             return ring(path, target)
@@ -41,7 +41,7 @@ def exposed(condition: Condition, target: Target) -> str:
 
 
 def _exposed(path: str, read_only: tuple[str, ...]) -> str:
-    """Say who could lead it elsewhere; what is in one of the `read_only` mountpoints nobody can change."""
+    """Say who could redirect a path; nobody can change what is in one of the `read_only` mountpoints."""
     way = ancestors.walk(os.path.dirname(path), mount_table.mounts())
     if way.stalling:
         return f"{way.stalling} is on the way to {path}"
@@ -51,17 +51,17 @@ def _exposed(path: str, read_only: tuple[str, ...]) -> str:
 
 
 def _read_only(target: Target, path: str) -> tuple[str, ...]:
-    """Return the mountpoint above a path, with a slash, where a snapshot of ours is the last that is mounted above."""
+    """Return the innermost mountpoint above a path, with a slash, if it is of a snapshot of ours; else ()."""
     snapshots = {f"{one.mount.mountpoint}/" for one in target.snapshots if one.mount}
     above = [f"{one.mountpoint}/" for one in target.mounts if path.startswith(f"{one.mountpoint}/")]
     return (above[-1],) if above and above[-1] in snapshots else ()
 
 
 def ring(path: str, target: Target) -> str:
-    """Say that the backing file at `path` lies on an origin of the target by now, "" where it lies on none.
+    """Say that the backing file at `path` now lies on an origin of the target, "" if it lies on none.
 
-    Another profile may have taken a snapshot of what is beneath the file, and lent its space from this origin: each
-    write would wait for one to the other origin, and that for this one.
+    Another profile may have taken a snapshot of a device below the file, with space lent from this origin: each write
+    would wait for one to the other origin, and that for this one.
     """
     folder = os.path.dirname(path)
     numbers = block_devices.devices_under(folder, mount_table.mounts())
@@ -72,7 +72,7 @@ def ring(path: str, target: Target) -> str:
 
 
 def is_bound(condition: LoopBound, target: Target) -> bool:
-    """Whether the very loop device is bound to the backing file of the target that is meant."""
+    """Whether this very loop device is bound to the target's backing file."""
     bound = next((loop for loop in block_devices.loops() if loop.device == condition.loop_device), None)
     loan = next((loan for loan in target.loans if loan.path == condition.path), None)
     if bound is None or loan is None:
@@ -81,13 +81,13 @@ def is_bound(condition: LoopBound, target: Target) -> bool:
 
 
 def is_bound_to_inode(condition: LoopBound, target: Target) -> bool:
-    """Whether the loop device is bound to a file with the inode of the one that is meant, on whichever device."""
+    """Whether the loop device is bound to a file with the backing file's inode, on any device."""
     inode = next((loan.inode for loan in target.loans if loan.path == condition.path), None)
     return any(loop.device == condition.loop_device and loop.file_inode == inode for loop in block_devices.loops())
 
 
 def moved_files(target: Target) -> tuple[str, ...]:
-    """Name each backing file that was made and is not at its path any more."""
+    """Name each backing file that was made and is no longer at its path."""
     return tuple(
         f"inode {loan.inode}, which somebody moved or removed from {loan.path}"
         for loan in target.loans
@@ -101,9 +101,9 @@ def _is_there(loan: Loan) -> bool:
 
 
 def take_back(action: Action, target: Target, mounts_before: tuple[Mount, ...]) -> tuple[Argv, ...]:
-    """Return what undoes a command that succeeded, but on another file or at another place than was meant.
+    """Return the commands that undo one that succeeded, but on the wrong file or in the wrong place.
 
-    `down` would not find it there: it looks for the file's own inode, and at the mountpoint.
+    `down` would not find that: it looks for the file's own inode, and at the mountpoint.
     """
     match action.condition:
         case LoopBound(device) as condition if any(loop.device == device for loop in block_devices.loops()):
@@ -119,7 +119,7 @@ def take_back(action: Action, target: Target, mounts_before: tuple[Mount, ...]) 
 
 
 def mounted_number(condition: SnapshotMounted) -> str:
-    """Return the number of the device that is to be mounted, "" where there is none."""
+    """Return the number of the device that is to be mounted, "" if it does not exist."""
     name, uuid = dm_name(condition.vg, condition.name), condition.mapping_uuid
     own = (one for one in device_mapper.devices() if (one.uuid == uuid if uuid else one.name == name))
     return next((device.device_number for device in own), "")

@@ -1,4 +1,4 @@
-"""Records as lvmsnap wrote them while a profile had one volume: a new lvmsnap takes down what an old one brought up."""
+"""Records from when a profile had only one volume, so that a new lvmsnap takes down what an old one brought up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ COW = ("extents", "extent_size_bytes", "chunk_size_bytes")
 
 
 def converted(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a record of format 1 as those of today. Raises ValueError where one of them is missing."""
+    """Return the fields of a format 1 record in the current format. Raises ValueError if one of them is missing."""
     record = dict(data)
     old = record.get("target")
     if not isinstance(old, Mapping):

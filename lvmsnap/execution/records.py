@@ -1,7 +1,7 @@
-"""The record: what `up` wrote down before it began. Knows no LVM.
+"""The record: what `up` wrote down before it began. Knows nothing of LVM.
 
-What can no longer be written there once something was undone, on a /var that became read-only for example, is kept
-beside it in RUN_DIR for the rest of the boot: no hook is to be run twice, and what was removed is not lost.
+If it can no longer be updated after something was undone, because /var became read-only for example, the update is kept
+in RUN_DIR for the rest of the boot: so no hook runs twice, and a snapshot that was removed does not count as lost.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ LARGEST_BYTES = 1 << 20
 
 
 class RecordError(LvmsnapError):
-    """The record cannot be read, or not be kept."""
+    """The record cannot be read, or cannot be written."""
 
 
 class _OthersError(Exception):
-    """Others than root may have written what is to be trusted. `way_out` is a command that ends that."""
+    """Somebody other than root may have written what must be trusted. `way_out` is a command that prevents that."""
 
     def __init__(self, message: str, way_out: str) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ def record_path(name: str, directory: str = STATE_DIR) -> Path:
 def write(record: Record, directory: str = STATE_DIR) -> None:
     """Write the record whole and durably: a new file, synced, then renamed over the old one (rename(2)).
 
-    Raises RecordError where that fails; the old one is there then.
+    Raises RecordError if that fails; the old one remains then.
     """
     _write(record, directory)
     _forget_note(record.target.name)
@@ -71,14 +71,14 @@ def _write(record: Record, directory: str) -> None:
 
 
 def _shut(directory: Path) -> None:
-    """Keep others than root out of the directory: what is recorded is done by root. Raises OSError, _OthersError."""
+    """Keep everybody but root out of the directory: root acts on what is recorded. Raises OSError, _OthersError."""
     if stat.S_IMODE(directory.stat().st_mode) != 0o700:
         directory.chmod(0o700)
     _trust(directory.stat(), str(directory))
 
 
 def keep(record: Record) -> None:
-    """Write down what the record says by now; where that fails, as a note. Raises nothing."""
+    """Write the updated record; if that fails, keep it as a note. Raises nothing."""
     try:
         write(record)
     except FAULTS:
@@ -87,12 +87,12 @@ def keep(record: Record) -> None:
 
 
 def note(record: Record) -> None:
-    """Keep what the record says by now in RUN_DIR: `read` returns it for the one that is there. Raises RecordError."""
+    """Keep the updated record in RUN_DIR, where `read` prefers it to the original. Raises RecordError."""
     _write(record, RUN_DIR)
 
 
 def _noted(record: Record) -> Record:
-    """Return what was noted of this very record, else the record."""
+    """Return the note on this very record if there is one, else the record."""
     with suppress(RecordError):
         noted = _read(record.target.name, RUN_DIR)
         if noted and (noted.boot_id, noted.time, noted.process) == (record.boot_id, record.time, record.process):
@@ -106,7 +106,7 @@ def _forget_note(name: str) -> None:
 
 
 def owe(record: Record, due: tuple[str, ...]) -> Record:
-    """Return the record with these hooks due, written down where that is new. Raises RecordError."""
+    """Return the record with these hooks due, and write it if that is a change. Raises RecordError."""
     if due == record.hooks_due:
         return record
     changed = replace(record, hooks_due=due)
@@ -115,7 +115,7 @@ def owe(record: Record, due: tuple[str, ...]) -> Record:
 
 
 def read(name: str, directory: str = STATE_DIR) -> Record | None:
-    """Return the record of profile `name`, None where there is none. Raises RecordError where it is unreadable."""
+    """Return the record of profile `name`, None if there is none. Raises RecordError if it is unreadable."""
     record = _read(name, directory)
     return record and _noted(record)
 
@@ -135,7 +135,7 @@ def _read(name: str, directory: str) -> Record | None:
 
 
 def _content(path: Path) -> bytes:
-    """Return what is in the file: no link, no pipe, no one's but ours, and nothing that others may have written.
+    """Return the file's content; it must be a regular file, no symlink, ours, and not writable by others.
 
     Root runs the hooks that it names. Raises OSError, ValueError or _OthersError.
     """
@@ -154,7 +154,7 @@ def _content(path: Path) -> bytes:
 
 
 def _trust(status: os.stat_result, path: str) -> None:
-    """Raise _OthersError where others than root may write to a file, or put other files into a directory."""
+    """Raise _OthersError if somebody other than root may write to a file, or put files into a directory."""
     if status.st_uid != os.geteuid():
         raise _OthersError(f"{path} belongs to user {status.st_uid}, not to root", f"chown root: {shlex.quote(path)}")
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -164,7 +164,7 @@ def _trust(status: os.stat_result, path: str) -> None:
 
 @lru_cache(maxsize=64)
 def _parsed(content: bytes, name: str) -> Record:
-    """Make a Record of a file's content, once. Raises ValueError where it is none, or another profile's."""
+    """Parse a file's content into a Record, cached. Raises ValueError if it is not one, or another profile's."""
     data = codec.parsed(content.decode(errors="surrogateescape"))
     if (found := data.pop("format", None)) == 1:
         data = record_format_1.converted(data)
@@ -179,9 +179,9 @@ def _parsed(content: bytes, name: str) -> Record:
 
 
 def remove(name: str, directory: str = STATE_DIR) -> None:
-    """Remove the record of profile `name`, durably; none there is no error. Raises RecordError where it stays.
+    """Remove the record of profile `name`, durably; none there is no error. Raises RecordError if it stays.
 
-    One that cannot be read is put aside: what it says of is not known to be gone.
+    An unreadable one is moved aside: what it describes may still exist.
     """
     path = record_path(name, directory)
     try:
@@ -209,7 +209,7 @@ def is_unreadable(name: str, directory: str = STATE_DIR) -> bool:
 
 
 def _aside(path: Path) -> Path:
-    """Return where an unreadable record is kept, out of the way: PATH.unreadable, or with a number after it."""
+    """Return where to move an unreadable record: PATH.unreadable, or with a number after it."""
     number = next(number for number in itertools.count() if not os.path.lexists(_kept(path, number)))
     return _kept(path, number)
 

@@ -1,4 +1,4 @@
-"""The history of a profile's runs: /var/lib/lvmsnap/history/NAME.jsonl, a line a run. A help, never a need."""
+"""The history of a profile's runs: /var/lib/lvmsnap/history/NAME.jsonl, one line per run. Helpful, never required."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from lvmsnap.model.paths import STATE_DIR
 from lvmsnap.system import atomic_files
 
 FORMAT = 1
-# The oldest runs go first.
+# Beyond this, the oldest runs are dropped.
 LARGEST_LINES, LARGEST_BYTES = 100, 64 << 10
-# Another run that ends at this moment is waited for so long: it keeps its own line.
+# How long to wait for another run that is adding its own line at this moment.
 WAIT_SECONDS = 5.0
 
 
 def path(name: str) -> Path:
-    """Return where the history of profile `name` is kept. The directory's name has no .json, so it is no record."""
+    """Return where the history of profile `name` is kept. The directory's name lacks .json, so it is not a record."""
     return Path(STATE_DIR, "history", f"{name}.jsonl")
 
 
 def add(name: str, run: PastRun) -> None:
-    """Add a run as the last; the oldest ones go where there are too many. Raises OSError, ValueError."""
+    """Append a run; the oldest ones are dropped if there are too many. Raises OSError, ValueError."""
     line = codec.to_json({"format": FORMAT, **asdict(run)}).encode("ascii")
     file = path(name)
     with _locked(file.parent):
@@ -44,14 +44,14 @@ def add(name: str, run: PastRun) -> None:
 
 
 def read(name: str) -> tuple[PastRun, ...]:
-    """Return the runs of profile `name` that are known, the last one last. What cannot be read is left out."""
+    """Return the known runs of profile `name`, oldest first. What cannot be read is left out."""
     with suppress(OSError):
         return tuple(run for line in _content(path(name)).split(b"\n") if (run := _parsed(line)))
     return ()
 
 
 def last(name: str) -> PastRun | None:
-    """Return the last run of profile `name`, None where none is known."""
+    """Return the last run of profile `name`, None if none is known."""
     with suppress(OSError):
         lines = reversed(_content(path(name)).split(b"\n"))
         return next(filter(None, map(_parsed, lines)), None)
@@ -59,7 +59,7 @@ def last(name: str) -> PastRun | None:
 
 
 def why_unread(name: str) -> str:
-    """Return why a history that is there gives no run, "" where it gives one, or is not there, or is empty."""
+    """Return why an existing history yields no run, "" if it yields one, does not exist, or is empty."""
     try:
         content = _content(path(name))
     except OSError as error:
@@ -68,16 +68,16 @@ def why_unread(name: str) -> str:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all profiles of which there is a history, sorted."""
+    """Return the names of all profiles that have a history, sorted."""
     with suppress(OSError):
         return tuple(sorted(one.stem for one in path("x").parent.glob("*.jsonl") if is_profile_name(one.stem)))
     return ()
 
 
 def _content(file: Path) -> bytes:
-    """Return the end of the file, as much of it as is kept; nothing where there is none.
+    """Return the last LARGEST_BYTES of the file, b"" if it does not exist.
 
-    Raises OSError, also for what is no regular file of root's: it is somebody else's, and stays as it is.
+    Raises OSError, also for anything but a regular file of root's: that is somebody else's, and left alone.
     """
     try:
         descriptor = atomic_files.open_own(file)
@@ -92,7 +92,7 @@ def _content(file: Path) -> bytes:
 
 
 def _lines(content: bytes) -> list[bytes]:
-    """Return the lines that are of a history, another version's too; what is torn or foreign is none."""
+    """Return the lines of a history, also those of another version; torn or foreign lines are left out."""
     return [line for line in content.split(b"\n") if _data(line)]
 
 
@@ -110,14 +110,14 @@ def _parsed(line: bytes) -> PastRun | None:
     with suppress(ValueError):
         run = codec.decoded(PastRun, data)
         started = datetime.fromisoformat(run.started)
-        # One at the end of all times is none in some zones.
+        # The first and last year may overflow when converted to another zone.
         return run if started.tzinfo and 1 < started.year < MAXYEAR else None
     return None
 
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Make the directory for root alone, and keep others from adding a run while one is added. Raises OSError."""
+    """Make the directory for root alone, and lock it while a run is added. Raises OSError."""
     for folder in (directory.parent, directory):
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)

@@ -1,7 +1,7 @@
 """Takes down what exists of a target, in reverse order of the stack: for `down`, rollback and recovery alike.
 
-Undo depends on what is there: before each pass the system is read again, and what exists of the target is undone,
-last made first. A failing undo holds back only what needs it gone.
+Undo depends on what exists: before each pass the system is read again, and what exists of the target is undone, last
+made first. A failed undo holds back only the actions that need its object gone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PAUSE_SECONDS = 1.0
 class TakenDown:
     """How a walk down ended: what still exists after the last pass, and what went wrong with the hooks around it.
 
-    `complaints` say why what is left could not be undone, but for what was only held back.
+    `complaints` say why what is left could not be undone, except what was only held back.
     """
 
     left: tuple[Action, ...]
@@ -42,9 +42,9 @@ class TakenDown:
 
 @dataclass(slots=True)
 class _Past:
-    """What one pass tells the next: the record as it is by now, and what went wrong with hooks that had their one try.
+    """What one pass hands to the next: the current record, and what went wrong with hooks that are tried only once.
 
-    `kept` is the record as it was written down last; `complaints` are those of the last pass, `earlier` those before.
+    `kept` is the record as it was last written; `complaints` are those of the last pass, `earlier` those before.
     """
 
     record: Record | None
@@ -54,12 +54,12 @@ class _Past:
     earlier: dict[str, None] = field(default_factory=dict)
 
     def settle(self, action: Action) -> None:
-        """Know that a hook is due no longer."""
+        """Note that a hook is no longer due."""
         if self.record and (hook := hook_actions.hook_of(action)):
             self.record = replace(self.record, hooks_due=tuple(due for due in self.record.hooks_due if due != hook))
 
     def keep(self) -> None:
-        """Write down what is known by now."""
+        """Write the record if it has changed."""
         if self.record and self.record != self.kept:
             records.keep(self.record)
             self.kept = self.record
@@ -68,7 +68,7 @@ class _Past:
 def take_down(target: Target, record: Record | None, work: Work, *, verb: str) -> TakenDown:
     """Undo what exists of the target, in passes while anything is left; nothing while LVM merges its snapshot.
 
-    A pass in which something is raised is one that left something; what the last one raises is raised.
+    A pass that raises counts as one that left something; the last pass's exception is raised.
     """
     past, left_over = _Past(record, record), True
     for attempt in range(PASSES):
@@ -76,7 +76,7 @@ def take_down(target: Target, record: Record | None, work: Work, *, verb: str) -
             time.sleep(PAUSE_SECONDS)
         try:
             facts = _read(target, work)
-            # What is gone by the next pass has no other name than it has now.
+            # Once an object is gone its name can no longer be looked up: keep the one it has now.
             target = as_named_now(target, facts)
             plan = planner.plan_down(target, facts, past.record)
             if plan.checks:
@@ -100,7 +100,7 @@ def take_down(target: Target, record: Record | None, work: Work, *, verb: str) -
 
 
 def _expect_gone(action: Action, past: _Past) -> None:
-    """Write down that a snapshot goes, so that it is not taken for lost where lvmsnap is killed after that."""
+    """Record that a snapshot is being removed, so that it is not taken for lost if lvmsnap is killed after that."""
     target = verification.as_going(action.condition, past.record.target) if past.record else None
     if past.record and target and target != past.record.target:
         past.record = replace(past.record, target=target)
@@ -108,7 +108,7 @@ def _expect_gone(action: Action, past: _Past) -> None:
 
 
 def _forget(target: Target, past: _Past, work: Work) -> None:
-    """Remove the record; one that stays says what has been done all the same. Raises what keeps it."""
+    """Remove the record; if it stays, it at least says what has been done. Raises the error that keeps it."""
     if not work.owns_record:
         return
     guard_reports.remove(target.name)
@@ -125,7 +125,7 @@ def _forget(target: Target, past: _Past, work: Work) -> None:
 
 
 def _read(target: Target, work: Work) -> Facts:
-    """Read the system. Raises ToolError where LVM keeps silent about a group whose devices are there."""
+    """Read the system. Raises ToolError if LVM does not report a group whose devices exist."""
     facts = work.read(target)
     parts: tuple[Snapshot | Loan, ...] = (*target.snapshots, *target.loans)
     for part in parts:
@@ -166,7 +166,7 @@ def _walk_down(plan: Plan, target: Target, facts: Facts, past: _Past, work: Work
 
 
 def _held_back(action: Action, left: set[Key], target: Target, facts: Facts) -> tuple[bool, str]:
-    """Return whether something that is left keeps the action from being undone, and what to say of it."""
+    """Return whether something that is left keeps the action from being undone, and the message for that."""
     things = list(dict.fromkeys(key.thing.value for key in action.needs_gone if key in left))
     if hook_actions.hook_of(action) == hook_actions.AFTER_DOWN and not things and _leftovers(target, facts):
         things = [Thing.SNAPSHOT.value]
@@ -174,7 +174,7 @@ def _held_back(action: Action, left: set[Key], target: Target, facts: Facts) -> 
 
 
 def _lock(action: Action, work: Work) -> str:
-    """Hold what the action needs; return what is wrong, "" where nothing is."""
+    """Take the locks that the action needs; return what is wrong, "" if nothing is."""
     try:
         hold_for(action, work.locks)
     except FAULTS as error:
@@ -183,7 +183,7 @@ def _lock(action: Action, work: Work) -> str:
 
 
 def _undo_or_say(action: Action, target: Target, work: Work) -> str:
-    """Run an action's undo; return what is wrong, whatever is raised: the others are to be undone all the same."""
+    """Run an action's undo; return what is wrong, also what it raises: the others must be undone all the same."""
     try:
         return _undo(action, target, work)
     except FAULTS as error:
@@ -191,11 +191,11 @@ def _undo_or_say(action: Action, target: Target, work: Work) -> str:
 
 
 def _undo(action: Action, target: Target, work: Work) -> str:
-    """Run an action's undo; return what is wrong, "" where nothing is."""
+    """Run an action's undo; return what is wrong, "" if nothing is."""
     if hook := hook_actions.hook_of(action):
         return work.hooks.run(hook, action.undo[0], target)
     if action.blocked:
-        # LVM refuses it too, but activates again what it can.
+        # LVM refuses it too, but reactivates what it can.
         for argv in action.undo:
             work.runner.run(argv)
         return f"it holds {action.blocked}"
@@ -205,16 +205,16 @@ def _undo(action: Action, target: Target, work: Work) -> str:
     if there := verification.remains(action.condition, target, shell_line(action.undo[-1])):
         return there
     if isinstance(action.condition, FileMade):
-        # Without the record nobody would know a file that comes back after a power cut.
+        # Once the record is gone, nobody would recognise a file that comes back after a power cut.
         with suppress(OSError):
             atomic_files.sync_directory(Path(action.object).parent)
     return ""
 
 
 def _in_use(action: Action, target: Target, work: Work) -> str:
-    """Say who needs the mount, or keeps its device busy, though umount would succeed: the snapshot would stay then.
+    """Say who needs the mount, or keeps its device busy, although umount would succeed: the snapshot would stay then.
 
-    Removing the mountpoint's directory would even unmount it where another mount namespace has it (rmdir(2)).
+    Removing the mountpoint's directory would even unmount it in other mount namespaces (rmdir(2)).
     """
     condition = action.condition
     pins = work.pins(target, condition.mountpoint) if isinstance(condition, SnapshotMounted) else ()
@@ -222,7 +222,7 @@ def _in_use(action: Action, target: Target, work: Work) -> str:
 
 
 def _leftovers(target: Target, facts: Facts) -> bool:
-    """Whether device-mapper still has devices that LVM no longer knows, after LVM removed its part."""
+    """Whether device-mapper still has devices that LVM, after removing its part, no longer knows."""
     return any(_leftovers_of(target, snapshot, facts) for snapshot in target.snapshots)
 
 

@@ -1,6 +1,7 @@
-"""Sees from the kernel alone whether a command took effect: conditions, looked at. A command's word is not enough.
+"""Verifies, by the kernel alone, whether a command took effect: checks conditions. An exit status is not enough.
 
-What is learned once one holds, what to say where it does not, and how its end is seen are here too, one `match` each.
+What is learned once a condition holds, what to say if it does not, and how its removal is verified are here too, one
+`match` each.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ LINK_SECONDS = 60.0
 
 
 def unmet(condition: Condition, target: Target) -> str:
-    """Say why what was just made is not there after all, "" where it is. Reads the kernel alone."""
+    """Say why what was just made does not exist after all, "" if it does. Asks the kernel alone."""
     match condition:
         case FileMade() | FileFilled() | LoopBound() | LabelWritten():
             return _loan_unmet(condition, target)
@@ -56,7 +57,7 @@ def unmet(condition: Condition, target: Target) -> str:
         case PVLent() | DirectoryMade():
             return ""  # The next step's command fails without it.
         case HookDue() | HookOver():
-            return ""  # A hook's exit status is all that there is to see.
+            return ""  # A hook's exit status is all there is to see.
         case SnapshotMerging() | OriginInactive() | OriginSuspended() | DevicesLeft():
             return "nothing of `up` makes that"
         case _:
@@ -85,7 +86,7 @@ def _loan_unmet(condition: FileMade | FileFilled | LoopBound | LabelWritten, tar
         case LoopBound(device, path):
             return "" if places.is_bound(condition, target) else f"{device} is not bound to {path}"
         case LabelWritten(path, pv_uuid):
-            # vgextend would make a PV of any device itself, with a UUID that nobody knows for ours.
+            # vgextend would turn any device into a PV by itself, with a UUID that nobody recognises as ours.
             file = file_facts(path)
             return "" if file and file.pv_uuid == pv_uuid else f"{path} does not carry the PV's UUID"
         case _:
@@ -93,7 +94,7 @@ def _loan_unmet(condition: FileMade | FileFilled | LoopBound | LabelWritten, tar
 
 
 def learned(condition: Condition, target: Target) -> Target:
-    """Return the target with what is known now that a command has run: a new file's inode, a snapshot's device."""
+    """Return the target with what a command has made known: a new file's inode, a snapshot's device."""
     match condition:
         case FileMade(path):
             loans = (_learn_file(loan) if loan.path == path else loan for loan in target.loans)
@@ -106,23 +107,23 @@ def learned(condition: Condition, target: Target) -> Target:
 
 
 def as_going(condition: Condition, target: Target) -> Target:
-    """Return the target as it is to be recorded before this is undone: a snapshot that goes is not lost."""
+    """Return the target to record before this is undone: a snapshot that is being removed is not lost."""
     if not isinstance(condition, SnapshotTaken):
         return target
     return replace(target, snapshots=tuple(replace(one, is_going=True) for one in target.snapshots))
 
 
 def why_failed(condition: Condition) -> str:
-    """Say why a command failed, where the system knows better than its message, else ""."""
+    """Say why a command failed if the system knows better than its message, else ""."""
     match condition:
         case SnapshotMounted(_, vg, name) | MappingOpen(_, _, vg, name):
-            # Mounting what ran full only says that no superblock can be read.
+            # Mounting a full snapshot only reports that it cannot read the superblock.
             return overflowed(vg, name)
     return ""
 
 
 def warning(condition: Condition, target: Target) -> str:
-    """Say what a person should know though the command took effect, "" where that is nothing."""
+    """Say what a person should know although the command took effect, "" for nothing."""
     match condition:
         case SnapshotTaken(vg):
             return _others_warning(vg, target)
@@ -140,7 +141,7 @@ def _others_warning(vg: str, target: Target) -> str:
 
 
 def remains(condition: Condition, target: Target, undo: str) -> str:
-    """Say why what was just undone is there all the same, "" where it is gone; `undo` is the command that was run."""
+    """Say what still exists although it was just undone, "" if it is gone; `undo` is the command that was run."""
     match condition:
         case LoopBound(device):
             # losetup(8): a device in use is detached at its last close; its file must stay until then.
@@ -151,9 +152,9 @@ def remains(condition: Condition, target: Target, undo: str) -> str:
         case FileMade(path) | DirectoryMade(path) | UdevRuleWritten(path):
             return f"{path} is still there after {undo}" if os.path.lexists(path) else ""
         case LabelWritten() | PVLent() | SnapshotTaken() | SnapshotMounted() | MountIncluded():
-            return ""  # What needs it gone fails where it is not; the snapshot's devices are looked for at the end.
+            return ""  # If it is not gone, the next undo fails; the snapshot's devices are looked for at the end.
         case FileFilled() | HookDue() | HookOver() | SnapshotMerging() | OriginInactive() | OriginSuspended():
-            return ""  # There is nothing to be gone.
+            return ""  # There is nothing to remove.
         case SnapshotsPrepared() | AllTaken() | DevicesLeft():
             return ""  # Each snapshot is undone by itself; devices are looked for at the end.
         case _:
@@ -161,12 +162,12 @@ def remains(condition: Condition, target: Target, undo: str) -> str:
 
 
 def is_gone_by_itself(condition: Condition, target: Target) -> bool:
-    """Whether it is gone though its undo failed: a device that was detached while in use goes at its last close."""
+    """Whether it is gone although its undo failed: a loop device detached while in use goes away at its last close."""
     return isinstance(condition, LoopBound) and not places.is_bound_to_inode(condition, target)
 
 
 def overflowed(vg: str, name: str) -> str:
-    """Say that a snapshot ran full, "" where it has room: where much is written that may take less than a second."""
+    """Say that a snapshot is full, "" if it has room: under heavy writes that may take less than a second."""
     status = device_mapper.snapshot_status(dm_name(vg, name))
     if status and status.is_lost and status.pool:
         return f"its thin pool {status.pool} is full, or failed: give it more room"
@@ -174,26 +175,26 @@ def overflowed(vg: str, name: str) -> str:
 
 
 def loop_device(loan: Loan) -> str:
-    """Return the loop device that is bound to the loan's backing file, "" where none is."""
+    """Return the loop device that is bound to the loan's backing file, "" if none is."""
     identity = (loan.device, loan.inode)
     return next((loop.device for loop in block_devices.loops() if (loop.file_device, loop.file_inode) == identity), "")
 
 
 def others_on_lent_pv(loan: Loan, target: Target) -> tuple[str, ...]:
-    """Return the devices on the lent PV that are no snapshot of ours: somebody was given extents there."""
+    """Return the devices on the lent PV that are not our snapshots': somebody else got extents there."""
     device = loop_device(loan)
     ours = {f"{dm_name(one.vg, one.name)}-cow" for one in target.snapshots}
     return tuple(name for name in block_devices.dm_holders(device) if name not in ours) if device else ()
 
 
 def snapshot_uuid(vg: str, name: str) -> str:
-    """Return the device-mapper UUID of a snapshot, "" where it has no device."""
+    """Return the device-mapper UUID of a snapshot, "" if it has no device."""
     wanted = dm_name(vg, name)
     return next((device.uuid for device in device_mapper.devices() if device.name == wanted), "")
 
 
 def _learn_file(loan: Loan) -> Loan:
-    """Return the loan with the new file's inode: from now on it is known by that, not by its name."""
+    """Return the loan with the new file's inode: from now on the file is recognised by that, not by its name."""
     file = file_facts(loan.path)
     if file is None or not file.is_empty_private:
         return loan
@@ -217,14 +218,14 @@ def _learn_device(condition: SnapshotTaken, target: Target) -> Target:
 
 
 def _active_already(names: tuple[str, ...]) -> str:
-    """Say which of these snapshots, VG/LV, the kernel has although it is to have none of them yet."""
+    """Say which of these snapshots, VG/LV, is already active in the kernel, although none should be yet."""
     known = {device.name for device in device_mapper.devices()}
     active = [name for name in names if dm_name(*name.split("/")) in known]
     return f"{active[0]} is active already: somebody else activated it" if active else ""
 
 
 def _taken_missing(condition: SnapshotTaken) -> str:
-    """Say what lacks of a snapshot that LVM did not wait for: its device, its origin's way through it, its link."""
+    """Say what a snapshot that LVM did not wait for lacks: device, snapshot-origin on its origin, or link."""
     if missing := _snapshot_missing(condition):
         return missing
     origin = device_mapper.first_target(dm_name(condition.vg, condition.origin))
