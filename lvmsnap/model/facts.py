@@ -58,6 +58,8 @@ class LogicalVolume:
     into its origin, or such an origin, begun or put off until both are closed (lvconvert(8)). `pool` is the name of the
     pool that it lies in; a thin pool's own `data_percent` and `metadata_percent` say how full it is. Thin volumes
     show what an external origin holds where they were not written to. `reshape_bytes`: what RAID has for reshaping.
+    `thin_id` is a thin volume's number in its pool; `transaction_id` that of the pool's last change, or, of a thin
+    volume, of the last one before it was created.
     """
 
     vg: str
@@ -79,6 +81,8 @@ class LogicalVolume:
     metadata_bytes: int = 0
     is_external_origin: bool = False
     reshape_bytes: int = 0
+    thin_id: int | None = None
+    transaction_id: int | None = None
 
     @property
     def is_thin(self) -> bool:
@@ -195,7 +199,8 @@ class DmDevice:
 
     `has_table`: a live one; `is_loaded`: one waits for the next resume. `beneath` are the numbers of what its table
     lies on, the loaded one where none is live, and () for all that cryptsetup did not make. `is_on_layer`: its live
-    table lies on the layer -real of its own, as that of an origin does.
+    table lies on the layer -real of its own, as that of an origin does. `transaction_id` is a thin pool's, as its
+    metadata has it.
     """
 
     device_number: str
@@ -206,6 +211,7 @@ class DmDevice:
     has_table: bool = True
     is_loaded: bool = False
     is_on_layer: bool = False
+    transaction_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

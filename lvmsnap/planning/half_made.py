@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.facts import DmDevice, LogicalVolume, VolumeGroup
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.target import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedCreate:
+    """A thin snapshot of which LVM does not know that its pool has it: the device of the pool, and what comes next.
+
+    To create one LVM sends its pool two messages: `create_snap`, and `set_transaction_id`, which says that it is done.
+    Killed in between, it repeats the first before every change of the pool, and gives up since there is such a
+    snapshot already.
+    """
+
+    pool_device: str
+    thin_id: int
+    transaction_id: int
 
 
 def half_made(
@@ -38,3 +53,16 @@ def suspended_devices(snapshot: Snapshot, devices: tuple[DmDevice, ...]) -> tupl
     """Return the origin's devices that are suspended. One without any table cannot be resumed; it is removed."""
     origin = origin_devices(snapshot, devices)
     return tuple(one.name for one in origin if one.suspended and (one.has_table or one.is_loaded))
+
+
+def queued_create(lv: LogicalVolume, vg: VolumeGroup, devices: tuple[DmDevice, ...]) -> QueuedCreate | None:
+    """Return the queued creation of a thin snapshot, which may or may not have taken effect; None where there is none.
+
+    The pool is one transaction behind LVM's metadata then, and the snapshot is from that transaction.
+    """
+    pool = vg.lv(lv.pool) if lv.is_thin and not lv.is_active else None
+    if pool is None or pool.transaction_id is None or lv.thin_id is None:
+        return None
+    device = next((one for one in devices if one.uuid == f"{dm_uuid(vg.uuid, pool.uuid)}-tpool"), None)
+    is_queued = device and device.transaction_id == lv.transaction_id == pool.transaction_id - 1
+    return QueuedCreate(device.name, lv.thin_id, pool.transaction_id) if device and is_queued else None

@@ -13,7 +13,7 @@ from lvmsnap.model.lvm_names import dm_name, dm_uuid
 from lvmsnap.model.target import Loan, Record, Snapshot, Target
 from lvmsnap.planning import found_mounts
 from lvmsnap.planning.found_mounts import FoundInclude
-from lvmsnap.planning.half_made import half_made, origin_devices, suspended_devices
+from lvmsnap.planning.half_made import QueuedCreate, half_made, origin_devices, queued_create, suspended_devices
 from lvmsnap.planning.luks import NOTHING_OPEN, FoundLuks, find_luks, shown_by
 from lvmsnap.planning.pools import has_snapshots
 
@@ -67,6 +67,7 @@ class FoundSnapshot:
     luks: FoundLuks = NOTHING_OPEN
     half_made: tuple[str, ...] | None = None
     is_on_layer: bool = False
+    queued: QueuedCreate | None = None
 
     @property
     def is_merging(self) -> bool:
@@ -158,6 +159,7 @@ def _find_snapshot(target: Target, snapshot: Snapshot, facts: Facts) -> FoundSna
         luks=luks,
         half_made=half_made(snapshot, lv, vg, facts.dm_devices) if vg and lv else None,
         is_on_layer=any(one.is_on_layer for one in origin_devices(snapshot, facts.dm_devices)),
+        queued=queued_create(lv, vg, facts.dm_devices) if vg and lv else None,
     )
 
 

@@ -18,6 +18,13 @@ from lvmsnap.planning.identify import Found, FoundSnapshot
 from lvmsnap.planning.left_alone import other_snapshots
 from lvmsnap.planning.loan_actions import allocatable, is_closed
 
+# Only LVM can say whether the pool has the snapshot already: it cannot create it again then.
+COMPLETE_SCRIPT = (
+    'pool=$1 id=$2 message=$3; shift 3; complaint=$("$@" 2>&1) && exit; code=$?; case $complaint in '
+    '*"File exists"*"create_snap $id "*) dmsetup message "$pool" 0 "$message" && exec "$@" ;; esac; '
+    'echo "$complaint" >&2; exit $code'
+)
+
 
 def _key(found: FoundSnapshot) -> Key:
     return Key(Thing.SNAPSHOT, found.name)
@@ -37,6 +44,7 @@ def snapshot(target: Target, found: FoundSnapshot, all_found: Found, loop_device
     unwatched = tuple(("lvchange", "--monitor", "n", "--select", f"lv_name={other}", vg) for other in others)
     # An active snapshot whose PV is gone can only be removed this way; lvremove(8) has no option for it.
     partial = ("--config", 'activation/activation_mode="partial"') if lent and lent.is_missing else ()
+    remove = ("lvremove", "--yes", *partial, "--select", _lv_selection(target, found), vg)
     return Action(
         thing=Thing.SNAPSHOT,
         object=found.name,
@@ -46,12 +54,25 @@ def snapshot(target: Target, found: FoundSnapshot, all_found: Found, loop_device
             _create(target, found, allocate_on(found, all_found, loop_devices)),
             *closing(target, found, all_found, loop_devices),
         ),
-        undo=(("lvremove", "--yes", *partial, "--select", _lv_selection(target, found), vg), *unwatched),
+        undo=(_removed(found, remove), *unwatched),
         condition=taken(target, found),
         exists=found.lv is not None,
         needs_gone=tuple(needs_gone),
         locks=Locks((vg,)),
     )
+
+
+def _removed(found: FoundSnapshot, remove: Argv) -> Argv:
+    """Return what removes the snapshot, also where LVM was killed before it could tell the pool that it is created.
+
+    The kernel changes the transaction only if it is the one that LVM left (set_transaction_id in its page on thin
+    provisioning), so a creation that somebody has completed meanwhile, or undone, is not touched.
+    """
+    if found.queued is None:
+        return remove
+    last = found.queued.transaction_id
+    message = f"set_transaction_id {last - 1} {last}"
+    return ("sh", "-c", COMPLETE_SCRIPT, "sh", found.queued.pool_device, f"{found.queued.thin_id}", message, *remove)
 
 
 def _create(target: Target, found: FoundSnapshot, pvs: tuple[str, ...]) -> Argv:

@@ -33,10 +33,11 @@ DEPS = struct.Struct("=II")
 # What a table lies on is asked for only where it matters: one more ioctl for each device.
 CRYPT_PREFIX = "CRYPT-"
 LAYER = "-real"
+POOL = "-tpool"
 # struct dm_target_spec: sector_start, length, status, next, target_type[16]; its status text follows.
 TARGET_SPEC = struct.Struct("=QQiI16s")
 # What a thin pool's status says between its counters (Documentation: thin-provisioning); "Fail" and "Error" are others.
-POOL_STATUS = r"\d+ (\d+)/(\d+) (\d+)/(\d+) \S+ (\S+)(.*)"
+POOL_STATUS = r"(?P<transaction>\d+) (\d+)/(\d+) (\d+)/(\d+) \S+ (\S+)(.*)"
 # dm-thin-metadata.h: the metadata has blocks of 4 KiB.
 METADATA_BLOCK_BYTES = 4096
 
@@ -74,11 +75,19 @@ def devices() -> tuple[DmDevice, ...]:
         return tuple(
             replace(one, is_on_layer=layers[one.uuid] in _beneath(descriptor, one.name, (0,)))
             if one.uuid in layers
+            else replace(one, transaction_id=_transaction_id(one.name))
+            if one.uuid.endswith(POOL)
             else one
             for one in found
         )
     finally:
         os.close(descriptor)
+
+
+def _transaction_id(pool: str) -> int | None:
+    target = first_target(pool)
+    match = re.match(POOL_STATUS, target.text) if target and target.kind == "thin-pool" else None
+    return int(match["transaction"]) if match else None
 
 
 def snapshot_status(name: str, uuid: str = "") -> SnapshotStatus | None:
@@ -103,7 +112,7 @@ def _thin_status(thin: DmTarget) -> SnapshotStatus:
         return SnapshotStatus(is_lost=True, used_bytes=0, total_bytes=0)
     status = parse_pool_status(pool_table.text, pool.text)
     is_lost = status.is_lost or thin.text == "Fail"
-    return replace(status, is_lost=is_lost, pool=lvm_name(pool.name.removesuffix("-tpool")))
+    return replace(status, is_lost=is_lost, pool=lvm_name(pool.name.removesuffix(POOL)))
 
 
 def first_target(name: str, flags: int = 0, uuid: str = "", number: str = "") -> DmTarget | None:
@@ -149,8 +158,8 @@ def parse_pool_status(table: str, text: str) -> SnapshotStatus:
     match = re.match(POOL_STATUS, text)
     if not match:
         return SnapshotStatus(is_lost=True, used_bytes=0, total_bytes=0)
-    used_metadata, metadata, used, blocks = (int(number) for number in match.groups()[:4])
-    is_lost = match[5] != "rw" or "needs_check" in match[6].split()
+    used_metadata, metadata, used, blocks = (int(number) for number in match.groups()[1:5])
+    is_lost = match[6] != "rw" or "needs_check" in match[7].split()
     if used * metadata < used_metadata * blocks:
         return SnapshotStatus(
             is_lost, used_metadata * METADATA_BLOCK_BYTES, metadata * METADATA_BLOCK_BYTES, part="metadata"

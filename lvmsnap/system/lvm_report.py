@@ -20,7 +20,7 @@ LV_COLUMNS = (
     "lv_name,lv_uuid,lv_attr,lv_size,lv_tags,origin,lv_kernel_major,lv_kernel_minor,data_percent,lv_merging,"
     "pool_lv,metadata_percent,lv_metadata_size,lv_role"
 )
-SEG_COLUMNS = "lv_uuid,segtype,devices,chunk_size,reshape_len"
+SEG_COLUMNS = "lv_uuid,segtype,devices,chunk_size,reshape_len,thin_id,transaction_id"
 
 # What lvm.conf may set that changes a report's text, its rows or their order: each at LVM's default (lvm.conf(5),
 # sections report and log). The `_sort_full` ones drop whole groups where they name no column of LVM's; the last keeps
@@ -130,7 +130,13 @@ def _lv(row: Row, vg: str, segments: list[Row]) -> LogicalVolume:
         metadata_bytes=int(row["lv_metadata_size"] or 0),
         is_external_origin="extthinorigin" in row["lv_role"].split(","),
         reshape_bytes=max([int(segment["reshape_len"] or 0) for segment in segments], default=0),
+        thin_id=_first_number(segments, "thin_id"),
+        transaction_id=_first_number(segments, "transaction_id"),
     )
+
+
+def _first_number(segments: list[Row], column: str) -> int | None:
+    return next((int(segment[column]) for segment in segments if segment[column]), None)
 
 
 def _words(text: str) -> tuple[str, ...]:

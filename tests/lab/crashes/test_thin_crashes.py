@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.lab.faults import break_commands, kill_at
+from tests.lab.faults import BIN, Fault, break_commands, kill_at
 from tests.lab.helpers import fingerprint
 from tests.lab.machine import Machine
 from tests.lab.support import lvmsnap, write_profile
@@ -76,3 +76,25 @@ def test_where_a_killed_lvcreate_held_the_device_beneath_the_origin_the_origin_g
     assert "SIGKILL" in result.stderr
     lab.run("timeout 60 touch /mnt/d/alive && timeout 60 sync -f /mnt/d; lvremove -q -y vg0/keep")
     assert fingerprint(lab, ("/media", "/mnt")) == before
+
+
+def test_where_lvm_is_killed_between_its_two_messages_to_the_pool_the_pool_can_be_changed_again(lab: Machine) -> None:
+    lab.run(POOL, timeout=120)
+    write_profile(lab, "p", "volumes: [{origin: vg0/system}]")
+    lvmsnap(lab, "status")
+    before = fingerprint(lab, ("/media", "/mnt"))
+    traced = Fault("lvcreate", f'exec strace -f -o {BIN}/trace -e trace=ioctl /sbin/lvcreate "$@"')
+    lvmsnap(lab, "up p", path=break_commands(lab, traced), timeout=WAIT)
+    messages = lab.run(f"grep ioctl {BIN}/trace | grep -n DM_TARGET_MSG | cut -d: -f1").stdout.split()
+    lvmsnap(lab, "down p", timeout=WAIT)
+
+    path = break_commands(lab, kill_at("lvcreate", int(messages[1])))
+    result = lvmsnap(lab, "up p", code=1, path=path, timeout=WAIT)
+
+    assert "SIGKILL" in result.stderr
+    first, second = (line for line in lab.read_file(f"{BIN}/trace").splitlines() if "DM_TARGET_MSG" in line)
+    assert first.endswith("= 0")
+    assert second.endswith("= ?")
+    lab.run("timeout 60 touch /mnt/d/alive && timeout 60 sync -f /mnt/d")
+    assert fingerprint(lab, ("/media", "/mnt")) == before
+    lab.run("lvcreate -q -y -s -n again vg0/system; lvremove -q -y vg0/again")

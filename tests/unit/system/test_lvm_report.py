@@ -89,6 +89,7 @@ def test_a_thin_snapshot_is_read_with_its_pool_and_the_pool_with_both_its_fills(
     assert (lv.origin, lv.pool, lv.is_thin, lv.is_active, lv.size_bytes) == ("thin", "pool", True, True, 64 * MIB)
     assert (pool.is_thin, pool.size_bytes, pool.metadata_bytes) == (False, 32 * MIB, 4 * MIB)
     assert (pool.data_percent, pool.metadata_percent) == (0.0, 10.94)
+    assert (lv.thin_id, lv.transaction_id, pool.thin_id, pool.transaction_id) == (2, 1, None, 2)
     assert vg.lv("cached").pool == "fast_cpool"  # type: ignore[union-attr]
 
 
