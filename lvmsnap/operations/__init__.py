@@ -1,1 +1,1 @@
-"""What a person asks for, one module for each thing."""
+"""The commands that a person runs, one module for each."""

@@ -1,4 +1,4 @@
-"""What becomes known of a run or hold; at its end that is said, and kept in its history. Never makes it fail."""
+"""What is learned about a run or hold: reported at its end, and kept in its history. Never makes it fail."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lvmsnap.planning.run_summary import summary
 
 @dataclass(slots=True)
 class Course:
-    """What becomes known of a run or hold meanwhile; `command` is as in PastRun, `began` by the monotonic clock."""
+    """What is learned while a run or hold lasts; `command` is as in PastRun, `began` by the monotonic clock."""
 
     command: str
     started: datetime
@@ -41,26 +41,26 @@ class Course:
 
     @classmethod
     def of(cls, argv: tuple[str, ...]) -> Course:
-        """Return that of a run of this command which starts now."""
+        """Return the course of a run of this command that starts now."""
         return cls(os.path.basename(argv[0]) or argv[0], datetime.now(UTC), time.monotonic())
 
     @classmethod
     def of_hold(cls) -> Course:
-        """Return that of a hold which starts now: it has started once it is up."""
+        """Return the course of a hold that begins now: it counts as started once it is up."""
         return cls(HOLD, datetime.now(UTC), time.monotonic())
 
     def ended(self, status: int, signal_number: int) -> None:
-        """Take down how the command ended, and which signal lvmsnap got before, 0 for none."""
+        """Note how the command ended, and which signal lvmsnap received before, 0 for none."""
         self.is_started, self.status, self.interrupted_by = True, status, signal_number
 
     def look(self) -> None:
-        """See how full the snapshots became: for the last time, before they are taken down. Raises nothing."""
+        """Note how full the snapshots became: for the last time, before they are taken down. Raises nothing."""
         with suppress(*FAULTS):
             if self.guards:
                 self.peaks = self.guards.peaks()
 
     def complaint(self, command: str) -> str:
-        """Say how a command ended that did not end well."""
+        """Say how a command failed."""
         if isinstance(self.status, KilledBy):
             return f"{command} was ended by {self.status.signal_name} (exit status {self.status})"
         if self.interrupted_by and not self.status:
@@ -70,7 +70,7 @@ class Course:
 
 @contextmanager
 def kept(session: Session, name: str, course: Course) -> Iterator[None]:
-    """Say how the run in it ended, and keep that: a refused one too, but none of a name that no profile has."""
+    """Report and keep how the run inside ended: also a refused one, but none whose name or usage was wrong."""
     error: BaseException | None = None
     try:
         yield
@@ -79,7 +79,7 @@ def kept(session: Session, name: str, course: Course) -> Iterator[None]:
         raise
     finally:
         if not isinstance(error, UsageError):
-            with session.signals:  # it is all over: a signal changes nothing any more
+            with session.signals:  # everything is over: a signal no longer changes anything
                 _keep(session, name, _past_run(course, error))
 
 
@@ -89,7 +89,7 @@ def _keep(session: Session, name: str, run: PastRun) -> None:
             session.progress.note(line)
         run_history.add(name, run)
     except Exception as error:
-        # What kept a run from being started is said anyway, and is the cause of this too as a rule.
+        # What kept a run from being started is reported anyway, and is usually the cause of this too.
         if run.result is not Result.NEVER_STARTED:
             session.progress.warn(f"this {run.kind} of {name} is missing in its history: {explained(error)}")
 
@@ -99,7 +99,7 @@ def _past_run(course: Course, error: BaseException | None) -> PastRun:
     signal_name = course.status.signal_name if isinstance(course.status, KilledBy) else ""
     peaks = course.peaks
     if result is Result.LOST:
-        # The most that was seen was not the most that was needed.
+        # The highest fill that was seen is less than what was needed.
         peaks = tuple(replace(peak, enough_bytes=0) for peak in peaks)
     return PastRun(
         started=course.started.isoformat(timespec="milliseconds"),

@@ -1,6 +1,6 @@
-"""`lvmsnap init`: looks at this machine, and makes the text of a first profile for volumes of it; writes it on request.
+"""`lvmsnap init`: looks at this machine, proposes a first profile for some of its volumes, and writes it on request.
 
-All it changes is the profile directory and one new file in it.
+It changes only the profile directory and one new file in it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OTHER_FOLDER = "name another directory with --profile-dir"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What could be read of this machine; `why_not` says why nothing could, and `system` is None then."""
+    """What could be read of this machine; if nothing, `system` is None and `why_not` says why."""
 
     system: Facts | None
     why_not: str = ""
@@ -37,7 +37,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """The text of a first profile; what it proposes and why, None where nothing could be looked at."""
+    """The text of a first profile; what it proposes and why, None if the machine could not be examined."""
 
     text: str
     name: str
@@ -45,7 +45,7 @@ class First:
 
 
 def look(session: Session) -> View:
-    """Return what can be read of this machine; LVM shows nothing to anybody but root."""
+    """Return what can be read of this machine; LVM shows its state only to root."""
     if not reading.is_root():
         return View(None, "only root may read LVM's state")
     try:
@@ -77,9 +77,9 @@ def _volume(word: str, system: Facts) -> LogicalVolume:
 
 
 def make(session: Session, view: View, origins: tuple[str, ...], name: str = "") -> First:
-    """Return the first profile for volumes VG/LV; `name` is "" where it has none yet.
+    """Return the first profile for volumes VG/LV; `name` is "" if it has none yet.
 
-    Raises UsageError, and RefusedError where LVM takes no snapshot of one of them.
+    Raises UsageError, and RefusedError if LVM cannot snapshot one of them.
     """
     schema = loading.schema_path()
     shown = str(schema) if schema.is_file() else ""
@@ -109,7 +109,7 @@ def _proposal(session: Session, system: Facts, origins: tuple[str, ...], name: s
 
 
 def _free_name(origin: str, directory: str) -> str:
-    """Return a name to plan a profile by that has none yet, like its volume's: nothing of another one is in its way."""
+    """Return a name for planning a profile that has none yet: like its volume's, and not used by another profile."""
     own = re.sub("[^a-z0-9_-]", "-", origin.rpartition("/")[2].lower()).strip("-_")[:60]
     name = own if is_profile_name(own) else "first"
     free = (one for one in (name, *(f"{name}-{number}" for number in range(2, 100))) if not _is_taken(one, directory))
@@ -122,7 +122,7 @@ def _is_taken(name: str, directory: str) -> bool:
 
 
 def free_path(name: str, directory: str) -> Path:
-    """Return where profile `name` is to be written. Raises UsageError, RefusedError where something is there."""
+    """Return where to write profile `name`. Raises UsageError, and RefusedError if something is there already."""
     if name.endswith(loading.SUFFIX):
         raise UsageError(f"{name}: give the profile's name, not a path", hint=f"--write {Path(name).stem}")
     path = Path(directory, loading.name_of(name) + loading.SUFFIX)
@@ -132,9 +132,9 @@ def free_path(name: str, directory: str) -> Path:
 
 
 def write(first: First, path: Path) -> None:
-    """Write a profile for root alone; its directory is made where it is absent. Raises RefusedError, LvmsnapError.
+    """Write a profile for root alone, and create its directory if needed. Raises RefusedError, LvmsnapError.
 
-    It is read back as `up` would read it, and taken away again where that would refuse it.
+    It is read back as `up` would read it, and removed again if `up` would refuse it.
     """
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Which snapshots a command was given, and whether they are still the same: otherwise what it read is worthless."""
+"""Which snapshots a command was given, and whether they are still the same: if not, what it read is worthless."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ HIDDEN = "{} was unmounted or mounted over"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the command is given of one snapshot as it is when the command begins: it must be the same when it ends.
+    """One snapshot as it is when the command begins: it must be the same when the command ends.
 
-    `snapshot` is None for what is included in the tree. `mapping` is the number of the LUKS mapping's device, "" where
-    there is none on the snapshot. `origin` is the snapshot's, where there are several.
+    `snapshot` is None for an include of the tree. `mapping` is the device number of the LUKS mapping on the snapshot,
+    "" for none. `origin` is the snapshot's, if there are several.
     """
 
     snapshot: Snapshot | None
@@ -33,9 +33,9 @@ class Given:
 
 
 class Unmounts:
-    """Notices that a mountpoint is unmounted, though it be mounted again at once, maybe with the same mount id.
+    """Notices that a mountpoint was unmounted, even if it is mounted again at once, perhaps with the same mount ID.
 
-    By inotify(7): unlike an open directory it does not keep the filesystem busy.
+    It uses inotify(7), which, unlike an open directory, does not keep the filesystem busy.
     """
 
     def __init__(self, mountpoint: str) -> None:
@@ -43,11 +43,11 @@ class Unmounts:
         libc = ctypes.CDLL(None)
         self._descriptor: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC) if mountpoint else -1
         if self._descriptor >= 0:
-            # IN_UNMOUNT comes whatever the mask is; IN_DELETE_SELF never does on a read-only mount.
+            # IN_UNMOUNT is reported whatever the mask is; IN_DELETE_SELF never is on a read-only mount.
             libc.inotify_add_watch(self._descriptor, os.fsencode(mountpoint), 0x400)
 
     def happened(self) -> bool:
-        """Whether it was, since this was asked last."""
+        """Whether it was unmounted since the last call."""
         if self._descriptor < 0:
             return False
         try:
@@ -56,14 +56,14 @@ class Unmounts:
             return False
 
     def close(self) -> None:
-        """Notice no more."""
+        """Stop watching."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
 def look(target: Target) -> tuple[Given, ...]:
-    """Return how each of the target's snapshots, and what is included, is now; reads the kernel alone."""
+    """Return the present state of each of the target's snapshots and includes; asks the kernel alone."""
     devices, mounts = device_mapper.devices(), mount_table.mounts()
     is_set = len(target.snapshots) > 1
     snapshots = (_look(one, one.origin_path if is_set else "", devices, mounts) for one in target.snapshots)
@@ -72,7 +72,7 @@ def look(target: Target) -> tuple[Given, ...]:
 
 
 def _look(snapshot: Snapshot, origin: str, devices: tuple[DmDevice, ...], mounts: tuple[Mount, ...]) -> Given:
-    # A device that was renamed meanwhile, with its group for example, shows what it showed.
+    # A device that was renamed meanwhile, with its group for example, still shows the same data.
     name = dm_name(snapshot.vg, snapshot.name)
     known = ((device.uuid, device.uuid if snapshot.dm_uuid else device.name) for device in devices)
     uuid = next((uuid for uuid, key in known if key == (snapshot.dm_uuid or name)), "")
@@ -89,7 +89,7 @@ def _mapping(snapshot: Snapshot, uuid: str, devices: tuple[DmDevice, ...]) -> st
 
 
 def why_hidden(before: tuple[Given, ...]) -> Loss | None:
-    """Say which snapshot its mountpoint does not show just now, None where all do; reads the mount table alone."""
+    """Return the loss of a snapshot that its mountpoint does not show, None if all do; reads only the mount table."""
     mounts = mount_table.mounts()
     hidden = (given for given in before if given.mountpoint and given.mount_id != _mount_id(given.mountpoint, mounts))
     return next((Loss(HIDDEN.format(given.mountpoint), given.origin) for given in hidden), None)
@@ -101,7 +101,7 @@ def _mount_id(mountpoint: str, mounts: tuple[Mount, ...]) -> int:
 
 
 def why_lost(before: tuple[Given, ...], target: Target) -> Loss | None:
-    """Say why what was read since `before` is worthless, None where it is not: all is lost with one of them."""
+    """Return the loss that makes what was read since `before` worthless, None if there is none: one loss is enough."""
     lost = ((then.origin, _why_lost(then, now)) for then, now in zip(before, look(target), strict=True))
     return next((Loss(how, origin) for origin, how in lost if how), None)
 

@@ -1,4 +1,4 @@
-"""What is known of a profile's past: its record, else the system's own marks; and whose marks are ours."""
+"""What is known of a profile's past: its record, else its marks on the system; and which hosts' marks are ours."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Known:
 
 
 def look_back(name: str, profile: Profile | None, system: Facts, *, force: bool = False) -> Known:
-    """Return what is known of a profile's past: by its record, else by the system's own marks.
+    """Return what is known of a profile's past: from its record, else from its marks on the system.
 
-    Raises LvmsnapError where the record cannot be read, unless `force`.
+    Raises LvmsnapError if the record cannot be read, unless `force`.
     """
     try:
         record = records.read(name)
@@ -47,9 +47,9 @@ def look_back(name: str, profile: Profile | None, system: Facts, *, force: bool 
 
 
 def more(name: str, load: Callable[[], Profile | None], system: Facts, target: Target) -> Target | None:
-    """Return what else carries this host's marks of profile `name`, beside `target`; None where nothing does.
+    """Return what else, beside `target`, carries this host's marks of profile `name`; None if nothing does.
 
-    `load` gives the profile, and is asked for it where something does.
+    `load` returns the profile; it is only called if something does.
     """
     if not system.host:
         return None
@@ -60,7 +60,7 @@ def more(name: str, load: Callable[[], Profile | None], system: Facts, target: T
 
 
 def is_same(target: Target, other: Target) -> bool:
-    """Whether both are of the same snapshots and lent PVs: what was taken down is found again, and would be always."""
+    """Whether both have the same snapshots and lent PVs: what was taken down is found again, and always would be."""
     return _identity(target) == _identity(other)
 
 
@@ -70,9 +70,9 @@ def _identity(target: Target) -> tuple[frozenset[tuple[str, str]], frozenset[str
 
 
 def hosts_of(name: str, system: Facts) -> tuple[str, ...]:
-    """Return whose marks of profile `name` are ours: this host's, and "", those without a host, where it has a record.
+    """Return the hosts whose marks of profile `name` are ours: this one, and "" (no host named) if it has a record.
 
-    Marks without a host may be of any host that sees the disks and has an older lvmsnap.
+    Marks without a host may come from any host that sees the disks and has an older lvmsnap.
     """
     own = (system.host,) if system.host else ()
     return (*own, "") if records.exists(name) else own
@@ -89,12 +89,12 @@ def _target_from_traces(name: str, profile: Profile | None, system: Facts, host:
 
 
 def refuse_unsafe(target: Target, system: Facts, *, hosts: tuple[str, ...] | None = None) -> None:
-    """Raise RefusedError where taking the target down could hurt the group.
+    """Raise RefusedError if taking the target down could damage the group.
 
-    A group that is not to be seen may only lack its disk for a while: the snapshot is back when the disk is, and must
-    not be forgotten. The lent PV holds no metadata of the group, so it looks like nobody's then, and must not be wiped.
-    And where a PV that is not ours is missing beside ours, `vgreduce --removemissing` would drop it too. Those lent by
-    one of `hosts` are ours, by default this host's.
+    A group that LVM does not report may only lack its disk for a while: the snapshot returns with the disk, and must
+    not be forgotten. The lent PV holds none of the group's metadata, so it looks unused then, but must not be wiped.
+    And if a PV that is not ours is missing beside ours, `vgreduce --removemissing` would drop it too. Those lent by
+    one of `hosts`, by default by this host, are ours.
     """
     if unseen := unseen_groups(target, system):
         held = "our PV" if target.loan_to(unseen[0]) else "the snapshot"
@@ -114,7 +114,7 @@ def refuse_unsafe(target: Target, system: Facts, *, hosts: tuple[str, ...] | Non
 
 
 def refuse_merging(target: Target, system: Facts) -> None:
-    """Raise RefusedError while LVM merges the target's snapshot into its origin."""
+    """Raise RefusedError while LVM is merging the target's snapshot into its origin."""
     focused = reading.focus(system, Interest.of_target(target))
     found = find(target, focused)
     failed = [check for one in found.snapshots if not (check := checks.not_merging(target, one, found)).passed]
@@ -123,10 +123,10 @@ def refuse_merging(target: Target, system: Facts) -> None:
 
 
 def refuse_inactive(target: Target, record: Record | None, system: Facts) -> None:
-    """Raise RefusedError where the snapshot is of an earlier boot, and nothing of this one has activated its origin.
+    """Raise RefusedError if the snapshot is of an earlier boot, and its origin was not activated in this one.
 
-    Where disks are seen by several hosts, another one may have activated the group after this one failed, and its
-    kernel then writes into the snapshot's extents. A group that lacks a PV cannot be activated, here or there.
+    If several hosts see the disks, another one may have activated the group after this one failed, and its kernel then
+    writes into the snapshot's extents. A group that lacks a PV cannot be activated on either.
     """
     if record is not None and record.boot_id == system.boot_id:
         return
@@ -146,19 +146,19 @@ def refuse_inactive(target: Target, record: Record | None, system: Facts) -> Non
 
 
 def refuse_other_host(target: Target, system: Facts) -> None:
-    """Raise RefusedError where the target was brought up on another host, whose record this machine has a copy of."""
+    """Raise RefusedError if the target was brought up on another host, and this machine has a copy of its record."""
     if target.host and target.host != system.host:
         raise RefusedError((Refusal(f"{target.name} was brought up on host {target.host}", from_host(target.host)),))
 
 
 def recorded_pvs() -> set[str]:
-    """Return the UUIDs of all PVs that this host's records know as lent by it."""
+    """Return the UUIDs of all lent PVs in this host's records."""
     record = [readable_record(name) for name in records.names()]
     return {loan.pv_uuid for known in record if known for loan in known.target.loans}
 
 
 def readable_record(name: str) -> Record | None:
-    """Return the record of profile `name`, None where there is none that can be read."""
+    """Return the record of profile `name`, None if there is no readable one."""
     with suppress(LvmsnapError):
         return records.read(name)
     return None

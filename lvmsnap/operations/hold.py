@@ -1,4 +1,4 @@
-"""`lvmsnap hold`: up, guarded until it is stopped, down; for other programs' units, which need it to be up."""
+"""`lvmsnap hold`: up, guarded until it is stopped, down; for units of other programs that need the snapshot."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lvmsnap.operations.sessions import Session
 from lvmsnap.planning.state import REMEDIES, State, whose_snapshot
 from lvmsnap.system import held_signals, mount_watch, process_table, reading, service_manager
 
-# systemd, which stops a backup together with its hold, kills what has not ended after 90 s.
+# systemd, which stops a backup together with its hold, kills it after 90 s.
 USERS_SECONDS = 120.0
 STOPPED, LOST = "hold is stopped", "the snapshot is lost"
 
@@ -31,12 +31,12 @@ def hold(
     replace_old: bool,
     course: Course | None = None,
 ) -> None:
-    """Bring the profile up, say so by `tell` and to systemd, guard it until a signal comes, take it down.
+    """Bring the profile up, report that to `tell` and systemd, guard it until a signal arrives, take it down.
 
-    `course` learns what becomes known of it.
+    `course` collects what is learned.
 
-    Raises what `up` raises where it never was up, SnapshotLostError where a snapshot was lost, ResidueError where
-    something is left.
+    Raises what `up` raises if it never came up, SnapshotLostError if a snapshot was lost, ResidueError if something is
+    left.
     """
     course = course or Course.of_hold()
     with session.signals:
@@ -55,7 +55,7 @@ def hold(
 def _hold(
     session: Session, profile: Profile, target: Target, tell: Callable[[Target], None], course: Course
 ) -> Outcome:
-    """Guard what is up until a signal comes or it is lost, then wait for those who use it; return how it is to end."""
+    """Guard what is up until a signal arrives or it is lost, then wait for its users; return how the hold ends."""
     if number := session.signals.received:
         return InterruptedBySignalError(number, f"interrupted by {session.signals.name}; everything is taken down")
 
@@ -76,7 +76,7 @@ def _hold(
         if watched.lost:
             hold_marks.remove(target.name)
         service_manager.tell(f"STOPPING=1\nSTATUS={target.name} is being taken down")
-        # A second signal ends the wait for those who use it.
+        # A second signal ends the wait for its users.
         session.signals.received = 0
         own_end.wait_for_users(session, target, LOST if watched.lost else STOPPED, USERS_SECONDS, watched.look)
         lost = watched.at_the_end()
@@ -87,7 +87,7 @@ def _hold(
 
 
 def _guard(session: Session, watched: LossWatch) -> None:
-    """Look again and again, and whenever the mount table changes, until a signal comes or a snapshot is lost."""
+    """Look repeatedly, and whenever the mount table changes, until a signal arrives or a snapshot is lost."""
     with held_signals.arrivals() as signalled, mount_watch.changes() as remounted:
         while not session.signals.received:
             seconds = watched.look()
@@ -104,9 +104,9 @@ def _lost(target: Target, lost: Loss) -> SnapshotLostError:
 
 
 def check(session: Session, name: str) -> None:
-    """Look whether a hold has the profile up, and no snapshot of it was lost. Raises SnapshotLostError.
+    """Verify that a hold has the profile up, and none of its snapshots was lost. Raises SnapshotLostError.
 
-    Changes nothing. The hold's own word counts too: it also saw what does not show any more.
+    Changes nothing. The hold's mark counts too: the hold also saw losses that no longer show.
     """
     record, mark = records.read(name), hold_marks.read(name)
     if record is None or mark is None or record.process != mark or not process_table.is_running(mark):

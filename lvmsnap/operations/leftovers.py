@@ -1,4 +1,4 @@
-"""Whether what of a profile is there is up, at work, lost or left over, by its record and a look at the system."""
+"""Whether what exists of a profile is up, in use by a run, lost or left over: by its record and the system."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lvmsnap.system.reading import Interest
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What of a target is there. `lost` says how a snapshot of it was lost, None where none was.
+    """What exists of a target. `lost` says how one of its snapshots was lost, None if none was.
 
-    `run_pid` is that of the `lvmsnap run` or `hold` that it is up for, 0 where there is none that still runs.
-    `is_left`: a crash, a power cut, or one of these that was killed left it.
+    `run_pid` is the pid of the `lvmsnap run` or `hold` that it is up for, 0 if none is running.
+    `is_left`: a crash, a power cut, or the kill of a run or hold left it.
     """
 
     status: Status
@@ -37,21 +37,21 @@ def look(target: Target, record: Record | None, system: Facts) -> Seen:
         return Seen(seen, lost, process.pid, is_left=False)
     if seen.state in (State.MERGING, State.FOREIGN):
         return Seen(seen, lost, 0, is_left=False)
-    # What overflowed is left to a person: somebody may be looking at it.
+    # A snapshot that overflowed is left to a person, who may be looking at it.
     is_shown = lost is not None and lost.how in REMEDIES
     is_left = seen.state in (State.PARTIAL, State.STALE) or (seen.state is State.LOST and not is_shown)
     return Seen(seen, lost, 0, is_left or process is not None)
 
 
 def survivors(record: Record | None, system: Facts) -> tuple[str, ...]:
-    """Name what the command of a killed `lvmsnap run` left running, each as "pid PID (NAME)"."""
+    """Name the processes that the command of a killed `lvmsnap run` left running, each as "pid PID (NAME)"."""
     if record is None or record.command in (None, record.process) or record.boot_id != system.boot_id:
         return ()
     return process_table.group_of(record.command)
 
 
 def refuse_at_work(name: str, seen: Seen) -> None:
-    """Raise RefusedError where a `lvmsnap run` or `hold` that lives is at work with the profile."""
+    """Raise RefusedError if a running `lvmsnap run` or `hold` is using the profile."""
     if seen.run_pid:
         found = f"lvmsnap (pid {seen.run_pid}) is using {name}"
         hint = f"wait until that run, or hold, has ended; lvmsnap status {name} shows it"

@@ -9,7 +9,7 @@ from lvmsnap.model.facts import Enlargement, Sighting, SnapshotStatus
 from lvmsnap.planning import fill_rate
 from lvmsnap.planning.fill_rate import Sample
 
-# What is seen is kept for `status` so often, with the rate over so long: people and graphs look seldom.
+# How often to keep a sighting for `status`, and over how long to average its rate: people and graphs look seldom.
 SIGHTING_SECONDS = 1.0
 SIGHTING_RATE_SECONDS = 10.0
 
@@ -18,17 +18,17 @@ class Lookout:
     """Keeps what a guard sees for `status`: how fast the snapshot fills, and when it was last given more room."""
 
     def __init__(self, name: str, number: int = 1) -> None:
-        """Keep it for the profile of that name and the snapshot of that number."""
+        """Keep it for snapshot `number` of profile `name`."""
         self._name, self._number = name, number
         self._samples: tuple[Sample, ...] = ()
         self._growth: Enlargement | None = None
 
     def rate(self) -> float:
-        """Return how fast it fills, over as long as a person wants to know."""
+        """Return how fast it fills, in bytes per second, averaged for a person."""
         return fill_rate.rate(self._samples)
 
     def keep(self, status: SnapshotStatus, now: Sample) -> None:
-        """Keep what is seen now; a growth at once, whoever made it, all else not too often."""
+        """Keep what is seen now: a growth at once, whoever made it, anything else not too often."""
         if not self._samples:
             # Another guard may have seen it grow before this one began.
             before = guard_reports.read(self._name, self._number)

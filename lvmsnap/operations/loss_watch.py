@@ -1,4 +1,4 @@
-"""Watches that what a backup was given of a snapshot stays what it was: otherwise what it read is worthless."""
+"""Watches that the snapshots given to a backup stay the same: if not, what it read is worthless."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lvmsnap.operations.watch import Guards
 
 
 class LossWatch:
-    """The guard of a target that is up, and the first loss that was seen; `look` is called again and again.
+    """The guard of a target that is up, and the first loss that was seen; `look` must be called repeatedly.
 
-    `tell` is given a loss as soon as it is seen.
+    `tell` is called with a loss as soon as it is seen.
     """
 
     def __init__(self, session: Session, profile: Profile, target: Target, tell: Callable[[Loss], None]) -> None:
@@ -26,7 +26,7 @@ class LossWatch:
         self.lost: Loss | None = None
 
     def look(self) -> float:
-        """Look once, give more room where that is needed; return after how many seconds to look again.
+        """Look once, give more room if needed; return in how many seconds to look again.
 
         It raises nothing: what cannot be seen now is seen at the end.
         """
@@ -37,13 +37,13 @@ class LossWatch:
         return self.guards.look()
 
     def at_the_end(self) -> Loss | None:
-        """Return how a snapshot was lost since this began, None where none was."""
+        """Return how a snapshot was lost since this began, None if none was."""
         if lost := self.lost or why_lost(self._before, self._target):
             return lost
         return self._unmounted()
 
     def close(self) -> None:
-        """Notice unmounts no longer."""
+        """Stop watching for unmounts."""
         for one in self._unmounts:
             one.close()
 

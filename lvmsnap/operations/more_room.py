@@ -1,4 +1,4 @@
-"""Gives snapshots that are up more room: all that need it at one moment together, so that none waits for another."""
+"""Gives snapshots that are up more room: all that need it at the same time together, so that none waits for another."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from lvmsnap.planning.sizing import human
 from lvmsnap.system import reading
 from lvmsnap.system.reading import Interest
 
-# How often more room is planned anew where a snapshot, or its group, is renamed before it could be given.
+# How often to plan again if a snapshot, or its group, is renamed before it got more room.
 PLANS = 5
-# Of a set in several groups one that is locked is waited for so long: meanwhile nobody guards the others.
+# With several groups, how long to wait for a locked one: meanwhile nobody guards the others.
 PATIENCE_SECONDS = 5.0
 
 
@@ -32,16 +32,16 @@ class MoreRoom:
     """Gives more room to the snapshots of one target."""
 
     def __init__(self, session: Session, target: Target, watched: Sequence[Watched]):
-        """Give it to those that are `watched`."""
+        """Give room to the `watched` snapshots."""
         self._working, self._target = session, target
         self._watched = {one.number: one for one in watched}
 
     def give(self, asks: Sequence[Ask]) -> dict[int, str]:
-        """Give those that are due more room; return for each, by its number, why it has none, "" where it has."""
+        """Give more room to those that are due; return for each, by its number, why it got none, "" if it did."""
         reasons: dict[int, str] = {}
         for _ in range(PLANS):
             reasons |= self._plan_and_give(asks)
-            # What fails because of a name of before is tried by the one of now; waiting would change nothing.
+            # What failed because of an old name is tried again with the new one; waiting would not help.
             again = {number for number, why in reasons.items() if why and self._is_renamed(number)}
             asks = [ask for ask in asks if ask.number in again or not ask.is_due]
             if not again:
@@ -61,7 +61,7 @@ class MoreRoom:
         return reasons | self._give_each(growth.plan(self._target, found, there, system), found, system)
 
     def _give_each(self, rooms: tuple[Room, ...], found: Found, system: Facts) -> dict[int, str]:
-        """Give what each group has; one that somebody has locked keeps no other waiting, nor unwatched for long."""
+        """Give what each group has; a locked group delays no other, and leaves none unwatched for long."""
         patience = PATIENCE_SECONDS if len(self._target.groups) > 1 else self._working.wait_seconds
         reasons: dict[int, str] = {}
         locked: list[Room] = []
@@ -77,7 +77,7 @@ class MoreRoom:
         return reasons
 
     def _is_there(self, number: int, found: Found) -> bool:
-        """Whether it is still this very snapshot; it is then known by its group's and its own name of now."""
+        """Whether it is still this very snapshot; if so, note the current names of it and its group."""
         one, watched = found.snapshots[number - 1], self._watched[number]
         if one.lv is None or one.vg is None or dm_uuid(one.vg.uuid, one.lv.uuid) != watched.uuid():
             return False
@@ -85,7 +85,7 @@ class MoreRoom:
         return True
 
     def _give(self, room: Room, found: Found, system: Facts, patience: float) -> dict[int, str]:
-        """Give what a group has. Raises RefusedError where it is still locked after so many seconds."""
+        """Give what a group has. Raises RefusedError if it is still locked after `patience` seconds."""
         reasons = {one.number: one.reason for one in room.growths}
         wanted, vg = [one for one in room.growths if one.commands], system.vg(room.vg)
         if not wanted or vg is None:
@@ -93,7 +93,7 @@ class MoreRoom:
         complaint = run_all(room.filling, self._working.runner)
         if complaint:
             return reasons | {one.number: complaint for one in wanted}
-        # LVM's part alone needs the group locked: nobody waits while the file is filled.
+        # Only LVM's part needs the group locked: nobody has to wait while the file is filled.
         waiting = self._working.waiting()
         waiting.seconds = min(waiting.seconds, patience)
         held = GroupLocks(self._working.runner, waiting)
@@ -110,12 +110,12 @@ class MoreRoom:
     def _extend(self, one: Growth, first: tuple[Argv, ...], found: Found, vg: VolumeGroup) -> str:
         watched = self._watched[one.number]
         path = watched.snapshot.path
-        # While the lock was waited for, or the file filled, it may have been renamed.
+        # It may have been renamed during the wait for the lock, or while the file was filled.
         if (name := watched.name()) != path:
             return f"{path} was renamed to {name}"
         complaint = run_all((*first, *one.commands), self._working.runner)
         extents = one.extents
-        # Not all that is free can be had: the group's policy may forbid it, or others take of it at the same time.
+        # Not all free extents are usable: the group's policy may forbid it, or others take some at the same time.
         while growth.NO_ROOM in complaint and extents > 1:
             extents //= 2
             commands = growth.extend(self._target, found, one.number, extents, vg)

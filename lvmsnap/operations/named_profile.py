@@ -1,4 +1,4 @@
-"""Loads the profile that a command is about: for root to act on, where there is a valid one, or out of its record."""
+"""Loads the profile that a command is about: for root to act on, only if there is a valid one, or from its record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lvmsnap.system import reading
 
 
 def profile_of(record: Record) -> Profile | None:
-    """Return the profile as it was when it was brought up; None where this lvmsnap can read it no more."""
+    """Return the profile as it was when it was brought up; None if this lvmsnap can no longer read it."""
     try:
         return loading.parse(record.profile_text, name=record.target.name, file=record.profile_path)
     except ProfileError:
@@ -24,9 +24,9 @@ def profile_of(record: Record) -> Profile | None:
 
 
 def load_for_change(name: str, directory: str, *, accept_boot_risk: bool = False) -> tuple[Profile, str]:
-    """Load a profile that root is to act on, and its text. Raises UsageError, ProfileError.
+    """Load a profile for root to act on, and its text. Raises UsageError, ProfileError.
 
-    `accept_boot_risk` does what the profile's key of that name does.
+    `accept_boot_risk` has the effect of the profile's key of that name.
     """
     path = loading.find(name, directory)
     text = loading.read_text(path, require_root_owned=reading.is_root())
@@ -38,7 +38,7 @@ def load_for_change(name: str, directory: str, *, accept_boot_risk: bool = False
 
 
 def names(directory: str, progress: Progress) -> tuple[str, ...]:
-    """Return the names of the profiles in a directory; one that cannot be read is warned of."""
+    """Return the names of the profiles in a directory; if it cannot be read, warn and return none."""
     try:
         return loading.names(directory)
     except UsageError as error:
@@ -47,7 +47,7 @@ def names(directory: str, progress: Progress) -> tuple[str, ...]:
 
 
 def meant_instead(name: str, directory: str) -> str:
-    """Return the profile whose name is like this one, "" where there is none, or one of this very name."""
+    """Return the profile whose name is similar to this one, "" if there is none, or if this very name exists."""
     try:
         known = loading.names(directory)
     except UsageError:
@@ -56,7 +56,7 @@ def meant_instead(name: str, directory: str) -> str:
 
 
 def load_if_valid(name: str, directory: str) -> Profile | None:
-    """Load a profile where there is a valid one; `down` does without it, whatever is wrong with it."""
+    """Load a profile, None without a valid one; `down` can do without it, whatever is wrong with it."""
     try:
         return load_if_there(name, directory)
     except Exception:
@@ -64,6 +64,6 @@ def load_if_valid(name: str, directory: str) -> Profile | None:
 
 
 def load_if_there(name: str, directory: str) -> Profile | None:
-    """Load a profile where there is one. Raises ProfileError where it is not valid."""
+    """Load a profile, None if there is none. Raises ProfileError if it is not valid."""
     path = Path(directory, f"{name}.yaml")
     return loading.load(path, require_root_owned=reading.is_root()) if os.path.lexists(path) else None

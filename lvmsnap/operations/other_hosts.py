@@ -1,4 +1,4 @@
-"""What lvmsnap left on disks that this machine sees, but made on another host: named, and taken only on request.
+"""What lvmsnap made on another host and left on disks that this machine sees: reported, taken down only on request.
 
 Another host may be using it right now, so nothing but `recover --from-host ID` ever acts on it.
 """
@@ -25,7 +25,7 @@ from lvmsnap.system.reading import Interest
 
 
 def others_marks(system: Facts) -> tuple[Mark, ...]:
-    """Return the marks that are not this host's, old ones without a host too where no record here claims them."""
+    """Return the marks that are not this host's; also old ones without a host, if no record here claims them."""
     claimed = history.recorded_pvs()
     old = tuple(
         mark
@@ -36,7 +36,7 @@ def others_marks(system: Facts) -> tuple[Mark, ...]:
 
 
 def notes(system: Facts) -> tuple[str, ...]:
-    """Return a line for each other host whose marks are seen: what is there, and what to do if it is gone."""
+    """Return a line for each other host whose marks are seen: what it left, and what to do if the host is gone."""
     seen = others_marks(system)
     hosts = sorted({mark.host for mark in seen})
     return tuple(
@@ -46,7 +46,7 @@ def notes(system: Facts) -> tuple[str, ...]:
 
 
 def host_of(argument: str, own: str) -> str:
-    """Return the host that `--from-host` names, "" for those that are not known. Raises UsageError."""
+    """Return the host that `--from-host` names, "" for an unknown one. Raises UsageError."""
     if argument == UNKNOWN_HOST:
         return ""
     if not re.fullmatch(HOST_PATTERN, argument):
@@ -58,7 +58,7 @@ def host_of(argument: str, own: str) -> str:
 
 
 def plans(session: Session, argument: str) -> tuple[tuple[str, Plan], ...]:
-    """Return what taking everything of a host would do, a plan for each profile and lent PV. Reads only."""
+    """Return what taking down everything of a host would do, a plan for each profile and lent PV. Reads only."""
     system = reading.read_system(session.runner, locking=False)
     return tuple(
         (known.target.name, planner.plan_down(known.target, _focused(system, known), known.record))
@@ -68,9 +68,9 @@ def plans(session: Session, argument: str) -> tuple[tuple[str, Plan], ...]:
 
 
 def take(session: Session, argument: str) -> tuple[str, ...]:
-    """Take down all that a host left, and return the names of what it was.
+    """Take down everything that a host left, and return its names.
 
-    Raises RefusedError, ResidueError; what can be taken is, before the worst error is raised.
+    Raises RefusedError, ResidueError, StepError: the worst error, after everything possible was taken down.
     """
     taken: list[str] = []
     failures: list[LvmsnapError] = []
@@ -105,7 +105,7 @@ def take(session: Session, argument: str) -> tuple[str, ...]:
 
 
 def _take(session: Session, target: Target, host: str) -> tuple[str, ...]:
-    """Take down one profile's things, if they are still there when nobody else changes them; return its name then."""
+    """Take down one profile's things if they still exist once it is locked; return its name then, else nothing."""
     with sessions.walking(session, target.name):
         system = sessions.read_changing(session, target)
         now = next((known for known in _left_by(host, system) if known.target and known.target.tag == target.tag), None)
@@ -113,14 +113,14 @@ def _take(session: Session, target: Target, host: str) -> tuple[str, ...]:
             return ()
         history.refuse_unsafe(now.target, system, hosts=(host,))
         history.refuse_merging(now.target, system)
-        # The record of a profile of that name on this host is no part of it.
+        # A record of the same name on this host may belong to a profile of its own.
         work = replace(sessions.work(session), owns_record=now.record is not None)
         executor.bring_down(now.target, now.record, work)
         return (now.target.name,)
 
 
 def _left_by(host: str, system: Facts) -> tuple[Known, ...]:
-    """Return what a host left: what its records say that this machine has a copy of, else its marks."""
+    """Return what a host left: by copies of its records on this machine, else by its marks."""
     known = [item for item in _records() if item.target and host and item.target.host == host]
     names = {item.target.name for item in known if item.target}
     for mark in others_marks(system):

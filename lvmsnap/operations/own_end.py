@@ -1,4 +1,4 @@
-"""The end of a run or a hold: what it brought up goes down, whatever happened meanwhile, and nothing of others."""
+"""The end of a run or a hold: what it brought up is taken down, whatever happened meanwhile, and nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Outcome = int | LvmsnapError
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is done while a target is up; what still uses the snapshots then is waited for that long, and said so.
+    """What is done while a target is up. What still uses the snapshots afterwards is named, and waited for that long.
 
     `before_down` is called last before anything is taken down; it raises nothing.
     """
@@ -44,9 +44,9 @@ class Work:
 
 
 def while_up(session: Session, target: Target, work: Work) -> int:
-    """Do the work while the target is up, then take that down, whatever happens; return the work's status.
+    """Do the work while the target is up, then take the target down, whatever happens; return the work's status.
 
-    Raises what the work returned or failed with, ResidueError where something is left.
+    Raises what the work returned or failed with, ResidueError if something is left.
     """
     record = _record_of(target)
     outcome: Outcome = LvmsnapError(f"{work.name} was stopped by an internal error of lvmsnap")
@@ -62,7 +62,7 @@ def while_up(session: Session, target: Target, work: Work) -> int:
 
 
 def _record_of(target: Target) -> Record | None:
-    """Return the record that our `up` has just written, None where it cannot be read."""
+    """Return the record that our `up` has just written, None if it cannot be read."""
     with suppress(*FAULTS):
         record = records.read(target.name)
         if record and record.process == process_table.own():
@@ -73,9 +73,9 @@ def _record_of(target: Target) -> Record | None:
 def wait_for_users(
     session: Session, target: Target, ended: str, seconds: float, look: Callable[[], float] = lambda: PAUSE_SECONDS
 ) -> None:
-    """Wait, within bounds, for what is still at work in the snapshots, and name it; a signal ends the wait.
+    """Wait at most `seconds` for what is still using the snapshots, and name it; a signal ends the wait.
 
-    `look` is called meanwhile, again after as many seconds as it returned at the latest.
+    `look` is called meanwhile; it returns the most seconds until its next call.
     """
     deadline = time.monotonic() + seconds
     named: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ def wait_for_users(
 
 
 def _take_down(session: Session, target: Target, known: Record | None, outcome: Outcome, work: Work) -> None:
-    # The work had the signal. One that comes from here on would only be noted: all goes down anyway.
+    # The work received the signal. One that arrives from here on is only noted: everything is taken down anyway.
     session.signals.received = 0
     with suppress(*FAULTS):  # it only waits and names
         wait_for_users(session, target, work.ended, work.wait_seconds)
@@ -107,28 +107,28 @@ def _take_down(session: Session, target: Target, known: Record | None, outcome: 
         error = _as_residue(target, failure)
         if not isinstance(outcome, SnapshotLostError):
             raise error from failure
-        # That the result is worthless is the worse news, and has its own exit code.
+        # A worthless result is the worse news, and has its own exit code.
         outcome.message += f"; and {error.message}"
         outcome.residue = error
 
 
 def _bring_down(session: Session, target: Target, known: Record | None) -> tuple[str, ...]:
-    """Take it down, and try again where something is raised on the way there; return what went wrong with hooks.
+    """Take it down, and try again if something is raised on the way; return what went wrong with hooks.
 
-    `known` is the record as it was before the command began, which may have removed or spoilt it.
+    `known` is the record as it was before the command began, which may have removed or damaged it.
     """
     for attempt in range(TRIES):
         try:
             with sessions.walking(session, target.name):
                 record, why = _read(target.name)
-                # A try that failed may have taken the snapshot; before the first one only somebody else can have.
+                # A failed try may have removed the snapshot; before the first one only somebody else can have.
                 if not _is_ours(target, record, is_begun=attempt > 0):
                     session.progress.warn(f"left alone: {target.name} was taken down, or brought up again, meanwhile")
                     return ()
                 if record is None and known is not None:
                     session.progress.warn(f"{why}; {target.name} is taken down as it was recorded before")
                     record = known
-                known = None  # a try that was begun may have run the hooks that were due
+                known = None  # this try may run the hooks that are due
                 return executor.bring_down(record.target if record else target, record, sessions.work(session))
         except (ResidueError, RefusedError, InterruptedBySignalError):
             raise
@@ -139,7 +139,7 @@ def _bring_down(session: Session, target: Target, known: Record | None) -> tuple
 
 
 def _read(name: str) -> tuple[Record | None, str]:
-    """Return the record, or why there is none: one that cannot be read keeps nothing up."""
+    """Return the record, or why there is none: an unreadable one must not prevent the teardown."""
     try:
         return records.read(name), f"the record of {name} is gone"
     except FAULTS as error:
@@ -147,7 +147,7 @@ def _read(name: str) -> tuple[Record | None, str]:
 
 
 def _is_ours(target: Target, record: Record | None, *, is_begun: bool) -> bool:
-    """Whether what is there now is what we brought up, by its record or, without one, by its devices' UUIDs.
+    """Whether what exists now is what we brought up, by its record or, without one, by its devices' UUIDs.
 
     A later `up` has the same names and tags.
     """
@@ -158,7 +158,7 @@ def _is_ours(target: Target, record: Record | None, *, is_begun: bool) -> bool:
 
 
 def _as_residue(target: Target, error: BaseException) -> ResidueError:
-    """Return what kept it from being taken down, a lock that somebody held for instance, as what is left."""
+    """Return a ResidueError for whatever kept it from being taken down, somebody's lock for instance."""
     if isinstance(error, ResidueError):
         return error
     down = f"lvmsnap down {target.name}"

@@ -1,4 +1,4 @@
-"""Asks for the passphrases of a profile on the terminal, before the first change. They are kept in memory alone."""
+"""Asks for the passphrases of a profile on the terminal, before the first change. They are kept only in memory."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ UNCHANGED = "nothing was changed"
 
 
 def ask(session: Session, profile: Profile) -> dict[Key, bytes]:
-    """Return what each LUKS mapping that wants a passphrase is opened with; it was tried at the origin.
+    """Return the passphrase for each LUKS mapping that needs one; it was tested on the origin.
 
-    Raises RefusedError where there is none, InterruptedBySignalError.
+    Raises RefusedError if none is given, InterruptedBySignalError.
     """
     asked = [(number, one) for number, one in enumerate(profile.volumes, 1) if one.luks and one.luks.key_file is None]
     return {Key(Thing.LUKS, mapping_name(profile.name, number)): _ask(session, volume.path) for number, volume in asked}

@@ -1,4 +1,4 @@
-"""What a plan rests on: looks at the system for a profile, and makes its plan."""
+"""Reads what a profile's plan rests on from the system, and makes the plan."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from lvmsnap.system.reading import Interest
 def plan(session: Session, profile: Profile) -> Plan:
     """Return the plan of `up`. Reads only, and waits for nobody."""
     system = reading.read_system(session.runner, locking=False)
-    # A record is readable by root alone; a check reports who is not root.
+    # Only root can read records; a check fails for anybody else.
     known = history.look_back(profile.name, profile, system) if system.is_root else Known(None, None)
     return plan_up(session, profile, system, known)
 
 
 def plan_down(session: Session, name: str, profile: Profile | None) -> Plan:
-    """Return the plan of `down`, empty where nothing exists. Reads only, and waits for nobody."""
+    """Return the plan of `down`, empty if nothing exists. Reads only, and waits for nobody."""
     system = reading.read_system(session.runner, locking=False)
     known = history.look_back(name, profile, system)
     if known.target is None:
@@ -40,16 +40,16 @@ def plan_down(session: Session, name: str, profile: Profile | None) -> Plan:
 
 
 def refuse_failed(run: tuple[Check, ...], done: str = "") -> None:
-    """Raise RefusedError with every one of the checks that failed; StepError where `done` says what was done before."""
+    """Raise RefusedError with all failed checks, or StepError if `done` says what was done before."""
     failed = tuple(Refusal(check.sentence, check.hint) for check in run if not check.passed)
     if failed:
         raise refused_after(done, RefusedError(failed))
 
 
 def refuse_hopeless(session: Session, profile: Profile, target: Target, record: Record | None, system: Facts) -> None:
-    """Raise RefusedError where the profile could not go up even with its old stack gone: that is not taken down then.
+    """Raise RefusedError if `up` would fail even without the old stack, which then is not taken down.
 
-    What only shows once it is gone is checked after that.
+    What only shows once the old stack is gone is checked after that.
     """
     interest = Interest.of_target(target, record)
     found = find(target, reading.focus(system, interest), record)
@@ -69,15 +69,15 @@ def plan_up(
     is_locked_later: bool = False,
     replacing: str = "",
 ) -> Plan:
-    """Return the plan of `up`; with `is_locked_later` who has LVM's locks now is waited for when they are needed.
+    """Return the plan of `up`; with `is_locked_later`, LVM's locks may be held now: `up` waits when it needs them.
 
-    `replacing` is the command that takes down first what is up, by default `up` itself.
+    `replacing` is the command that first takes down what is up, by default `up --replace`.
     """
     focused = _look(session, profile, system)
     made = planner.plan_up(profile, _unlocked(focused) if is_locked_later else focused, _pv_uuids(profile, system))
     if known.target is None:
         return made
-    # The rest of the checks would only tell in many ways that the profile's own things are there.
+    # The other checks would only report in many ways that the profile's own things exist.
     now = state_of(known, system)
     replacing = replacing or f"lvmsnap up {profile.name} --replace"
     return replace(made, checks=(checks.already(profile.name, now.value, state.MEANING[now], replacing),))
@@ -93,12 +93,12 @@ def _unlocked(facts: Facts) -> Facts:
 
 
 def _look(session: Session, profile: Profile, system: Facts) -> Facts:
-    """Return the facts with all that a plan of `up` rests on."""
+    """Return the facts with everything that a profile's plan of `up` rests on."""
     return look(session, Interest.of_profile(profile), checks.tools(profile), system)
 
 
 def look(session: Session, interest: Interest, tools: tuple[str, ...], system: Facts) -> Facts:
-    """Return the facts with all that plans of `up` rest on that have such interests and need such tools."""
+    """Return the facts with everything that plans of `up` with this interest and these tools rest on."""
     focused = origin_facts.add(session.runner, reading.focus(system, interest), interest, boot_tags.lv_tags)
     looked = replace(
         focused.looked,
@@ -111,10 +111,10 @@ def look(session: Session, interest: Interest, tools: tuple[str, ...], system: F
 
 
 def state_of(known: Known, system: Facts) -> State:
-    """Return the state of a profile by what is known of its past."""
+    """Return the state of a profile, given what is known of its past."""
     return status_of(known.target, known.record, system).state if known.target else State.DOWN
 
 
 def status_of(target: Target, record: Record | None, system: Facts) -> Status:
-    """Return the state of a target, after a look at its paths."""
+    """Return the status of a target, after a look at its paths."""
     return state.of_target(target, reading.focus(system, Interest.of_target(target, record)), record)

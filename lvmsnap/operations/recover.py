@@ -30,24 +30,24 @@ from lvmsnap.system.reading import Interest
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A profile as `recover` found it, and whether it was taken down; `run_pid` is of a run that is using it."""
+    """A profile as `recover` found it, and whether it was taken down; `run_pid` is that of a run that is using it."""
 
     status: Status
     is_taken_down: bool
     run_pid: int = 0
 
 
-# Loads a profile by its name, None where there is no valid one.
+# Loads a profile by its name, None if there is no valid one.
 Loader = Callable[[str], Profile | None]
 
 
 def recover(session: Session, names: tuple[str, ...], load: Loader) -> tuple[Recovered, ...]:
     """Take down what a crash left of the named profiles, else of all; return them as they were found.
 
-    What is properly up is left alone, so is what a run is at work with, and what overflowed, with a warning: somebody
-    may be looking at it. What a run left that was killed goes. One that cannot be
-    recovered does not keep the others from it; it is tried again after them, since one group that lacks two lent
-    PVs is whole only when the snapshots on both are gone. Raises the worst error at the end.
+    What is properly up is left alone, also what a run is using, and, with a warning, what overflowed: somebody may be
+    looking at it. What a killed run left is taken down. A profile that cannot be recovered does not stop the others; it
+    is tried again after them, since a group that lacks two lent PVs is whole only once the snapshots on both are gone.
+    Raises the worst error at the end.
     """
     with session.signals:
         system = reading.read_system(session.runner, locking=False)
@@ -85,9 +85,9 @@ def _round(
 
 
 def _more_true(first: LvmsnapError, again: LvmsnapError) -> LvmsnapError:
-    """Return which failure of two tries is reported: a try that did nothing does not tell what the first one did.
+    """Return which failure of two tries to report: a second try that did nothing says nothing about the first one.
 
-    What the first one left is there until the second says what is left, or that nothing is.
+    What the first one left counts as left until the second says what is left, or that nothing is.
     """
     if isinstance(again, ResidueError | InterruptedBySignalError):
         return again
@@ -104,7 +104,7 @@ def _recover(session: Session, known: Known, load: Loader) -> list[Recovered]:
         now = history.look_back(name, load(name), system, force=True)
         if now.target is None and known.record is not None:
             return []  # Somebody has taken it down meanwhile.
-        # A lent PV that is nobody's is found by no name.
+        # A lent PV that no profile claims cannot be found by a name.
         target = now.target or known.target
         seen = leftovers.look(target, now.record, system)
         if seen.is_left:
@@ -129,14 +129,14 @@ def plan_recover(session: Session, names: tuple[str, ...], load: Loader) -> tupl
 
 
 def _with_more(knowns: tuple[Known, ...], system: Facts, load: Loader) -> Iterator[Known]:
-    """Give each of them, and after it whatever else carries its name's marks: `recover` takes one after the other."""
+    """Yield each of them, and after it whatever else carries its name's marks: `recover` takes them down one by one."""
     for known in knowns:
         yield known
         rest, target = system, known.target
         while target is not None:
             try:
                 more = history.more(target.name, partial(load, target.name), rest, target)
-            except Exception:  # it has been reported where it was looked for first
+            except Exception:  # it was already reported when it was first looked for
                 break
             if more is None or history.is_same(more, target):
                 break
@@ -145,9 +145,9 @@ def _with_more(knowns: tuple[Known, ...], system: Facts, load: Loader) -> Iterat
 
 
 def candidates(session: Session, system: Facts, names: tuple[str, ...], load: Loader) -> tuple[Known, ...]:
-    """Return what is known of every profile that left a record or a mark, and of lent PVs of which no profile is known.
+    """Return what is known of every profile that left a record or a mark, and of lent PVs that no profile claims.
 
-    A record that cannot be read is reported, and its profile known by its marks alone.
+    An unreadable record is reported, and only its profile's marks are used.
     """
     known = tuple(_look_back(session, name, load, system) for name in names or sessions.all_names(session, system))
     if names:

@@ -1,4 +1,4 @@
-"""`lvmsnap run`: up, the command, down, whatever happens; one that read a lost snapshot never succeeds."""
+"""`lvmsnap run`: up, the command, down, whatever happens; a command that read a lost snapshot never succeeds."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def run(
 ) -> int:
     """Bring the profile up, run the command, take the profile down; return run's exit code.
 
-    `course` learns what becomes known of the run.
+    `course` collects what is learned about the run.
 
-    Raises NotStartedError where the command never ran, SnapshotLostError where what it read does not count,
-    ResidueError where something is left.
+    Raises NotStartedError if the command never ran, SnapshotLostError if what it read is worthless, ResidueError if
+    something is left.
     """
     course = course or Course.of(argv)
     wrong, todo = programs.problem(argv)
@@ -69,7 +69,7 @@ def run(
 
 
 def _run_command(session: Session, profile: Profile, target: Target, argv: tuple[str, ...], course: Course) -> Outcome:
-    """Run the command while the snapshot is up; return its exit status, or the error that it is to end in."""
+    """Run the command while the snapshot is up; return its exit status, or the error to raise in the end."""
 
     def tell(lost: Loss) -> None:
         what = f"the snapshot{lost.of} is lost while {argv[0]} runs: {lost.how}"

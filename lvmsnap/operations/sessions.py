@@ -1,4 +1,4 @@
-"""The commands as a whole: which profile, which record, which lock, what is read, planned, checked and walked."""
+"""What all commands share: the session, the lock of a profile, and reading the system for a change."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Runner
 from lvmsnap.system.reading import Interest
 
-# How often the system is read anew where a group turns out to have another name than was locked.
+# How often to read the system if a group turns out to have another name than the one locked.
 READINGS = 3
-# Within five seconds all origins go on that a cut holds.
+# A cut resumes all origins within five seconds.
 CUT_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What all commands share. `wait_seconds` bounds the waiting for locks, ours and LVM's."""
+    """What all commands share. `wait_seconds` limits the wait for each lock, ours or LVM's."""
 
     runner: Runner
     signals: Signals
@@ -42,13 +42,13 @@ class Session:
     wait_seconds: float
 
     def waiting(self) -> Waiting:
-        """Return how long one walk waits for each lock."""
+        """Return how one walk waits for its locks."""
         return Waiting(self.wait_seconds, self.progress.note)
 
 
 @contextmanager
 def walking(session: Session, name: str) -> Iterator[None]:
-    """Hold the profile's lock and keep signals back while something of it is changed. Raises RefusedError."""
+    """Hold the profile's lock and defer signals while something of it is changed. Raises RefusedError."""
     with session.signals, locks.profile(name, session.waiting()) as descriptors:
         session.runner.lock_fds = descriptors
         try:
@@ -72,7 +72,7 @@ def all_names(session: Session, system: Facts) -> tuple[str, ...]:
 
 
 def work(session: Session, first: Facts | None = None, secrets: Mapping[Key, bytes] | None = None) -> Work:
-    """Return what the executor works with; `first` spares it its first reading, `secrets` are for its commands."""
+    """Return what the executor works with; `first` saves its first reading, `secrets` are for its commands."""
     at_hand, waiting = [first] if first else [], session.waiting()
 
     def read(target: Target) -> Facts:
@@ -105,10 +105,10 @@ def work(session: Session, first: Facts | None = None, secrets: Mapping[Key, byt
 def read_changing(
     session: Session, target: Target | None, groups: tuple[str, ...] = (), waiting: Waiting | None = None
 ) -> Facts:
-    """Read the system for a change, while no LVM command is half done with the target's groups, nor with `groups`.
+    """Read the system for a change, while no LVM command is half done with the target's groups or with `groups`.
 
-    The target's are locked by the names that they have now. Raises RefusedError where one of them is locked on and on:
-    LVM's own report would wait for it without bounds.
+    The target's groups are locked by their current names. Raises RefusedError if one of them stays locked: LVM's own
+    report would wait for it without limit.
     """
     waiting = waiting or session.waiting()
     locked = (*groups, *(_groups_now(target) if target else ()))
@@ -122,9 +122,9 @@ def read_changing(
 
 
 def _read_beside_no_cut(session: Session, target: Target | None, groups: tuple[str, ...], waiting: Waiting) -> Facts:
-    """Read the system while nobody has these groups locked; an origin that another cut holds goes on before that.
+    """Read the system while nobody has these groups locked, and once no other cut holds an origin of the target.
 
-    It would pass for one that a killed command left suspended.
+    A held origin would pass for one that a killed command left suspended.
     """
     deadline = time.monotonic() + CUT_SECONDS
     while True:
@@ -137,7 +137,7 @@ def _read_beside_no_cut(session: Session, target: Target | None, groups: tuple[s
 
 
 def _groups_now(target: Target) -> tuple[str, ...]:
-    """Return the names of the target's groups as the kernel has them now; as recorded where no device tells."""
+    """Return the current names of the target's groups from the kernel; as recorded, if they have no device."""
     devices = device_mapper.devices()
     parts: tuple[Snapshot | Loan, ...] = (*target.snapshots, *target.loans)
     return tuple(_group_now(part, devices) for part in parts)
@@ -150,9 +150,9 @@ def _group_now(part: Snapshot | Loan, devices: tuple[DmDevice, ...]) -> str:
 
 
 def _read_within_bounds(session: Session, target: Target, waiting: Waiting) -> Facts:
-    """Read the system in the middle of a walk, which has to go on though the group be locked all the time.
+    """Read the system in the middle of a walk, which must go on even if the group stays locked.
 
-    What device-mapper shows then is maybe somebody's work that is half done: nothing of it may be repaired.
+    Device-mapper may then show somebody's half-done work: nothing of that may be repaired, so it is left out.
     """
     try:
         return read_changing(session, target, (), waiting)
@@ -162,7 +162,7 @@ def _read_within_bounds(session: Session, target: Target, waiting: Waiting) -> F
 
 
 def recorded_target(name: str) -> Target | None:
-    """Return the target in the record of profile `name`, None where there is none that can be read."""
+    """Return the target in the record of profile `name`, None if there is no readable one."""
     with suppress(LvmsnapError):
         record = records.read(name)
         return record.target if record else None

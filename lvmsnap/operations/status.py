@@ -26,10 +26,10 @@ NO_PROFILE = "there is no profile of this name in "
 def statuses(
     session: Session, names: tuple[str, ...], directories: Mapping[str, str] | None = None
 ) -> tuple[Status, ...]:
-    """Return the state of the named profiles, else of all that have a profile, a record or a mark, each once.
+    """Return the state of the named profiles, else of all that have a file, a record or a mark, each once.
 
-    `directories` says where a profile is that is not in the usual directory. What of one cannot be read is its
-    `problem`. Reads only, and waits for nobody.
+    `directories` says where a profile is that is not in the usual directory. If something of it cannot be read, its
+    `problem` says so. Reads only, and waits for nobody.
     """
     system = reading.read_system(session.runner, locking=False)
     wanted = dict.fromkeys(names or sessions.all_names(session, system))
@@ -45,7 +45,7 @@ def statuses(
 
 
 def _of_other_hosts(system: Facts, known: set[str]) -> tuple[Status, ...]:
-    """Return what other hosts made, each name once, but for the names that are known here."""
+    """Return what other hosts made, each name once, except the names that are known here."""
     by_name: dict[str, Status] = {}
     for mark in other_hosts.others_marks(system):
         name = mark.name or f"pv-{mark.pv_uuid}"
@@ -55,7 +55,7 @@ def _of_other_hosts(system: Facts, known: set[str]) -> tuple[Status, ...]:
 
 
 def unknown(found: tuple[Status, ...]) -> tuple[str, ...]:
-    """Return the names of which there is nothing: no profile, no record, no mark."""
+    """Return the names that have nothing: no profile, no record, no mark."""
     return tuple(status.name for status in found if status.problem.startswith(NO_PROFILE))
 
 
@@ -102,7 +102,7 @@ def _status(name: str, profile: Profile | None, system: Facts) -> Status:
 
 
 def _whose(lv: LogicalVolume, system: Facts) -> str:
-    """Say whose the LV is that has the name of a profile's snapshot."""
+    """Say who owns an LV that has the name of a profile's snapshot."""
     own = lost_record.all_marks(system, system.host) if system.host else ()
     if owner := next((mark.name for mark in own if mark.object == f"{lv.vg}/{lv.name}"), ""):
         return f"by profile {owner}"

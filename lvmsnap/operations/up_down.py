@@ -1,4 +1,4 @@
-"""`lvmsnap up` and `lvmsnap down`: brings a profile up, and takes down all that carries its marks on this host."""
+"""`lvmsnap up` and `lvmsnap down`: bring a profile up, and take down all that carries its marks on this host."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def up(
 ) -> Target:
     """Bring the profile up and return what exists then. Raises RefusedError, StepError, ResidueError.
 
-    `process` is the run that it is for: what one that was killed left is taken down first. `replacing` is the command
-    to suggest where the profile is up already.
+    `process` is the run that it is for: then what a killed run left is taken down first. `replacing` is the command to
+    suggest if the profile is up already.
     """
     with sessions.walking(session, profile.name), ExitStack() as stack:
         system = sessions.read_changing(session, sessions.recorded_target(profile.name), profile.groups)
@@ -63,7 +63,7 @@ def up(
         loop_numbers = _keep_loop_devices(profile, system, stack)
         made = _plan(session, profile, replace(system, loop_numbers=loop_numbers), known, done, replacing)
         if secrets is None and (secrets := passphrases.ask(session, profile)):
-            # That takes as long as it takes: what was read before is not true any more.
+            # Typing may take a while: what was read before may no longer be true.
             system = sessions.read_changing(session, None, profile.groups)
             known = history.look_back(profile.name, profile, system)
             made = _plan(session, profile, replace(system, loop_numbers=loop_numbers), known, done, replacing)
@@ -82,15 +82,15 @@ def _warn(session: Session, made: Plan) -> None:
 
 
 def _plan(session: Session, profile: Profile, system: Facts, known: Known, done: str, replacing: str) -> Plan:
-    """Return the plan of `up`, with every check passed. Raises RefusedError, StepError where `done` was done before."""
-    # Who has LVM's lock now is waited for when it is needed.
+    """Return the plan of `up`, with every check passed. Raises RefusedError, StepError if `done` was done before."""
+    # LVM's lock may be held now: `up` waits for it when it is needed.
     made = preparation.plan_up(session, profile, system, known, is_locked_later=True, replacing=replacing)
     preparation.refuse_failed(made.checks, done)
     return made
 
 
 def _keep_loop_devices(profile: Profile, system: Facts, stack: ExitStack) -> tuple[int, ...]:
-    """Keep as many free loop devices from other lvmsnaps as the profile wants; return the numbers to choose from."""
+    """Reserve as many free loop devices as the profile needs; return the numbers to choose from."""
     wanted = sum(backing.loop_device is None for backing in profile.backing_files)
     if not wanted:
         return system.loop_numbers
@@ -111,12 +111,12 @@ def take_old(
     *,
     keep_mounted: bool = False,
 ) -> str:
-    """Take down what is left of an earlier time, and say so; name its loss, and what its run left running.
+    """Take down what an earlier `up` left, and say so; warn of its loss, and of what its run left running.
 
-    Whatever else carries the profile's marks goes after it, one after the other; with `keep_mounted` but for what looks
-    properly up. Raises StepError where a refusal stops it after something was taken down.
+    Whatever else carries the profile's marks is taken down after it, one by one; with `keep_mounted`, not what looks
+    properly up. Raises StepError if a refusal stops it after something was taken down.
     """
-    # Whether there is more is asked before anything is changed: nothing that fails there can follow a change.
+    # Look for more before anything is changed: if that fails, nothing has been changed yet.
     more = history.more(target.name, lambda: profile, system, target)
     _take_one(session, target, record, seen, system)
     done = f"the old snapshot of {target.name} was taken down"
@@ -137,7 +137,7 @@ def take_old(
 
 
 def _refuse_to_take(target: Target, record: Record | None, system: Facts) -> None:
-    """Raise RefusedError where the target must not be taken down."""
+    """Raise RefusedError if the target must not be taken down."""
     history.refuse_other_host(target, system)
     history.refuse_unsafe(target, system)
     history.refuse_inactive(target, record, system)
@@ -149,34 +149,34 @@ def _take_one(session: Session, target: Target, record: Record | None, seen: See
     if seen.lost:
         session.progress.warn(leftovers.warn_of_lost(target.name, seen.lost))
     name_survivors(session, record, system)
-    # What went wrong with a hook is reported, and is no reason to do it all again.
+    # A hook's failure is reported, and is no reason to do it all again.
     executor.bring_down(target, record, sessions.work(session), seen.lost)
 
 
 def name_survivors(session: Session, record: Record | None, system: Facts) -> None:
-    """Warn of each process that a killed `lvmsnap run` left running, and have its end in the history."""
+    """Warn of each process that a killed `lvmsnap run` left running, and add the run's end to the history."""
     killed_runs.keep(record, system.boot_id)
     for process in leftovers.survivors(record, system):
         session.progress.warn(f"{process} is still running: lvmsnap run had started it")
 
 
 def raise_failed_hooks(name: str, failed: tuple[str, ...]) -> None:
-    """Raise StepError where hooks went wrong while the profile was taken down."""
+    """Raise StepError if hooks failed while the profile was taken down."""
     if failed:
         raise StepError(f"{name} is down, but {'; '.join(failed)}", hint="do by hand what it should have done")
 
 
 def forget_reach(target: Target) -> Target:
-    """Return the target with backing files that, where they are not found, are taken for gone."""
+    """Return the target such that a backing file that is not found counts as gone."""
     return replace(target, loans=tuple(replace(loan, mounted_at="") for loan in target.loans))
 
 
 def down(session: Session, name: str, load: Callable[[], Profile | None], *, force: bool) -> bool:
     """Take the profile down; return whether anything existed. Raises RefusedError, StepError, ResidueError.
 
-    `load` gives the profile, where there is a valid one: its record says it all where it has one. Whatever carries its
-    marks goes, one after the other, where several snapshots do. With `force` an unreadable record is ignored, and a
-    volume group that cannot be seen, or a backing file on a filesystem that is not mounted, is taken for removed.
+    `load` returns the profile, if there is a valid one; a record makes it unnecessary. Whatever carries the profile's
+    marks is taken down, one by one if it is several snapshots. With `force` an unreadable record is ignored, and a
+    volume group that is not visible, or a backing file on a filesystem that is not mounted, counts as removed.
     """
     with sessions.walking(session, name):
         recorded, load = sessions.recorded_target(name), cache(load)
@@ -189,7 +189,7 @@ def down(session: Session, name: str, load: Callable[[], Profile | None], *, for
         if known.target is None:
             records.remove(name)
             return False
-        # Whether there is more is asked before anything is changed: nothing that fails there can follow a change.
+        # Look for more before anything is changed: if that fails, nothing has been changed yet.
         more = history.more(name, load, system, known.target)
         _down_one(session, known.target, known.record, system, force=force)
         while more:
@@ -223,7 +223,7 @@ def _down_one(session: Session, target: Target, record: Record | None, system: F
 
 
 def _bring_down(session: Session, target: Target, record: Record | None, system: Facts, lost: Loss | None) -> None:
-    """Take it down; that its snapshot was lost is the worst of what may be wrong then."""
+    """Take it down; if its snapshot was lost, that error takes precedence over all others."""
     failed: LvmsnapError | None = None
     try:
         done = executor.bring_down(target, record, sessions.work(session, first=system), lost)
@@ -237,7 +237,7 @@ def _bring_down(session: Session, target: Target, record: Record | None, system:
 
 
 def _without_unlock(session: Session, record: Record) -> Record:
-    """Return the record without an after_snapshot hook that is due: it may never succeed."""
+    """Return the record without a due after_snapshot hook: it may never succeed."""
     if AFTER_SNAPSHOT not in record.hooks_due:
         return record
     session.progress.warn(f"not run: the after_snapshot hook: {shell_line(record.target.hooks.after_snapshot)}")

@@ -1,4 +1,4 @@
-"""Runs the user's command: its own process group, the terminal's foreground, signals passed on, waited for."""
+"""Runs the user's command: in its own process group, in the terminal's foreground, with signals passed on to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHORT_GRACE_SECONDS = 5.0
 
 
 class KilledBy(int):
-    """The exit status of a command that a signal ended, 128 + its number; others may exit with that by themselves."""
+    """The exit status of a command ended by a signal, 128 + its number; a plain int if it exited with that itself."""
 
     @property
     def signal_name(self) -> str:
@@ -32,7 +32,7 @@ class KilledBy(int):
 
 @dataclass(slots=True)
 class _Ending:
-    """When a command that was sent a signal is killed; None while none was sent."""
+    """When to kill a command that was sent a signal; None while none was sent."""
 
     deadline: float | None = None
 
@@ -44,12 +44,12 @@ def supervise(
     look: Callable[[], float],
     began: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Run the command to its end and return its exit status, KilledBy(128 + N) where signal N ended it.
+    """Run the command to its end and return its exit status, KilledBy(128 + N) if signal N ended it.
 
     `look` is called at once, then again after as many seconds as it returns, and whenever the mount table changes. INT,
-    TERM and HUP go on to the command's process group, which then has GRACE_SECONDS to end; a second signal leaves it
-    SHORT_GRACE_SECONDS.
-    `began` is given its pid. Raises NotStartedError. Where `look` raises, the command is killed first.
+    TERM and HUP are passed on to the command's process group, which then has GRACE_SECONDS to end; a second signal
+    leaves it SHORT_GRACE_SECONDS.
+    `began` is called with its pid. Raises NotStartedError. If `look` raises, the command is killed first.
     """
     ending = _Ending()
     with _child_signals() as wakeup, mount_watch.changes() as remounted, _terminal() as terminal:
@@ -107,7 +107,7 @@ def _reap(pid: int) -> int | None:
 
 
 def _kill_group(pid: int, number: int, *, resume: bool = True) -> None:
-    # It may have ended by itself; waitpid says how.
+    # It may have ended by itself; waitpid reports how.
     with suppress(ProcessLookupError):
         os.killpg(pid, number)
         if resume:
@@ -132,14 +132,14 @@ def _drain(descriptor: int) -> None:
 
 
 class Terminal:
-    """The controlling terminal, if there is one: the command has it while our job is its foreground (tcsetpgrp(3))."""
+    """The controlling terminal, if any: the command has it while our job is in the foreground (tcsetpgrp(3))."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
         self._is_given = False
 
     def begin(self, pid: int) -> None:
-        """Give it to a command that was just started, but in a pipeline only on demand: `| less` needs it too."""
+        """Give it to a command that was just started; in a pipeline only on demand, since `| less` needs it too."""
         if self._descriptor is None:
             return
         signal.signal(signal.SIGTSTP, lambda number, _frame: _kill_group(pid, number, resume=False))
@@ -153,7 +153,7 @@ class Terminal:
         self._is_given = False
 
     def stop_with(self, pid: int, number: int) -> None:
-        """Stop as the command did (Ctrl-Z), so that the shell has the terminal; go on when the shell says so."""
+        """Stop as the command did (Ctrl-Z), so that the shell gets the terminal; continue when the shell says so."""
         if self._descriptor is None:
             return
         had_it = self._is_given
@@ -163,7 +163,7 @@ class Terminal:
             self._give(pid)
             return
         before = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        # To the whole job, a pipeline maybe. Where no shell could continue it, the kernel does not stop it.
+        # To the whole job, which may be a pipeline. If no shell could continue it, the kernel does not stop it.
         os.killpg(os.getpgrp(), signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, before)
         if had_it or wants_it:
@@ -174,7 +174,7 @@ class Terminal:
         if self._is_foreground():
             self._set(pid)
             self._is_given = True
-        # A command that read before it had the terminal was stopped for that.
+        # A command that read from the terminal before it had it was stopped (SIGTTIN).
         _kill_group(pid, signal.SIGCONT)
 
     def _is_foreground(self) -> bool:

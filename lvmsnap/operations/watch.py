@@ -29,20 +29,20 @@ from lvmsnap.system import dmeventd
 
 Clock = Callable[[], float]
 
-# What giving more room is taken to last before it was seen once: LVM is slow where the disks are busy, and it
-# waits until all that was written to the origin and is still in memory is on the disks.
+# How long giving more room is assumed to take until it was measured: LVM is slow while the disks are busy, and it waits
+# until the origin's dirty pages are on the disks.
 FIRST_GROWTH_SECONDS = 5.0
-# A snapshot that could not grow is tried again after so long: somebody may have made room.
+# When to try again if a snapshot could not grow: somebody may have made room.
 RETRY_SECONDS = 10.0
-# dmeventd is looked for so often, and so often once the snapshot is so full that it was warned of. Somebody's lvcreate,
-# vgchange, or lvm2-monitor.service that starts anew, has it watch every snapshot.
+# How often to check whether dmeventd monitors the snapshot, normally and once its fill was warned of. An lvcreate or
+# vgchange by somebody else, or a restart of lvm2-monitor.service, makes dmeventd monitor every snapshot.
 UNWATCH_SECONDS, SOON_UNWATCH_SECONDS = 30.0, 5.0
-# One for which there is room that is kept for another is tried again sooner: rates change.
+# When to try again if the room is reserved for another snapshot: sooner, since rates change.
 KEPT_SECONDS = 2.0
 
 
 class Guard:
-    """Watches one snapshot of a target. `look` is called again and again, each time after as long as it said."""
+    """Watches one snapshot of a target. `look` must be called repeatedly, each time after the seconds it returned."""
 
     def __init__(self, session: Session, profile: Profile, target: Target, watched: Watched, clock: Clock):
         """Guard a snapshot by the rules of `profile`."""
@@ -55,16 +55,16 @@ class Guard:
         self._unwatched_until = 0.0
         self._told: set[str] = set()
         self._lookout = Lookout(target.name, watched.number)
-        # What it asks for, as of the last look; None where it is not to be given any room.
+        # What it asked for at the last look; None if it should get no more room.
         self.ask: Ask | None = None
-        # The fullest that it was seen so far, and what was seen last.
+        # The highest fill seen so far, and the last status.
         self.peak: Peak | None = None
         self._seen: SnapshotStatus | None = None
 
     def look(self, growth_seconds: float) -> float:
-        """Look once, do what is to be done, return after how many seconds to look again. It raises nothing.
+        """Look once, do what is needed, return in how many seconds to look again. It raises nothing.
 
-        `growth_seconds` is what giving it more room may take.
+        `growth_seconds` is how long giving it more room may take.
         """
         self.ask = None
         try:
@@ -74,7 +74,7 @@ class Guard:
             return fill_rate.LONGEST_SECONDS
 
     def say_once(self, text: str) -> None:
-        """Warn of something, unless that was said before."""
+        """Print a warning, unless it was printed before."""
         if text not in self._told:
             self._told.add(text)
             self._working.progress.warn(self._watched.worded(text))
@@ -92,7 +92,7 @@ class Guard:
             self._is_warned = True
             self._unwatched_until = now.seconds
             self._tell(now, rate, "")
-        # A thin pool grows as lvm.conf says, by LVM itself; and dmeventd is to watch it.
+        # LVM itself extends a thin pool, as lvm.conf says, and dmeventd should monitor it.
         if status.pool:
             return fill_rate.next_look_seconds(now, rate)
         if now.seconds >= self._stuck_until:
@@ -117,12 +117,12 @@ class Guard:
         )
 
     def stand(self) -> Stand | None:
-        """Return how it stood when it was looked at last, None where it was gone or lost."""
+        """Return its state at the last look, None if it was gone or lost."""
         origin, status = self._watched.snapshot.origin_path, self._seen
         return Stand(origin, status, self._lookout.rate()) if status and not status.is_lost else None
 
     def introduce(self) -> None:
-        """Say what is guarded, and what for. It raises nothing."""
+        """Say what is guarded, and what the guard will do. It raises nothing."""
         with suppress(Exception):
             self._seen = self._watched.status()
             if stand := self.stand():
@@ -130,12 +130,12 @@ class Guard:
                 self._working.progress.note(self._watched.worded(text))
 
     def look_at_peak(self) -> None:
-        """See how full it is, and nothing else."""
+        """Update the peak, and do nothing else."""
         if status := self._watched.status():
             self.peak = peaks.higher(self.peak, self._watched.snapshot, status)
 
     def was_given(self, reasons: Mapping[int, str], took_seconds: float) -> None:
-        """Say what is to be said once it was given more room, or not; `reasons` say why, by the snapshots' numbers."""
+        """Warn if it got no more room, or got it late; `reasons` say why it got none, by the snapshots' numbers."""
         try:
             self._was_given(reasons.get(self._watched.number, ""), took_seconds)
         except Exception as error:
@@ -150,7 +150,7 @@ class Guard:
             self._complain(now, rate, growth.LATE)
 
     def _unwatch(self) -> None:
-        """Take the snapshot from dmeventd where it watches it: it would unmount it once it is full."""
+        """Stop dmeventd from monitoring the snapshot, if it does: it would unmount the snapshot once it is full."""
         if not dmeventd.watches_snapshots() or not dmeventd.watches(self._working.runner, name := self._watched.name()):
             return
         if complaint := self._unwatch_locked(name):
@@ -163,7 +163,7 @@ class Guard:
         held = GroupLocks(self._working.runner, self._working.waiting())
         held.hold((name.partition("/")[0],), with_pvs=False)
         try:
-            # While the lock was waited for it may have been renamed.
+            # It may have been renamed during the wait for the lock.
             if (now := self._watched.name()) != name:
                 return f"{name} was renamed to {now}"
             return run_all((growth_actions.unwatch(name),), self._working.runner)
@@ -193,7 +193,7 @@ class Guard:
 
 
 class Guards:
-    """Watches all snapshots of a target: they are lost together. What several need at one moment is given together."""
+    """Watches all snapshots of a target: they are lost together, and get more room together if they need it."""
 
     def __init__(self, session: Session, profile: Profile, target: Target, clock: Clock = time.monotonic):
         """Guard every snapshot by the rules of `profile`."""
@@ -204,7 +204,7 @@ class Guards:
         self._growth_seconds = FIRST_GROWTH_SECONDS
 
     def lost(self) -> Loss | None:
-        """Return which of them is lost, and how, None where none is; one that overflowed before one that is gone."""
+        """Return which of them is lost, and how, None if none is; an overflow takes precedence over a removal."""
         states = [(one, one.status()) for one in self._watched]
         lost = [(one, POOL_FAILED if now.pool else OVERFLOWED) for one, now in states if now and now.is_lost]
         lost += [(one, REMOVED) for one, now in states if now is None]
@@ -215,9 +215,9 @@ class Guards:
         return self.lost() is not None
 
     def look(self) -> float:
-        """Look at each once, and give more room to those that need it; return after how many seconds to look again.
+        """Look at each once, and give more room to those that need it; return in how many seconds to look again.
 
-        It raises nothing: whatever goes wrong in the guard must not end the backup that it guards.
+        It raises nothing: an error of the guard must not end the backup that it guards.
         """
         guards = list(self._guards.values())
         seconds = min((guard.look(self._growth_seconds) for guard in guards), default=LONGEST_SECONDS)
@@ -232,17 +232,17 @@ class Guards:
         return seconds
 
     def introduce(self) -> None:
-        """Say of each what is guarded, and what for."""
+        """Say for each what is guarded, and what the guard will do."""
         for guard in self._guards.values():
             guard.introduce()
 
     def show(self) -> None:
-        """Show how they stand now, where somebody looks on."""
+        """Show how full they are now, on a terminal."""
         stands = (guard.stand() for guard in self._guards.values())
         self._working.progress.live(guard_words.now(self._target.name, tuple(filter(None, stands))))
 
     def peaks(self) -> tuple[Peak, ...]:
-        """Look once more, and return the fullest that each was seen, in the order of the profile."""
+        """Look once more, and return the highest fill of each, in the order of the profile."""
         for guard in self._guards.values():
             guard.look_at_peak()
         return tuple(guard.peak for guard in self._guards.values() if guard.peak)
@@ -256,7 +256,7 @@ class Guards:
 
 
 def watch(session: Session, name: str, load: Callable[[str], Profile | None]) -> None:
-    """Guard a profile that is up until it is down. Raises UsageError where it is not up, SnapshotLostError."""
+    """Guard a profile that is up until it is down. Raises UsageError if it is not up, SnapshotLostError."""
     record = records.read(name)
     if record is None:
         raise UsageError(f"{name} is not up", hint=f"lvmsnap up {name} first, or use lvmsnap run")
@@ -282,7 +282,7 @@ def watch(session: Session, name: str, load: Callable[[str], Profile | None]) ->
 
 
 def _is_down(session: Session, record: Record) -> bool:
-    """Whether `down` took it, or is about to be done: the record goes last, under the lock."""
+    """Whether `down` removed it, or is just finishing: the record is removed last, under the lock."""
     with sessions.walking(session, record.target.name):
         now = records.read(record.target.name)
         return now is None or replace(now, command=None) != replace(record, command=None)
