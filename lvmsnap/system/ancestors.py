@@ -1,6 +1,6 @@
-"""Walks to a path as the kernel does, a component at a time, and notes the directories on the way. Only reads.
+"""Resolves a path as the kernel does, a component at a time, and notes the directories on the way. Only reads.
 
-A filesystem is looked up in the mount table before it is touched: a dead server would hang every look.
+A filesystem is looked up in the mount table before it is touched: a dead server would block any access.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ MOST_SYMLINKS = 40  # path_resolution(7)
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How far the walk to a directory came.
+    """How far the walk to a directory got.
 
-    `gates` are the directories passed, the last one included; `stalling` is the network or user-space filesystem at
-    which it stopped, "" where none is on the way; `exists`: the path leads to a directory. `real_path` is where it
-    leads without symlinks, as far as that is known.
+    `gates` are the directories traversed, including the last one; `stalling` is the network or user-space filesystem
+    at which it stopped, "" if none is on the way; `exists`: the path leads to a directory. `real_path` is the path
+    with symlinks resolved, as far as that is known.
     """
 
     real_path: str

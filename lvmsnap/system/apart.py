@@ -1,6 +1,6 @@
-"""Sets a process apart: its memory locked, and itself beyond the reach of what ends all others beside it.
+"""Isolates a process: its memory locked, and itself safe from what ends all others around it.
 
-Locked memory is never read from a disk again, so that a process with all it needs in it waits for no device.
+Locked memory is never paged in from a disk, so a process that has all it needs in memory waits for no device.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from lvmsnap.system import mount_table
 
 # sys/mman.h
 MCL_CURRENT, MCL_FUTURE = 1, 2
-# systemd ends what is in a unit's control group; the older hierarchies beside its own end nobody.
+# systemd kills what is in a unit's control group; the other cgroup v1 hierarchies do not matter.
 OF_SYSTEMD = ("", "name=systemd")
 
 
 def lock_memory() -> str:
-    """Lock all memory of this process, now and from now on (mlockall(2)); return what is wrong, "" where nothing is."""
+    """Lock all present and future memory of this process (mlockall(2)); return what is wrong, "" if nothing is."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mlockall(MCL_CURRENT | MCL_FUTURE):
         return f"its memory cannot be locked: {os.strerror(ctypes.get_errno())}"
@@ -29,12 +29,12 @@ def lock_memory() -> str:
 
 
 def unlock_memory() -> None:
-    """Let the kernel do with the memory as it likes."""
+    """Let the kernel page the memory out again (munlockall(2))."""
     ctypes.CDLL(None).munlockall()
 
 
 def set_apart() -> str:
-    """Leave session and control group, hear no signals, and be spared by the OOM killer; return what is wrong."""
+    """Leave session and control group, ignore signals, and be exempt from the OOM killer; return what is wrong."""
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
@@ -44,13 +44,13 @@ def set_apart() -> str:
 
 
 def bound_to_group() -> str:
-    """Return the control group that this process could not leave, "" where it could, or is in none."""
+    """Return the control group that this process could not leave, "" if it could, or is in none."""
     groups = ((path, root) for path, root in _control_groups() if not os.access(f"{root}/cgroup.procs", os.W_OK))
     return next((path for path, _ in groups), "")
 
 
 def _leave_control_group() -> str:
-    """Move to the root of each hierarchy that a unit could be ended by (cgroups(7)); return what is wrong."""
+    """Move to the root of each hierarchy through which a unit could be killed (cgroups(7)); return what is wrong."""
     for path, root in _control_groups():
         try:
             Path(root, "cgroup.procs").write_text(str(os.getpid()))
@@ -60,7 +60,7 @@ def _leave_control_group() -> str:
 
 
 def _control_groups() -> Iterator[tuple[str, str]]:
-    """Yield the control groups that it could be ended with, each with where the root of its hierarchy is mounted."""
+    """Yield the control groups that it could be killed with, each with the mountpoint of its hierarchy's root."""
     for line in Path("/proc/self/cgroup").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
         _, controllers, path = line.split(":", 2)
         if path != "/" and controllers in OF_SYSTEMD:
@@ -68,7 +68,7 @@ def _control_groups() -> Iterator[tuple[str, str]]:
 
 
 def _root_of(controllers: str) -> str:
-    """Return where the root of a hierarchy is mounted, "" where it is not."""
+    """Return where the root of a hierarchy is mounted, "" if it is not."""
     for mount in mount_table.mounts():
         is_it = mount.filesystem == "cgroup2" if not controllers else controllers in mount.filesystem_options
         if is_it and mount.root == "/":

@@ -1,4 +1,4 @@
-"""Writes files so that whoever reads one finds the old content or the new one; and reads what was so written."""
+"""Writes files atomically: a reader finds either the old content or the new one. Also reads small files safely."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lvmsnap.model.errors import LvmsnapError, why_not_written
 def write_whole(path: str, text: str, mode: int = 0o644) -> None:
     """Write a new file beside `path`, by default readable by all, synced, and rename it over (rename(2)).
 
-    Raises LvmsnapError; the old file is as it was then. What is no regular file is left alone: /dev/null, a link.
+    Raises LvmsnapError; the old file is unchanged then. It replaces regular files only: not /dev/null, nor a symlink.
     """
-    import tempfile  # which takes its time, and is needed for no change
+    import tempfile  # slow to import, and not needed for any change
 
     directory = os.path.dirname(path)
     try:
         if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
             kind = "a directory" if os.path.isdir(path) else "no regular file"
             raise LvmsnapError(f"cannot write {path}: it is {kind}", hint="name a file; it is replaced as a whole")
-        # Hidden and with a suffix of its own, so that no collector reads it.
+        # Hidden and with a suffix of its own, so that no metrics collector reads it.
         descriptor, temporary = tempfile.mkstemp(prefix=".lvmsnap.", suffix=".new", dir=directory or ".")
         _fill_and_rename(descriptor, temporary, path, text.encode("utf-8", "backslashreplace"), mode)
     except OSError as error:
@@ -33,11 +33,11 @@ def write_whole(path: str, text: str, mode: int = 0o644) -> None:
 def replace(path: Path, content: bytes, *, is_durable: bool = True) -> None:
     """Replace a file of root's own, in a directory of root's alone, through NAME.new (rename(2)).
 
-    With `is_durable` it is on disk afterwards, and its name too. Raises OSError; the old file is as it was then.
+    With `is_durable` both the file and its name are on disk afterwards. Raises OSError; the old file is unchanged then.
     """
     temporary = f"{path}.new"
     with suppress(FileNotFoundError):
-        os.unlink(temporary)  # Whoever has an old one open must not write into the new one.
+        os.unlink(temporary)  # A process that has an old one open must not write into the new one.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     _fill_and_rename(descriptor, temporary, str(path), content, 0o600, is_synced=is_durable)
     if is_durable:
@@ -45,9 +45,9 @@ def replace(path: Path, content: bytes, *, is_durable: bool = True) -> None:
 
 
 def create(path: str, text: str, mode: int = 0o600) -> None:
-    """Write a file that must not exist yet, nor a link of its name, and have it on disk. Raises OSError.
+    """Write and sync a file that must not exist yet, not even as a symlink. Raises OSError.
 
-    Where writing fails, there is no file.
+    If writing fails, there is no file.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
@@ -63,15 +63,15 @@ def create(path: str, text: str, mode: int = 0o600) -> None:
 
 
 def open_own(path: str | Path, directory: int | None = None) -> int:
-    """Open a file for reading, in a `directory` that is open where one is given; by no link, and without waiting.
+    """Open a file for reading, relative to an open `directory` if given; no symlink, and without blocking.
 
-    Opening a FIFO would wait for a writer. Raises OSError.
+    Opening a FIFO would block until it has a writer. Raises OSError.
     """
     return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
 
 
 def read_small(path: str | Path, largest_bytes: int) -> bytes:
-    """Return the first bytes of a file, as many as it should have at most. Raises OSError."""
+    """Return the first `largest_bytes` of a file. Raises OSError."""
     descriptor = open_own(path)
     try:
         return os.read(descriptor, largest_bytes)
@@ -80,7 +80,7 @@ def read_small(path: str | Path, largest_bytes: int) -> bytes:
 
 
 def sync_directory(directory: str | Path) -> None:
-    """Have a directory's entries on disk: what was made, renamed or removed in it (fsync(2)). Raises OSError."""
+    """Sync a directory's entries to disk: what was created, renamed or removed in it (fsync(2)). Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -23,13 +23,13 @@ SYS_BLOCK = Path("/sys/block")
 SYS_DEV_BLOCK = Path("/sys/dev/block")
 
 # linux/loop.h: LOOP_GET_STATUS64 and the head of struct loop_info64 (lo_device, lo_inode, lo_rdevice); 232 bytes in
-# all. lo_rdevice is the st_rdev of what it is bound to: 0 for a file.
+# all. lo_rdevice is the st_rdev of what the loop device is bound to: 0 for a file.
 LOOP_GET_STATUS64 = 0x4C05
 LOOP_INFO64_BYTES = 232
 
 
 def boot_id() -> str:
-    """Return the kernel's id of this boot (random(4))."""
+    """Return the kernel's ID of this boot (random(4))."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
@@ -49,20 +49,20 @@ def loops() -> tuple[Loop, ...]:
 
 
 def loop_numbers() -> tuple[int, ...]:
-    """Return the numbers of all loop devices there are, bound or not."""
+    """Return the numbers of all loop devices, bound or not."""
     return tuple(sorted(int(path.name[4:]) for path in SYS_BLOCK.glob("loop*") if path.name[4:].isdigit()))
 
 
 def _loop(sysfs: str) -> Loop | None:
     device = f"/dev/{os.path.basename(sysfs)}"
     file_path = ""
-    with suppress(OSError):  # its path may be longer than the kernel can show
+    with suppress(OSError):  # its path may be too long for the kernel to show
         file_path = start_of(f"{sysfs}/loop/backing_file").decode(errors="surrogateescape").removesuffix("\n")
     try:
         number = start_of(f"{sysfs}/dev").decode().strip()
         status = _loop_status(device)
     except OSError:
-        return None  # It is bound to nothing, or we are not root; `checks` reports the latter.
+        return None  # It is not bound, or we are not root; `checks` reports the latter.
     file_device, file_inode, block_device = struct.unpack_from("=QQQ", status)
     beneath = device_number(block_device) if block_device else ""
     return Loop(device, number, file_device, file_inode, file_path, beneath)
@@ -77,7 +77,7 @@ def _loop_status(device: str) -> bytes:
 
 
 def is_bound_loop(device_number: str) -> bool:
-    """Whether a block device is a loop device that is bound, also where it cannot be asked to what."""
+    """Whether a block device is a bound loop device, even if it cannot be asked to what."""
     return (SYS_DEV_BLOCK / device_number / "loop/backing_file").exists()
 
 
@@ -88,18 +88,18 @@ def dm_holders(device: str) -> tuple[str, ...]:
 
 
 def holders_of(device_number: str) -> tuple[str, ...]:
-    """Return the names of the block devices that lie directly on a device, those of device-mapper as it has them."""
+    """Return the names of the block devices that lie directly on a device; for device-mapper's, the names it uses."""
     nodes = sorted((SYS_DEV_BLOCK / device_number / "holders").glob("*"))
     return tuple(_text(node / "dm/name").strip() or node.name for node in nodes)
 
 
 def device_bytes(device_number: str) -> int:
-    """Return a block device's size, 0 where there is no such device."""
+    """Return a block device's size, 0 if there is no such device."""
     return int(_text(SYS_DEV_BLOCK / device_number / "size").strip() or 0) * SECTOR_BYTES
 
 
 def logical_block_bytes(device_number: str) -> int:
-    """Return a block device's logical block size; 512 where the kernel does not say."""
+    """Return a block device's logical block size; 512 if the kernel does not say."""
     node = SYS_DEV_BLOCK / device_number
     for queue in (node / "queue", node.resolve().parent / "queue"):
         if text := _text(queue / "logical_block_size").strip():
@@ -113,7 +113,7 @@ def device_number(device: int) -> str:
 
 
 def number_at(path: str) -> str:
-    """Return the number of the block device at a path, "" where there is none."""
+    """Return the number of the block device at a path, "" if there is none."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -122,17 +122,17 @@ def number_at(path: str) -> str:
 
 
 def devices_under(path: str, table: tuple[Mount, ...]) -> tuple[str, ...]:
-    """Return the numbers of all block devices to which a write to a directory's filesystem may go.
+    """Return the numbers of all block devices that a write to a directory's filesystem may reach.
 
-    A write to a device goes on to what lies beneath it. A write to an origin also goes to the CoW device of each of its
-    snapshots, and to all beneath that; it waits for both. It never goes to what lies beside it on the same disk.
+    A write to a device reaches the devices below. A write to an origin also reaches the CoW device of each of its
+    snapshots, and all devices below that; it waits for both. It never reaches neighbours on the same disk.
     """
     own = own_devices_under(path, table)
     return with_copies(own, copies_under(own, table))
 
 
 def own_devices_under(path: str, table: tuple[Mount, ...]) -> tuple[str, ...]:
-    """Return the numbers of all block devices that lie under a directory's filesystem, through every layer.
+    """Return the numbers of all block devices that lie below a directory's filesystem, through every layer.
 
     Layers are partitions, dm (crypt, LVM), md, loop devices over files and over block devices, btrfs' member devices
     and overlays' upper directories.
@@ -144,7 +144,7 @@ def own_devices_under(path: str, table: tuple[Mount, ...]) -> tuple[str, ...]:
 
 
 def beneath(numbers: Iterable[str], table: tuple[Mount, ...]) -> tuple[str, ...]:
-    """Return these block devices, and all that they lie on, each once."""
+    """Return these block devices and all devices below them, each once."""
     seen: dict[str, None] = {}
     for number in numbers:
         _collect(number, seen, table)
@@ -152,7 +152,7 @@ def beneath(numbers: Iterable[str], table: tuple[Mount, ...]) -> tuple[str, ...]
 
 
 def copies_under(devices: tuple[str, ...], table: tuple[Mount, ...]) -> tuple[Copy, ...]:
-    """Return the snapshots to whose CoW devices a write to these devices goes too, one through another included."""
+    """Return the snapshots whose CoW devices a write to these devices also reaches, directly or by way of others."""
     found: dict[str, Copy] = {}
     left = list(devices)
     for number in left:
@@ -166,7 +166,7 @@ def copies_under(devices: tuple[str, ...], table: tuple[Mount, ...]) -> tuple[Co
 
 
 def with_copies(devices: tuple[str, ...], copies: tuple[Copy, ...]) -> tuple[str, ...]:
-    """Return the devices and all that lie beneath the copies, each once."""
+    """Return the devices and all devices below the copies, each once."""
     return tuple(dict.fromkeys((*devices, *(number for copy in copies for number in copy.beneath))))
 
 
@@ -174,7 +174,7 @@ def _devices_of_filesystem(path: str, table: tuple[Mount, ...]) -> Iterator[str]
     number = device_number(os.stat(path).st_dev)
     if (SYS_DEV_BLOCK / number).exists():
         yield number
-    # A btrfs subvolume or an overlay has an anonymous device number: its mount says what is beneath.
+    # A btrfs subvolume or an overlay has an anonymous device number: its mount says what is below.
     mount = mount_of(os.path.realpath(path), table)
     if mount is None:
         return
@@ -208,9 +208,9 @@ def _collect(number: str, seen: dict[str, None], table: tuple[Mount, ...]) -> No
 
 
 def _copied_to(number: str) -> Iterator[str]:
-    """Yield the CoW devices to which a write to an origin's device -real goes too (dm-snap.c); no other has any.
+    """Yield the CoW devices that a write to an origin's -real device also reaches (dm-snap.c); others have none.
 
-    LVM puts that layer beneath an origin, and each snapshot upon it and upon a -cow of its own.
+    LVM puts that layer below an origin; each snapshot lies on it and on a -cow of its own.
     """
     node = SYS_DEV_BLOCK / number
     if _text(node / "dm/uuid").strip().endswith("-real"):
@@ -231,7 +231,7 @@ def _devices_of_loop(node: Path, table: tuple[Mount, ...]) -> Iterator[str]:
         yield _number_of(file.removesuffix(" (deleted)"))
     if (directory := Path(file.removesuffix(" (deleted)")).parent).exists():
         yield from _devices_of_filesystem(str(directory), table)
-    # The path leads elsewhere once something is mounted over it, or where another namespace bound the device.
+    # The path is wrong once something is mounted over it, or if the device was bound in another namespace.
     if loop:
         number = device_number(loop.file_device)
         yield number
@@ -244,7 +244,7 @@ def _number_of(source: str) -> str:
 
 def _text(path: Path) -> str:
     try:
-        # As bytes: a text file would have each \r for the end of a line.
+        # As bytes: text mode would take each \r for the end of a line.
         return path.read_bytes().decode(errors="surrogateescape")
     except OSError:
         return ""

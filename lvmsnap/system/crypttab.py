@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 CRYPTTAB = "/etc/crypttab"
-# What makes of the file another key than all that is in it, or of the container another header.
+# Options by which the key is not the whole content of the file, or the container has a detached header.
 OTHER_KEY = r"(?:keyfile-|header=|tpm2-|fido2-|pkcs11-|keyscript=|plain$|swap$|tmp)"
 
 
 def key_files() -> dict[str, str]:
-    """Return the key file of each container that has one of its own: by "UUID=..." or the path of its device."""
+    """Return the key file of each container that has one, by "UUID=..." or by the device's path."""
     found = {}
     for line in _lines():
         fields = line.split()

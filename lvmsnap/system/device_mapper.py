@@ -1,4 +1,4 @@
-"""Lists device-mapper devices by ioctl, since sysfs hides those without a table. Starts no process, changes nothing."""
+"""Reads device-mapper devices by ioctl, since sysfs hides those without a table. Starts no process, changes nothing."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ BUFFER_FULL_FLAG = 1 << 8
 LIST_ENTRY = struct.Struct("=QI")
 # struct dm_target_deps: count, padding; the numbers of `count` devices follow.
 DEPS = struct.Struct("=II")
-# What a table lies on is asked for only where it matters: one more ioctl for each device.
+# The devices below a table are queried only where they matter: that is one more ioctl per device.
 CRYPT_PREFIX = "CRYPT-"
 LAYER = "-real"
 POOL = "-tpool"
 # struct dm_target_spec: sector_start, length, status, next, target_type[16]; its status text follows.
 TARGET_SPEC = struct.Struct("=QQiI16s")
-# What a thin pool's status says between its counters (Documentation: thin-provisioning); "Fail" and "Error" are others.
+# A thin pool's status (Documentation: thin-provisioning); it may also be "Fail" or "Error".
 POOL_STATUS = r"(?P<transaction>\d+) (\d+)/(\d+) (\d+)/(\d+) \S+ (\S+)(.*)"
 # dm-thin-metadata.h: the metadata has blocks of 4 KiB.
 METADATA_BLOCK_BYTES = 4096
@@ -44,7 +44,7 @@ METADATA_BLOCK_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class DmTarget:
-    """A device's first target: its type, and its status or its table's parameters as the kernel writes them."""
+    """A device's first target: its type, and its status or table parameters as the kernel writes them."""
 
     kind: str
     text: str
@@ -64,7 +64,7 @@ class _Answer:
 
 
 def devices() -> tuple[DmDevice, ...]:
-    """Return all device-mapper devices, those without a table too; none where we are not root or dm is not loaded."""
+    """Return all device-mapper devices, also those without a table; none if we are not root or dm is not loaded."""
     try:
         descriptor = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -91,10 +91,10 @@ def _transaction_id(pool: str) -> int | None:
 
 
 def snapshot_status(name: str, uuid: str = "") -> SnapshotStatus | None:
-    """Return how full the CoW space of the snapshot device `name` is; None where there is no such snapshot.
+    """Return how full the CoW space of the snapshot device `name` is; None if there is no such snapshot.
 
-    With a `uuid` the device is known by that, whatever its name is by now. The kernel writes "USED/TOTAL METADATA" in
-    sectors, or "Invalid", "Overflow" (Documentation: dm snapshot). Of a thin snapshot it is its pool that fills.
+    With a `uuid` the device is found by that, whatever its current name. The kernel writes "USED/TOTAL METADATA" in
+    sectors, or "Invalid", "Overflow" (Documentation: dm snapshot). For a thin snapshot it is the pool that fills.
     """
     target = first_target(name, uuid=uuid)
     if target is None or target.kind not in ("snapshot", "thin"):
@@ -116,18 +116,16 @@ def _thin_status(thin: DmTarget) -> SnapshotStatus:
 
 
 def first_target(name: str, flags: int = 0, uuid: str = "", number: str = "") -> DmTarget | None:
-    """Return the first target of the device `name`, or the one with the `uuid` or MAJOR:MINOR, with its status.
+    """Return the first target, with its status, of device `name`, or of the one with that `uuid` or MAJOR:MINOR.
 
-    Its table comes instead where `flags` ask for that.
-
-    None where there is no such device, or it has no table.
+    With STATUS_TABLE_FLAG in `flags` it has its table instead. None if there is no such device, or it has no table.
     """
     try:
         descriptor = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        # Without NOFLUSH the kernel commits a thin pool's metadata before it answers, and waits for that.
+        # Without NOFLUSH the kernel first commits a thin pool's metadata, and waits for that.
         named = "" if uuid or number else name
         answer = _ask(descriptor, TABLE_STATUS, named, 1 << 12, flags | NOFLUSH_FLAG, uuid, number)
     except OSError:
@@ -143,7 +141,7 @@ def first_target(name: str, flags: int = 0, uuid: str = "", number: str = "") ->
 
 
 def parse_snapshot_status(text: str) -> SnapshotStatus:
-    """Make a SnapshotStatus of the kernel's status text."""
+    """Parse the kernel's status text of a snapshot target."""
     match = re.match(r"(\d+)/(\d+) ", text + " ")
     if not match:
         return SnapshotStatus(is_lost=True, used_bytes=0, total_bytes=0)
@@ -151,9 +149,9 @@ def parse_snapshot_status(text: str) -> SnapshotStatus:
 
 
 def parse_pool_status(table: str, text: str) -> SnapshotStatus:
-    """Make the status of what lies in a thin pool: the fuller of its data and metadata, lost once it takes no writes.
+    """Return the status of a thin pool's snapshots: the fuller of its data and metadata, lost once it takes no writes.
 
-    `table` begins with "METADATA_DEVICE DATA_DEVICE BLOCK_SECTORS"; both are the kernel's texts.
+    `table` begins with "METADATA_DEVICE DATA_DEVICE BLOCK_SECTORS"; both texts are the kernel's.
     """
     match = re.match(POOL_STATUS, text)
     if not match:
@@ -187,7 +185,7 @@ def _device(descriptor: int, name: str) -> DmDevice | None:
     try:
         answer = _ask(descriptor, DEV_STATUS, name, HEADER.size)
     except OSError:
-        return None  # It was removed since it was listed.
+        return None  # It was removed after it was listed.
     beneath = _beneath(descriptor, name) if answer.uuid.startswith(CRYPT_PREFIX) else ()
     flags = (bool(answer.flags & flag) for flag in (SUSPEND_FLAG, ACTIVE_FLAG, INACTIVE_FLAG))
     suspended, has_table, is_loaded = flags
@@ -195,12 +193,12 @@ def _device(descriptor: int, name: str) -> DmDevice | None:
 
 
 def _beneath(descriptor: int, name: str, tables: tuple[int, ...] = (0, QUERY_INACTIVE_FLAG)) -> tuple[str, ...]:
-    """Return what a device's table lies on: of the live one, else of the one that was loaded."""
+    """Return the devices below a device's live table, else below its inactive one."""
     for flags in tables:
         try:
             answer = _ask(descriptor, TABLE_DEPS, name, 1 << 12, flags)
         except OSError:
-            return ()  # It was removed since it was listed.
+            return ()  # It was removed after it was listed.
         count, _ = DEPS.unpack_from(answer.raw, answer.data_start)
         if count:
             numbers = struct.unpack_from(f"={count}Q", answer.raw, answer.data_start + DEPS.size)

@@ -1,4 +1,4 @@
-"""What LVM suspends together with an origin: the devices that it lies on, and those beside it. Only reads."""
+"""What LVM suspends together with an origin: the devices below it, and its snapshots. Only reads."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ OF_LVM = "LVM-"
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """An origin by its UUID in device-mapper, and what goes with it.
+    """An origin by its device-mapper UUID, and the devices suspended with it.
 
-    `real` is the layer beneath it while it has snapshots, `below` all that must go on before it does, what is lowest
-    first: what it lies on, and where it has snapshots already, these and what they lie on.
+    `real` is the layer below it while it has snapshots. `below` is all that must be resumed before it, the lowest
+    first: the devices below it, and, if it has snapshots already, these and the devices below them.
     """
 
     origin: str
@@ -37,7 +37,7 @@ def tree(origin: str, devices: tuple[DmDevice, ...]) -> Tree:
 
 
 def _collect(number: str, seen: dict[str, None]) -> None:
-    """Add a device, after all that it lies on."""
+    """Add a device, after all devices below it."""
     if number in seen:
         return
     for slave in _linked(number, "slaves"):
@@ -46,7 +46,7 @@ def _collect(number: str, seen: dict[str, None]) -> None:
 
 
 def _linked(number: str, what: str) -> list[str]:
-    """Return the devices that are a device's "slaves" or "holders", as MAJOR:MINOR."""
+    """Return a device's "slaves" or "holders", as MAJOR:MINOR."""
     folder, found = f"{SYS_DEV_BLOCK}/{number}/{what}", []
     try:
         for name in sorted(os.listdir(folder)):

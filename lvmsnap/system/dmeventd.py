@@ -1,4 +1,4 @@
-"""Whether LVM's daemon dmeventd watches a snapshot: it unmounts one that is full, and leaves an empty directory."""
+"""Whether LVM's daemon dmeventd monitors a snapshot: it unmounts a full one, which leaves an empty directory."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from lvmsnap.system.lvm_report import PINNED
 from lvmsnap.system.processes import Runner
 
 NAME = b"dmeventd\n"
-# It has this library loaded while it watches any snapshot, and not otherwise (dmeventd(8), LVM PLUGINS).
+# It has this library loaded only while it monitors some snapshot (dmeventd(8), LVM PLUGINS).
 PLUGIN = b"libdevmapper-event-lvm2snapshot."
 
 
 def watches_snapshots() -> bool:
-    """Whether it watches any snapshot, whosever. It is not asked: that would start it where it does not run."""
+    """Whether it monitors any snapshot, ours or not. It is not asked: that would start it if it is not running."""
     for process in process_table.running():
         try:
             if (process / "comm").read_bytes() == NAME and PLUGIN in (process / "maps").read_bytes():
@@ -23,8 +23,8 @@ def watches_snapshots() -> bool:
 
 
 def watches(runner: Runner, snapshot: str) -> bool:
-    """Whether it watches the snapshot, VG/LV; it is asked, and no lock waited for."""
-    # With monitoring=0 LVM would say nothing, though the daemon watches what it was asked to watch.
+    """Whether it monitors the snapshot, VG/LV; it is asked, without waiting for a lock."""
+    # With monitoring=0 LVM would report nothing, although the daemon goes on monitoring.
     settings = " ".join((*PINNED, "activation/monitoring=1"))
     how = ("--nolocking", "--config", settings, "--noheadings", "--options", "seg_monitor")
     finished = runner.run(("lvm", "lvs", *how, snapshot))

@@ -1,4 +1,4 @@
-"""Signals while work is going on: kept until a step is done."""
+"""Signals during work: deferred until a step is done."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from types import FrameType
 
 
 class Signals:
-    """Holds back INT, TERM and HUP while something is being changed; `received` is the first that came, or 0.
+    """Defers INT, TERM and HUP while something is being changed; `received` is the first that arrived, or 0.
 
-    It may be entered again while it is entered. `pass_on`, where it is set, gets each signal at once.
+    It is reentrant. `pass_on`, if set, gets each signal at once.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Signals:
         if self._depth > 1:
             return self
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # A command started by nohup has HUP ignored, and wants it to stay so.
+            # A command started by nohup ignores HUP, and that must stay so.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._note)
         return self
@@ -40,7 +40,7 @@ class Signals:
 
     @property
     def name(self) -> str:
-        """The received signal's name, "" where none came."""
+        """The received signal's name, "" if there was none."""
         return signal.Signals(self.received).name if self.received else ""
 
     def _note(self, number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Who this host is, in eight characters: what lvmsnap marks on disks that several hosts may see carries it."""
+"""This host's identity in eight characters: it is part of lvmsnap's marks on disks that several hosts may see."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOST_PATTERN = r"[0-9a-f]{8}"
 
 
 def host_id(path: str = MACHINE_ID) -> str:
-    """Return this host's identity, 8 lower-case hex digits; "" where the machine has no machine-id."""
+    """Return this host's identity, 8 lower-case hex digits; "" if the machine has no machine-id."""
     try:
         return identity(Path(path).read_bytes())
     except OSError:
@@ -21,10 +21,10 @@ def host_id(path: str = MACHINE_ID) -> str:
 
 
 def identity(machine_id: bytes) -> str:
-    """Return the identity of the host with this machine-id, "" where that is none.
+    """Return the identity of the host with this machine-id, "" if the machine-id is not valid.
 
-    A keyed hash (HMAC-SHA256), since the machine-id itself is not to be published (machine-id(5)): whoever sees the
-    disks can read it in a tag and in a PV's UUID.
+    It is a keyed hash (HMAC-SHA256), since the machine-id itself should not be published (machine-id(5)): whoever sees
+    the disks can read the identity in a tag and in a PV's UUID.
     """
     machine_id = machine_id.strip().lower()
     # An image that never booted holds "uninitialized" or nothing, and all zeros is no ID (machine-id(5)).

@@ -1,4 +1,4 @@
-"""What lies beneath a filesystem and allocates blocks only when they are written: thin pools, VDO, sparse files.
+"""The layers below a filesystem that allocate blocks only when they are written: thin pools, VDO, sparse files.
 
 Reads the kernel's tables. Starts no process and changes nothing.
 """
@@ -15,15 +15,15 @@ from lvmsnap.system import block_devices
 from lvmsnap.system.device_mapper import STATUS_TABLE_FLAG, first_target
 
 # dm-thin-metadata.h: the metadata has blocks of 4 KiB. A mapping takes 16 bytes in a B-tree whose nodes may be half
-# full; as much again is left for the nodes above and for what is copied before it is changed.
+# full; as much again is reserved for inner nodes and for blocks that are copied before they are changed.
 METADATA_BLOCK_BYTES = 4096
 MAPPING_BYTES = 64
-# Documentation/admin-guide/device-mapper/thin-provisioning.rst: what the pool's status says between its counters.
+# Documentation/admin-guide/device-mapper/thin-provisioning.rst: the status of a pool that takes writes.
 POOL_STATUS = r"\d+ (\d+)/(\d+) (\d+)/(\d+) \S+ rw\b(?!.*needs_check)"
 NEVER_HOLDING = {
-    # It stores no zeros, and the same data once.
+    # It stores no zeros, and duplicate data only once.
     "vdo": "VDO volume",
-    # As a whole it is lost once its own space is used up.
+    # All of it is lost once its CoW space is full.
     "snapshot": "snapshot",
 }
 COPYING = r"(btrfs|zfs|bcachefs|overlay|tmpfs|ramfs|nfs.*|cifs|smb.*|fuse.*|ceph|9p|afs|glusterfs)$"
@@ -31,9 +31,9 @@ NETWORK = r"nfs|cifs|smb|fuse|ceph|9p|afs|glusterfs"
 
 
 def beneath(devices: tuple[str, ...], table: tuple[Mount, ...]) -> tuple[Layer, ...]:
-    """Return such layers among all the block devices (MAJOR:MINOR) that lie under a filesystem.
+    """Return such layers among all the block devices (MAJOR:MINOR) that lie below a filesystem.
 
-    What cannot be examined is one of them.
+    A device that cannot be examined counts as one.
     """
     found = [_of_device(number) for number in devices]
     loops = [loop for loop in block_devices.loops() if loop.device_number in devices]
@@ -48,9 +48,9 @@ def beneath(devices: tuple[str, ...], table: tuple[Mount, ...]) -> tuple[Layer, 
 
 
 def pool_free_bytes(table: str, status: str) -> int:
-    """Return how much can be written to a thin pool that was never written before; 0 where it takes no writes.
+    """Return how many bytes of new blocks can be written to a thin pool; 0 if it takes no writes.
 
-    `table` begins with "METADATA_DEVICE DATA_DEVICE BLOCK_SECTORS", `status` is the kernel's too.
+    `table` begins with "METADATA_DEVICE DATA_DEVICE BLOCK_SECTORS"; `table` and `status` are the kernel's texts.
     """
     match = re.match(POOL_STATUS, status)
     if not match:
@@ -79,16 +79,16 @@ def _of_device(number: str) -> Layer | None:
 
 
 def _of_loop(loop: Loop, table: tuple[Mount, ...]) -> Layer | None:
-    """Return the loop device's file where it has holes, or lies where written blocks are copied or are no disk's.
+    """Return the loop device's file as a layer if it is sparse, or on a copy-on-write, memory or network filesystem.
 
-    What lies under a loop device over a block device is among the devices itself.
+    If it is over a block device instead, that device is examined by itself.
     """
     if loop.block_device:
         return None
-    # The file itself may be a mountpoint: its directory's filesystem need not be its own.
+    # The file itself may be a mountpoint: its filesystem need not be its directory's.
     mount = mount_of(loop.file_path, table)
     copying = mount and re.match(COPYING, mount.filesystem)
-    # A dead server would hang the look at its file.
+    # A dead server would block any access to its file.
     if copying and re.match(NETWORK, copying[1]):
         return Layer(f"{loop.file_path}, a file on {copying[1]}", None)
     unknown = Layer(f"{loop.file_path}, the file of {loop.device},", None, is_unknown=True)
@@ -96,7 +96,7 @@ def _of_loop(loop: Loop, table: tuple[Mount, ...]) -> Layer | None:
         status, space = os.stat(loop.file_path), os.statvfs(loop.file_path)
     except OSError:
         return unknown
-    # The path leads elsewhere once something is mounted over it, or where another namespace bound the device.
+    # The path is wrong once something is mounted over it, or if the device was bound in another namespace.
     if (status.st_dev, status.st_ino) != (loop.file_device, loop.file_inode):
         return unknown
     if copying:

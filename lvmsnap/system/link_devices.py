@@ -1,4 +1,4 @@
-"""Finds the devices that links in /proc lead to, within bounds: a dead network filesystem never answers."""
+"""Finds the devices that links in /proc lead to, with a time limit: a dead network filesystem never answers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lvmsnap.system import block_devices, link_probe, within_bounds
 BOUND_SECONDS = 5.0
 AT_ONCE_SECONDS = 1.0
 
-# A link that did not answer is not asked again: the process that asked may have been left behind, in the kernel.
+# A link that did not answer is not queried again: the process that asked may still be stuck in the kernel.
 _silent: set[tuple[str, str]] = set()
 
 
 def device_numbers(links: Sequence[tuple[str, str]], known: Collection[int]) -> dict[str, str | None]:
-    """Return for each link, of the (where it leads, the link itself), the number of the device that it leads to.
+    """Return the number of the device that each link leads to; `links` are (where it leads, the link itself).
 
-    Only those that lead into none of the `known` mounts are among them; with None where nothing answered in time.
+    Links into one of the `known` mounts are left out; None if nothing answered in time.
     """
     asked = [pair for pair in links if pair not in _silent]
     answers = _ask([link for _, link in asked], known) if asked else {}
@@ -28,15 +28,15 @@ def device_numbers(links: Sequence[tuple[str, str]], known: Collection[int]) -> 
 
 
 def are_elsewhere(links: Sequence[tuple[str, str]], device_number: str) -> bool:
-    """Whether all links that are there answer at once, and lead to other devices: mostly that is all one has to know.
+    """Whether all existing links answer at once, and lead to other devices: usually nothing more is needed.
 
-    A program of its own asks, stat(1): it is started sooner than a copy of this process, and whatever threads that has.
+    stat(1) does it, in a process of its own: that starts faster than a copy of this process, whatever threads it has.
     """
     if not _silent.isdisjoint(links):
         return False
     if not links:
         return True
-    # A link that is gone is an error to it: that the root comes first shows that it works at all.
+    # It reports an error for a link that is gone, so the root comes first to show that it works at all.
     root, device = os.stat("/").st_dev, os.makedev(*map(int, device_number.split(":")))
     argv = ("stat", "-L", "-c", "%d", "--", "/", *(link for _, link in links))
     said = (within_bounds.read(argv, AT_ONCE_SECONDS) or "").split("\n")
@@ -44,7 +44,7 @@ def are_elsewhere(links: Sequence[tuple[str, str]], device_number: str) -> bool:
 
 
 def _ask(links: list[str], known: Collection[int]) -> dict[int, str]:
-    """Return by their place in `links` what was answered, "" for what is none of ours; nothing where nobody answered.
+    """Return the answers by index in `links`, "" for one into a known mount or nowhere; no entry without an answer.
 
     Not in a thread: one that waits for such a server keeps its process, even a killed one, from ending (fuse(4)).
     """

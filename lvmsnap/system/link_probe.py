@@ -1,4 +1,4 @@
-"""Says which mount and device links in /proc lead to; a server that is silent stops whoever asks (`link_devices`)."""
+"""Finds which mount and device links in /proc lead to; a silent server blocks the caller (see `link_devices`)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from lvmsnap.system import process_table
 
 PATIENCE_SECONDS = 0.01
 
-# What a process list shows of it, where it is never let go.
+# What a process list shows for it if it stays stuck.
 NAME = "lvmsnap-probe"
 
 
 def answer_all(links: Sequence[str], known: Collection[int], output: int) -> None:
-    """Write to a descriptor, of each link in a line, its place and what `_answer` says; and show what it is doing."""
+    """Write one line per link to descriptor `output`: its index and its device, as `_answer` has it."""
     with suppress(OSError):
         Path("/proc/self/comm").write_text(NAME, encoding="ascii")
     left: SimpleQueue[tuple[int, str]] = SimpleQueue()
     for pair in enumerate(links):
         left.put(pair)
-    # Where one is not answered another thread goes on with the rest.
+    # If one link does not answer, another thread goes on with the rest.
     threads: list[threading.Thread] = []
     while not left.empty():
         threads.append(threading.Thread(target=_answer_those, args=(left, frozenset(known), output)))
@@ -41,7 +41,7 @@ def _answer_those(left: SimpleQueue[tuple[int, str]], known: Collection[int], ou
 
 
 def _answer(number: int, link: str, known: Collection[int], output: int) -> None:
-    """Write the link's number and, of what is in none of the `known` mounts, its device (st_dev); "-" of all else."""
+    """Write the link's index and its device (st_dev) if it is in none of the `known` mounts, "-" otherwise."""
     said = "-"
     with suppress(OSError, ValueError):
         descriptor = os.open(link, os.O_PATH | os.O_CLOEXEC)
@@ -54,11 +54,11 @@ def _answer(number: int, link: str, known: Collection[int], output: int) -> None
 
 
 def fdinfo(process: str, descriptor: int | str) -> bytes:
-    """Return what is said of a descriptor of the process with that folder in /proc (proc(5), fdinfo)."""
+    """Return the fdinfo of a descriptor; `process` is the process's directory in /proc (proc(5))."""
     return process_table.start_of(f"{process}/fdinfo/{descriptor}")
 
 
 def mount_id(fdinfo: bytes) -> int:
-    """Return the id of the mount that a descriptor is in (proc(5), fdinfo). Raises ValueError where it has none."""
+    """Return the ID of the mount that a descriptor is in (proc(5), fdinfo). Raises ValueError if it has none."""
     line = next((line for line in fdinfo.split(b"\n") if line.startswith(b"mnt_id:")), b"")
     return int(line.removeprefix(b"mnt_id:"))

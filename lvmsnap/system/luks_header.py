@@ -10,14 +10,14 @@ from typing import Any
 from lvmsnap.model.looked import LuksHeader
 
 MAGIC = b"LUKS\xba\xbe"
-# Both versions: magic, version, all big-endian; the UUID is 40 bytes of text at the same place.
+# In both versions: magic and version, all big-endian; the UUID is 40 bytes of text at the same offset.
 VERSION_OFFSET, UUID_OFFSET, UUID_BYTES = 6, 168, 40
-# Version 2: the size of the header, and where the JSON in it begins, which ends with NUL.
+# Version 2: the offset of the header's size, and of the JSON area, which ends with NUL.
 SIZE_OFFSET, JSON_OFFSET, LARGEST_BYTES = 8, 4096, 4 << 20
 
 
 def read(device: str) -> LuksHeader | None:
-    """Return what the header at the beginning of a device says, None where there is none or it cannot be read."""
+    """Return the header at the beginning of a device, None if there is none or it cannot be read."""
     try:
         with Path(device).open("rb", buffering=0) as file:
             head = file.read(JSON_OFFSET)
@@ -35,7 +35,7 @@ def _json_bytes(head: bytes) -> int:
 
 
 def parse(head: bytes) -> LuksHeader | None:
-    """Make a LuksHeader of a device's first bytes, None where they are of no LUKS container."""
+    """Parse a device's first bytes, None if it is not a LUKS container."""
     if not head.startswith(MAGIC) or len(head) < JSON_OFFSET:
         return None
     version = _version(head)
@@ -53,7 +53,7 @@ def _version(head: bytes) -> int:
 
 
 def _obstacle(text: bytes) -> str:
-    """Say why a snapshot of such a container is not opened: only what is encrypted in one piece, and plainly, is."""
+    """Say why a snapshot of such a container cannot be opened, "" if it can: with one plain crypt segment only."""
     try:
         metadata: dict[str, Any] = json.loads(text)
         required = [str(name) for name in metadata["config"].get("requirements", {}).get("mandatory", ())]

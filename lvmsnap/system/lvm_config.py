@@ -1,4 +1,4 @@
-"""Reads of LVM's configuration what decides whether LVM takes a loop device, or makes a thin volume (lvm.conf(5))."""
+"""Reads the settings in LVM's configuration that matter here: filters, locking, thin pools, the log (lvm.conf(5))."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _SETTING = (
     r"\b(global_filter|filter|use_devicesfile|devicesfile|locking_dir|thin_pool_autoextend_threshold|file)\s*=\s*"
     r'(\[[^"\]]*(?:"(?:[^"\\]|\\.)*"[^"\]]*)*\]|\S+)'
 )
-# Comments that follow each other are one: there are thousands of lines of them in an lvm.conf.
+# Consecutive comments match as one: an lvm.conf has thousands of lines of them.
 _STRING_OR_COMMENT = r'("(?:[^"\\]|\\.)*")|#[^\n]*(?:\n[ \t]*#[^\n]*)*'
 _STRING = r'"((?:[^"\\]|\\.)*)"'
 
 
 def system_dir() -> str:
-    """Return where LVM looks for its configuration: LVM_SYSTEM_DIR, which LVM's commands get too (lvm(8)).
+    """Return where LVM looks for its configuration: LVM_SYSTEM_DIR, which is passed on to LVM's commands (lvm(8)).
 
-    "" where it is set to nothing: LVM then reads no configuration at all.
+    "" if it is empty: LVM then reads no configuration at all.
     """
     return os.environ.get("LVM_SYSTEM_DIR", DEFAULT_SYSTEM_DIR)
 
 
 def read_settings(system_dir: str) -> dict[str, str]:
-    """Return the settings of interest as they are written; lvmlocal.conf goes before lvm.conf."""
+    """Return the settings of interest as they are written; lvmlocal.conf overrides lvm.conf."""
     settings: dict[str, str] = {}
     if not system_dir:
         return settings
@@ -38,7 +38,7 @@ def read_settings(system_dir: str) -> dict[str, str]:
     return settings
 
 
-@functools.lru_cache(maxsize=2)  # the files are read before each change; their text is the same then
+@functools.lru_cache(maxsize=2)  # the files are read before each change, usually with the same text
 def _settings_in(text: str) -> dict[str, str]:
     text = re.sub(_STRING_OR_COMMENT, lambda match: match[1] or "", text)
     return {match[1]: match[2] for match in re.finditer(_SETTING, text)}
@@ -51,7 +51,7 @@ def filters(settings: dict[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def autoextend_percent(settings: dict[str, str]) -> int:
-    """Return how full a thin pool is when LVM extends it, and makes no new volume in it; 100 where it never does."""
+    """Return the fill from which LVM extends a thin pool and refuses new volumes in it; 100 if it never does."""
     text = settings.get("thin_pool_autoextend_threshold", "")
     return int(text) if text.isascii() and text.isdigit() else 100
 
@@ -62,18 +62,18 @@ def locking_dir(settings: dict[str, str]) -> str:
 
 
 def log_file(settings: dict[str, str]) -> str:
-    """Return the file that LVM's commands write their log to, "" where they write none (section log)."""
+    """Return the file that LVM's commands write their log to, "" if they write none (section log)."""
     return settings.get("file", "").strip('"')
 
 
 def devices_file(settings: dict[str, str], system_dir: str) -> str:
-    """Return the path of the devices file in use, or "" (lvmdevices(8): it is used where it exists)."""
+    """Return the path of the devices file in use, or "" (lvmdevices(8): it is used if it exists)."""
     name = settings.get("devicesfile", '"system.devices"').strip('"')
     path = Path(system_dir, "devices", name)
     return str(path) if system_dir and settings.get("use_devicesfile") != "0" and path.is_file() else ""
 
 
 def listed_devices(path: str) -> tuple[str, ...]:
-    """Return the devices that a devices file lists, by the names they had when they were entered."""
+    """Return the devices that a devices file lists, by the names they had when they were added."""
     text = Path(path).read_text(encoding="utf-8", errors="replace") if path else ""
     return tuple(re.findall(r"^IDTYPE=.*\bDEVNAME=(\S+)", text, re.MULTILINE))

@@ -1,4 +1,4 @@
-"""Who holds the locks that LVM's own commands take, without asking for them."""
+"""Who holds the locks of LVM's own commands, without trying to take them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from lvmsnap.system import lvm_config, mount_table, process_table
 
-# The lock that LVM takes for what concerns PVs, and all groups at once.
+# The lock that LVM takes for PVs, and for all groups at once.
 GLOBAL = "P_global"
 
 
 def holder(lock: str) -> str:
     """Return "pid PID (NAME)" of the process that holds one of LVM's locks, such as V_vg0, for writing, or "".
 
-    LVM locks files in its locking_dir with flock(2); /proc/locks says who holds one, and need not ask for it.
+    LVM locks files in its locking_dir with flock(2); /proc/locks shows who holds one, without trying to take it.
     """
     try:
         status = os.stat(f"{directory()}/{lock}")

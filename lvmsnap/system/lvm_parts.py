@@ -1,4 +1,4 @@
-"""What LVM's commands may read while origins are held, and on which block devices that lies. Only reads."""
+"""The files that LVM's commands may read while origins are held, and the block devices below them. Only reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOLDERS = ("/etc", "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/dev", "/run")
 
 
 def parts(mounts: tuple[Mount, ...]) -> tuple[LvmPart, ...]:
-    """Return LVM's programs, libraries, settings, locks and log with the devices beneath, one for each filesystem."""
+    """Return LVM's programs, libraries, settings, locks and log with the devices below, one part per filesystem."""
     found: dict[int, LvmPart] = {}
     for path in _paths():
         device = os.stat(path).st_dev
@@ -26,7 +26,7 @@ def parts(mounts: tuple[Mount, ...]) -> tuple[LvmPart, ...]:
 
 
 def _paths() -> Iterator[str]:
-    """Yield the paths that are there, links followed."""
+    """Yield the paths that exist, with symlinks resolved."""
     search, system_dir = environment()["PATH"], lvm_config.system_dir()
     settings = lvm_config.read_settings(system_dir)
     programs = (which(program, search) for program in PROGRAMS)

@@ -22,9 +22,9 @@ LV_COLUMNS = (
 )
 SEG_COLUMNS = "lv_uuid,segtype,devices,chunk_size,reshape_len,thin_id,transaction_id"
 
-# What lvm.conf may set that changes a report's text, its rows or their order: each at LVM's default (lvm.conf(5),
-# sections report and log). The `_sort_full` ones drop whole groups where they name no column of LVM's; the last keeps
-# a report from leaving out a group that is locked just now.
+# Settings in lvm.conf that change a report's text, its rows or their order, each pinned to LVM's default (lvm.conf(5),
+# sections report and log). A `_sort_full` that names an unknown column drops whole groups; the last setting keeps a
+# report from leaving out a group that is locked at the moment.
 PINNED = (
     *("report/compact_output=0", 'report/compact_output_cols=""', "report/buffered=1", "report/prefixes=0"),
     *('report/separator=" "', 'report/list_item_separator=","', "report/binary_values_as_numeric=0"),
@@ -41,11 +41,11 @@ _LONE_BACKSLASH = r'\\(?!")'
 
 
 def report_command(*, locking: bool) -> tuple[str, ...]:
-    """Return the one command that reports all VGs, PVs and LVs; without locking it never waits for another one.
+    """Return the one command that reports all VGs, PVs and LVs; without locking it never waits for another command.
 
-    LVs that LVM hides are among them: a merging snapshot is one, and no more debris than any other volume.
+    Hidden LVs are included: a merging snapshot is hidden, and must not pass for a leftover.
     """
-    # A fullreport always has a pvseg part; the selection keeps it to a row a PV.
+    # A fullreport always has a pvseg part; the selection limits it to one row per PV.
     parts = (("vg", VG_COLUMNS), ("pv", PV_COLUMNS), ("lv", LV_COLUMNS), ("seg", SEG_COLUMNS))
     columns = [word for part, names in parts for word in ("--configreport", part, "-o", names)]
     pvseg = ("--configreport", "pvseg", "-o", "pvseg_start", "-S", "pvseg_start=0")
@@ -55,8 +55,8 @@ def report_command(*, locking: bool) -> tuple[str, ...]:
 
 
 def read_report(runner: Runner, *, locking: bool) -> tuple[tuple[VolumeGroup, ...], tuple[PhysicalVolume, ...]]:
-    """Return all VGs with their PVs and LVs, and the PVs in no VG. Raises ToolError where LVM reports nothing."""
-    # LVM exits 5 where one group among several cannot be read; the others are reported all the same.
+    """Return all VGs with their PVs and LVs, and the PVs in no VG. Raises ToolError if LVM's report is unusable."""
+    # LVM exits with 5 if one group among several cannot be read; the others are reported all the same.
     finished = runner.read(report_command(locking=locking), accept=(0, 5))
     try:
         return parse_report(finished.stdout)
@@ -68,9 +68,9 @@ def read_report(runner: Runner, *, locking: bool) -> tuple[tuple[VolumeGroup, ..
 
 
 def parse_report(text: str) -> tuple[tuple[VolumeGroup, ...], tuple[PhysicalVolume, ...]]:
-    """Make types of a fullreport's JSON. Raises one of UNREADABLE where it is not one.
+    """Parse a fullreport's JSON. Raises one of UNREADABLE if it is not valid.
 
-    LVM escapes quotes and nothing else: device-mapper's \\x20 for a blank in a name comes as it is, and \\x is no JSON.
+    LVM escapes only quotes: device-mapper's \\x20 for a blank in a name is left as it is, and \\x is not valid JSON.
     """
     reports = json.loads(re.sub(_LONE_BACKSLASH, r"\\\\", text), strict=False)["report"]
     vgs = tuple(_vg(report) for report in reports if report.get("vg"))

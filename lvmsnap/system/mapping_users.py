@@ -1,4 +1,4 @@
-"""Names who keeps a snapshot busy, through the LUKS mapping that opens it too. Changes nothing."""
+"""Names who keeps a snapshot busy, also by way of the LUKS mapping that opens it. Changes nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def holders(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def pins(snapshot: Snapshot, mountpoint: str) -> tuple[str, ...]:
-    """Return in words what keeps it busy though umount would not notice it, as `mount_users.pins` does."""
+    """Return in words what keeps it busy although umount would not notice, as `mount_users.pins` does."""
     number, name = _mapping(snapshot)
     if not number:
         return mount_users.pins(mountpoint, snapshot_number(snapshot))
@@ -25,12 +25,12 @@ def pins(snapshot: Snapshot, mountpoint: str) -> tuple[str, ...]:
 
 
 def _mapping(snapshot: Snapshot) -> tuple[str, str]:
-    """Return the number of the mapping and its name as it is now, "" for both where there is none."""
+    """Return the mapping's device number and its current name, "" for both if there is none."""
     uuid = snapshot.luks.dm_uuid if snapshot.luks else ""
     own = ((one.device_number, one.name) for one in device_mapper.devices() if uuid and one.uuid == uuid)
     return next(own, ("", ""))
 
 
 def _beside(snapshot: Snapshot, mapping: str) -> tuple[str, ...]:
-    """Return what keeps the snapshot itself busy beside its mapping."""
+    """Return what else, besides its mapping, keeps the snapshot itself busy."""
     return tuple(line for line in mount_users.pins("", snapshot_number(snapshot)) if line != mount_users.above(mapping))

@@ -1,4 +1,4 @@
-"""Which mounts of a device stay when one of them is unmounted: bind mounts, and copies in other namespaces. Pure."""
+"""Which mounts of a device remain when one is unmounted: bind mounts, and copies in other namespaces. Pure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ Tables = Mapping[str, tuple[Mount, ...]]
 
 
 def everywhere(number: str, tables: Tables) -> tuple[tuple[str, Mount], ...]:
-    """Return (namespace, mount) of each mount of the device with that number."""
+    """Return (namespace, mount) for each mount of the device with that number."""
     return tuple(
         (namespace, mount) for namespace in tables for mount in tables[namespace] if mount.device_number == number
     )
 
 
 def staying(top: Mount, tables: Tables, own: str) -> tuple[tuple[str, Mount], ...]:
-    """Return (namespace, mount) of each other mount of the device of `top` that its umount would not take along.
+    """Return (namespace, mount) for each other mount of `top`'s device that would remain after the umount of `top`.
 
-    `tables` has the mount table of each mount namespace, `own` is ours. mount_namespaces(7): an unmount reaches what
-    is mounted at the same place of each peer and slave of the parent mount, in every namespace.
+    `tables` has the mount table of each mount namespace, `own` is ours. mount_namespaces(7): an unmount propagates to
+    the mounts at the same place in each peer and slave of the parent mount, in every namespace.
     """
     parent = _parent(top, tables[own])
     groups = _receiving(parent.shared, tables) if parent else set[str]()
@@ -28,7 +28,7 @@ def staying(top: Mount, tables: Tables, own: str) -> tuple[tuple[str, Mount], ..
     found = []
     for namespace, table in tables.items():
         for mount in table:
-            # One of our own beneath it at the same place comes to light then, and is unmounted in its turn.
+            # Another mount below it at the same mountpoint becomes visible then, and is unmounted in turn.
             is_same_place = namespace == own and mount.mountpoint == top.mountpoint
             if mount.device_number != top.device_number or is_same_place:
                 continue
@@ -52,7 +52,7 @@ def _place(mount: Mount, parent: Mount | None) -> str:
 
 
 def _receiving(group: str, tables: Tables) -> set[str]:
-    """Return the peer groups that get what `group` sends: itself, its slaves, and theirs."""
+    """Return the peer groups that receive events from `group`: itself, its slaves, and their slaves."""
     groups = {group} - {""}
     while (
         more := {

@@ -1,4 +1,4 @@
-"""Who has a mountpoint besides lvmsnap: fstab, or a unit of systemd."""
+"""Who else, besides lvmsnap, claims a mountpoint: fstab, or a systemd unit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNIT_DIRS = ("/etc/systemd/system", "/run/systemd/system", "/run/systemd/generat
 
 
 def boot_mountpoints() -> tuple[str, ...]:
-    """Return the mountpoints that a boot does not do without: the root, and fstab's, but noauto and nofail ones."""
+    """Return the mountpoints that a boot needs: the root, and those in fstab except noauto and nofail ones."""
     fields = [field for field in _fstab() if len(field) > 3 and not {"noauto", "nofail"} & set(field[3].split(","))]
     return (
         "/",
@@ -28,13 +28,13 @@ def _fstab() -> list[list[str]]:
 
 
 def fstab_fields(raw: bytes) -> list[list[str]]:
-    """Return the fields of each line of an fstab: tabs or blanks are between them, and nothing else (fstab(5))."""
+    """Return the fields of each line of an fstab, which only tabs or blanks separate (fstab(5))."""
     rows = [line.strip(" \t") for line in mount_table.lines(raw)]
     return [re.split(r"[ \t]+", row) for row in rows if row and not row.startswith("#")]
 
 
 def claimed_by(path: str) -> str:
-    """Return the fstab or the systemd unit file that has the mountpoint `path`, "" where none has."""
+    """Return the fstab or the systemd unit file that claims the mountpoint `path`, "" if none does."""
     if any(len(field) > 1 and mount_table.unescape_octal(field[1]).rstrip("/") == path for field in _fstab()):
         return "/etc/fstab"
     names = [f"{unit_name(path)}.{suffix}" for suffix in ("mount", "automount")]
@@ -43,7 +43,7 @@ def claimed_by(path: str) -> str:
 
 
 def unit_name(path: str) -> str:
-    """Return the name systemd gives a mountpoint's unit (systemd-escape(1) --path)."""
+    """Return the name that systemd gives to a mountpoint's unit (systemd-escape(1) --path)."""
     text = path.strip("/").replace("/", "\0")
     escaped = "".join(
         c if re.match(r"[A-Za-z0-9:_.\0]", c) else "".join(f"\\x{b:02x}" for b in os.fsencode(c)) for c in text

@@ -16,14 +16,14 @@ def mounts() -> tuple[Mount, ...]:
 
 
 def mounts_of(process: Path) -> tuple[Mount, ...]:
-    """Return the mount table that a process (its folder in /proc) sees. Raises OSError where it has ended."""
+    """Return the mount table that a process (its directory in /proc) sees. Raises OSError if it has ended."""
     return parse_mounts((process / "mountinfo").read_bytes())
 
 
 def parse_mounts(raw: bytes) -> tuple[Mount, ...]:
-    r"""Make Mounts of a mountinfo; a line that cannot be parsed is left out.
+    r"""Parse a mountinfo file; a line that cannot be parsed is left out.
 
-    The kernel ends lines with \n alone, and escapes nothing but it, blanks, tabs and backslashes: any user may make a
+    The kernel ends lines only with \n, and escapes only that, blanks, tabs and backslashes: any user can make a
     mountpoint whose name has other characters that Python takes for the end of a line.
     """
     found = []
@@ -34,12 +34,12 @@ def parse_mounts(raw: bytes) -> tuple[Mount, ...]:
 
 
 def lines(raw: bytes) -> list[str]:
-    r"""Return the lines of a table as text, split at \n and nowhere else."""
+    r"""Return the lines of a table as text, split only at \n."""
     return [line for line in raw.decode(errors="surrogateescape").split("\n") if line]
 
 
 def parse_mount(line: str) -> Mount:
-    """Make a Mount of one line of mountinfo. Raises ValueError or IndexError where it is none."""
+    """Parse one line of mountinfo. Raises ValueError or IndexError if it is not one."""
     before, _, after = line.partition(" - ")
     fields, tail = before.split(" "), after.split(" ")
     groups = dict(field.partition(":")[::2] for field in fields[6:])
@@ -59,7 +59,7 @@ def parse_mount(line: str) -> Mount:
 
 
 def unescape_octal(text: str) -> str:
-    r"""Undo the \040 escapes of mountinfo and fstab; \777 names no byte, and stays."""
+    r"""Undo the \040 escapes of mountinfo and fstab; \777 is not a byte, and stays."""
     if "\\" not in text:
         return text
     raw = re.sub(rb"\\([0-3][0-7]{2})", lambda match: bytes([int(match[1], 8)]), os.fsencode(text))

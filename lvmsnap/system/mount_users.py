@@ -23,28 +23,28 @@ from lvmsnap.system import (
     process_table,
 )
 
-# Even to open a directory there, and no more than its name, may wait for a server that is silent.
+# Even opening a directory there with O_PATH may wait for a silent server.
 REMOTE = ("nfs", "cifs", "smb", "fuse", "ceph", "9p", "afs", "autofs")
 
-# Of each process, by its folder in /proc, what `_open_by` returns.
+# What `_open_by` returns for each process, by its directory in /proc.
 _Links = Mapping[Path, list[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Namespace:
-    """A mount namespace's table; `keeper` is a process in it or, where none is, what keeps it all the same."""
+    """A mount namespace's table; `keeper` is a process in it or, if there is none, what else keeps it alive."""
 
     table: tuple[Mount, ...]
     keeper: str
-    root: str  # where its files are seen from here, "" where they are not
+    root: str  # where its files are visible from here, "" if they are not
     is_kept_alone: bool = False
 
 
 def holders(mountpoint: str, device_number: str = "", *, with_silent: bool = False) -> tuple[str, ...]:
-    """Return in words whatever keeps a mount or its device busy; of `device_number`, where that is given.
+    """Return in words whatever keeps a mount or its device busy; the device with `device_number`, if given.
 
-    A process has something open or mapped below the mountpoint; what `pins` returns comes after those. `with_silent`:
-    also processes that have something open which does not answer, where it is not known what else is in the way.
+    Processes that have something open or mapped below the mountpoint come first, then what `pins` returns.
+    `with_silent`: also processes with something open that does not answer, in case nothing else explains it.
     """
     mount = _top(mountpoint, device_number)
     number = device_number or (mount.device_number if mount else "")
@@ -53,7 +53,7 @@ def holders(mountpoint: str, device_number: str = "", *, with_silent: bool = Fal
 
 
 def users(mountpoint: str) -> tuple[str, ...]:
-    """Return in words who is at work below a mountpoint, whoever else has its filesystem mounted elsewhere."""
+    """Return in words who is using a mountpoint; uses of its filesystem by way of other mounts do not count."""
     mount = _top(mountpoint, "")
     return (*_used(mountpoint, ""), *_mounts_on(mount)) if mount else ()
 
@@ -71,10 +71,10 @@ def _mounts_on(mount: Mount | None) -> list[str]:
 
 
 def pins(mountpoint: str, device_number: str = "", *, with_silent: bool = False) -> tuple[str, ...]:
-    """Return in words what keeps a snapshot's device busy though umount of `mountpoint` would not notice it.
+    """Return in words what keeps a snapshot's device busy although umount of `mountpoint` would not notice.
 
-    Other mounts of it and overlays over it, here and in other mount namespaces; what processes have open in one that
-    was detached (umount --lazy); loop devices on it or on its files; processes that have the device itself open;
+    These are other mounts of it and overlays over it, here and in other mount namespaces; what processes have open in
+    a detached mount (umount --lazy); loop devices on it or on its files; processes that have the device itself open;
     devices above it.
     """
     mount = _top(mountpoint, device_number)
@@ -89,20 +89,20 @@ def pins(mountpoint: str, device_number: str = "", *, with_silent: bool = False)
 
 
 def _open_by(process: Path) -> list[tuple[str, str]]:
-    """Return (where it leads, the link itself) of what the process has open: files, and mount namespaces.
+    """Return (where it leads, the link itself) for what the process has open: files and mount namespaces.
 
-    What is neither has a name like socket:[1]. Each is read once: there may be a hundred thousand.
+    Anything else has a name like socket:[1]. Each link is read once: there may be a hundred thousand.
     """
     return [pair for pair in process_table.links(process) if pair[0].startswith(("/", "mnt:["))]
 
 
 def snapshot_number(snapshot: Snapshot) -> str:
-    """Return the number of a snapshot's device, "" where there is none; it may be renamed by now, or its group."""
+    """Return the number of a snapshot's device, "" if there is none; it or its group may have been renamed."""
     if snapshot.dm_uuid:
         own = (device.device_number for device in device_mapper.devices() if device.uuid == snapshot.dm_uuid)
         return next(own, "")
     name, group = dm_name(snapshot.vg, snapshot.name), dm_uuid(snapshot.vg_uuid, "") if snapshot.vg_uuid else ""
-    # One dash alone joins the two names.
+    # A single dash joins the two names.
     renamed = re.compile(rf"(?:[^-]|--)+-{re.escape(snapshot.name.replace('-', '--'))}")
     for device in device_mapper.devices():
         of_group = group and device.uuid.startswith(group) and renamed.fullmatch(device.name)
@@ -112,15 +112,15 @@ def snapshot_number(snapshot: Snapshot) -> str:
 
 
 def _top(mountpoint: str, device_number: str) -> Mount | None:
-    """Return what is mounted there, None where that is another device than the one that is asked for."""
+    """Return the mount on top there, None if it is of another device than `device_number`, if that is given."""
     top = top_mount(mount_table.mounts(), mountpoint)
     return top if top and device_number in ("", top.device_number) else None
 
 
 def _namespaces(links: _Links) -> tuple[str, dict[str, _Namespace]]:
-    """Return the id of our mount namespace, and all that are to be seen: one process is named for its namespace.
+    """Return the ID of our mount namespace, and all visible ones by ID; one process is named for each.
 
-    One may be kept by a mount of it or by an open descriptor, without any process: container runtimes do so.
+    A mount of it or an open descriptor may keep one alive without any process, as container runtimes do.
     """
     own = process_table.mount_namespace(process_table.PROC / "self")
     found = {own: _Namespace(mount_table.mounts(), "", "")}
@@ -140,7 +140,7 @@ def _namespaces(links: _Links) -> tuple[str, dict[str, _Namespace]]:
 
 
 def _kept_by_mounts(found: Mapping[str, _Namespace]) -> list[tuple[str, str, str]]:
-    """Return (id, what keeps it, a path to it) of each namespace that a mount of nsfs keeps."""
+    """Return (ID, what keeps it, a path to it) for each namespace that an nsfs mount keeps alive."""
     return [
         (mount.root, f"mount on {mount.mountpoint}" + (f" of {space.keeper}" if space.keeper else ""), path)
         for space in found.values()
@@ -158,7 +158,7 @@ def _kept_by_descriptors(links: _Links) -> Iterator[tuple[str, str, str]]:
 
 
 def _copies(number: str, top: Mount | None, own: str, spaces: Mapping[str, _Namespace]) -> Iterator[str]:
-    """Say where else the filesystem is mounted and would stay so."""
+    """Say where else the filesystem is mounted, and would stay mounted."""
     tables = {namespace: space.table for namespace, space in spaces.items()}
     found = mount_copies.staying(top, tables, own) if top else mount_copies.everywhere(number, tables)
     for namespace, mount in found:
@@ -167,13 +167,13 @@ def _copies(number: str, top: Mount | None, own: str, spaces: Mapping[str, _Name
 
 
 def _overlays(number: str, mountpoint: str, own: str, spaces: Mapping[str, _Namespace]) -> Iterator[str]:
-    """Name each overlay with a layer in the filesystem, once: it is visible in many namespaces, ours is the first.
+    """Name each overlay with a layer in the filesystem once, although many namespaces show it: ours comes first.
 
-    It keeps a mount of its own that is in no table, so neither the one on the mountpoint nor any process is busy.
+    An overlay holds a mount of its own that is in no table, so neither the mountpoint nor any process looks busy.
     """
     told = set()
     for namespace, space in spaces.items():
-        # A layer is called as it was where the overlay was made, which need not be where it is seen.
+        # A layer has the path that it had where the overlay was mounted, which may be another namespace.
         places = {mountpoint, *(mount.mountpoint for mount in space.table if mount.device_number == number)} - {""}
         for mount in space.table:
             if mount.device_number in told or not (layer := overlays.layer_below(mount, places)):
@@ -195,9 +195,9 @@ def _elsewhere(space: _Namespace, what: str) -> str:
 
 
 def _in_detached(number: str, spaces: Mapping[str, _Namespace], links: _Links, *, with_silent: bool) -> Iterator[str]:
-    """Name the processes that use the filesystem through a mount which is in no table: it was unmounted lazily.
+    """Name the processes that use the filesystem through a mount that is in no table: it was unmounted lazily.
 
-    What does not answer is not the snapshot, whose filesystem has no server to wait for; `with_silent` it is named.
+    What does not answer is not the snapshot, whose filesystem needs no server; it is only named `with_silent`.
     """
     known = {mount.mount_id for space in spaces.values() for mount in space.table}
     to_ask = [(process, pair) for process in links for pair in _links_to_ask(process, links[process], spaces, known)]
@@ -217,9 +217,9 @@ def _in_detached(number: str, spaces: Mapping[str, _Namespace], links: _Links, *
 def _links_to_ask(
     process: Path, links: Iterable[tuple[str, str]], spaces: Mapping[str, _Namespace], known: Collection[int]
 ) -> Iterator[tuple[str, str]]:
-    """Give what the process has open, except what is known to be in a mount of a table.
+    """Yield what the process has open, except what is known to be in a mount of some table.
 
-    Only what is in no table is asked for its device, which a network filesystem answers when its server does.
+    Only the rest is asked for its device: a network filesystem answers that only when its server does.
     """
     space = spaces.get(process_table.mount_namespace(process))
     for path, link in links:
@@ -258,12 +258,12 @@ def _above(number: str) -> Iterator[str]:
 
 
 def above(name: str) -> str:
-    """Say that a device of that name lies on what is asked for."""
+    """Say that a device of that name lies on the snapshot."""
     return f"device {name} above it"
 
 
 def _device_at(path: str) -> str:
-    """Return the number of the block device at a path in /dev or of a descriptor in /proc, "" where it is none."""
+    """Return the number of the block device at a path in /dev, or at a descriptor in /proc, "" if it is none."""
     return block_devices.number_at(path) if path.startswith(("/dev/", f"{process_table.PROC}/")) else ""
 
 
@@ -274,7 +274,7 @@ def _paths_below(process: Path, mountpoint: str) -> Iterator[str]:
 
 
 def _mapped(process: Path, number: str) -> str:
-    """Return the path of a file of the device that the process has mapped; it may be closed by now (proc(5), maps)."""
+    """Return the path of a file on the device that the process has mapped, perhaps closed by now (proc(5), maps)."""
     try:
         text = (process / "maps").read_bytes().decode(errors="surrogateescape")
     except OSError:

@@ -1,4 +1,4 @@
-"""Notices changes of the mount table while they happen: poll(2) of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
+"""Notices changes of the mount table as they happen: poll(2) on /proc/self/mountinfo (proc_pid_mountinfo(5))."""
 
 from __future__ import annotations
 

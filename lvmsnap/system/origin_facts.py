@@ -13,14 +13,14 @@ from lvmsnap.system import ancestors, block_devices, luks_header, mount_table, s
 from lvmsnap.system.processes import Runner
 from lvmsnap.system.reading import Interest
 
-# A file `options` for each mounted ext2, ext3 and ext4 that the ext4 driver has, one option a line (fs/ext4/super.c).
+# A file `options`, one option per line, for each ext2, ext3 and ext4 mounted by the ext4 driver (fs/ext4/super.c).
 PROC_EXT4 = Path("/proc/fs/ext4")
 
 
 def add(runner: Runner, facts: Facts, interest: Interest, tags: Callable[[str], tuple[str, ...]]) -> Facts:
-    """Return the facts with what is on each origin; wipefs is started only where nothing else knows a filesystem.
+    """Return the facts with what is on each origin; wipefs is started only if nothing else knows a filesystem.
 
-    `tags` gives those of a device by its number, "UUID=..." and "LABEL=...".
+    `tags` returns "UUID=..." and "LABEL=..." of the device with a given number.
     """
     lvs = {place: lv for place in interest.origins if (lv := _active_lv(facts, *place))}
     mappings = (facts.luks_mapping_of(lv.device_number) for lv in lvs.values())
@@ -60,7 +60,7 @@ def _content(facts: Facts, number: str, device: str, types: Mapping[str, str]) -
 
 
 def _inside(facts: Facts, number: str, types: Mapping[str, str]) -> OriginFacts | None:
-    """Return what is in the LUKS container on the device of that number, None where it is not open on this host."""
+    """Return what is in the LUKS container on the device with that number, None if it is not open on this host."""
     mapping = facts.luks_mapping_of(number)
     if mapping is None:
         return None
@@ -69,10 +69,10 @@ def _inside(facts: Facts, number: str, types: Mapping[str, str]) -> OriginFacts 
 
 
 def filesystems(runner: Runner, facts: Facts, numbers: Sequence[str]) -> dict[str, str]:
-    """Return the types of the filesystems on devices, by the devices' numbers; "" where none is known.
+    """Return the types of the filesystems on devices, by the devices' numbers; "" if none is known.
 
-    The mount table knows them, else udev's database, which udev filled with blkid and keeps true; else the signatures
-    on the devices themselves.
+    They come from the mount table, else from udev's database, which udev keeps current with blkid, else from the
+    signatures on the devices themselves.
     """
     mounted = {mount.device_number: mount.filesystem for mount in reversed(facts.mounts)}
     known = {number: mounted.get(number) or _from_udev(number) for number in numbers}
@@ -81,14 +81,14 @@ def filesystems(runner: Runner, facts: Facts, numbers: Sequence[str]) -> dict[st
 
 
 def _is_mounted(facts: Facts, number: str) -> bool:
-    """Whether the device is mounted on this host; the kernel lists those of other namespaces too, but of vfat."""
+    """Whether the device is mounted on this host; except for vfat, the kernel also lists mounts in other namespaces."""
     name = _kernel_name(number)
     listed = any(Path("/sys/fs", kind, name).is_dir() for kind in ("ext4", "xfs", "f2fs"))
     return listed or any(mount.device_number == number for mount in facts.mounts)
 
 
 def _mount_options(facts: Facts, number: str) -> tuple[str, ...]:
-    """Return the options of the device's filesystem; of one that only other namespaces have, ext4 alone shows them."""
+    """Return the options of the device's filesystem; if only other namespaces have it mounted, only ext4 shows them."""
     own = next((mount for mount in facts.mounts if mount.device_number == number), None)
     if own is not None:
         return own.filesystem_options
@@ -102,7 +102,7 @@ def _kernel_name(number: str) -> str:
 
 def _ways(facts: Facts, number: str) -> tuple[tuple[Gate, ...], ...]:
     whole = [mount for mount in facts.mounts if mount.device_number == number and mount.root == "/"]
-    # Who may pass the mountpoint itself is up to a directory of the origin, which its snapshot has too.
+    # Access to the mountpoint itself depends on the origin's top directory, which its snapshot has too.
     return tuple(ancestors.walk(os.path.dirname(mount.mountpoint), facts.mounts).gates for mount in whole)
 
 
@@ -114,9 +114,9 @@ def _from_udev(number: str) -> str:
 
 
 def _from_signatures(runner: Runner, numbers: Sequence[str]) -> dict[str, str]:
-    """Return what the one signature on each device says; where there are several, nobody can tell which one is true.
+    """Return the filesystem of each device with exactly one signature; with several, nobody knows which is right.
 
-    One wipefs(8), which only lists them, looks at all devices; blkid(8) would stop at the first without a signature.
+    One wipefs(8), which only lists, looks at all devices; blkid(8) would stop at the first without a signature.
     """
     names = {number: _kernel_name(number) for number in numbers}
     devices = [f"/dev/{name}" for name in names.values()]

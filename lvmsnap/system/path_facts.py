@@ -20,7 +20,7 @@ from lvmsnap.system.mount_owners import claimed_by
 
 
 def file_facts(path: str) -> FileFacts | None:
-    """Return what is at a backing file's path, symlinks not followed; None where nothing does."""
+    """Return what is at a backing file's path, without following symlinks; None if nothing is."""
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -39,10 +39,10 @@ def file_facts(path: str) -> FileFacts | None:
 
 
 def pv_uuid(path: str) -> str:
-    """Return the UUID in the PV label of a file or a device, "" where it has none.
+    """Return the UUID in the PV label of a file or a device, "" if it has none.
 
-    lvm2's label.h and layout.h: the label lies in one of the first four sectors, "LABELONE", and 32 bytes on
-    follows the PV header with the UUID without its dashes.
+    lvm2's label.h and layout.h: the label, "LABELONE", is in one of the first four sectors; 32 bytes further on, the
+    PV header begins with the UUID without its dashes.
     """
     try:
         with Path(path).open("rb") as file:
@@ -57,7 +57,7 @@ def pv_uuid(path: str) -> str:
 
 
 def directory_facts(path: str, way: Way, mounts: tuple[Mount, ...]) -> DirectoryFacts:
-    """Return what is known of the directory that is to hold a backing file; `way` leads to it."""
+    """Return what is known of the directory that will hold a backing file; `way` leads to it."""
     mount = mount_of(way.real_path, mounts)
     filesystem, mountpoint = (mount.filesystem, mount.mountpoint) if mount else ("", "")
     if way.stalling or not way.exists:
@@ -82,7 +82,7 @@ def directory_facts(path: str, way: Way, mounts: tuple[Mount, ...]) -> Directory
 
 
 def key_file_facts(path: str, mounts: tuple[Mount, ...]) -> KeyFileFacts:
-    """Return what is at a key file's path, which is not opened."""
+    """Return what is at a key file's path, without opening it."""
     parent = ancestors.walk(os.path.dirname(path), mounts)
     if parent.stalling:
         return KeyFileFacts("unreachable", gates=parent.gates, stalling=parent.stalling)
@@ -95,7 +95,7 @@ def key_file_facts(path: str, mounts: tuple[Mount, ...]) -> KeyFileFacts:
 
 
 def mountpoint_facts(path: str, mounts: tuple[Mount, ...]) -> MountpointFacts:
-    """Return what is at a mountpoint's path, and who else has it."""
+    """Return what is at a mountpoint's path, and who else claims it."""
     parent, claimed = ancestors.walk(os.path.dirname(path), mounts), claimed_by(path)
     real_path = os.path.join(parent.real_path, os.path.basename(path))
     gates = _as_locked(parent)
@@ -109,7 +109,7 @@ def mountpoint_facts(path: str, mounts: tuple[Mount, ...]) -> MountpointFacts:
 
 
 def _as_locked(parent: Way) -> tuple[Gate, ...]:
-    """Return the gates as they are once the lock was taken, which makes RUN_DIR and shuts it to others."""
+    """Return the gates as they will be once the lock is taken: that makes RUN_DIR, closed to others."""
     if parent.real_path != RUN_DIR:
         return parent.gates
     return (*(gate for gate in parent.gates if gate.path != RUN_DIR), Gate(RUN_DIR, 0, 0, RUN_DIR_MODE))
@@ -126,7 +126,7 @@ def _kind(path: str) -> str:
             return "not empty" if next(entries, None) else "empty"
     except FileNotFoundError:
         parent = os.path.dirname(path)
-        # After a boot RUN_DIR is absent until the first change takes its lock in it.
+        # After a boot RUN_DIR does not exist until the first change takes its lock there.
         return "absent" if os.path.isdir(parent) or parent == RUN_DIR else "no parent"
     except NotADirectoryError:
         return "no parent"

@@ -1,4 +1,4 @@
-"""Knows processes beyond their pid, which is given to others in time: whether one still runs, what it has open."""
+"""Identifies processes by more than their pid, which is reused: whether one still runs, what it has open."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lvmsnap.model.target import Process
 
 PROC = Path("/proc")
 
-# In /proc/PID/stat: the states of one that has ended, and PF_KTHREAD of include/linux/sched.h among its flags.
+# In /proc/PID/stat: the states of a process that has ended, and PF_KTHREAD (include/linux/sched.h) in its flags.
 DEAD = ("Z", "X")
 KERNEL_THREAD = 0x00200000
 
@@ -22,41 +22,41 @@ def own() -> Process:
 
 
 def identify(pid: int) -> Process:
-    """Return the process that has this pid now; its start is 0 where it is gone already."""
+    """Return the process that has this pid now; its start is 0 if it is gone already."""
     return Process(pid, _start_ticks(_fields(PROC / str(pid))))
 
 
 def is_running(process: Process) -> bool:
-    """Whether that process, of this boot, has not ended; one that nobody waited for has."""
+    """Whether that process, of this boot, is still running; a zombie is not."""
     fields = _fields(PROC / str(process.pid))
     return bool(fields) and fields[0] not in DEAD and _start_ticks(fields) == process.start_ticks
 
 
 def running() -> list[Path]:
-    """Return the folder in /proc of each process that may have something open, by its pid.
+    """Return the directory in /proc of each process that may have something open, sorted by pid.
 
-    Not of the kernel's own threads, hundreds on a server, nor of the dead. Of one whose first thread has ended before
-    the others it is the folder of one of these: that of the first one is empty.
+    Kernel threads, hundreds on a server, and dead processes are left out. If a process's first thread has ended before
+    the others, it is the directory of one of those: the first one's shows nothing.
     """
     pids = sorted(int(name) for name in os.listdir(PROC) if name.isascii() and name.isdigit())
     return [PROC / str(pid) for pid in map(_with_something_open, pids) if pid]
 
 
 def _with_something_open(pid: int) -> int:
-    """Return the pid, or the id of the thread to look at instead, or 0."""
+    """Return the pid, or the ID of the thread to look at instead, or 0."""
     try:
         os.readlink(f"{PROC}/{pid}/exe")
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ESRCH):
-            return pid  # another user's, for whoever is not root; or its path is too long
+            return pid  # another user's, if we are not root; or its path is too long
         return _without_a_program(pid)
     return pid
 
 
 def _without_a_program(pid: int) -> int:
-    """Return what `_with_something_open` does of one that leads to no program.
+    """Do as `_with_something_open` for a process whose exe link leads nowhere.
 
-    One that is ending does so too, and while a silent server keeps it from that it still has its directories.
+    That is also so for one that is exiting, and while a silent server blocks that it still has its directories open.
     """
     fields = _fields(PROC / str(pid))
     if len(fields) < 18 or int(fields[6]) & KERNEL_THREAD:
@@ -71,12 +71,12 @@ def _living_thread(pid: int) -> int:
         threads = sorted(map(int, os.listdir(f"{PROC}/{pid}/task")))
     except OSError:  # it ended
         return 0
-    # Each has a folder beside those of the processes, which is not listed (proc(5)).
+    # Each thread has an unlisted directory beside those of the processes (proc(5)).
     return next((one for one in threads if (fields := _fields(PROC / str(one))) and fields[0] not in DEAD), 0)
 
 
 def links(process: Path) -> Iterator[tuple[str, str]]:
-    """Give (where it leads, the link itself) of everything a process has open."""
+    """Yield (where it leads, the link itself) for everything a process has open."""
     try:
         descriptors = os.listdir(f"{process}/fd")  # there may be a hundred thousand: no Path for each
     except OSError:
@@ -90,7 +90,7 @@ def links(process: Path) -> Iterator[tuple[str, str]]:
 
 
 def start_of(path: str) -> bytes:
-    """Return a small file of /proc. Without what `open` does beside: it may be one of a hundred thousand.
+    """Return the first 4096 bytes of a file in /proc. Avoids the overhead of `open`: there may be a hundred thousand.
 
     Raises OSError.
     """
@@ -102,7 +102,7 @@ def start_of(path: str) -> bytes:
 
 
 def mount_namespace(process: Path) -> str:
-    """Return the id of the mount namespace of a process, such as mnt:[4026531841], "" where it is gone."""
+    """Return the ID of a process's mount namespace, such as mnt:[4026531841], "" if the process is gone."""
     try:
         return os.readlink(process / "ns/mnt")
     except OSError:
@@ -110,14 +110,14 @@ def mount_namespace(process: Path) -> str:
 
 
 def group_of(leader: Process) -> tuple[str, ...]:
-    """Return "pid PID (NAME)" for each process of the group that `leader` began, though it may be gone itself."""
+    """Return "pid PID (NAME)" for each process of the group that `leader` began, even if the leader is gone."""
     found = []
     for folder in running():
         fields = _fields(folder)
         if len(fields) < 3 or fields[0] in DEAD or int(fields[2]) != leader.pid:
             continue
         if int(folder.name) == leader.pid and _start_ticks(fields) != leader.start_ticks:
-            return ()  # The group is over, and its number was given to another one.
+            return ()  # The group is gone, and its number was reused.
         found.append(named(int(folder.name)))
     return tuple(found)
 
@@ -131,7 +131,7 @@ def ancestors(pid: int) -> tuple[int, ...]:
 
 
 def named(pid: int) -> str:
-    """Return "pid PID (NAME)" of a process, with "ended" for the name where it is gone."""
+    """Return "pid PID (NAME)" for a process, with "ended" for the name if it is gone."""
     try:
         name = (PROC / str(pid) / "comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
@@ -140,7 +140,7 @@ def named(pid: int) -> str:
 
 
 def _fields(folder: Path) -> list[str]:
-    """Return the fields of /proc/PID/stat from the third on, the state (proc(5)): names have brackets."""
+    """Return the fields of /proc/PID/stat from the third, the state, on (proc(5)): names may contain parentheses."""
     try:
         text = start_of(f"{folder}/stat").decode(errors="replace")
     except OSError:  # it ended

@@ -30,8 +30,8 @@ Process = subprocess.Popen[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A command that ended. `returncode` is negative for a signal, 127 where there is no such program, 126 where it
-    was not started."""
+    """A command that ended. `returncode` is negative for a signal, 127 if there is no such program, 126 if it was
+    not started."""
 
     argv: tuple[str, ...]
     returncode: int
@@ -41,12 +41,12 @@ class Finished:
 
     @property
     def ok(self) -> bool:
-        """Whether it exited 0."""
+        """Whether it exited with 0."""
         return self.returncode == 0
 
     @property
     def complaint(self) -> str:
-        """Say in a line or more how it failed: its exit status and what it wrote to stderr."""
+        """Say how it failed, in one or more lines: its exit status and what it wrote to stderr."""
         status = f"exit {self.returncode}" if self.returncode >= 0 else signal.Signals(-self.returncode).name
         text = on_lines(self.stderr) or on_lines(self.stdout)
         return f"{status}: {text}" if text else status
@@ -60,9 +60,9 @@ def shell_line(argv: tuple[str, ...]) -> str:
 class Runner:
     """Runs commands one at a time, each in a session of its own, stdin closed, in a clean C-locale environment.
 
-    `observe` sees each finished command; `stalled` gets (argv, seconds) while one takes long. `lock_fds`
-    are inherited by every child: one that outlives a killed lvmsnap keeps the locks until it is done.
-    `stop_after` seconds from now no command is started any more; one in flight is left to finish.
+    `observe` is called with each finished command, `stalled` with (argv, seconds) while one takes long. Every child
+    inherits `lock_fds`: one that outlives a killed lvmsnap keeps the locks until it is done. `stop_after` seconds from
+    now no more commands are started; a running one is left to finish.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Runner:
         self._unheard: list[Finished] | None = None
 
     def read(self, argv: tuple[str, ...], *, accept: tuple[int, ...] = (0,)) -> Finished:
-        """Run a command that only reads. Raises ToolError where its exit status is not in `accept`."""
+        """Run a command that only reads. Raises ToolError if its exit status is not in `accept`."""
         finished = self.run(argv)
         if finished.returncode == NOT_FOUND:
             package = "lvm2" if argv[0] == "lvm" else f"the package that has {argv[0]}"
@@ -97,7 +97,7 @@ class Runner:
     def run(self, argv: tuple[str, ...], secret: bytes | None = None) -> Finished:
         """Run a command to its end and return how it went; it never raises for what the command did.
 
-        It reads `secret` from its stdin, and nobody else sees that.
+        The command reads `secret` from its stdin, and nobody else sees it.
         """
         start = time.monotonic()
         if self._is_time_over():
@@ -114,7 +114,7 @@ class Runner:
                 pass_fds=self.lock_fds,
             )
         except (OSError, ValueError) as error:
-            # ValueError: a word with NUL in it, or one that is no text.
+            # ValueError: a word that contains NUL, or cannot be encoded.
             status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED
             finished = Finished(
                 argv, status, "", f"{argv[0]}: {getattr(error, 'strerror', '') or error}", time.monotonic() - start
@@ -123,7 +123,7 @@ class Runner:
             try:
                 stdout, stderr = self._communicate(process, argv, start, secret)
             except BaseException:
-                # What is undone now must not meet a command at work; with its pipes full it would not end.
+                # The undo must not run beside this command; with full pipes it would not end.
                 with suppress(BaseException):
                     process.communicate()
                 process.wait()
@@ -138,7 +138,7 @@ class Runner:
 
     @contextmanager
     def unheard(self) -> Iterator[None]:
-        """Have nobody hear of what is run before this is over: whoever hears of it may write, and wait for that."""
+        """Report the commands that run only afterwards: an observer may write something, and block on that."""
         unheard: list[Finished] = []
         self._unheard = unheard
         try:
@@ -152,20 +152,20 @@ class Runner:
         if self._unheard is not None:
             self._unheard.append(finished)
             return
-        with suppress(Exception):  # who only watches stops nothing
+        with suppress(Exception):  # an observer must not stop anything
             self._observe(finished)
 
     def _communicate(
         self, process: subprocess.Popen[bytes], argv: tuple[str, ...], start: float, secret: bytes | None
     ) -> tuple[bytes, bytes]:
         next_stall = STALL_SECONDS
-        # The shell that opens the file for them becomes the one that fills it.
+        # The shell that opens the file becomes the program that fills it (exec).
         interruptible = argv[0] in INTERRUPTIBLE or (argv[0] == "sh" and not INTERRUPTIBLE.isdisjoint(argv))
         while True:
             try:
                 return process.communicate(secret, timeout=0.2 if interruptible else next_stall)
             except subprocess.TimeoutExpired:
-                secret = None  # it is on its way
+                secret = None  # it was passed on already
                 seconds = time.monotonic() - start
                 if interruptible and self._signals.received:
                     process.terminate()
@@ -178,27 +178,27 @@ class Runner:
 def start(argv: tuple[str, ...], variables: dict[str, str]) -> int:
     """Start the user's own command in a process group of its own, with our environment and `variables`.
 
-    Its input, output and terminal are ours. Returns its pid; raises OSError where it cannot be started.
+    It shares our stdin, stdout, stderr and terminal. Returns its pid; raises OSError if it cannot be started.
     """
     process = subprocess.Popen(argv, env={**os.environ, **variables}, process_group=0)
-    # It is waited for with waitpid, which can tell a stop from an end; Popen must not reap or complain.
+    # The caller uses waitpid, which can tell a stop from an exit; Popen must not reap it or complain.
     process.returncode = 0
     return process.pid
 
 
 def begin_anew_in_utf_8() -> None:
-    """Become this program anew, with file names in UTF-8, as profiles have them, whatever the locale is (PEP 540).
+    """Re-execute this program with file names in UTF-8, as in profiles, whatever the locale is (PEP 540).
 
-    Else what was made under one locale, a mountpoint for instance, would not be found under another.
+    Otherwise something made under one locale, a mountpoint for instance, would not be found under another.
     """
     with suppress(OSError):
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def start_hook(argv: tuple[str, ...], variables: dict[str, str], output: int) -> Process:
-    """Start a profile's hook in a session of its own; what it prints goes to the descriptor `output`.
+    """Start a profile's hook in a session of its own; its output goes to the descriptor `output`.
 
-    Its environment is ours, with `variables` and the PATH of all children. Raises OSError where it cannot be started.
+    Its environment is ours, with `variables` and the PATH of all children. Raises OSError if it cannot be started.
     """
     return subprocess.Popen(
         argv,
@@ -211,9 +211,9 @@ def start_hook(argv: tuple[str, ...], variables: dict[str, str], output: int) ->
 
 
 def start_reading(argv: tuple[str, ...]) -> Process:
-    """Start a program that only reads, and whose complaints nobody wants; what it prints can be read from the pipe.
+    """Start a program that only reads, with stderr discarded; its stdout is a pipe.
 
-    Raises OSError where it cannot be started.
+    Raises OSError if it cannot be started.
     """
     nowhere, pipe = subprocess.DEVNULL, subprocess.PIPE
     return subprocess.Popen(
@@ -222,7 +222,7 @@ def start_reading(argv: tuple[str, ...]) -> Process:
 
 
 def fork(work: Callable[[], None]) -> int:
-    """Do `work` in a copy of this process, which ends with it; return the copy's pid here."""
+    """Do `work` in a copy of this process, which then exits; return the copy's pid here."""
     pid = os.fork()
     if pid:
         return pid
@@ -233,7 +233,7 @@ def fork(work: Callable[[], None]) -> int:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of every child: the caller's PATH with the system's after it, C locale, no chatter."""
+    """Return the environment of every child: the caller's PATH followed by the system's, C locale, no LVM warnings."""
     path = os.pathsep.join(filter(None, (os.environ.get("PATH", ""), SYSTEM_PATH)))
     kept = {key: os.environ[key] for key in ("LVM_SYSTEM_DIR", "HOME") if key in os.environ}
     return {"PATH": path, "LC_ALL": "C", "LVM_SUPPRESS_FD_WARNINGS": "1", **kept}

@@ -1,11 +1,11 @@
-"""Where a program is; what is wrong with the first word of a command that cannot be started."""
+"""Where a program is; what is wrong with the program of a command that cannot be started."""
 
 from __future__ import annotations
 
 import os
 import shlex
 
-# Known to a shell alone (bash(1), dash(1)).
+# Known only to a shell (bash(1), dash(1)).
 SHELL_WORDS = (
     *("cd", "source", ".", "export", "set", "umask", "ulimit", "eval", "exec", "trap", "shopt", "alias", "function"),
     *("if", "for", "while", "case", "until", "!", "{", "(", "[["),
@@ -13,9 +13,9 @@ SHELL_WORDS = (
 
 
 def which(word: str, path: str | None = None) -> str | None:
-    """Return the path of a program, None where there is none; `path` is PATH, by default that of this process.
+    """Return the path of a program, None if there is none; `path` is PATH, by default that of this process.
 
-    shutil.which does the same, and with it come three libraries for compression.
+    shutil.which does the same, but imports three compression libraries.
     """
     search = os.environ.get("PATH", os.defpath) if path is None else path
     folders = [""] if "/" in word else search.split(os.pathsep) if search else []
@@ -24,7 +24,7 @@ def which(word: str, path: str | None = None) -> str | None:
 
 
 def problem(argv: tuple[str, ...], path: str | None = None) -> tuple[str, str]:
-    """Return what is wrong with the command's program and what to do, twice "" where nothing is; `path` is PATH."""
+    """Return what is wrong with the command's program and what to do, both "" if nothing is; `path` is PATH."""
     word = argv[0]
     if which(word, path) is not None:
         return "", ""

@@ -34,7 +34,7 @@ from lvmsnap.system.programs import which
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """What a reading is to look at besides LVM: the names and paths of one profile. `origins` are (VG, LV)."""
+    """What to look at besides LVM: the names and paths of one profile. `origins` are (VG, LV)."""
 
     groups: tuple[str, ...]
     origins: tuple[tuple[str, str], ...]
@@ -59,7 +59,7 @@ class Interest:
 
     @classmethod
     def of_target(cls, target: Target, record: Record | None = None) -> Interest:
-        """Return what a target names, and the process that its record does."""
+        """Return what a target names, and the process that its record names."""
         return cls(
             groups=target.groups,
             origins=tuple((snapshot.vg, snapshot.origin) for snapshot in target.snapshots),
@@ -71,9 +71,9 @@ class Interest:
 
 
 def read_system(runner: Runner, *, locking: bool = True) -> Facts:
-    """Read everything that is the same for all profiles, LVM in one process. Raises ToolError where LVM says nothing.
+    """Read everything that is the same for all profiles, LVM in one process. Raises ToolError if LVM cannot be read.
 
-    Without `locking` the reading never waits for another LVM command, and may see the middle of its work.
+    Without `locking` it never waits for another LVM command, but may see its work half done.
     """
     vgs, orphan_pvs = lvm_report.read_report(runner, locking=locking)
     system_dir = lvm_config.system_dir()
@@ -101,7 +101,7 @@ def read_system(runner: Runner, *, locking: bool = True) -> Facts:
 
 
 def focus(facts: Facts, interest: Interest) -> Facts:
-    """Add what is at one profile's paths, and who has its groups' locks; starts no process."""
+    """Add what is at one profile's paths, and who holds its groups' locks; starts no process."""
     ways = {path: ancestors.walk(os.path.dirname(path), facts.mounts) for path in interest.files if path}
     looked = Looked(
         files={path: _file(path, ways) for path in interest.files},
@@ -118,7 +118,7 @@ def focus(facts: Facts, interest: Interest) -> Facts:
 
 
 def _file(path: str, ways: Mapping[str, Way]) -> FileFacts | None:
-    """Return what is at a backing file's path; nothing is looked at where a silent server would have to answer."""
+    """Return what is at a backing file's path, None without a look if a silent server would have to answer."""
     return file_facts(path) if path and not ways[path].stalling else None
 
 
@@ -132,7 +132,7 @@ def _group(name: str, facts: Facts, *, is_cut: bool) -> GroupFacts:
 
 
 def missing_tools(tools: Iterable[str]) -> tuple[str, ...]:
-    """Return those programs that are not on the PATH that children get."""
+    """Return the programs that are not on the PATH of child processes."""
     path = environment()["PATH"]
     return tuple(tool for tool in tools if which(tool, path) is None)
 

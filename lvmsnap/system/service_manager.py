@@ -1,4 +1,4 @@
-"""Tells systemd how the service that this process is fares: sd_notify(3). Where nobody listens nothing is said."""
+"""Reports this service's state to systemd: sd_notify(3). Does nothing if nobody listens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import socket
 from contextlib import suppress
 
-# systemd that does not read must keep nobody's snapshot up.
+# A systemd that does not read must not keep a snapshot up.
 LONGEST_SECONDS = 5.0
 
 
@@ -15,7 +15,7 @@ def tell(state: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
-    # One in the abstract namespace begins with a zero byte, which no variable can hold.
+    # An address in the abstract namespace begins with a NUL byte, which no environment variable can hold.
     name = f"\0{address[1:]}" if address.startswith("@") else address
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sending:
         sending.settimeout(LONGEST_SECONDS)

@@ -1,4 +1,4 @@
-"""The three standard streams: missing ones are opened, and one that cannot be written to stops no change."""
+"""The three standard streams: missing ones are opened, and one that cannot be written to does not stop a change."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ USUAL_COLUMNS = 80
 
 
 def prepare() -> None:
-    """Open those of the descriptors 0, 1 and 2 that are closed on /dev/null, and let any text be written.
+    """Open /dev/null on any of the descriptors 0, 1 and 2 that is closed, and make any text writable.
 
-    A file of ours must never get one of these numbers: children would read from it and write into it. What is written
-    to a standard output that was closed fails, as it would without us; a child's goes to /dev/null.
+    A file of ours must never get one of these numbers: children would read from it and write to it. Our own writes to a
+    closed standard output fail as they would without this; those of children go to /dev/null.
     """
     for number in (0, 1, 2):
         try:
@@ -30,16 +30,16 @@ def prepare() -> None:
     if sys.stderr is None:
         sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(2, "w", closefd=False)), line_buffering=True)
     for stream in (sys.stdin, sys.stdout, sys.stderr):
-        # A file name, or what is typed, may have bytes that the terminal's encoding has not.
+        # A file name, or typed text, may contain bytes that the terminal's encoding does not have.
         if isinstance(stream, io.TextIOWrapper):
             with suppress(io.UnsupportedOperation):  # it was read from already
                 stream.reconfigure(errors="backslashreplace")
 
 
 def columns() -> int:
-    """Return how wide what is printed may be: as COLUMNS has it, else as wide as the terminal of standard output.
+    """Return the width for output: COLUMNS, else that of the terminal on standard output.
 
-    As shutil.get_terminal_size has it; with that come three libraries for compression.
+    shutil.get_terminal_size does the same, but imports three compression libraries.
     """
     with suppress(ValueError):
         if (given := int(os.environ.get("COLUMNS", ""))) > 0:
@@ -48,14 +48,14 @@ def columns() -> int:
 
 
 def terminal_columns(stream: TextIO | None) -> int:
-    """Return how wide the terminal of a stream is; 80 where it has none, or is not open."""
+    """Return the width of a stream's terminal; 80 if it has none, or is not open."""
     with suppress(OSError, ValueError):
         return (os.get_terminal_size(stream.fileno()).columns if stream else 0) or USUAL_COLUMNS
     return USUAL_COLUMNS
 
 
 def give_up(stream: TextIO) -> None:
-    """Write no more to a stream that failed: neither what it still holds, nor what comes, and not when we exit."""
+    """Discard everything for a stream that failed: what is buffered, what comes later, and the flush at exit."""
     with suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:
@@ -65,7 +65,7 @@ def give_up(stream: TextIO) -> None:
 
 
 def flush(stream: TextIO) -> None:
-    """Have written what was printed, where that can be."""
+    """Flush a stream; give it up if that fails."""
     try:
         stream.flush()
     except (OSError, ValueError):
@@ -73,7 +73,7 @@ def flush(stream: TextIO) -> None:
 
 
 def answer(text: str) -> None:
-    """Print what a change ended in. That nobody can have it is no failure: what was done decides the exit code."""
+    """Print the result of a change. If that fails it is no error: what was done decides the exit code."""
     try:
         print(text, flush=True)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Reads what a superblock says of its filesystem's journal: of ext2, ext3, ext4, XFS, F2FS, FAT. Only reads."""
+"""Reads what a superblock says about its filesystem's journal: ext2, ext3, ext4, XFS, F2FS, FAT. Only reads."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ EXT_STATE, EXT_COMPAT, EXT_INCOMPAT, EXT_JOURNAL_INODE, EXT_JOURNAL_SIZE = 0x3A,
 VALID_FS, HAS_JOURNAL, NEEDS_RECOVERY = 1, 4, 4
 # xfs_format.h, struct xfs_dsb: offsets of its fields, all big-endian.
 XFS_BLOCK_SIZE, XFS_REALTIME_BLOCKS, XFS_LOG_START, XFS_LOG_BLOCKS = 4, 16, 48, 96
-# f2fs_fs.h, struct f2fs_super_block: the second of the devices that it lies on, "" where there is but one.
+# f2fs_fs.h, struct f2fs_super_block: the path of the second device, "" if there is only one.
 F2FS_MAGIC, F2FS_SECOND_DEVICE = b"\x10\x20\xf5\xf2", 2201 + 68
-# linux/msdos_fs.h, struct fat_boot_sector: what kind it says it is, and its byte of state; bit 0: it is in use.
+# linux/msdos_fs.h, struct fat_boot_sector: offsets of the type's name and of the state byte; bit 0: in use.
 FAT_KINDS = {b"FAT12": (54, 37), b"FAT16": (54, 37), b"FAT32": (82, 65)}
 READ_BYTES = 4096
 
 
 def read(device: str) -> Superblock | None:
-    """Return what the superblock on a device says, None where there is none that is known or it cannot be read."""
+    """Return the superblock on a device, None if there is no known one or it cannot be read."""
     try:
         with Path(device).open("rb", buffering=0) as file:
             return parse(file.read(READ_BYTES))
@@ -30,14 +30,14 @@ def read(device: str) -> Superblock | None:
 
 
 def parse(head: bytes) -> Superblock | None:
-    """Make a Superblock of a device's first 4096 bytes, None where they are of no known filesystem."""
+    """Parse a device's first 4096 bytes, None if they are not of a known filesystem."""
     if len(head) < READ_BYTES:
         return None
     if head.startswith(b"XFSB"):
         return _xfs(head)
     below = head[EXT_OFFSET:]
     if below.startswith(F2FS_MAGIC):
-        # Nor does its superblock say whether its log is clean.
+        # Its superblock does not say whether its log is clean.
         return Superblock(0, needs_other_device=bool(below[F2FS_SECOND_DEVICE]), has_journal=True, is_clean=False)
     if below[0x38:0x3A] == EXT_MAGIC:
         return _ext(below)
@@ -49,7 +49,7 @@ def _ext(raw: bytes) -> Superblock:
     state = int(struct.unpack_from("<H", raw, EXT_STATE)[0])
     compat, incompat = struct.unpack_from("<II", raw, EXT_COMPAT)
     (journal_inode,) = struct.unpack_from("<I", raw, EXT_JOURNAL_INODE)
-    # A copy of the journal inode's blocks; its last two words are the inode's size.
+    # A backup of the journal inode's blocks; its last two words are the inode's size.
     size_high, size_low = struct.unpack_from("<II", raw, EXT_JOURNAL_SIZE)
     journaled = bool(compat & HAS_JOURNAL)
     return Superblock(

@@ -1,4 +1,4 @@
-"""Asks for a passphrase on the terminal that lvmsnap was started from. Nothing of it is shown or kept anywhere."""
+"""Asks for a passphrase on the terminal that lvmsnap was started from. It is not echoed and not kept anywhere."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 TERMINAL = "/dev/tty"
-LONGEST_BYTES = 512  # as cryptsetup's own prompt takes it
+LONGEST_BYTES = 512  # like cryptsetup's own prompt
 LOOK_SECONDS = 0.2
 
 
 def is_there() -> bool:
-    """Whether there is a terminal to ask on: not for a job of cron's, nor for a unit of systemd."""
+    """Whether there is a terminal to ask on: a cron job or a systemd unit has none."""
     try:
         os.close(_open())
     except OSError:
@@ -23,9 +23,9 @@ def is_there() -> bool:
 
 
 def ask(question: str, is_stopped: Callable[[], bool]) -> bytes | None:
-    """Ask for a line that is not shown; None where none was given, or where `is_stopped` became true meanwhile.
+    """Ask for a line without echo; None if none was given, or if `is_stopped` became true meanwhile.
 
-    Raises OSError where there is no terminal, or it went away.
+    Raises OSError if there is no terminal, or it went away.
     """
     descriptor = _open()
     try:
@@ -47,7 +47,7 @@ def _silent(descriptor: int) -> Iterator[None]:
     before = termios.tcgetattr(descriptor)
     silent = list(before)
     silent[3] &= ~termios.ECHO
-    # What was typed before the question is no answer to it.
+    # Discard what was typed before the question.
     termios.tcsetattr(descriptor, termios.TCSAFLUSH, silent)
     try:
         yield
@@ -56,7 +56,7 @@ def _silent(descriptor: int) -> Iterator[None]:
 
 
 def _line(descriptor: int, is_stopped: Callable[[], bool]) -> bytes | None:
-    """Read a line; the terminal gives it whole. A signal only sets a mark, so that is looked at again and again."""
+    """Read a line, which the terminal delivers whole. A signal only sets a flag, so poll for that."""
     while not is_stopped():
         if select.select([descriptor], [], [], LOOK_SECONDS)[0]:
             read = os.read(descriptor, LONGEST_BYTES + 2)

@@ -1,4 +1,4 @@
-"""Names who is at work in any of a target's mounts, which may lie in one another. Changes nothing."""
+"""Names who is using any of a target's mounts, which may be nested. Changes nothing."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from lvmsnap.system import mount_users
 
 
 def at_work(target: Target) -> tuple[str, ...]:
-    """Return in words what keeps the target's snapshots, and what is included beside them, busy; its own mounts do not.
+    """Return in words what keeps the target's snapshots and includes busy; its own nested mounts do not count.
 
-    What is included is mounted, and used, on the server itself too.
+    For an include only uses through the tree count: it is mounted, and used, on the server itself too.
     """
     own = {f"mount on {one.mountpoint}" for one in target.mounts}
     snapshots = (mount_users.holders(one.mount.mountpoint) for one in target.snapshots if one.mount)
@@ -18,5 +18,5 @@ def at_work(target: Target) -> tuple[str, ...]:
 
 
 def in_includes(target: Target) -> tuple[str, ...]:
-    """Return in words who is at work in what is included, through the tree."""
+    """Return in words who is using the includes through the tree."""
     return tuple(line for one in target.includes for line in mount_users.users(one.mount.mountpoint))

@@ -1,4 +1,4 @@
-"""Asks what may never answer, a network filesystem for instance: whoever asks it is killed then, or left behind."""
+"""Queries what may never answer, a network filesystem for instance, in a process that is killed then, or abandoned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LET_GO_SECONDS = 0.5
 
 
 def read(argv: tuple[str, ...], seconds: float) -> str | None:
-    """Return what a program that only reads prints; None where that cannot be started, is killed, or takes too long."""
+    """Return the output of a program that only reads; None if it cannot be started, is killed, or takes too long."""
     try:
         process = processes.start_reading(argv)
     except OSError:
@@ -25,15 +25,15 @@ def read(argv: tuple[str, ...], seconds: float) -> str | None:
         printed, is_all = _read_all(output.fileno(), time.monotonic() + seconds)
     if not is_all:
         _let_go(process.pid)
-        process.returncode = -signal.SIGKILL  # nobody waits for it any more
+        process.returncode = -signal.SIGKILL  # so that nobody waits for it
     return printed.decode(errors="surrogateescape") if process.wait() >= 0 else None
 
 
 def ask(look: Callable[[int], None], seconds: float) -> bytes:
-    """Have a copy of this process do `look`, which writes what it sees to a descriptor; return what it had written.
+    """Have a copy of this process do `look`, which writes what it finds to a descriptor; return what it wrote.
 
-    The copy holds nothing of ours. One that has not ended after so many seconds is killed, and left behind where even
-    that does not end it. Nothing is returned where there can be no copy.
+    The copy holds nothing of ours. If it has not ended after `seconds` it is killed, and abandoned if even that does
+    not end it. Returns b"" if the fork fails.
     """
     reading, writing = os.pipe()
     try:
@@ -51,7 +51,7 @@ def ask(look: Callable[[int], None], seconds: float) -> bytes:
 
 
 def _look_alone(look: Callable[[int], None], writing: int) -> None:
-    """Be the copy: a lock that it still held would be held for as long as it is left behind."""
+    """Be the copy. It closes all descriptors: a lock that it inherited would stay held as long as it is stuck."""
     os.setsid()
     os.chdir("/")
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -63,7 +63,7 @@ def _look_alone(look: Callable[[int], None], writing: int) -> None:
 
 
 def _read_all(descriptor: int, deadline: float) -> tuple[bytes, bool]:
-    """Read up to the end, or to the deadline; return what was read, and whether it is all."""
+    """Read up to the end, or until the deadline; return what was read, and whether it is complete."""
     read = b""
     while (left := deadline - time.monotonic()) > 0 and select.select([descriptor], [], [], left)[0]:
         more = os.read(descriptor, 1 << 16)
@@ -74,7 +74,7 @@ def _read_all(descriptor: int, deadline: float) -> tuple[bytes, bool]:
 
 
 def _let_go(pid: int) -> None:
-    """Kill a process that is no longer needed; it may be the kernel's for ever, so it is not waited for long."""
+    """Kill a process that is no longer needed; it may be stuck in the kernel for ever, so do not wait long."""
     deadline = time.monotonic() + LET_GO_SECONDS
     with suppress(OSError):
         os.kill(pid, signal.SIGKILL)
