@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from lvmsnap import __version__
 from lvmsnap.cli import help_texts, live_line, usage
 from lvmsnap.cli.options import COMMANDS, add_commands
-from lvmsnap.model.errors import LvmsnapError, UsageError, explained
+from lvmsnap.model.errors import LvmsnapError, UsageError, explained, is_used_up, what_is_used_up
 from lvmsnap.model.printable import NEXT_LINE, on_lines
 from lvmsnap.system import streams
 
@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from lvmsnap.cli.error_view import fail
 
         streams.give_up(sys.stdout)
-        return fail(LvmsnapError(f"{error.strerror}: {error.filename or 'standard output'}"))
+        where = error.filename or ("" if is_used_up(error) else "standard output")
+        return fail(LvmsnapError(": ".join(filter(None, (error.strerror, where))), hint=what_is_used_up(error)))
     except KeyboardInterrupt:
         return 130
     except Exception as error:

@@ -202,6 +202,25 @@ def why_not_written(error: OSError, path: str) -> str:
     return _NOT_WRITTEN.get(reason or 0, "see what is there: ls -ld {0} {1}").format(folder, shlex.quote(path))
 
 
+# What this process, or the machine, has no more of. Where a look ends so, nothing is known of what was looked for.
+_USED_UP = {
+    errno.EMFILE: "its limit of open files is too low: raise it, see ulimit -n, in a unit LimitNOFILE=",
+    errno.ENFILE: "all processes of the machine have too many files open: see sysctl fs.file-nr",
+    errno.ENOMEM: "there is not enough memory: see free -h, ulimit -v, in a unit MemoryMax=",
+    errno.EAGAIN: "no more processes are allowed here: see ulimit -u, in a unit TasksMax=",
+}
+
+
+def is_used_up(error: OSError) -> bool:
+    """Whether a call failed for what is used up here, and not for what was asked for (errno(3))."""
+    return error.errno in _USED_UP
+
+
+def what_is_used_up(error: OSError) -> str:
+    """Return what to do where something is used up, "" where the call failed for another reason."""
+    return _USED_UP.get(error.errno or 0, "")
+
+
 def as_ours(error: Exception) -> LvmsnapError:
     """Return the error as one of this family: where several profiles are looked at, one must not hide the others."""
     return error if isinstance(error, LvmsnapError) else LvmsnapError(explained(error))

@@ -10,6 +10,7 @@ from lvmsnap.model.errors import (
     ResidueError,
     SnapshotLostError,
     explained,
+    what_is_used_up,
 )
 from lvmsnap.model.profile import Profile
 from lvmsnap.model.target import Loss, Target
@@ -59,7 +60,8 @@ def run(
         except LvmsnapError as error:
             raise NotStartedError.because(error) from error
         except FAULTS as error:
-            raise NotStartedError(f"the command was not started: {explained(error)}") from error
+            hint = what_is_used_up(error) if isinstance(error, OSError) else ""
+            raise NotStartedError(f"the command was not started: {explained(error)}", hint=hint) from error
 
         def command() -> Outcome:
             return _run_command(session, profile, target, argv, course)

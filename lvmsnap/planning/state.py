@@ -127,7 +127,7 @@ def _state(found: Found, facts: Facts, record: Record | None) -> tuple[State, st
     if lost := why_lost(found, facts, record):
         return State.LOST, f"{lost.origin}: {lost.how}" if lost.origin else lost.how
     if record is not None and record.process is not None and facts.looked.is_process_gone:
-        return State.PARTIAL, f"left by lvmsnap (pid {record.process.pid}), which was killed"
+        return State.PARTIAL, f"left by lvmsnap (pid {record.process.pid}), which has ended"
     return _state_now(found, record)
 
 

@@ -8,6 +8,7 @@ import re
 import struct
 
 from lvmsnap.model.dataclass import dataclass, replace
+from lvmsnap.model.errors import ToolError, is_used_up
 from lvmsnap.model.facts import DmDevice, SnapshotStatus
 from lvmsnap.model.lvm_names import lvm_name
 from lvmsnap.model.units import SECTOR_BYTES
@@ -64,13 +65,14 @@ class _Answer:
 
 
 def devices() -> tuple[DmDevice, ...]:
-    """Return all device-mapper devices, also those without a table; none if we are not root or dm is not loaded."""
-    try:
-        descriptor = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
+    """Return all device-mapper devices, also those without a table; none if we are not root or dm is not loaded.
+
+    Raises ToolError if the kernel does not answer root, OSError if something is used up.
+    """
+    if (descriptor := _open_control()) is None:
         return ()
     try:
-        found = [device for name in _names(descriptor) if (device := _device(descriptor, name))]
+        found = [device for name in _listed(descriptor) if (device := _device(descriptor, name))]
         layers = {one.uuid.removesuffix(LAYER): one.device_number for one in found if one.uuid.endswith(LAYER)}
         return tuple(
             replace(one, is_on_layer=layers[one.uuid] in _beneath(descriptor, one.name, (0,)))
@@ -119,16 +121,17 @@ def first_target(name: str, flags: int = 0, uuid: str = "", number: str = "") ->
     """Return the first target, with its status, of device `name`, or of the one with that `uuid` or MAJOR:MINOR.
 
     With STATUS_TABLE_FLAG in `flags` it has its table instead. None if there is no such device, or it has no table.
+    Raises OSError if something is used up.
     """
-    try:
-        descriptor = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
+    if (descriptor := _open_control()) is None:
         return None
     try:
         # Without NOFLUSH the kernel first commits a thin pool's metadata, and waits for that.
         named = "" if uuid or number else name
         answer = _ask(descriptor, TABLE_STATUS, named, 1 << 12, flags | NOFLUSH_FLAG, uuid, number)
-    except OSError:
+    except OSError as error:
+        if is_used_up(error):
+            raise
         return None
     finally:
         os.close(descriptor)
@@ -164,6 +167,24 @@ def parse_pool_status(table: str, text: str) -> SnapshotStatus:
         )
     block_bytes = int(table.split()[2]) * SECTOR_BYTES
     return SnapshotStatus(is_lost, used * block_bytes, blocks * block_bytes, part="data")
+
+
+def _open_control() -> int | None:
+    """Open what device-mapper is asked through, None where it cannot be. Raises OSError where something is used up."""
+    try:
+        return os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        if is_used_up(error):
+            raise
+        return None
+
+
+def _listed(descriptor: int) -> list[str]:
+    try:
+        return _names(descriptor)
+    except PermissionError as error:
+        hint = "root lacks CAP_SYS_ADMIN here: run it outside of the container; in a unit see CapabilityBoundingSet="
+        raise ToolError(f"device-mapper cannot be asked: {CONTROL}: {error.strerror}", hint=hint) from error
 
 
 def _names(descriptor: int, buffer_bytes: int = 1 << 16) -> list[str]:

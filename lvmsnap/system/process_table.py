@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
+from lvmsnap.model.errors import is_used_up
 from lvmsnap.model.target import Process
 
 PROC = Path("/proc")
@@ -17,8 +19,13 @@ KERNEL_THREAD = 0x00200000
 
 
 def own() -> Process:
-    """Return this process."""
-    return identify(os.getpid())
+    """Return this process: the same one though /proc be out of reach later, or nothing more can be opened."""
+    return _known(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _known(pid: int) -> Process:
+    return identify(pid)
 
 
 def identify(pid: int) -> Process:
@@ -27,7 +34,10 @@ def identify(pid: int) -> Process:
 
 
 def is_running(process: Process) -> bool:
-    """Whether that process, of this boot, is still running; a zombie is not."""
+    """Whether that process, of this boot, is still running; a zombie is not.
+
+    Raises OSError if something is used up, so that this is not known.
+    """
     fields = _fields(PROC / str(process.pid))
     return bool(fields) and fields[0] not in DEAD and _start_ticks(fields) == process.start_ticks
 
@@ -140,11 +150,16 @@ def named(pid: int) -> str:
 
 
 def _fields(folder: Path) -> list[str]:
-    """Return the fields of /proc/PID/stat from the third, the state, on (proc(5)): names may contain parentheses."""
+    """Return the fields of /proc/PID/stat from the third, the state, on (proc(5)): names may contain parentheses.
+
+    Raises OSError if something is used up.
+    """
     try:
         text = start_of(f"{folder}/stat").decode(errors="replace")
-    except OSError:  # it ended
-        return []
+    except OSError as error:
+        if is_used_up(error):
+            raise
+        return []  # it ended
     return text.rpartition(")")[2].split()
 
 

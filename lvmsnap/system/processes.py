@@ -85,6 +85,8 @@ class Runner:
         if finished.returncode == NOT_FOUND:
             package = "lvm2" if argv[0] == "lvm" else f"the package that has {argv[0]}"
             raise ToolError(f"{argv[0]} is not installed", hint=f"install {package}")
+        if finished.returncode == NOT_STARTED and not os.path.exists(os.devnull):
+            raise ToolError(f"{os.devnull} is missing", hint=f"make it again: mknod -m 666 {os.devnull} c 1 3")
         if finished.returncode == NOT_STARTED and self._is_time_over():
             raise ToolError(f"the system was not read: {TIME_OVER}", hint="nothing was changed; give it more time")
         if finished.returncode not in accept:
@@ -115,10 +117,10 @@ class Runner:
             )
         except (OSError, ValueError) as error:
             # ValueError: a word that contains NUL, or cannot be encoded.
-            status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED
-            finished = Finished(
-                argv, status, "", f"{argv[0]}: {getattr(error, 'strerror', '') or error}", time.monotonic() - start
-            )
+            what = getattr(error, "filename", "") or argv[0]
+            status = NOT_FOUND if isinstance(error, FileNotFoundError) and what != os.devnull else NOT_STARTED
+            complaint = f"{what}: {getattr(error, 'strerror', '') or error}"
+            finished = Finished(argv, status, "", complaint, time.monotonic() - start)
         else:
             try:
                 stdout, stderr = self._communicate(process, argv, start, secret)

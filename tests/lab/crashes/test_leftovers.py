@@ -39,7 +39,7 @@ def test_what_a_killed_run_left_goes_with_the_next_run_or_recover_and_a_living_o
     # One that was killed: its command survives, is named, and the next run goes on as on a clean machine.
     stage.run(["kill", "-KILL", pid])
     living.wait(60)
-    assert "which was killed" in status(stage, "plain")["problem"]
+    assert "which has ended" in status(stage, "plain")["problem"]
     assert "partial" in lvmsnap(stage, "up plain", code=3).stderr
     sleeper = stage.run("pgrep -fx 'sleep 9871'").stdout.strip()
     next_run = lvmsnap(stage, "run plain -- cat /media/snap/lost+found/none /dev/null", code=1)

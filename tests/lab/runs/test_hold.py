@@ -96,7 +96,7 @@ def test_what_a_killed_hold_left_passes_no_check_and_the_next_one_takes_it_down_
         job.kill(signal.SIGKILL, group=False)
         job.wait()
         assert "no hold has p up" in lvmsnap(stage, "hold p --check", code=124).stderr
-        assert "which was killed" in status(stage, "p")["problem"]
+        assert "which has ended" in status(stage, "p")["problem"]
     stage.run("echo after > /mnt/file; sync")
     with held(stage) as job:
         assert stage.run(f"cat {SNAP}/file").stdout == "after\n"

@@ -202,7 +202,7 @@ def test_the_state_of_what_a_killed_run_left_says_so() -> None:
     seen = leftovers.look(TARGET, up_record(process=GONE), samples.up_facts())
 
     assert seen.status.state is State.PARTIAL
-    assert f"lvmsnap (pid {GONE.pid}), which was killed" in seen.status.problem
+    assert f"lvmsnap (pid {GONE.pid}), which has ended" in seen.status.problem
 
 
 def test_what_a_living_run_is_at_work_with_is_refused_and_named() -> None:

@@ -1,11 +1,18 @@
-"""What the kernel says of a thin pool, captured from real ones, as the state of a snapshot in it."""
+"""What the kernel says of a thin pool, captured from real ones, as the state of a snapshot in it; and refusals."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
+from collections.abc import Callable
+
 import pytest
 
+from lvmsnap.model.errors import ToolError
 from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.units import KIB
+from lvmsnap.system import device_mapper
 from lvmsnap.system.device_mapper import parse_pool_status
 
 TABLE = "254:0 254:1 128 0 0 "
@@ -32,3 +39,41 @@ def test_the_fuller_of_data_and_metadata_is_reported_in_bytes() -> None:
 )
 def test_a_pool_that_takes_no_writes_is_a_lost_snapshot(text: str) -> None:
     assert parse_pool_status(TABLE, text).is_lost
+
+
+def failing(number: int) -> Callable[..., int]:
+    def fails(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    return fails
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_a_look_for_which_something_is_used_up_finds_no_snapshot_gone(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(os, "open", failing(number))
+
+    for look in (device_mapper.devices, lambda: device_mapper.snapshot_status("vg0-snap")):
+        with pytest.raises(OSError, match=os.strerror(number)):
+            look()
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENODEV, errno.EACCES])
+def test_without_device_mapper_there_are_no_devices(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    monkeypatch.setattr(os, "open", failing(number))
+
+    assert device_mapper.devices() == ()
+    assert device_mapper.snapshot_status("vg0-snap") is None
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
+def test_a_root_that_may_not_ask_device_mapper_is_told_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(device_mapper, "CONTROL", "/dev/null")
+    monkeypatch.setattr(fcntl, "ioctl", failing(number))
+
+    with pytest.raises(ToolError, match=f"/dev/null: {os.strerror(number)}") as raised:
+        device_mapper.devices()
+    assert "CAP_SYS_ADMIN" in raised.value.hint

@@ -98,3 +98,25 @@ def test_another_users_process_counts_for_one_who_may_not_look(monkeypatch: pyte
     monkeypatch.setattr(os, "readlink", refuse)
 
     assert str(os.getppid()) in {folder.name for folder in process_table.running()}
+
+
+def test_this_process_is_the_same_though_proc_cannot_be_read_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = process_table.own()
+    monkeypatch.setattr(process_table, "PROC", tmp_path)
+
+    assert own.start_ticks
+    assert process_table.own() == own
+
+
+def test_a_process_that_cannot_be_looked_at_is_not_taken_for_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = process_table.own()
+
+    def none_left(*_: object) -> int:
+        raise OSError(errno.ENFILE, os.strerror(errno.ENFILE))
+
+    monkeypatch.setattr(os, "open", none_left)
+
+    with pytest.raises(OSError, match="Too many open files in system"):
+        process_table.is_running(own)

@@ -48,6 +48,15 @@ def test_a_child_gets_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert "LANGUAGE" not in out("import os; print(dict(os.environ))")
 
 
+def test_without_dev_null_no_program_is_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "devnull", "/nowhere/null")
+
+    assert Runner().run(python("")).complaint == "exit 126: /nowhere/null: No such file or directory"
+    with pytest.raises(ToolError, match="/nowhere/null is missing") as raised:
+        Runner().read(python(""))
+    assert "mknod -m 666 /nowhere/null c 1 3" in raised.value.hint
+
+
 def test_without_a_path_of_the_caller_there_is_still_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PATH")
 
