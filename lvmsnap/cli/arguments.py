@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def place(options: Namespace, argument: str) -> tuple[str, str]:
     """Return the name that a NAME or a path means, and the directory of its profile.
 
-    Raises UsageError where no profile can have such a name, RefusedError where another file of that name is up.
+    Raises UsageError if no profile can have such a name, RefusedError if another file of that name is up.
     """
     name = loading.name_of(argument)
     if name == argument:
@@ -31,7 +31,7 @@ def place(options: Namespace, argument: str) -> tuple[str, str]:
 
 
 def unknown(lacking: Sequence[str], directory: str) -> UsageError:
-    """Return the error that there are no profiles of these names, with the nearest that there is."""
+    """Return the error that there are no profiles with these names, with the most similar name as a hint."""
     known = (*loading.names(directory), *records.names())
     near = nearest(lacking[0], known)
     hint = "lvmsnap status lists all profiles"
@@ -41,12 +41,12 @@ def unknown(lacking: Sequence[str], directory: str) -> UsageError:
 
 
 def needs_root(options: Namespace, command: str) -> RefusedError:
-    """Return the error that only root may give this command, with the line as it was typed."""
+    """Return the error that only root may run this command, with the typed command line."""
     return RefusedError((Refusal(f"{command} needs root", shell_line(("sudo", "lvmsnap", *options.words))),))
 
 
 def refuse_unknown(name: str, directory: str) -> None:
-    """Raise UsageError where there is neither a profile of that name nor a record."""
+    """Raise UsageError if there is neither a profile nor a record of that name."""
     if not os.path.lexists(f"{directory}/{name}{loading.SUFFIX}") and not records.exists(name):
         raise unknown((name,), directory)
 
@@ -61,7 +61,7 @@ def load_for_change(options: Namespace) -> tuple[Profile, str]:
 
 
 def load_to_run(options: Namespace) -> tuple[Profile, str]:
-    """Load the profile as load_for_change does, for `run`: what it raises but UsageError becomes a NotStartedError."""
+    """Load the profile as load_for_change does, for `run`: any error but UsageError becomes a NotStartedError."""
     try:
         profile, text = load_for_change(options)
         if os.geteuid() != 0:
@@ -72,7 +72,7 @@ def load_to_run(options: Namespace) -> tuple[Profile, str]:
 
 
 def _refuse_other_file(name: str, path: str) -> None:
-    """Raise RefusedError where the record of profile `name` was written for another file than `path`."""
+    """Raise RefusedError if the record of profile `name` was written for another file than `path`."""
     try:
         record = records.read(name)
     except LvmsnapError:

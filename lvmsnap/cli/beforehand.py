@@ -1,4 +1,4 @@
-"""Imports, before the first change, what else would be imported when needed: an upgrade may replace it by then."""
+"""Imports, before the first change, what would be imported later on demand: an upgrade may replace it by then."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class _Terminal(io.StringIO):
 
 
 def import_rest(*, reads_profiles: bool) -> None:
-    """Import what comes with no command's own module, and what draws on the terminal where there is one.
+    """Import what no command's own module imports, and, on a terminal, what draws there.
 
-    An upgrade in the middle of a night's run then changes nothing for it, nor does a removal of the files. A command
-    that reads no profile after its first change needs nothing for that.
+    Then an upgrade or removal of the package during a run does not affect it. A command that reads no profile after
+    its first change does not need the modules for that.
     """
     for name in (*FOR_ERRORS, *(FOR_PROFILES if reads_profiles else ())):
         importlib.import_module(name)
@@ -32,6 +32,6 @@ def import_rest(*, reads_profiles: bool) -> None:
 
 
 def _draw_once() -> None:
-    """Draw what is not seen, since rich imports its tables of characters when it meets the first of a kind."""
+    """Draw something invisible, since rich imports its character tables when it meets the first of a kind."""
     line: Line = ((BAD, "FAILED "), ("", "\N{LATIN SMALL LETTER E WITH ACUTE}\N{CJK UNIFIED IDEOGRAPH-65E5}"))
     show([line], _Terminal())

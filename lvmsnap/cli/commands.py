@@ -1,4 +1,4 @@
-"""What each command for snapshots does: options in, exit code out. Heavy modules are imported where they are needed."""
+"""The commands for snapshots: options in, exit code out. Heavy modules are imported where they are needed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ USUAL_FOLDER = "/etc/lvmsnap"
 
 
 def cmd_plan(options: argparse.Namespace) -> int:
-    """`lvmsnap plan`: exit 3 where a check refuses it."""
+    """`lvmsnap plan`: exit 3 if a check refuses it."""
     if options.down:
         return _show_down(options)
     from lvmsnap.cli import arguments
@@ -68,7 +68,7 @@ def _show_down(options: argparse.Namespace) -> int:
     if getattr(options, "offline", False):
         raise UsageError("plan --down --offline makes no sense", hint="what exists is only known on the machine itself")
     name, directory = arguments.place(options, options.name)
-    # LVM shows nothing to anybody else: "nothing exists" would be a lie.
+    # LVM shows nothing to other users: "nothing exists" would be wrong.
     _require_root(options, f"lvmsnap plan {name} --down")
     profile = named_profile.load_if_valid(name, directory)
     plan = preparation.plan_down(_session(options, reads_only=True), name, profile)
@@ -86,7 +86,7 @@ def cmd_up(options: argparse.Namespace) -> int:
     profile, text = arguments.load_for_change(options)
     _require_root(options, f"lvmsnap up {profile.name}")
     session = _session(options)
-    with session.signals:  # a signal that comes when all is up is too late to make it look undone
+    with session.signals:  # a signal that arrives when all is up is too late to look as if `up` was undone
         target = up_down.up(session, profile, text, replace_old=options.replace, if_down=options.if_down)
         found_up.answer(target)
         found_up.tell_next(target.name, session.progress)
@@ -94,7 +94,7 @@ def cmd_up(options: argparse.Namespace) -> int:
 
 
 def cmd_run(options: argparse.Namespace) -> int:
-    """`lvmsnap run`: exits as the command did; 124 where its snapshot was lost, 125 where it never started."""
+    """`lvmsnap run`: exits as the command did; 124 if its snapshot was lost, 125 if it never started."""
     from lvmsnap.cli import arguments, error_view
     from lvmsnap.operations import run
     from lvmsnap.operations.course import Course, kept
@@ -108,7 +108,7 @@ def cmd_run(options: argparse.Namespace) -> int:
 
 
 def cmd_watch(options: argparse.Namespace) -> int:
-    """`lvmsnap watch`: ends with the snapshot; 124 where that was lost."""
+    """`lvmsnap watch`: ends with the snapshot; 124 if that was lost."""
     from lvmsnap.cli import arguments
     from lvmsnap.operations import named_profile, watch
 
@@ -130,13 +130,13 @@ def cmd_down(options: argparse.Namespace) -> int:
 
     name, directory = arguments.place(options, options.name)
     _require_root(options, f"lvmsnap down {name}")
-    # Its profile is read before the first change, and only where its record does not say it all.
+    # The profile is read before the first change, and only if the record is not enough.
     _down(options, _session(options, reads_profiles=False), name, directory)
     return 0
 
 
 def _down_all(options: argparse.Namespace) -> int:
-    """Take everything down, the others too where one fails; raise the worst error."""
+    """Take everything down, even if some fail; report each error, and return the worst exit code."""
     from lvmsnap.cli import error_view
     from lvmsnap.operations import sessions
 
@@ -169,7 +169,7 @@ def _down(options: argparse.Namespace, session: Session, name: str, directory: s
 
 
 def cmd_status(options: argparse.Namespace) -> int:
-    """`lvmsnap status`: a table, JSON or metrics, to stdout or into a file; exit 2 where no profile has a name."""
+    """`lvmsnap status`: a table, JSON or metrics, to stdout or into a file; exit 2 if a name is unknown."""
     from lvmsnap.cli import arguments
     from lvmsnap.operations.status import statuses, unknown
 
@@ -182,7 +182,7 @@ def cmd_status(options: argparse.Namespace) -> int:
     found = statuses(_session(options, reads_only=True), tuple(places), places)
     _show_statuses(options, found)
     if places and (lacking := unknown(found)):
-        # The others were shown all the same.
+        # The others have been shown by now.
         raise arguments.unknown(lacking, options.profile_dir)
     return 0
 

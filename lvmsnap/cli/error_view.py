@@ -1,4 +1,4 @@
-"""Errors and warnings as text: what is wrong, on what, what to do; in the journal with a level."""
+"""Errors and warnings as text: what is wrong, on which object, what to do; with a level in the journal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lvmsnap.model.errors import (
 
 
 def error_lines(error: LvmsnapError, *, is_verbose: bool = False) -> Iterator[Line]:
-    """Return an error for a reader: what is wrong, on which object, what to do; what is only in use, in short."""
+    """Yield an error for a reader: what is wrong, on which object, what to do; in short if something is only in use."""
     if isinstance(error, ProfileError | NotStartedError) and error.problems:
         for problem in error.problems:
             place = ((BOLD, f"{problem.place}: "),) if problem.place else ()
@@ -67,23 +67,23 @@ def _residue_lines(residue: ResidueError, *, is_verbose: bool) -> Iterator[Line]
 
 
 def fail(error: LvmsnapError, code: int = 0, *, is_verbose: bool = False) -> int:
-    """Print an error to stderr, in the journal as one too, and return its exit code, or the `code` given."""
+    """Print an error to stderr, with level 3 in the journal, and return its exit code, or `code` if given."""
     complain(error_lines(error, is_verbose=is_verbose), level=3)
     return code or error.exit_code
 
 
 def complain(lines: Iterable[Line], level: int = 4) -> None:
-    """Print to stderr what is wrong; in the journal with its level, 3 an error or 4 a warning (sd-daemon(3))."""
+    """Print to stderr what is wrong; in the journal with its level, 3 for an error, 4 for a warning (sd-daemon(3))."""
     tell(_marked(lines, level) if _goes_to_journal() else lines)
 
 
 def is_listened_to() -> bool:
-    """Whether progress is wanted on stderr: it is a terminal, or the journal. A good night in cron is silent."""
+    """Whether progress is wanted on stderr: on a terminal, or in the journal. A good night in cron is silent."""
     return sys.stderr.isatty() or _goes_to_journal()
 
 
 def _marked(lines: Iterable[Line], level: int) -> Iterator[Line]:
-    """Put before each line its level; the journal takes it off again."""
+    """Prefix each line with its level; the journal removes it again."""
     for line in plain(lines).split("\n")[:-1]:
         yield (("", f"<{level}>{line}"),)
 

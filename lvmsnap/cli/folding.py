@@ -1,4 +1,4 @@
-"""Breaks lines that are too long: text after a comma or the like, a command as one does in a shell. Pure."""
+"""Breaks long lines: text after commas and the like, commands as in a shell. Pure."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from lvmsnap.system.processes import shell_line
 
 # A line is a row of (style, text); the styles are rich's, and empty for plain text.
 Line = tuple[tuple[str, str], ...]
-# A part of a line that may begin a row of its own, and what the row before it ends with then.
+# A part of a line that may begin a new row: its style, its text, and what the row before ends with then.
 Piece = tuple[str, str, str]
 
 DIM, COMMAND, UNDO_COMMAND = "dim", "default", "dim default"
 MARK = "\\"
-# Where text is broken: not at every blank, so that a command in it stays in one piece; at those where it is too long.
+# Where to break text: not at every blank, so that a command in it stays in one piece, unless a clause is too long.
 CLAUSE_END = r"(?<=[,;:.] )|(?<= )(?=\()"
 BLANK = r"(?<=\S )(?=\S)"
-# The word after these is broken too, at ends of its clauses: a newline is a blank there, to the shell and to LVM.
+# The word after these is broken too, at the ends of its clauses: there the shell and LVM take a newline for a blank.
 SCRIPTS = (["sh", "-c"], ["--yes", "--select"])
 SCRIPT_END = r"(?<=; )|(?<=&& )|(?<=\|\| )|(?<=\{ )"
-# A comment, a here-document or what is quoted might be broken: none of lvmsnap's own scripts has them.
+# Breaking could damage comments, here-documents and quoted text: none of lvmsnap's own scripts has them.
 UNSURE = r"[\n'`]|(?:^|[\s;])#|<<"
 
 
@@ -31,7 +31,7 @@ def text(line: Line) -> str:
 
 
 def fold(line: Line, width: int) -> Iterator[Line]:
-    """Give the rows of a line, what follows the first indented; one that fits, or is in lines already, stays whole."""
+    """Yield the rows of a line, all but the first indented; one that fits, or has newlines already, stays whole."""
     whole = text(line)
     is_command = bool(line) and line[-1][0] in (COMMAND, UNDO_COMMAND)
     if len(whole) <= width or "\n" in whole or (is_command and "$'" in whole):
@@ -50,13 +50,13 @@ def fold(line: Line, width: int) -> Iterator[Line]:
 
 
 def _words(style: str, clause: str, room: int) -> Iterator[Piece]:
-    """Give a clause in one piece, or word by word where it is longer than a row."""
+    """Yield a clause in one piece, or word by word if it is longer than a row."""
     parts = [clause] if len(clause.rstrip()) <= room else re.split(BLANK, clause)
     yield from ((style, part, "") for part in parts)
 
 
 def _command_pieces(style: str, words: list[str]) -> Iterator[Piece]:
-    """Give the words of a command, an option with its value in one piece."""
+    """Yield the words of a command, an option with its value in one piece."""
     number = 0
     while number < len(words):
         word, value = words[number], words[number + 1 : number + 2]
@@ -71,7 +71,7 @@ def _command_pieces(style: str, words: list[str]) -> Iterator[Piece]:
 
 
 def _script_pieces(style: str, script: str) -> Iterator[Piece]:
-    """Give the clauses of a script; where one would end in the middle of something quoted, it goes on."""
+    """Yield the clauses of a script; one that would end inside quotes is joined with the next."""
     part, mark = "", MARK
     for clause in re.split(SCRIPT_END, script):
         part += clause
@@ -87,7 +87,7 @@ def _fill(pieces: Iterable[Piece], indent: int, width: int) -> Iterator[Line]:
     used = 0
     for style, piece, mark in pieces:
         if used > indent and used + len(piece.rstrip()) > width:
-            # A blank beyond the last column would begin a row of its own on a terminal.
+            # A blank beyond the last column would start a new row on a terminal.
             yield (*row, (DIM, mark)) if mark else (*row[:-1], (row[-1][0], row[-1][1].rstrip()))
             row, used, piece = [("", " " * indent)], indent, piece.lstrip()  # noqa: PLW2901
         if row and row[-1][0] == style:
@@ -99,13 +99,13 @@ def _fill(pieces: Iterable[Piece], indent: int, width: int) -> Iterator[Line]:
 
 
 def _without_end(line: Line) -> Line:
-    """Return the line without blanks at its end: beyond the last column they would begin a row of their own."""
+    """Return the line without trailing blanks: beyond the last column they would start a new row."""
     while line and not line[-1][1].strip(" "):
         line = line[:-1]
     return (*line[:-1], (line[-1][0], line[-1][1].rstrip(" "))) if line else line
 
 
 def _indent(line: Line) -> int:
-    """Return where what is left of a line goes on: under what follows a first part that ends with a blank."""
+    """Return the indent of the further rows: below the second part, if the first one ends with a blank."""
     first = line[0][1]
     return len(first) if len(line) > 1 and first.endswith(" ") else len(first) - len(first.lstrip()) + 2

@@ -1,4 +1,4 @@
-"""What `up` and `hold` answer: where that which is up is found by a backup, and what comes next."""
+"""The output of `up` and `hold`: where a backup finds the snapshots, and what to do next."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lvmsnap.system import streams
 
 
 def answer(target: Target) -> None:
-    """Print on stdout where it is: a line for each place."""
+    """Print on stdout where the snapshots are: a line for each place."""
     for line in _places(target):
         streams.answer(line)
 
@@ -25,7 +25,7 @@ def _places(target: Target) -> tuple[str, ...]:
 
 
 def tell_next(name: str, progress: Progress) -> None:
-    """Say what to do with what `up` brought up, where somebody listens."""
+    """Say what to do next with what `up` brought up, where progress is shown."""
     guarded = (f"lvmsnap watch {name}", "guards it while your backup reads it")
     for line in next_lines((guarded, (f"lvmsnap down {name}", "takes it down again"))):
         progress.note(layout.text(line))

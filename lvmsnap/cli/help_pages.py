@@ -1,4 +1,4 @@
-"""`lvmsnap help`: prints a page of the documentation as shipped with this version, or a command's help."""
+"""`lvmsnap help`: prints a page of this version's documentation, or a command's help."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from lvmsnap.model.errors import UsageError
 from lvmsnap.model.near import nearest
 
-# In the order in which one needs them.
+# In the order in which they are needed.
 TOPICS = (
     "first-profile",
     "recipes",
@@ -30,7 +30,7 @@ CELLS = r"(?<!\\)\|"
 
 
 def cmd_help(options: argparse.Namespace) -> int:
-    """`lvmsnap help [TOPIC]`: the page or a command's help, or the list of pages; exit 2 where there is neither."""
+    """`lvmsnap help [TOPIC]`: the page or a command's help, or the list of pages; exit 2 if there is neither."""
     if options.topic is None:
         print(_list_of_pages(), end="")
         return 0
@@ -68,13 +68,13 @@ def _list_of_pages() -> str:
 
 
 def _render(text: str) -> None:
-    """Print a page as a terminal shows it best."""
+    """Print a page rendered for a terminal."""
     from rich.markdown import Markdown
     from rich.theme import Theme
 
     from lvmsnap.cli import layout
 
-    # Readable on light and on dark.
+    # Readable on light and dark backgrounds.
     styles = dict.fromkeys(("markdown.code_block", "markdown.item.bullet", "markdown.link"), "default")
     styles |= {"markdown.code": "bold", "markdown.link_url": "dim"}
     terminal = layout.console(sys.stdout, Theme(styles))
@@ -83,7 +83,7 @@ def _render(text: str) -> None:
 
 
 def _as_list(table: re.Match[str]) -> str:
-    """Return a table as a list: its cells are too long to stand beside each other in 80 columns."""
+    """Return a table as a list: its cells are too long to fit side by side into 80 columns."""
     head, _, *rows = (_cells(line) for line in table[0].splitlines())
     return "\n".join(line for row in rows for line in _item(head, row)) + "\n"
 

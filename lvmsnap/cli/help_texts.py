@@ -1,4 +1,4 @@
-"""What each command's help says beyond its options: what it does, prints and exits with, and examples. Data alone."""
+"""The text of each command's help besides its options: what it does, prints and exits with, and examples. Only data."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ COMMAND_HELP = (
 
 @dataclass(frozen=True, slots=True)
 class CommandHelp:
-    """What the help of one command says: `prints` is what goes to stdout, `exits` its own exit codes."""
+    """The help text of one command: `prints` is what goes to stdout, `exits` are its own exit codes."""
 
     about: str
     prints: str
@@ -247,7 +247,7 @@ COMMANDS = {
     ),
 }
 
-# What people call the commands elsewhere.
+# What the commands are called elsewhere.
 MEANT = {
     **dict.fromkeys(("start", "create", "mount", "snapshot", "open"), "up"),
     **dict.fromkeys(("stop", "umount", "unmount", "remove", "delete", "rm", "destroy", "close"), "down"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def cmd_hold(options: argparse.Namespace) -> int:
-    """`lvmsnap hold`: 0 where it was stopped in good order, 124 where a snapshot was lost."""
+    """`lvmsnap hold`: 0 if it was stopped in good order, 124 if a snapshot was lost."""
     from lvmsnap.cli import arguments, found_up
     from lvmsnap.operations import hold
     from lvmsnap.operations.course import Course, kept

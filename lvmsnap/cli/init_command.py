@@ -1,4 +1,4 @@
-"""`lvmsnap init`: lists what could be snapshotted, lets one choose on a terminal, prints or writes a first profile."""
+"""`lvmsnap init`: lists the volumes, asks on a terminal which to snapshot, prints or writes a first profile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRIES = 3
 
 
 def cmd_init(options: argparse.Namespace) -> int:
-    """`lvmsnap init`: a list without VOLUME; else a profile, on stdout or with --write in a new file."""
+    """`lvmsnap init`: without VOLUME a list; else a profile, on stdout or, with --write, in a new file."""
     from lvmsnap.operations import first_profile
 
     path = first_profile.free_path(options.write, options.profile_dir) if options.write is not None else None
@@ -43,7 +43,7 @@ def cmd_init(options: argparse.Namespace) -> int:
 
 
 def _tell(options: argparse.Namespace, session: Session, view: View, first: First, origins: tuple[str, ...]) -> None:
-    """Say what is wrong with it, as a warning, and what comes next."""
+    """Warn of what is wrong with it, and say what to do next."""
     from lvmsnap.cli import error_view, layout
 
     if view.why_not:
@@ -81,7 +81,7 @@ def _folder(options: argparse.Namespace) -> str:
 
 
 def _chosen(options: argparse.Namespace, session: Session, view: View) -> tuple[str, ...]:
-    """List the volumes, and on a terminal return those that are chosen. Raises RefusedError, UsageError."""
+    """List the volumes, and on a terminal return the chosen ones. Raises RefusedError, UsageError."""
     from lvmsnap.cli import layout
     from lvmsnap.operations import first_profile
     from lvmsnap.system import reading
@@ -128,7 +128,7 @@ def _row(offer: Offer) -> tuple[str, ...]:
 
 
 def _asked(found: Offers, view: View) -> tuple[str, ...]:
-    """Ask which volumes are meant; nothing is an answer too. Raises UsageError after some that mean nothing."""
+    """Ask for the volumes; an empty answer is valid. Raises UsageError after TRIES invalid ones."""
     from lvmsnap.cli.error_view import complain
     from lvmsnap.operations import first_profile
 
@@ -138,7 +138,7 @@ def _asked(found: Offers, view: View) -> tuple[str, ...]:
         try:
             typed = sys.stdin.readline()
             if not typed:
-                print(file=sys.stderr)  # Ctrl-D: what is said next begins a line
+                print(file=sys.stderr)  # after Ctrl-D, start a new line
             words = list(_names(typed.replace(",", " ").split(), found))
             return first_profile.resolved(words, view) if words else ()
         except UsageError as error:
@@ -149,7 +149,7 @@ def _asked(found: Offers, view: View) -> tuple[str, ...]:
 
 
 def _names(words: Iterable[str], found: Offers) -> Iterator[str]:
-    """Give each word, and for each number the volume that has it in the list. Raises UsageError."""
+    """Yield each word, or for a number the volume with that number in the list. Raises UsageError."""
     for word in words:
         if not word.isascii() or not word.isdigit():
             yield word

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 __all__ = ["BAD", "BOLD", "COMMAND", "DIM", "GOOD", "UNDO_COMMAND", "WARN", "Line", "fold", "text"]
 
-# Columns of a terminal.
+# Widths of a terminal, in columns.
 NARROWEST, USUAL, WIDEST = 20, 80, 1000
-# Readable on light and on dark: no yellow, no blue, no white.
+# Readable on light and dark backgrounds: no yellow, no blue, no white.
 GOOD, BAD, WARN, BOLD = "green", "bold red", "magenta", "bold"
 
 
 def plain(lines: Iterable[Line]) -> str:
-    """Return the lines as text without colour, as a pipe or a file gets them."""
+    """Return the lines as text without colour, for a pipe or a file."""
     return "".join(f"{text(printable(line))}\n" for line in lines)
 
 
 def show(lines: Iterable[Line], stream: TextIO) -> None:
-    """Print the lines, in colour where the stream is a terminal that wants it (rich honours NO_COLOR and TERM)."""
+    """Print the lines, in colour if the stream is a terminal that wants it (rich honours NO_COLOR and TERM)."""
     if not stream.isatty():
         for line in lines:
             print(plain((line,)), end="", file=stream)
@@ -43,9 +43,9 @@ def show(lines: Iterable[Line], stream: TextIO) -> None:
 
 
 def console(stream: TextIO, theme: Theme | None = None) -> Console:
-    """Return what draws on a terminal; one that is said to be of no width, or of one without end, is taken for usual.
+    """Return rich's console for a terminal; an implausible width is replaced by the usual or the narrowest one.
 
-    COLUMNS=0 is in the environment where somebody took the size of a terminal that had none: nothing would be seen.
+    COLUMNS=0 is set if somebody exported the size of a terminal that had none: nothing would be visible.
     """
     from rich.console import Console
 
@@ -56,7 +56,7 @@ def console(stream: TextIO, theme: Theme | None = None) -> Console:
 
 
 def tell(lines: Iterable[Line], stream: TextIO | None = None) -> None:
-    """Print to stderr, or to `stream`; where nobody can read that, go on: a change is to be finished."""
+    """Print to stderr, or to `stream`; if that fails, go on: a change must be completed."""
     stream = stream or sys.stderr
     live_line.clear()
     try:
@@ -67,11 +67,11 @@ def tell(lines: Iterable[Line], stream: TextIO | None = None) -> None:
 
 
 def printable(line: Line) -> Line:
-    """Return the line with an escape such as \\x1b for each character that a terminal would obey."""
+    """Return the line with an escape such as \\x1b in place of each control character."""
     return tuple((style, escaped(part)) for style, part in line)
 
 
 def hint_lines(hint: str, indent: int = 2) -> Iterator[Line]:
-    """Give the lines that say what to do."""
+    """Yield the line that says what to do, if there is a hint."""
     if hint:
         yield (("", f"{' ' * indent}what to do: "), ("", hint))

@@ -1,4 +1,4 @@
-"""The line on a terminal that says what is going on right now: written over and over, and nothing of it stays."""
+"""The line on a terminal that shows what is going on: it is overwritten again and again, and leaves no trace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lvmsnap.system import streams
 
 FRAMES = ("|", "/", "-", "\\")
 FRAME_SECONDS = 0.2
-# To the line's first column, and erase what is in it (ECMA-48: CR, EL). The cursor stays visible all the time.
+# Go to the first column and erase the line (ECMA-48: CR, EL). The cursor stays visible all the time.
 ERASE = "\r\x1b[K"
 
 _lock = threading.Lock()
@@ -22,19 +22,19 @@ _stop_spinning: threading.Event | None = None
 
 
 def is_wanted() -> bool:
-    """Whether stderr is a terminal that can write over a line."""
+    """Whether stderr is a terminal that can overwrite a line."""
     return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
 
 
 def show(text: str) -> None:
-    """Show a text in place of the one before; nothing where that is not wanted."""
+    """Show a text in place of the previous one, if stderr is such a terminal."""
     with _lock:
         _end_spinning()
     _draw(text)
 
 
 def spin(text: str) -> None:
-    """Show a text that is seen to live, until the next one, or until it is cleared."""
+    """Show a text with a spinner, until the next text, or until it is cleared."""
     global _stop_spinning  # noqa: PLW0603  # there is one terminal
     clear()
     if is_wanted():
@@ -43,7 +43,7 @@ def spin(text: str) -> None:
 
 
 def clear() -> None:
-    """Take the line away: what is printed next begins in its first column."""
+    """Erase the line: the next output starts in the first column."""
     global _is_shown  # noqa: PLW0603  # there is one terminal
     with _lock:
         _end_spinning()
@@ -82,7 +82,7 @@ def _write(text: str) -> None:
 
 
 def cut(text: str, columns: int) -> str:
-    """Return as much of a text as fits into so many columns: one that went on in the next line could not be erased."""
+    """Return as much of a text as fits into so many columns: a text that wraps could not be erased."""
     used = 0
     for position, character in enumerate(text):
         used += 0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")

@@ -1,4 +1,4 @@
-"""The profiles' states as metrics for Prometheus, in the text format that node_exporter's collector reads."""
+"""The profiles' states as Prometheus metrics, in the text format that node_exporter's textfile collector reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREFIX = "lvmsnap_"
 
 
 def to_prometheus(statuses: tuple[Status, ...], now: datetime) -> str:
-    """Return the metrics of all profiles; what is not known of one has no sample."""
+    """Return the metrics of all profiles; an unknown value has no sample."""
     return "".join(f"{line}\n" for line in _lines(statuses, now))
 
 
@@ -115,6 +115,6 @@ def _labels(**labels: str) -> str:
 
 
 def _escaped(value: str) -> str:
-    """Return a label's value as it exists between quotes; bytes that are no UTF-8 become \\xNN."""
+    """Return a label's value escaped for quotes; bytes that are not UTF-8 become \\xNN."""
     printable = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return printable.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

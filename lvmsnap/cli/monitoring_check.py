@@ -13,19 +13,19 @@ from lvmsnap.planning.state import MEANING, State, Status
 from lvmsnap.system import streams
 
 OK, PROBLEM, LOST, UNKNOWN = range(4)
-# The exit code, what is told, and numbers that are drawn over time ("performance data").
+# The exit code, the message, and numbers to plot over time ("performance data").
 Verdict = tuple[int, str, str]
 WORDS = {OK: "OK", PROBLEM: "WARNING", LOST: "CRITICAL", UNKNOWN: "UNKNOWN"}
 
 
 def is_asked(arguments: Sequence[str]) -> bool:
-    """Whether a command line that could not be read asked for the plug-in."""
+    """Whether an invalid command line asked for the plug-in."""
     ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "status" in ours and "--check" in ours
 
 
 def answer(look: Callable[[], Verdict]) -> int:
-    """Print the line, and return the exit code; whatever keeps it from being known is unknown, and no traceback."""
+    """Print the line, and return the exit code; any error becomes UNKNOWN, not a traceback."""
     try:
         found = look()
     except Exception as error:
@@ -34,26 +34,26 @@ def answer(look: Callable[[], Verdict]) -> int:
 
 
 def give_up(error: LvmsnapError) -> int:
-    """Print the line that says why nothing is known."""
+    """Print the line that says why the state is unknown."""
     return _tell(UNKNOWN, error.message)
 
 
 def _tell(code: int, told: str, numbers: str = "") -> int:
-    # What comes after a | is numbers to whoever reads it, and a second line is a page of its own.
+    # Monitoring systems take what follows a | for numbers, and further lines for long output.
     line = " ".join(escaped(told).replace("|", "/").split())
     try:
         print(f"LVMSNAP {WORDS[code]} - {line}{' | ' * bool(numbers)}{numbers}", flush=True)
     except OSError:
-        # Any other exit code would say something of the profiles that nobody can read.
+        # Any other exit code would be a verdict without a readable reason.
         streams.give_up(sys.stdout)
         return UNKNOWN
     return code
 
 
 def verdict(statuses: tuple[Status, ...], *, are_named: bool) -> Verdict:
-    """Return the exit code; what is wrong, the worst first, else what is up; and how full each snapshot is.
+    """Return the exit code; what is wrong, the worst first, else each profile's state; and how full each snapshot is.
 
-    What another host has on a disk that both see is no problem of this one, unless its name is asked for.
+    What another host has on a shared disk is not a problem of this one, unless it is asked for by name.
     """
     own = tuple(one for one in statuses if are_named or one.volumes or one.state is not State.FOREIGN)
     worst = sorted((wrong for one in own for wrong in problems(one)), key=lambda wrong: -wrong[0])

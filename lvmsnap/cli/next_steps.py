@@ -1,4 +1,4 @@
-"""Says what comes next after a command: each next command, and beside it what it does."""
+"""Says what to do after a command: the next commands, each with what it does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NEXT, COLUMNS = "next: ", 80
 
 
 def next_lines(steps: Sequence[tuple[str, str]]) -> Iterator[Line]:
-    """Return a line for each command with what it does; that is below them all where it is too wide beside them."""
+    """Yield a line for each command with what it does, or two lines for each if some line would be too wide."""
     width = max(len(command) for command, _ in steps)
     is_wide = any(len(NEXT) + width + 3 + len(what) > COLUMNS for _, what in steps)
     for number, (command, what) in enumerate(steps):

@@ -1,4 +1,4 @@
-"""The options of each command, and the table of all commands: what the command line is made of."""
+"""The options of each command, and the table of all commands."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _add_help(parser: argparse.ArgumentParser) -> None:
 
 
 def _later(module: str, name: str) -> Callable[[argparse.Namespace], int]:
-    """Return a command whose module is imported once it is given."""
+    """Return a command whose module is imported when it is run."""
 
     def run(options: argparse.Namespace) -> int:
         command: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(f"lvmsnap.cli.{module}"), name)
@@ -230,7 +230,7 @@ COMMANDS = (
 
 
 def add_commands(parser: Parser) -> None:
-    """Give the parser all commands with their options, and those that may stand before the command too."""
+    """Add to the parser all commands with their options, and the options that may also precede the command."""
     _add_common(parser, top=True)
     rows = {name: (function, add_options) for name, function, _, add_options in COMMANDS}
 

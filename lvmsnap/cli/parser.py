@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit code out. Every exception becomes a message and a code here and nowhere else."""
+"""The command line: arguments in, exit code out. Only here do exceptions become messages and exit codes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         _prepare_python()
     streams.prepare()
-    # It may be inherited ignored: then every command that fails looks like one that did not (wait(2)).
+    # If SIGCHLD was inherited as ignored, every failed command would look like a successful one (wait(2)).
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         code = _run(sys.argv[1:] if arguments is None else arguments)
-        # A plan or a status that could not be written is not done.
+        # A plan or a status that could not be written is a failure.
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         from lvmsnap.cli.error_view import fail
 
-        # What is raised during a change is undone and reported as a failed step: this is from before or after.
+        # Exceptions during a change are reported as a failed step, after the undo: this one is from before or after.
         return fail(LvmsnapError(explained(error), hint=f"please report it, with these lines:{_where(error)}"))
 
 
@@ -55,8 +55,8 @@ def _prepare_python() -> None:
         from lvmsnap.system import processes
 
         processes.begin_anew_in_utf_8()
-    # Python would look for garbage each time that 700 more objects exist, and at its end in all there are. What is
-    # imported is none, and takes a tenth longer with that.
+    # By default Python's garbage collector runs after every 700 new objects, and over all of them at exit. Imported
+    # modules are not garbage, and importing takes a tenth longer with it.
     gc.set_threshold(50_000)
     atexit.register(gc.freeze)
 
@@ -83,11 +83,11 @@ def _run(arguments: Sequence[str]) -> int:
             sys.stdout.flush()  # the help
         raise
     finally:
-        live_line.clear()  # whatever ended it: the terminal is as it was
+        live_line.clear()  # however it ended, leave the terminal clean
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options; `argv` is what follows `--`, which only `run` and `install-units` take, and must have.
+    """Return the options; `argv` is what follows `--`: only `run` and `install-units` take that, and they need it.
 
     Raises UsageError.
     """
@@ -117,14 +117,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _refuse_help_of_a_command_without_dashes(words: Sequence[str], parser: usage.Parser) -> None:
-    """Raise UsageError for `run NAME COMMAND -h`: that is meant for COMMAND, and argparse would show our own help."""
+    """Raise UsageError for `run NAME COMMAND -h`: -h is meant for COMMAND, but argparse would show our own help."""
     asks = next((place for place, word in enumerate(words) if word in HELP), 0)
     if not asks:
         return
     try:
         options, rest = parser.parse_known_args(words[:asks])
     except UsageError:
-        return  # what is wrong is not known before the help was read
+        return  # other mistakes do not matter: the help is shown
     if _lacks_dashes(options, rest):
         raise usage.lacks_dashes(words, rest, options.command_name, options.name)
 
@@ -145,7 +145,7 @@ def _show_overview(_options: argparse.Namespace) -> int:
 
 
 def _where(error: Exception) -> str:
-    """Return the last places that an error came through. What is in those lines may be of another version by now."""
+    """Return an error's innermost stack frames, without source: those files may be of another version by now."""
     places, at = list[str](), error.__traceback__
     while at:
         code = at.tb_frame.f_code

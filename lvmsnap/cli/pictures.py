@@ -1,4 +1,4 @@
-"""Writes lines as a text file or as a picture of a terminal."""
+"""Writes lines as a text file, a web page or a picture of a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lvmsnap.model.errors import (
 )
 
 PICTURE_COLUMNS = 100
-# Of what a system has of its own; the last is whatever it takes for one whose letters are all as wide.
+# Fonts that systems come with; the last is the system's default monospace font.
 FONTS = "'DejaVu Sans Mono', 'Liberation Mono', Menlo, Consolas, monospace"
 
 
@@ -37,7 +37,7 @@ def export(lines: Iterable[Line], path: str, title: str) -> None:
     if suffix != ".txt":
         rows = [row for line in rows for row in fold(line, PICTURE_COLUMNS)]
     width = max((len(text(row)) for row in rows), default=80) + 1
-    # The height is given too: else rich takes 80 columns where TERM is dumb, and cuts off the rest.
+    # Give the height too: otherwise rich assumes 80 columns if TERM is dumb, and cuts off the rest.
     console = Console(
         file=StringIO(), record=True, width=width, height=25, highlight=False, force_terminal=True, no_color=False
     )
@@ -56,6 +56,6 @@ def export(lines: Iterable[Line], path: str, title: str) -> None:
 
 
 def _self_contained(svg: str) -> str:
-    """Return rich's picture without the font that it would fetch, and with its blanks for librsvg, which trims them."""
+    """Return rich's picture without the font that it would download, and with blanks preserved for librsvg."""
     svg = re.sub(r"\n\s*@font-face \{[^}]*\}", "", svg).replace("Fira Code, monospace", FONTS)
     return svg.replace('-matrix">', '-matrix" xml:space="preserve">')

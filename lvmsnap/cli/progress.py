@@ -1,4 +1,4 @@
-"""Tells on stderr what is being done: one line a step with its time; on a terminal with colour and a spinner."""
+"""Reports progress on stderr: one line per step with its time; on a terminal with colour and a spinner."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ HEADINGS = {"undo": "undoing what was begun:", "down": "", "up": ""}
 
 
 class Reporter:
-    """The executor's Progress and the runner's observer: progress where it is wanted, what is wrong in any case.
+    """The executor's Progress and the runner's observer: progress where it is wanted, problems always.
 
-    Verbosity: -1 no progress, 0 on a terminal and in the journal, 1 anywhere, and each command too.
+    Verbosity: -1 no progress; 0 progress on a terminal and in the journal; 1 anywhere, with each command.
     """
 
     def __init__(self, verbosity: int = 0, *, is_told: bool = False) -> None:
-        """With `is_told` the notes are what was asked for, and only -q keeps them back."""
+        """With `is_told` the notes are the command's actual output, and only -q suppresses them."""
         self._verbosity = verbosity
         self._is_told = is_told
         self._verb = ""
@@ -28,21 +28,21 @@ class Reporter:
         self._told: set[tuple[str, str]] = set()
 
     def begin(self, verb: str, _actions: tuple[Action, ...]) -> None:
-        """Say that undoing begins, once."""
+        """Announce once that the undo begins."""
         if HEADINGS[verb] and verb != self._verb:
             self._say(((DIM, HEADINGS[verb]),))
         self._verb = verb
 
     def step(self, action: Action, number: int, total: int) -> None:
-        """Show on a terminal what is going on."""
+        """Show the step on a terminal."""
         self._place = f"{number}/{total}"
-        # Who writes to the terminal's log may be held, and then the terminal waits.
+        # What records the terminal may be writing to a held origin, and then the terminal blocks.
         live_line.clear()
         if self._verbosity >= 0 and not action.holds:
             live_line.spin(text(self._summary(action)))
 
     def done(self, action: Action, seconds: float) -> None:
-        """Print the step's line; that of a step which the next one's command does waits for it."""
+        """Print the step's line; if the next step's command does the work, the line waits for that."""
         live_line.clear()
         with_next = self._verb == "up" and not action.do
         time = "" if with_next else f"{seconds:.1f} s"
@@ -55,13 +55,13 @@ class Reporter:
         self._with_next = []
 
     def failed(self, action: Action, complaint: str) -> None:
-        """Print the step's line and why it failed, once; what was only held back by another one is in the error."""
+        """Print the step's line and why it failed, once; not what another failure only held back."""
         live_line.clear()
         self._with_next = []
         if self._verb == "up" and not self._is_heard():
             return  # the error says it
         if self._verb in ("undo", "down") and self._verbosity <= 0 and not hook_of(action):
-            return  # it is tried again, and the error says why where that fails too
+            return  # it is tried again, and if that fails too the error says why
         if complaint.startswith("held back: ") or (action.object, complaint) in self._told:
             return
         self._told.add((action.object, complaint))
@@ -78,12 +78,12 @@ class Reporter:
         complain([((WARN, "warning: "), ("", message))])
 
     def live(self, message: str) -> None:
-        """Show on a terminal how it stands right now; nowhere else."""
+        """Show the current state on a terminal; nowhere else."""
         if self._verbosity >= 0:
             live_line.show(message)
 
     def observe(self, finished: Finished) -> None:
-        """Print each command and its time, where asked to."""
+        """Print each command and its time, with -v."""
         if self._verbosity > 0:
             live_line.clear()
             command = f"{shell_line(finished.argv)}  # {finished.seconds:.2f} s"

@@ -1,4 +1,4 @@
-"""`lvmsnap status --history`: the last runs of profiles as a table or as JSON. Reads the histories alone."""
+"""`lvmsnap status --history`: the last runs of profiles as a table or as JSON. Reads only the histories."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from lvmsnap.model.units import as_written
 from lvmsnap.planning.sizing import human
 from lvmsnap.system import atomic_files
 
-# Of what --json prints.
+# The format of what --json prints.
 FORMAT = 1
-# Of more runs than these a person sees the last; JSON has all.
+# The table shows only this many runs, the last ones; JSON has all.
 LARGEST_ROWS = 20
 HEAD = ("STARTED", "TOOK", "RESULT", "EXIT", "COMMAND", "PEAK FILL")
 STYLES = {Result.OK: GOOD, Result.INTERRUPTED: WARN}
@@ -30,9 +30,9 @@ Histories = dict[str, tuple[PastRun, ...]]
 
 
 def history_lines(histories: Histories, zone: tzinfo | None = None) -> Iterator[Line]:
-    """Return the last runs of each profile, the last one last, and what size would have been enough for all of them.
+    """Yield the last runs of each profile, oldest first, and what size would have been enough for all its runs.
 
-    Times are of `zone`, by default the machine's own.
+    Times are in `zone`, by default the machine's own.
     """
     if not histories:
         yield (("", "no run of any profile is known"),)
@@ -65,7 +65,7 @@ def _row(run: PastRun, zone: tzinfo | None) -> tuple[str, ...]:
 
 
 def _peak(run: PastRun) -> str:
-    """Return how full the fullest snapshot became; of several, which one that was."""
+    """Return how full the fullest snapshot became, and, of several, which one that was."""
     peak = max(run.snapshots, key=lambda one: one.peak_fill_ratio, default=None)
     if peak is None:
         return "-"
@@ -75,7 +75,7 @@ def _peak(run: PastRun) -> str:
 
 
 def _advice(runs: tuple[PastRun, ...]) -> Iterator[Line]:
-    """Say what size would have been enough for all of these runs, for each volume of the last one that had any."""
+    """Say what size would have been enough for all of these runs, for each volume of the last run with snapshots."""
     last = next((run.snapshots for run in reversed(runs) if run.snapshots), ())
     for origin in (peak.origin for peak in last if not peak.pool):
         own = [peak for run in runs for peak in run.snapshots if peak.origin == origin]
@@ -98,7 +98,7 @@ def history_data(histories: Histories) -> dict[str, object]:
 def show(options: argparse.Namespace, names: tuple[str, ...], known: Collection[str]) -> None:
     """Print the histories of the named profiles, else of all that have one, or write them into a file.
 
-    Raises UsageError where there is neither a history nor a profile, one of the `known`, of a name.
+    Raises UsageError if a name has neither a history nor a profile, that is, is not one of the `known`.
     """
     histories = {name: run_history.read(name) for name in names or run_history.names()}
     if options.json:

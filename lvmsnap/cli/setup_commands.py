@@ -1,4 +1,4 @@
-"""The commands that deal with profiles' text and with what is installed for them: options in, exit code out."""
+"""The commands that check profiles and install units and boot files: options in, exit code out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def cmd_validate(options: argparse.Namespace) -> int:
-    """`lvmsnap validate`: every mistake of every file; exit 2 where there is one."""
+    """`lvmsnap validate`: reports every mistake in every file; exit 2 if there is one."""
     from lvmsnap.profile import loading
 
     names = options.files or list(loading.names(options.profile_dir))
@@ -28,7 +28,7 @@ def cmd_validate(options: argparse.Namespace) -> int:
     for name in names:
         try:
             path = loading.find(name, options.profile_dir)
-            # What `up NAME` would refuse is a mistake; a file in a checkout may be anybody's.
+            # An owner that `up NAME` would refuse is a mistake; a file in a checkout may be anybody's.
             profile = loading.load(path, require_root_owned=os.geteuid() == 0 and str(path) != name)
         except ProfileError as error:
             problems += error.problems
@@ -43,7 +43,7 @@ def cmd_validate(options: argparse.Namespace) -> int:
 
 
 def _notes(profile: Profile) -> Iterator[str]:
-    """Give what is no mistake, and may surprise all the same."""
+    """Yield what is not a mistake, but may be a surprise."""
     if profile.tree:
         yield (
             f"its volumes are below {profile.tree} as they are on the server; a profile's only volume is at the top: "
@@ -68,7 +68,7 @@ def cmd_install_boot(options: argparse.Namespace) -> int:
 
 
 def cmd_install_units(options: argparse.Namespace) -> int:
-    """`lvmsnap install-units`: the systemd units that run a command by `lvmsnap run` when it is time."""
+    """`lvmsnap install-units`: systemd units that run a command by `lvmsnap run` on a schedule, or hold a profile."""
     from lvmsnap.install import hold_unit, timer_units
     from lvmsnap.operations import named_profile
     from lvmsnap.profile import loading
@@ -111,7 +111,7 @@ def cmd_install_units(options: argparse.Namespace) -> int:
 
 
 def cmd_schema(options: argparse.Namespace) -> int:
-    """`lvmsnap schema`: its text, or where it is."""
+    """`lvmsnap schema`: prints the schema, or its path."""
     from lvmsnap.profile import loading
 
     print(f"{loading.schema_path()}\n" if options.path else loading.schema_text(), end="")

@@ -1,4 +1,4 @@
-"""Makes a table of the profiles' states, as wide as the terminal is; in a pipe each profile has one line."""
+"""Makes a table of the profiles' states, no wider than the terminal; in a pipe, rows are never split."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lvmsnap.system import streams
 
 STATE_STYLE = {State.UP: GOOD, State.DOWN: DIM, State.STALE: WARN, State.PARTIAL: WARN, State.FOREIGN: WARN}
 HEAD = ("PROFILE", "STATE", "SIZE", "FILL", "AGE", "RATE", "FULL IN", "GREW", "LAST RUN", "SNAPSHOT", "MOUNTPOINT")
-# Where the terminal is too narrow for all, so many columns stay above; the others go below them, indented.
+# If the terminal is too narrow for all columns, so many stay in the first line; the others go below, indented.
 SPLITS = (len(HEAD), HEAD.index("SNAPSHOT"), HEAD.index("GREW"), HEAD.index("RATE"))
 INDENT = "  "
 YEAR_SECONDS = 365 * 86400
@@ -24,10 +24,10 @@ Row = tuple[str, ...]
 
 
 def status_lines(statuses: tuple[Status, ...], now: datetime, columns: int = sys.maxsize) -> Iterator[Line]:
-    """Return the table, for a terminal of so many columns; what is wrong with a profile is below its rows.
+    """Yield the table for a terminal with so many columns; what is wrong with a profile is below its rows.
 
-    A profile with one volume has a row, one with several a row of its own and one for each volume, indented. A column
-    that would have nothing to tell of any profile is left out.
+    A profile with one volume has one row; one with several has a row of its own and an indented one for each volume. A
+    column that is empty for all profiles is left out.
     """
     if not statuses:
         yield (("", "no profiles, and nothing of lvmsnap's on this machine"),)
@@ -37,7 +37,7 @@ def status_lines(statuses: tuple[Status, ...], now: datetime, columns: int = sys
     head = tuple(HEAD[column] for column in kept)
     rows = [[tuple(row[column] for column in kept) for row in own] for own in full]
     widths = [max(len(row[column]) for row in [head, *chain(*rows)]) for column in range(len(head))]
-    # What is below a row is farther in than the row of a volume.
+    # What continues a row is indented further than the row of a volume.
     indent = INDENT * (2 if any(len(own) > 1 for own in rows) else 1)
     splits = [sum(column < split for column in kept) for split in SPLITS]
     lines = _lines_of(widths, splits, columns, len(indent))
@@ -51,12 +51,12 @@ def status_lines(statuses: tuple[Status, ...], now: datetime, columns: int = sys
 
 
 def terminal_columns() -> int:
-    """Return how wide stdout's terminal is; without one nothing is too wide."""
+    """Return the width of stdout's terminal; without one there is no limit."""
     return streams.columns() if sys.stdout.isatty() else sys.maxsize
 
 
 def _lines_of(widths: list[int], splits: list[int], columns: int, indent: int) -> list[range]:
-    """Return the columns that stand in each line of a row."""
+    """Return which columns go into each line of a row."""
     split = next((split for split in splits if _width(widths[:split]) <= columns), 0)
     lines = [range(split)] if split else []
     while (first := lines[-1].stop if lines else 0) < len(widths):
@@ -80,7 +80,7 @@ def _table_row(row: Row, widths: list[int], lines: list[range], indent: str, sty
 
 
 def _rows(status: Status, now: datetime) -> list[Row]:
-    """Return the rows of a profile: one, or where it has several volumes one more for each that may be there."""
+    """Return the rows of a profile: one, and if it has several volumes and any exists, one more for each."""
     if len(status.volumes) < 2:
         return [(status.name, status.state.value, *_cells(status, age(status.time, now), now))]
     own = (
@@ -143,7 +143,7 @@ def _last_run(status: Status, now: datetime) -> str:
 
 
 def _wrong(status: Status) -> str:
-    """Return what a person should know of the profile's state, "" where that is nothing."""
+    """Return what a person should know about the profile's state, "" for nothing."""
     if status.state in (State.UP, State.DOWN):
         failed = failure(status.last_run) if status.last_run else ""
         return "; ".join(filter(None, (status.problem, failed)))
@@ -151,7 +151,7 @@ def _wrong(status: Status) -> str:
 
 
 def _rough(size_bytes: float) -> str:
-    """Return a size with one digit after the point, or with none from 10 of its unit on: 3.2 MiB, 320 MiB."""
+    """Return a size with one decimal, or with none from 10 of its unit on: 3.2 MiB, 320 MiB."""
     value, unit = float(size_bytes), "B"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
         if round(value) >= 1024:
@@ -160,12 +160,12 @@ def _rough(size_bytes: float) -> str:
 
 
 def age(time: str, now: datetime) -> str:
-    """Return how long ago an ISO 8601 time was, as a person says it."""
+    """Return how long ago an ISO 8601 time was, as a person would say it."""
     return duration((now - datetime.fromisoformat(time)).total_seconds()) if time else "-"
 
 
 def duration(seconds: float) -> str:
-    """Return a time in one unit, as a person says it; less than none is none."""
+    """Return a duration in one unit, as a person would say it; a negative one counts as 0."""
     whole = max(0, int(seconds))
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if whole >= 2 * length:

@@ -13,7 +13,7 @@ from lvmsnap.system import streams
 
 
 def recover_from_host(options: argparse.Namespace, session: Session) -> int:
-    """Return the exit code. Raises UsageError, RefusedError where the answer is not yes, ResidueError."""
+    """Return the exit code. Raises UsageError, RefusedError if the answer is not yes, ResidueError."""
     if options.from_host is None:
         raise UsageError("recover --yes makes no sense without --from-host", hint="recover itself never asks")
     if options.names:

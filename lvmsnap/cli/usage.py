@@ -1,4 +1,4 @@
-"""How argparse is made to speak as lvmsnap does: its help as a reader wants it, wrong usage as an error with a hint."""
+"""Adapts argparse: help in lvmsnap's own form, and wrong usage as an error with a hint."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ _NARROWEST, _WIDEST = 40, 100
 _PROFILE_MEANT = "{0} is a profile: lvmsnap plan {0} shows what would be done, lvmsnap run {0} -- COMMAND does it"
 
 
-# Never parsed: what follows the two dashes is taken off before.
+# Never parsed: what follows the two dashes is removed before.
 _OPERAND = argparse.Action([], "argv", metavar=help_texts.COMMAND_USAGE, help=help_texts.COMMAND_HELP, required=True)
 
 
 class _Form(argparse.RawDescriptionHelpFormatter):
-    """The form of help, as wide as the terminal; argparse, which makes one for each option, would import shutil."""
+    """The help formatter, as wide as the terminal; argparse's own, made for each option, would import shutil."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=streams.columns() - 2)
 
 
 class Parser(argparse.ArgumentParser):
-    """One of lvmsnap's parsers: the command line's, or that of a command, which `told` explains."""
+    """One of lvmsnap's parsers: that of the command line, or of one command, whose help text is `told`."""
 
     def __init__(self, prog: str, *, usage: str | None = None, told: CommandHelp | None = None) -> None:
         super().__init__(prog, usage=usage, add_help=False, formatter_class=_Form)
         self._positionals.title = "arguments"
         self.told = told
         self._commands: dict[str, _Command] = {}
-        # They stand last, and in no usage line.
+        # They come last, and are not in the usage line.
         self.options_of_all = self.add_argument_group("options of every command" if told else "options")
         self.options_of_all.add_argument("-h", "--help", action="help", help="show this help and exit")
 
     def add_commands(self, commands: Mapping[str, str], prepare: Callable[[str, Parser], None]) -> None:
-        """Make a parser for each command, given with its line in the list of all; `prepare` gives it its options."""
+        """Add a parser for each command, given with its line in the list of all; `prepare` adds its options."""
         subparsers: Any = self.add_subparsers(
             prog="lvmsnap", title="commands", metavar="COMMAND", dest="command_name", parser_class=_Command
         )
@@ -59,17 +59,17 @@ class Parser(argparse.ArgumentParser):
         return {name: command.parser for name, command in self._commands.items()}
 
     def format_usage(self) -> str:
-        """Return the usage line, with the command that follows two dashes."""
+        """Return the usage line, including the command that follows two dashes."""
         formatter = self._get_formatter()
         formatter.add_usage(self.usage, self.own_actions(), self._mutually_exclusive_groups)
         return formatter.format_help()
 
     def one_line(self) -> str:
-        """Return the usage in one line, without the word usage."""
+        """Return the usage in one line, without the word "usage"."""
         return " ".join(self.format_usage().split()).removeprefix("usage: ")
 
     def own_actions(self) -> list[argparse.Action]:
-        """Return arguments and options but for those of every command, and the operand after two dashes."""
+        """Return its own arguments and options, without those of every command, and the operand after two dashes."""
         own = [action for action in self._actions if action not in self.options_of_all._group_actions]
         return own if self.told is None or not self.told.takes_command else [*own, _OPERAND]
 
@@ -88,7 +88,7 @@ class Parser(argparse.ArgumentParser):
         return formatter.format_help()
 
     def error(self, message: str) -> NoReturn:
-        """Raise what argparse finds wrong as a UsageError."""
+        """Raise argparse's error as a UsageError."""
         command = self.prog.removeprefix("lvmsnap").strip() or "lvmsnap"
         if found := re.fullmatch(_REQUIRED, message):
             lacking = found[1].replace(", ", " and ") if found[1] else found[2].replace(" ", " or ")
@@ -111,7 +111,7 @@ class Parser(argparse.ArgumentParser):
         super()._check_value(action, value)
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """Print the help or the version; argparse's own says nothing where it cannot be written."""
+        """Print the help or the version; argparse's own method hides write errors."""
         if file is sys.stdout:
             sys.stdout.write(message)
         else:
@@ -119,7 +119,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Command:
-    """What argparse has of a command: its parser takes time, and is made once it is asked for anything."""
+    """A stand-in for a command's parser in argparse: the real one is slow to make, so it is made on first use."""
 
     def __init__(self, *, prog: str, prepare: Callable[[Parser], None], **_others: object) -> None:
         self._prog, self._prepare = prog, prepare
@@ -132,16 +132,16 @@ class _Command:
         return made
 
     def _check_help(self, _action: argparse.Action) -> None:
-        """Check nothing: argparse of Python 3.14 asks each command, which would make its parser."""
+        """Check nothing: argparse in Python 3.14 calls this for each command, which would make its parser."""
 
     def __getattr__(self, name: str) -> Any:
-        if name == "parser":  # it could not be made, and says why itself
+        if name == "parser":  # making it failed, with an error of its own
             raise AttributeError(name)
         return getattr(self.parser, name)
 
 
 def unknown(word: str, command: Parser, parser: Parser) -> UsageError:
-    """Return the error for a word that `command` has no place for; without one that is `parser` itself."""
+    """Return the error for a word that `command` does not take; without a command, `command` is `parser` itself."""
     name = command.prog.removeprefix("lvmsnap ")
     if not word.startswith("-"):
         return UsageError(f"{name} takes no further argument {word!r}", hint=command._usage_hint())
@@ -152,7 +152,7 @@ def unknown(word: str, command: Parser, parser: Parser) -> UsageError:
 
 
 def lacks_dashes(words: Sequence[str], rest: Sequence[str], command: str, name: str) -> UsageError:
-    """Return the error for a command of the user's that stands without two dashes before it."""
+    """Return the error for a user's command without two dashes before it."""
     import shlex
 
     after_name = words.index(name, words.index(command) + 1) + 1
@@ -162,7 +162,7 @@ def lacks_dashes(words: Sequence[str], rest: Sequence[str], command: str, name: 
 
 
 def takes_no_command(options: argparse.Namespace, command: Sequence[str]) -> UsageError:
-    """Return the error for a command after two dashes beside an option of install-units that takes none."""
+    """Return the error for a command after two dashes with an option of install-units that takes none."""
     given = next(one for one in ("remove", "status", "hold") if getattr(options, one))
     what = f"install-units with --{given} takes no command after `--`: {' '.join(command)}"
     return UsageError(what, hint="lvmsnap install-units --help explains it")

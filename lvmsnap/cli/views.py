@@ -1,4 +1,4 @@
-"""Makes lines of text, or JSON, of plans and of what was recovered."""
+"""Renders plans and what was recovered as lines of text or as JSON."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from lvmsnap.planning.state import MEANING, Status
 from lvmsnap.planning.wording import in_words
 from lvmsnap.system.processes import shell_line
 
-# Raised where a field of what --json prints changes its meaning or goes; a new one may come at any time.
+# Incremented if a field of --json changes its meaning or is removed; new fields may be added at any time.
 JSON_FORMAT = 1
-# What these are of is shown with one volume too.
+# The facts whose object is shown even if there is only one volume.
 ALWAYS_NAMED = ("volume group", "origin", "tree")
 
 
 def plan_lines(
     name: str, plan: Plan, *, note: str = "", description: str = "", is_verbose: bool = False
 ) -> Iterator[Line]:
-    """Return a plan for a reader: the facts it rests on, its steps, its checks, and the verdict as the last line.
+    """Yield a plan for a reader: the facts it rests on, its steps, its checks, and the verdict as the last line.
 
-    One that is refused shows its steps only where `is_verbose`: what is wrong is to be seen first.
+    A refused plan shows its steps only if `is_verbose`: what is wrong should be seen first.
     """
     title = f"lvmsnap {plan.direction.value} {name}"
     yield ((BOLD, title), (DIM, f"  {note}" if note else ""))
@@ -77,7 +77,7 @@ def _verdict(name: str, plan: Plan, *, has_steps_left: bool) -> Line:
 
 
 class Verdict(Enum):
-    """What a plan comes to."""
+    """The verdict on a plan."""
 
     READY = "ready"
     REFUSED = "refused"
@@ -86,7 +86,7 @@ class Verdict(Enum):
 
 
 def verdict(plan: Plan) -> Verdict:
-    """Return what a plan comes to. One of `up` has checks, unless the machine was not looked at."""
+    """Return the verdict on a plan. A plan of `up` has checks, unless the machine was not examined."""
     if not all(check.passed for check in plan.checks):
         return Verdict.REFUSED
     if plan.direction is Direction.DOWN:
@@ -99,7 +99,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _fact_lines(facts: tuple[Fact, ...]) -> Iterator[Line]:
-    """Give the facts; where there are several volumes, each with what it is of."""
+    """Yield the facts; if there are several volumes, each with its object."""
     several = sum(fact.name == "snapshot" for fact in facts) > 1
     for fact in facts:
         of = f"{fact.of}: " if fact.of and (several or fact.name in ALWAYS_NAMED) else ""
@@ -107,7 +107,7 @@ def _fact_lines(facts: tuple[Fact, ...]) -> Iterator[Line]:
 
 
 def _check_lines(checks: tuple[Check, ...], *, is_verbose: bool) -> Iterator[Line]:
-    """Give what failed, what to know, and what passed, in one line or, where `is_verbose`, one for each."""
+    """Yield the failed checks, the warnings, and the passed ones: in one line or, if `is_verbose`, one for each."""
     for check in sorted((one for one in checks if one.warning or not one.passed), key=lambda one: one.passed):
         yield ((WARN, "  warn  ") if check.passed else (BAD, "  FAIL  "), ("", check.sentence))
         yield from hint_lines(check.hint, indent=8)
@@ -135,7 +135,7 @@ def _step_lines(number: int, action: Action, direction: Direction) -> Iterator[L
 
 
 def recovered_lines(found: tuple[Recovered, ...], names: tuple[str, ...] = ()) -> Iterator[Line]:
-    """Return what `recover` found, of the named profiles or of all, and what it did about it."""
+    """Yield what `recover` found, of the named profiles or of all, and what it did about it."""
     if not found:
         whose = ", ".join(names) or "lvmsnap's"
         yield (("", f"nothing of {whose} is on this machine: nothing to recover"),)
@@ -153,7 +153,7 @@ def recovered_lines(found: tuple[Recovered, ...], names: tuple[str, ...] = ()) -
 
 
 def to_json(value: Plan | tuple[Status, ...]) -> str:
-    """Return a plan or states as JSON, null where there is nothing; each command also as the line one would paste."""
+    """Return a plan or states as JSON, with null for nothing, and commands as lines to paste into a shell."""
     data: dict[str, object]
     data = {"profiles": [asdict(one) for one in value]} if isinstance(value, tuple) else _plan_data(value)
     return codec.to_json({"format": JSON_FORMAT, **with_nulls(data)}, indent=2)
@@ -177,7 +177,7 @@ def _plan_data(plan: Plan) -> dict[str, object]:
 
 
 def with_nulls(data: dict[str, object]) -> dict[str, object]:
-    """Return the data with None for each text that is empty, and each size of nothing."""
+    """Return the data with None in place of each empty text, and of each size that is 0."""
 
     def is_nothing(name: str, value: object) -> bool:
         return value == "" or (name == "size_bytes" and not value)
