@@ -1,7 +1,7 @@
-"""The files that are lvmsnap's part of the boot: where each lies, and what it is to hold. Writes nothing.
+"""The files of lvmsnap's part of the boot: their paths and their content. Writes nothing.
 
-Without a package install-boot writes all of them. A package of the distribution brings them at its own places, where
-they do nothing until install-boot has written the one that names this machine, `SETTINGS`.
+Without a distribution's package, install-boot writes all of them. A package ships them in its own places, where they do
+nothing until install-boot has written the one that names this machine, `SETTINGS`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from lvmsnap.system.host import host_id
 from lvmsnap.system.lvm_report import PINNED
 
 SOURCE = Path(__file__).with_name("boot_files")
-# Udev starts the script before any filesystem but the root's is mounted; udev's own programs are here.
+# udev starts the script before any filesystem but the root is mounted; udev's own programs are here.
 LIBRARY = "/usr/lib/udev"
 SCRIPT = "lvmsnap-repair-groups"
 RULES = "/etc/udev/rules.d"
 SETTINGS = "/etc/lvmsnap/boot.conf"
-# Where a package has what install-boot writes otherwise: folders of the administrator's, and those of packages.
+# Where a package ships what install-boot writes otherwise: the administrator's directories, and those of packages.
 PACKAGED_FOLDERS = {
     "/etc/udev/": "/usr/lib/udev/",
     "/etc/initramfs-tools/": "/usr/share/initramfs-tools/",
@@ -43,9 +43,9 @@ class System(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BootFile:
-    """A file: its source in boot_files/, its path, its mode, whose it is (None: everybody's).
+    """A file: its source in boot_files/, its path, its mode, which system needs it (None: every one).
 
-    `is_packaged`: the distribution's package brought it, and nobody else changes it.
+    `is_packaged`: the distribution's package ships it, and nobody else changes it.
     """
 
     source: str
@@ -71,7 +71,7 @@ FILES = (
 )
 _SETTINGS_FILE = BootFile("boot.conf", SETTINGS, 0o644, None)
 
-# The script's own lines for what differs between machines.
+# The lines of the script that differ between machines.
 _INLINE = """HOST=@HOST@                # this host's mark, made from its machine-id (lvmsnap/system/host.py)
 OLD_PVS="@OLD_PVS@"        # PVs lent by an older lvmsnap of this host when this file was written: they name no host"""
 _READ = """# Written by `lvmsnap install-boot`: HOST, this host's mark, and OLD_PVS. Without it nothing is done.
@@ -82,24 +82,24 @@ _OLD_UUID = r"\blvmsnp(?:-[0-9A-Za-z]{4}){5}-[0-9A-Za-z]{6}\b"
 
 
 def files() -> tuple[BootFile, ...]:
-    """Return the files of this installation, the one that names the machine first where there is one."""
+    """Return the files of this installation; with a package, the one that names the machine comes first."""
     return (_SETTINGS_FILE, *packaged_files()) if is_packaged() else FILES
 
 
 def packaged_files() -> tuple[BootFile, ...]:
-    """Return the files that a package brings, at its places."""
+    """Return the files that a package ships, with their packaged paths."""
     return tuple(replace(file, path=packaged_path(file.path), is_packaged=True) for file in FILES)
 
 
 def packaged_path(path: str) -> str:
-    """Return where a package has a file that is written elsewhere without one."""
+    """Return a package's path for a file that install-boot would write to `path` without a package."""
     for folder, packaged in PACKAGED_FOLDERS.items():
         path = path.replace(folder, packaged, 1)
     return path
 
 
 def hiding_files(present: tuple[System, ...]) -> tuple[BootFile, ...]:
-    """Return what an lvmsnap without a package had written, and which hides what the package brought."""
+    """Return the files that an unpackaged lvmsnap wrote, and that now hide the package's own."""
     if not is_packaged():
         return ()
     elsewhere = (file for file in FILES if packaged_path(file.path) != file.path)
@@ -112,18 +112,18 @@ def wanted_files(present: tuple[System, ...]) -> tuple[BootFile, ...]:
 
 
 def wanted_of(among: tuple[BootFile, ...], present: tuple[System, ...]) -> tuple[BootFile, ...]:
-    """Return those of some files that the present systems need."""
+    """Return which of these files the present systems need."""
     return tuple(file for file in among if file.system is None or file.system in present)
 
 
 def content(file: BootFile) -> str:
-    """Return what a file is to hold on this machine."""
+    """Return the content that a file should have on this machine."""
     system_dir = os.environ.get("LVM_SYSTEM_DIR", "")
     in_unit = f"Environment={assignment('LVM_SYSTEM_DIR', system_dir)}"
     values = _fixed_values(file) | {
         "@LVMSNAP@": PACKAGED_PROGRAM if file.is_packaged else command_line(own_command()),
         "@OLD_PVS@": " ".join(_old_pvs()),
-        # What brought a snapshot up is to take it down by the same configuration.
+        # A snapshot must be taken down with the same LVM configuration as it was brought up.
         "@LVM_SYSTEM_DIR@": f"LVM_SYSTEM_DIR={shlex.quote(system_dir)}" if system_dir else "",
     }
     values.setdefault("@ENVIRONMENT@", in_unit if system_dir else "# Of LVM:")
@@ -131,12 +131,12 @@ def content(file: BootFile) -> str:
 
 
 def is_current(file: BootFile) -> bool:
-    """Whether a file holds what it is to hold, whichever lvmsnap of this machine it starts."""
+    """Whether a file has the right content, whichever lvmsnap on this machine it starts."""
     return _matches(file, _fixed_values(file))
 
 
 def state(file: BootFile) -> str:
-    """Say what is wrong with a file that does not hold what it is to hold."""
+    """Say what is wrong with a file whose content is not right."""
     if current(Path(file.path)) is None:
         return "is missing"
     others = _fixed_values(file)
@@ -147,7 +147,7 @@ def state(file: BootFile) -> str:
 
 
 def _matches(file: BootFile, values: dict[str, str]) -> bool:
-    """Whether a file holds its text with these values; what is not among them may be anything on its line."""
+    """Whether a file has its text with these values; other placeholders match anything on their line."""
     found = current(Path(file.path))
     if found is None:
         return False
@@ -157,8 +157,8 @@ def _matches(file: BootFile, values: dict[str, str]) -> bool:
 
 
 def _is_line(line: str, wanted: str) -> bool:
-    """Whether a line is the wanted one, in which a placeholder stands for anything."""
-    # A pattern of a whole file takes longer to compile than all else that `up` does.
+    """Whether a line is the wanted one; a placeholder in that matches anything."""
+    # A pattern for a whole file would take longer to compile than everything else in `up`.
     return line == wanted or (
         re.search(_PLACEHOLDER, wanted) is not None
         and re.fullmatch(".*".join(map(re.escape, re.split(_PLACEHOLDER, wanted)[::2])), line) is not None
@@ -173,7 +173,7 @@ def _fixed_values(file: BootFile) -> dict[str, str]:
         "@RECORDS@": STATE_DIR,
         "@PINNED@": pinned,
         "@HOST@": host_id(),
-        # What is there as long as the boot is to do lvmsnap's work.
+        # This file exists as long as the boot should do lvmsnap's work.
         "@SWITCH@": SETTINGS if file.is_packaged else f"{LIBRARY}/{SCRIPT}",
     }
     if file.is_packaged:
@@ -187,9 +187,9 @@ def _template(file: BootFile) -> str:
 
 
 def _old_pvs() -> tuple[str, ...]:
-    """Return the UUIDs of the PVs that an older lvmsnap lent and this host has a record of: they name no host.
+    """Return the UUIDs of PVs that an older lvmsnap lent and this host has a record of: they name no host.
 
-    Without them a machine that loses its power before the next `down` would not boot with the new files.
+    Without them a machine that loses power before the next `down` would not boot with the new files.
     """
     texts = [current(path) or "" for path in sorted(Path(STATE_DIR).glob("*.json"))]
     return tuple(sorted({uuid for text in texts for uuid in re.findall(_OLD_UUID, text)}))

@@ -1,6 +1,6 @@
-"""Installs what gives a volume group its LVs back at boot after a power cut, and takes snapshots down at shutdown.
+"""Installs what repairs a volume group at boot after a power cut, and takes snapshots down at shutdown.
 
-For the systems that are there: initramfs-tools, dracut, systemd. The files are in boot_parts; a package brings most.
+For the systems that are present: initramfs-tools, dracut, systemd. The files are in boot_parts; a package ships most.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from lvmsnap.system.processes import Runner, environment
 from lvmsnap.system.programs import which
 
 UNIT_FOLDER = "/etc/systemd/system"
-# Where older versions had their script: it may be on a filesystem that is not mounted yet when udev wants it.
+# Where older versions had their script: that may be on a filesystem that is not yet mounted when udev needs it.
 FORMER_FILES = ("/usr/local/lib/lvmsnap/repair-groups",)
 PROGRAMS = {System.INITRAMFS_TOOLS: "update-initramfs", System.DRACUT: "dracut", System.SYSTEMD: "systemctl"}
 
 
 @dataclass(frozen=True, slots=True)
 class BootStatus:
-    """Whether a system's part is installed; `problem` says what is missing or old."""
+    """Whether a system's part is installed; `problem` says what is missing or outdated."""
 
     system: System
     problem: str
 
 
 def systems() -> tuple[System, ...]:
-    """Return those systems whose programs are on this machine."""
+    """Return the systems whose programs are on this machine."""
     path = environment()["PATH"]
     return tuple(system for system, program in PROGRAMS.items() if which(program, path))
 
 
 def install(runner: Runner, tell: Callable[[str], None]) -> None:
-    """Write the files of all systems that are there, and have each take them up. Twice in a row changes nothing.
+    """Write the files of all present systems, and run the commands that activate them. It is idempotent.
 
-    Raises StepError where a command fails, or an image is none of those that the commands make anew; what was written
-    stays, and running it again completes it.
+    Raises StepError if a command fails, or if the commands do not rebuild some image; what was written stays, and
+    running it again completes it.
     """
     present = _some_systems()
     if not host_id():
@@ -55,7 +55,7 @@ def install(runner: Runner, tell: Callable[[str], None]) -> None:
     for file in old:
         write(Path(file.path), content(file), file.mode)
         tell(f"wrote {file.path}")
-    # An initramfs takes a minute to make: only where one is older than a file in it, also by an earlier failure.
+    # An initramfs takes a minute to build: only if one is older than a file in it, also after an earlier failure.
     written |= {file.system for file in old}
     to_do = [system.value for system in present if {system, None} & written or problem(system)]
     _run(runner, to_do, tell, installing=True)
@@ -68,7 +68,7 @@ def install(runner: Runner, tell: Callable[[str], None]) -> None:
 
 
 def remove(runner: Runner, tell: Callable[[str], None]) -> None:
-    """Remove the files, and have each system forget them. Nothing there is no error. Raises StepError."""
+    """Remove the files, and have each system drop them. If there are none it is no error. Raises StepError."""
     present = systems()
     files = boot_parts.files()
     there = [file for file in files if Path(file.path).exists() and not file.is_packaged] + list(hiding_files(present))
@@ -90,19 +90,19 @@ def remove(runner: Runner, tell: Callable[[str], None]) -> None:
 
 
 def status() -> tuple[BootStatus, ...]:
-    """Return for each system that is there whether its part is installed, and up to date."""
+    """Return for each present system whether its part is installed and up to date."""
     return tuple(BootStatus(system, problem(system)) for system in systems())
 
 
 def is_installed() -> bool:
-    """Whether the boot of this machine repairs its groups by itself: an initramfs has it, and systemd where it runs."""
+    """Whether the boot of this machine repairs its groups by itself: installed in an initramfs, and in systemd."""
     found = {entry.system: entry.problem for entry in status()}
     images = [found[system] for system in (System.INITRAMFS_TOOLS, System.DRACUT) if system in found]
     return any(not problem for problem in images) and not found.get(System.SYSTEMD)
 
 
 def problem(system: System) -> str:
-    """Return what is missing or old in a system's part of the boot, "" where all is well."""
+    """Return what is missing or outdated in a system's part of the boot, "" if all is well."""
     files = [file for file in wanted_files((system,)) if not is_current(file)]
     if files:
         return f"{files[0].path} {boot_parts.state(files[0])}"
@@ -125,18 +125,18 @@ def _old_images(system: System) -> tuple[str, ...]:
     if system is System.SYSTEMD:
         return ()
     written = max((_changed(file) for file in wanted_files((system,))), default=0.0)
-    # FAT keeps times to two seconds.
+    # FAT stores times with a resolution of two seconds.
     return tuple(image for image in boot_images.images() if os.stat(image).st_mtime < written - 2)
 
 
 def _changed(file: BootFile) -> float:
-    """Return since when a file is as it is; a package gives it the time at which the package was made."""
+    """Return when a file last changed; a packaged file's mtime is the time at which the package was built."""
     found = os.stat(file.path)
     return max(found.st_mtime, found.st_ctime) if file.is_packaged else found.st_mtime
 
 
 def _ours(present: tuple[System, ...]) -> list[BootFile]:
-    """Return the files that install-boot writes: with a package, the one of this machine alone."""
+    """Return the files that install-boot writes: with a package, only the one that names this machine."""
     return [file for file in wanted_files(present) if not file.is_packaged]
 
 
@@ -148,7 +148,7 @@ def _refuse_spoilt(present: tuple[System, ...]) -> None:
 
 
 def _remove_hiding(present: tuple[System, ...], tell: Callable[[str], None]) -> tuple[BootFile, ...]:
-    """Remove what an lvmsnap without a package wrote; return it."""
+    """Remove what an unpackaged lvmsnap wrote; return it."""
     hiding = hiding_files(present)
     for file in hiding:
         Path(file.path).unlink()

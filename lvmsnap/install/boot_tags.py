@@ -1,4 +1,4 @@
-"""By which UUID or LABEL the boot looks for filesystems, and which ones an LV has; a snapshot has its origin's."""
+"""The UUIDs and LABELs by which the boot finds filesystems, and those of an LV; a snapshot has its origin's."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ COMMAND_LINE = "/proc/cmdline"
 UDEV_DATABASE = "/run/udev/data"
 
 _LINK = r"/dev/disk/by-(uuid|label)/(.+)"
-# What the boot takes from the kernel's command line: dracut.cmdline(7), kernel-command-line(7), initramfs-tools(7).
+# What the boot reads from the kernel's command line: dracut.cmdline(7), kernel-command-line(7), initramfs-tools(7).
 _ARGUMENT = r"(?:root|resume|mount\.usr|systemd\.swap|cryptdevice)=(.+)"
 _LUKS = r"(?:rd\.)?luks\.(?:uuid|name)=(?:luks-)?([^=]+)"
 _UDEV_TAG = r"E:ID_FS_(UUID|LABEL)_ENC=(.+)"
 
 
 def boot_tags(root: str = "") -> tuple[str, ...]:
-    """Return what the boot looks for, as "UUID=..." and "LABEL=...": by fstab, crypttab and the kernel's command line.
+    """Return what the boot looks for, as "UUID=..." and "LABEL=...": in fstab, crypttab and the kernel's command line.
 
-    `root` is put before each path.
+    `root` is prefixed to each path.
     """
     found = (*_of_fstab(root + FSTAB), *_of_crypttab(root + CRYPTTAB), *_of_command_line(root + COMMAND_LINE))
     return tuple(dict.fromkeys(tag for tag in found if tag))
 
 
 def lv_tags(device_number: str, root: str = "") -> tuple[str, ...]:
-    """Return the UUID and the LABEL on the device "MAJOR:MINOR" as udev's database has them, () where it has none."""
+    """Return the UUID and the LABEL of the device "MAJOR:MINOR" from udev's database, () if it has none."""
     lines = _lines(f"{root}{UDEV_DATABASE}/b{device_number}")
     return tuple(_tag(match[1], _undo_udev(match[2])) for line in lines if (match := re.fullmatch(_UDEV_TAG, line)))
 
@@ -56,7 +56,7 @@ def _of_command_line(path: str) -> Iterator[str]:
 
 
 def _of_source(source: str) -> str:
-    """Return the tag in what mount(8) takes for a device, "" where it is no UUID and no LABEL."""
+    """Return the tag in a device as mount(8) accepts it, "" if it is neither a UUID nor a LABEL."""
     if match := re.fullmatch(_LINK, source):
         return _tag(match[1].upper(), _undo_udev(match[2]))
     name, _, value = source.partition("=")
@@ -70,7 +70,7 @@ def _tag(name: str, value: str) -> str:
 
 
 def _undo_udev(text: str) -> str:
-    r"""Undo the \x20 escapes of udev's names."""
+    r"""Undo the \x20 escapes in udev's names."""
     raw = re.sub(rb"\\x([0-9a-fA-F]{2})", lambda m: bytes([int(m[1], 16)]), text.encode(errors="surrogateescape"))
     return raw.decode(errors="surrogateescape")
 

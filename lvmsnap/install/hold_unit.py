@@ -26,15 +26,15 @@ def unit(name: str) -> str:
 
 
 def drop_in(name: str) -> Path:
-    """Return the path of what one profile's unit has of its own."""
+    """Return the path of the drop-in of one profile's unit."""
     return Path(systemd_timer.UNIT_FOLDER, f"{unit(name)}.d", DROP_IN)
 
 
 def install(runner: Runner, name: str, profile_dir: str, tell: Tell) -> None:
-    """Write the unit of a profile, which others start by needing it. Twice in a row changes nothing.
+    """Write the unit of a profile, which other units pull in as a dependency. It is idempotent.
 
-    `profile_dir` is "" for the usual one. Raises UsageError or RefusedError before anything is changed, StepError where
-    all was put back as it was.
+    `profile_dir` is "" for the usual one. Raises UsageError or RefusedError before anything is changed, StepError after
+    everything was put back as it was.
     """
     if not systemd_timer.is_there():
         raise RefusedError((Refusal("systemd is not on this machine", "start lvmsnap hold by what is there"),))
@@ -60,7 +60,7 @@ def install(runner: Runner, name: str, profile_dir: str, tell: Tell) -> None:
 
 
 def usage(name: str) -> tuple[str, ...]:
-    """Return what another unit is to say to have the profile up while it runs."""
+    """Return the lines that another unit needs to have the profile up while it runs."""
     check = unit_text.command_line((*own_command(), "hold", name, "--check"))
     return (
         "what is to run while it is up, a unit of Type=oneshot, needs these lines:",
@@ -73,7 +73,7 @@ def usage(name: str) -> tuple[str, ...]:
 
 
 def remove(runner: Runner, name: str, tell: Tell) -> None:
-    """Remove a profile's unit, with the last one the template. Nothing there is no error.
+    """Remove a profile's unit, and with the last one the template. If there is none it is no error.
 
     Raises RefusedError while it is up.
     """
@@ -91,18 +91,18 @@ def remove(runner: Runner, name: str, tell: Tell) -> None:
 
 
 def left_beside(name: str) -> str:
-    """Say that a profile whose timer was removed still has the unit that holds it, "" where it has none. Reads only."""
+    """Say that a profile whose timer was removed still has a unit that holds it, "" if it has none. Reads only."""
     is_there = drop_in(name).exists()
     return f"left alone: {unit(name)}, which lvmsnap install-units {name} --hold --remove removes" if is_there else ""
 
 
 def problem(runner: Runner, name: str) -> str:
-    """Say what keeps a profile's unit from doing its work, "" where nothing does. Reads only."""
+    """Say what keeps a profile's unit from working, "" if nothing does. Reads only."""
     return timer_units.lacking(drop_in(name), TEMPLATES) or _rejected(runner, name)
 
 
 def state(runner: Runner, name: str) -> str:
-    """Say whether it is up now, and how it ended last. Reads only."""
+    """Say whether it is up now, and how it last ended. Reads only."""
     shown = _shown(runner, name)
     now = "up" if shown.get("ActiveState") == "active" else shown.get("ActiveState") or "unknown"
     ended = f", ended last {shown['ExecMainExitTimestamp']}" if shown.get("ExecMainExitTimestamp") else ""
@@ -123,7 +123,7 @@ def _have_read(runner: Runner, name: str, tell: Tell) -> None:
 
 
 def _reload(runner: Runner, tell: Tell) -> None:
-    """Have systemd read the files, where it is at work: not so where an image is made."""
+    """Have systemd reload its files, if it is running: it is not while an image is built."""
     if os.path.isdir(systemd_timer.RUNNING):
         run_telling(runner, RELOAD, tell)
 

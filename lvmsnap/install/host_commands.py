@@ -1,4 +1,4 @@
-"""What install-boot and install-units have systemd and the makers of an initramfs do: every such command. Pure."""
+"""The commands of install-boot and install-units for systemd and the initramfs generators. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lvmsnap.model.profile import Argv
 
 RECOVER, SHUTDOWN, HIBERNATE = "lvmsnap-recover.service", "lvmsnap-shutdown.service", "lvmsnap-hibernate.service"
 SLEEPS = ("systemd-hibernate.service", "systemd-hybrid-sleep.service", "systemd-suspend-then-hibernate.service")
-# Each unit that is enabled, and the folders of systemd's with a link to it then.
+# Each unit that is enabled, and systemd's directories that then have a symlink to it.
 UNITS = {
     RECOVER: ("multi-user.target.wants",),
     SHUTDOWN: ("multi-user.target.wants",),
@@ -15,12 +15,12 @@ UNITS = {
 
 
 def boot_commands(system: str, *, installing: bool, running: bool) -> tuple[Argv, ...]:
-    """Return the commands that have a part of the boot take up, or forget, the files of lvmsnap.
+    """Return the commands that make a part of the boot use, or drop, lvmsnap's files.
 
-    `running`: systemd runs this machine, so it has to read the files too.
+    `running`: systemd is running this machine, so it must reload the files too.
     """
     reload: tuple[Argv, ...] = (("systemctl", "daemon-reload"), ("udevadm", "control", "--reload")) if running else ()
-    # Started at once, so that already this boot's shutdown takes snapshots down.
+    # Start it now, so that this boot's shutdown already takes snapshots down.
     now = ("--now",) if running else ()
     enable: tuple[Argv, ...] = (("systemctl", "enable", *now, SHUTDOWN), ("systemctl", "enable", RECOVER, HIBERNATE))
     commands: dict[str, tuple[Argv, ...]] = {
@@ -33,14 +33,14 @@ def boot_commands(system: str, *, installing: bool, running: bool) -> tuple[Argv
 
 
 def timer_command(verb: str, name: str) -> Argv:
-    """Return the command that has systemd do this with a profile's timer."""
+    """Return the systemctl command for this `verb` on a profile's timer."""
     timer = f"lvmsnap@{name}.timer"
     commands: dict[str, Argv] = {
         "reload": ("systemctl", "daemon-reload"),
         "stop": ("systemctl", "stop", timer),
         "enable": ("systemctl", "enable", "--now", timer),
         "disable": ("systemctl", "disable", "--now", timer),
-        # Where systemd is not at work, links are all there is.
+        # If systemd is not running, only symlinks can be changed.
         "enable at boot": ("systemctl", "enable", timer),
         "disable at boot": ("systemctl", "disable", timer),
         "forget failure": ("systemctl", "reset-failed", f"lvmsnap@{name}.service"),
@@ -49,6 +49,6 @@ def timer_command(verb: str, name: str) -> Argv:
 
 
 def unit_query(unit: str) -> Argv:
-    """Return the command that reads how systemd knows a unit."""
+    """Return the command that reads a unit's state from systemd."""
     state = "LoadState,LoadError,ActiveState,Result,ExecMainStatus,ExecMainExitTimestamp,NextElapseUSecRealtime"
     return ("systemctl", "show", f"--property={state}", unit)

@@ -1,4 +1,4 @@
-"""A profile's timer and service as systemd knows them: what it is asked to do, and what it reports. Writes no file."""
+"""A profile's timer and service in systemd: starts, stops and queries them. Writes no file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BUSY = frozenset({"activating", "deactivating", "active"})
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The state of a profile's units: the last run, the next one; `problem` is "" where all is well."""
+    """The state of a profile's units: the last run, the next one; `problem` is "" if all is well."""
 
     last: str
     next: str
@@ -41,16 +41,16 @@ class Timer:
         self.service, self.timer = f"lvmsnap@{name}.service", f"lvmsnap@{name}.timer"
         self._link = Path(UNIT_FOLDER, WANTED_BY, self.timer)
         self.is_wanted = self._link.is_symlink()
-        # Not so where an image is made, or in a rescue system: files and links are all then.
+        # It is not while an image is built, or in a rescue system: then there are only files and symlinks.
         self._is_at_work = Path(RUNNING).is_dir()
 
     def stop(self) -> None:
-        """Stop it, so that it starts no run for a time that is just being set."""
+        """Stop it, so that it starts no run while its time is being set."""
         if self.is_wanted and self._is_at_work:
             self._run("stop")
 
     def take_up(self, *, new_time: bool) -> None:
-        """Have systemd read the files, and enable and start the timer. Raises StepError."""
+        """Have systemd reload the files, and enable and start the timer. Raises StepError."""
         if not self._is_at_work:
             self._run("enable at boot")
             return
@@ -64,13 +64,13 @@ class Timer:
         self._run("enable")
 
     def forget(self) -> None:
-        """Stop it, and have no boot start it. Raises StepError."""
+        """Stop it, and disable it for future boots. Raises StepError."""
         if self.is_wanted:
             self._run("disable" if self._is_at_work else "disable at boot")
         self._forget_last_run()
 
     def forget_files(self) -> None:
-        """Have systemd see that the files are gone. Raises StepError."""
+        """Have systemd notice that the files are gone. Raises StepError."""
         if self._is_at_work:
             is_failed = self._shown(self.service).get("ActiveState") == "failed"
             self._run("reload")
@@ -78,7 +78,7 @@ class Timer:
                 self._run("forget failure")
 
     def is_busy(self) -> bool:
-        """Whether the service runs at this moment."""
+        """Whether the service is running now."""
         return self._is_at_work and self._shown(self.service).get("ActiveState") in BUSY
 
     def take_back(self, put_back_files: Callable[[], None]) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ class Timer:
         return (*failed, *self._try(list(after) if self._is_at_work else []))
 
     def seen(self) -> Seen:
-        """Return how the service ran and when the timer starts it again. Reads only."""
+        """Return how the service last ran, and when the timer starts it next. Reads only."""
         if not self.is_wanted:
             return Seen("", "", f"{self.timer} is not enabled")
         if not self._is_at_work:
@@ -108,7 +108,7 @@ class Timer:
         return Seen(_last_run(run), clock.get("NextElapseUSecRealtime") or "never", problem)
 
     def _forget_last_run(self) -> None:
-        """Remove the stamp of Persistent=: by a new calendar a run might count as missed, and start at once."""
+        """Remove the stamp of Persistent=: with a new calendar a run might count as missed, and start at once."""
         Path(STAMPS, f"stamp-{self.timer}").unlink(missing_ok=True)
 
     def _shown(self, unit: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Installs, shows and removes the systemd units that run one profile by the clock. Their text is unit_text's."""
+"""Installs, shows and removes the systemd units that run one profile by a timer. Their text is in unit_text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lvmsnap.system.processes import Runner, environment
 
 SOURCE = Path(__file__).with_name("unit_files")
 TEMPLATES = ("lvmsnap@.service", "lvmsnap@.timer")
-# Where a package of a distribution has them.
+# Where a distribution's package has them.
 PACKAGED_FOLDER = "/usr/lib/systemd/system"
 DROP_IN = "lvmsnap.conf"
 NOT_OURS = "was edited, or was not written by lvmsnap"
@@ -29,7 +29,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to run, and when: `argv` after `lvmsnap run NAME --`; the other two are "" for what is usual."""
+    """What to run, and when: `argv` after `lvmsnap run NAME --`; the last two are "" for the defaults."""
 
     name: str
     argv: tuple[str, ...]
@@ -38,10 +38,10 @@ class Wish:
 
 
 def install(runner: Runner, asked: Wish, tell: Tell) -> None:
-    """Write the units of a profile and start its timer. Twice in a row changes nothing.
+    """Write the units of a profile and start its timer. It is idempotent.
 
-    Raises UsageError or RefusedError before anything is changed, StepError where all was put back as it was,
-    ResidueError where that failed.
+    Raises UsageError or RefusedError before anything is changed, StepError after everything was put back as it was,
+    ResidueError if that failed.
     """
     wish = checked(runner, asked)
     timer = Timer(runner, wish.name, tell)
@@ -62,9 +62,9 @@ def install(runner: Runner, asked: Wish, tell: Tell) -> None:
 
 
 def remove(runner: Runner, name: str, tell: Tell) -> None:
-    """Remove a profile's units, with the last profile's the templates. Nothing there is no error.
+    """Remove a profile's units, and with the last profile's the templates. If there are none it is no error.
 
-    Raises RefusedError while it runs, StepError where systemd fails; running it again completes it then.
+    Raises RefusedError while it runs, StepError if systemd fails; running it again then completes it.
     """
     timer = Timer(runner, name, tell)
     if timer.is_busy():
@@ -89,7 +89,7 @@ def seen(runner: Runner, name: str) -> Seen:
 
 
 def lacking(drop_in: Path, names: tuple[str, ...]) -> str:
-    """Say which of a profile's drop-in and the templates of these names is missing or old, "" where none is."""
+    """Say which of a profile's drop-in and these templates is missing or outdated, "" if none is."""
     needed = (Path(PACKAGED_FOLDER, name) for name in names) if is_packaged() else templates(names)
     if missing := [path for path in (*needed, drop_in) if not path.exists()]:
         return f"{missing[0]} is missing"
@@ -99,7 +99,7 @@ def lacking(drop_in: Path, names: tuple[str, ...]) -> str:
 
 
 def checked(runner: Runner, wish: Wish) -> Wish:
-    """Return the wish with its program's whole path. Raises RefusedError, UsageError; reads only."""
+    """Return the wish with its program's absolute path. Raises RefusedError, UsageError; reads only."""
     if not systemd_timer.is_there():
         raise RefusedError((Refusal("systemd is not on this machine", "have cron call lvmsnap run"),))
     wrong, todo = programs.problem(wish.argv, environment()["PATH"])
@@ -108,7 +108,7 @@ def checked(runner: Runner, wish: Wish) -> Wish:
         raise UsageError(f"{wish.argv[0]}: {wrong}", hint=f"nothing was changed; {todo}")
     if any("\ud800" <= char <= "\udfff" for char in "".join((*wish.argv, wish.profile_dir))):
         raise UsageError("the command is not UTF-8, and systemd accepts nothing else", hint="put it into a script")
-    # A line break would begin another setting.
+    # A newline would start another setting.
     if wish.calendar and not (wish.calendar.isprintable() and _is_time(runner, wish.calendar)):
         hint = "see systemd.time(7); for example: daily, 'Mon..Fri 02:30', '*-*-* 00/6:15'"
         raise UsageError(f"{wish.calendar!r} is not a time that systemd understands", hint=hint)
@@ -120,7 +120,7 @@ def _is_time(runner: Runner, calendar: str) -> bool:
 
 
 def wanted(wish: Wish) -> dict[Path, str | None]:
-    """Return what each file of ours is to hold for a wish; None: it is not to be there."""
+    """Return the content of each of our files for a wish; None: the file must not exist."""
     service, timer = drop_ins(wish.name)
     record = f"{STATE_DIR}/{wish.name}.json"
     run = unit_text.service_drop_in(own_command(), wish.name, wish.argv, profile_dir=wish.profile_dir, record=record)
@@ -128,25 +128,25 @@ def wanted(wish: Wish) -> dict[Path, str | None]:
 
 
 def packaged(names: tuple[str, ...] = TEMPLATES) -> dict[Path, str | None]:
-    """Return what is in the templates; nothing where a package brings them, which ours would hide."""
+    """Return the content of the templates; None for each if a package ships them, since ours would hide those."""
     if is_packaged():
         return dict.fromkeys(templates(names))
     return {path: unit_text.signed((SOURCE / path.name).read_text(encoding="utf-8")) for path in templates(names)}
 
 
 def templates(names: tuple[str, ...] = TEMPLATES) -> tuple[Path, ...]:
-    """Return the paths of what all profiles share, where no package brings it."""
+    """Return the paths of the templates that all profiles share, if no package ships them."""
     return tuple(Path(UNIT_FOLDER, name) for name in names)
 
 
 def drop_ins(name: str) -> tuple[Path, Path]:
-    """Return the paths of what one profile's service and timer have of their own."""
+    """Return the paths of the drop-ins of one profile's service and timer."""
     folder = Path(UNIT_FOLDER)
     return folder / f"lvmsnap@{name}.service.d" / DROP_IN, folder / f"lvmsnap@{name}.timer.d" / DROP_IN
 
 
 def instances() -> tuple[str, ...]:
-    """Return the profiles that the templates are needed for."""
+    """Return the profiles that need the templates."""
     folder = Path(UNIT_FOLDER)
     found = [path.parent.name for path in folder.glob(f"lvmsnap@*.d/{DROP_IN}")]
     found += [path.name for path in folder.glob("*.wants/lvmsnap@*")]
@@ -154,16 +154,16 @@ def instances() -> tuple[str, ...]:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file is as some lvmsnap wrote it, or not there."""
+    """Whether a file is as some lvmsnap wrote it, or does not exist."""
     return not os.path.lexists(path) or (not path.is_symlink() and unit_text.is_signed(current(path) or ""))
 
 
 def changes(
     texts: Mapping[Path, str | None], tell: Tell, shared: tuple[Path, ...] | None = None
 ) -> dict[Path, str | None]:
-    """Return those files that are to be changed. Raises RefusedError where that is not ours to do.
+    """Return the files to change. Raises RefusedError if one of them is not ours to change.
 
-    Templates, the `shared` files, that somebody changed are left as they are: they hold nothing of this profile.
+    Templates (the `shared` files) that somebody changed are left alone: nothing in them belongs to this profile.
     """
     shared = templates() if shared is None else shared
     found = {path: text for path, text in texts.items() if current(path) != text}
@@ -179,7 +179,7 @@ def changes(
 
 
 def remove_ours(paths: Iterable[Path], tell: Tell) -> None:
-    """Remove those files that are there and as some lvmsnap wrote them."""
+    """Remove the files that exist and are as some lvmsnap wrote them."""
     for path in paths:
         if not is_ours(path):
             tell(f"left alone: {path} {NOT_OURS}")
@@ -188,13 +188,13 @@ def remove_ours(paths: Iterable[Path], tell: Tell) -> None:
 
 
 def name_left_alone(paths: Iterable[Path], tell: Tell) -> None:
-    """Name what others put beside these drop-ins of ours."""
+    """Report what others put beside our drop-ins."""
     for beside in (other for path in paths for other in sorted(path.parent.glob("*")) if other.name != DROP_IN):
         tell(f"left alone: {beside}")
 
 
 def write_all(texts: Mapping[Path, str | None], tell: Tell) -> None:
-    """Write each file; or remove it, and the folder of a drop-in where nothing else is in it."""
+    """Write or remove each file; a drop-in's directory is removed once it is empty."""
     for path, text in texts.items():
         if text is not None:
             write(path, text, 0o644)

@@ -1,4 +1,4 @@
-"""The text of systemd's unit files: words quoted as systemd reads them, and the mark of a file that is ours. Pure."""
+"""The text of our systemd unit files: words quoted for systemd, and the signature of a file that is ours. Pure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "%": "%%"}
 
 
 def command_line(argv: tuple[str, ...]) -> str:
-    """Return a command as ExecStart= takes it (systemd.service(5)); argv[0] is an absolute path."""
+    """Return a command for ExecStart= (systemd.service(5)); argv[0] is an absolute path."""
     return " ".join(quoted(word, _ESCAPES | {"$": "$$"}) for word in argv)
 
 
 def assignment(name: str, value: str) -> str:
-    """Return a variable as Environment= takes it (systemd.exec(5)), where $ means nothing."""
+    """Return a variable for Environment= (systemd.exec(5)), where $ has no special meaning."""
     return quoted(f"{name}={value}", _ESCAPES)
 
 
 def quoted(word: str, escapes: dict[str, str]) -> str:
-    """Return a word so that systemd reads it as it is."""
+    """Return a word quoted so that systemd reads it literally."""
     if re.fullmatch(_PLAIN, word):
         return word
     return f'"{"".join(_escaped(char, escapes) for char in word)}"'
@@ -33,15 +33,15 @@ def _escaped(char: str, escapes: dict[str, str]) -> str:
 
 
 def service_drop_in(own: tuple[str, ...], name: str, argv: tuple[str, ...], *, profile_dir: str, record: str) -> str:
-    """Return what makes the service of profile `name` run `argv`.
+    """Return the drop-in that makes the service of profile `name` run `argv`.
 
-    `own` starts lvmsnap, `profile_dir` is "" for the usual one, `record` is a file that is there while anything is up.
+    `own` starts lvmsnap, `profile_dir` is "" for the usual one, `record` is a file that exists while anything is up.
     """
     return _service(own, name, ("run", "--replace", name, "--", *argv), profile_dir, record)
 
 
 def hold_drop_in(own: tuple[str, ...], name: str, *, profile_dir: str, record: str) -> str:
-    """Return what makes the service that holds profile `name` do so; the arguments are those of service_drop_in."""
+    """Return the drop-in that makes a service hold profile `name`; the arguments are as in service_drop_in."""
     return _service(own, name, ("hold", "--replace", name), profile_dir, record)
 
 
@@ -50,8 +50,8 @@ def _service(own: tuple[str, ...], name: str, what: tuple[str, ...], profile_dir
     if profile_dir:
         lines.append(f"Environment={assignment('LVMSNAP_PROFILE_DIR', profile_dir)}")
     lines.append(f"ExecStart={command_line((*own, *what))}")
-    # Then lvmsnap was killed, or a process that is killed by now kept the snapshot busy. Where it was refused, since
-    # somebody else has the profile up, that is somebody else's: `down` would take it away from under a backup.
+    # Something is left if lvmsnap was killed, or if a process that is gone by now kept the snapshot busy. If lvmsnap
+    # was refused because the profile is up already, it is somebody else's: `down` would pull it from under a backup.
     lines.append(f"# Takes down what is left, if anything is, after the last process of the {what[0]}.")
     recover = (f'test ! -e {record} || exec "$@"', "sh", *own, "recover", name)
     lines.append(f"ExecStopPost={command_line(('/bin/sh', '-c', *recover))}")
@@ -59,12 +59,12 @@ def _service(own: tuple[str, ...], name: str, what: tuple[str, ...], profile_dir
 
 
 def timer_drop_in(calendar: str) -> str:
-    """Return what makes the timer start the service at `calendar` (systemd.time(7)) alone."""
+    """Return the drop-in that makes the timer start the service only at `calendar` (systemd.time(7))."""
     return signed(f"[Timer]\nOnCalendar=\nOnCalendar={calendar.replace('%', '%%')}\n")
 
 
 def signed(text: str) -> str:
-    """Return the text with a first line by which it is known again as long as nobody edits it."""
+    """Return the text with a first line that identifies it as ours as long as nobody edits it."""
     return f"# {DESCRIBED}. sha256 {hashlib.sha256(text.encode()).hexdigest()}\n{text}"
 
 

@@ -1,4 +1,4 @@
-"""The frozen types as JSON, and back with each field's type checked: a kept file may be torn, edited, or too new."""
+"""The frozen types as JSON, and back with each field's type checked: a file may be truncated, edited, or too new."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lvmsnap.model.dataclass import is_type, required
 
 T = TypeVar("T")
 
-# No number that lvmsnap keeps is negative, or as large: sizes, inodes, device numbers, times.
+# No number that lvmsnap stores is negative, or this large: sizes, inodes, device numbers, times.
 LIMIT = 2**64
 _WORDS = {str: "text", int: "a number", float: "a number", bool: "true or false", type(None): "null"}
 
 
 def to_json(data: object, *, indent: int | None = None) -> str:
-    """Return plain data as JSON text, enums in it as their values. Raises TypeError for what JSON does not know."""
+    """Return plain data as JSON text, enums as their values. Raises TypeError for what JSON cannot represent."""
     return json.dumps(data, default=_enum_value, indent=indent)
 
 
@@ -31,7 +31,7 @@ def _enum_value(value: object) -> object:
 
 
 def parsed(text: str | bytes) -> dict[str, Any]:
-    """Return the JSON object in a text. Raises ValueError where there is none."""
+    """Return the JSON object in a text. Raises ValueError if there is none."""
     try:
         data = json.loads(text)
     except RecursionError:
@@ -44,9 +44,9 @@ def parsed(text: str | bytes) -> dict[str, Any]:
 def decoded(kind: type[T], data: object, where: str = "") -> T:
     """Return plain data as a `kind`: a frozen dataclass, an enum, a tuple of one kind, text, a number, or None.
 
-    Of a union it is the one kind that the data fits; where they fit several of them that is an error.
+    For a union it is the one kind that the data fits; it is an error if they fit several.
 
-    Raises ValueError that names the field. A field that is not there has its default.
+    Raises ValueError that names the field. A missing field has its default.
     """
     return cast(T, _decoded(kind, data, where))
 
@@ -69,7 +69,7 @@ def _decoded(kind: Any, data: object, where: str) -> object:
 
 
 def _one_of(kinds: tuple[Any, ...], data: object, where: str) -> object:
-    """Return data as the one of several kinds that it fits: JSON does not say which one was written."""
+    """Return data as the one of several kinds that it fits: JSON does not say which kind was written."""
     if data is None and type(None) in kinds:
         return None
     fitting: list[object] = []
@@ -90,7 +90,7 @@ def _one_of(kinds: tuple[Any, ...], data: object, where: str) -> object:
 
 
 def _knowing(kinds: tuple[Any, ...], data: object) -> tuple[Any, ...]:
-    """Return the one dataclass that knows all of an object's keys: what is wrong with it is said by that alone."""
+    """Return the only dataclass that has all of an object's keys, so that it alone reports errors; else all kinds."""
     if not isinstance(data, Mapping):
         return kinds
     knowing = tuple(kind for kind in kinds if is_type(kind) and data.keys() <= _hints(cast(type, kind)).keys())
@@ -110,7 +110,7 @@ def _object(kind: type, data: object, where: str) -> object:
 
 
 def _plain(kind: type, data: object, where: str) -> object:
-    # true is an int to Python, and 1 a float to everybody.
+    # In Python true is an int; 1 is accepted as a float.
     fits = type(data) is kind or (kind is float and type(data) is int)
     if not fits:
         raise _wrong(where, _WORDS[kind], data)

@@ -1,6 +1,6 @@
-"""How the presence of what an action makes is seen: data. No behaviour.
+"""How the presence of what an action makes is detected: data. No behaviour.
 
-`execution/verification.py` looks, `planning/wording.py` puts it into words.
+`execution/verification.py` checks, `planning/wording.py` puts it into words.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class PVLent:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotTaken:
-    """The group has a snapshot of the origin with our tag; `size_bytes` is its space for changes, None if unknown.
+    """The group has a snapshot of the origin with our tag; `size_bytes` is its CoW space, None if unknown.
 
-    `pool` is the thin pool that it lies in, "" where it has a space of its own.
+    `pool` is the thin pool that it lies in, "" if it has its own space.
     """
 
     vg: str
@@ -65,14 +65,14 @@ class SnapshotTaken:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotsPrepared:
-    """The groups have these snapshots, VG/LV, in their metadata alone: the kernel has no devices of them yet."""
+    """The groups have these snapshots, VG/LV, only in their metadata: the kernel has no devices for them yet."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AllTaken:
-    """The kernel has the devices of all these snapshots, and their origins go through them."""
+    """The kernel has the devices of all these snapshots, and the origins' tables are snapshot-origin."""
 
     snapshots: tuple[SnapshotTaken, ...]
 
@@ -87,7 +87,7 @@ class SnapshotMerging:
 
 @dataclass(frozen=True, slots=True)
 class UdevRuleWritten:
-    """The file has this rule of udev's in it, and nothing else."""
+    """The file contains this udev rule, and nothing else."""
 
     path: str
     text: str
@@ -97,8 +97,8 @@ class UdevRuleWritten:
 class MappingOpen:
     """The LUKS mapping with this device-mapper UUID lies on the snapshot, and on nothing else.
 
-    `key_file` is where the key is read from, "" for a passphrase. `is_examined`: what is in it was not known before,
-    and must be a filesystem that can be mounted.
+    `key_file` is where the key is read from, "" for a passphrase. `is_examined`: its content was not known before, and
+    must be a filesystem that can be mounted.
     """
 
     name: str
@@ -138,14 +138,14 @@ class DirectoryMade:
 
 @dataclass(frozen=True, slots=True)
 class HookDue:
-    """The hook is still to be run before all is down."""
+    """The hook must still run before everything is down."""
 
     hook: str
 
 
 @dataclass(frozen=True, slots=True)
 class HookOver:
-    """The hook leaves nothing that could be seen."""
+    """The hook leaves nothing that could be detected."""
 
     hook: str
 

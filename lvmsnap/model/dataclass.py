@@ -1,8 +1,8 @@
 """Types of annotated fields: `dataclass`, `field`, `replace` and `asdict` as the standard library has them.
 
-The library generates and compiles six methods for each type, and imports `inspect` and all that this needs: together
-more than half of the time that it took to import lvmsnap. Here each method exists once, for every type. The library's
-own tools work on these types too: what they look for is made when they ask for it.
+The library generates and compiles six methods for each type, and imports `inspect` and its dependencies: together that
+was more than half of lvmsnap's import time. Here each method exists once, for all types. The library's own tools work
+on these types too: what they need is made when they ask for it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _set = object.__setattr__
 
 
 class _Field:
-    """What is known of a field that has more than a default value."""
+    """A field's default, or the factory that makes it, and whether its repr shows it."""
 
     __slots__ = ("default", "is_shown", "make_default")
 
@@ -34,12 +34,12 @@ _NONE = object()  # no default, since None may be one
 
 
 def _field(*, default: object = _NONE, default_factory: Callable[[], object] | None = None, repr: bool = True) -> Any:
-    """Describe a field; these are the options that are known here."""
+    """Describe a field; these are the only options supported here."""
     return _Field(default, default_factory, repr)
 
 
 class _ForTheLibrary:
-    """The fields as the library's tools want them, which look for them by this name."""
+    """The fields in the form that the library's tools look for, under the name `__dataclass_fields__`."""
 
     def __get__(self, one: object, kind: type) -> Mapping[str, Any]:
         return _as_the_library_has_them(kind)
@@ -60,7 +60,7 @@ def _as_the_library_has_them(kind: type) -> Mapping[str, Any]:
 
 
 class _Type:
-    """What every type has. Of each: `__kept__`, its fields by name; `__values__`, which gives those of an object."""
+    """The base of every type. Each has `__kept__`, its fields by name, and `__values__`, which returns their values."""
 
     __slots__ = ()
     __dataclass_fields__ = _ForTheLibrary()
@@ -91,7 +91,7 @@ class _Type:
 
 
 class _Frozen(_Type):
-    """What every type has whose objects stay as they are made."""
+    """The base of every type with immutable objects."""
 
     __slots__ = ()
 
@@ -111,9 +111,9 @@ class _Frozen(_Type):
 def _dataclass(*, slots: Literal[True], frozen: bool = False) -> Callable[[type], type]:
     """Return the decorator that makes a class of annotated fields a type, always with slots.
 
-    Raises TypeError for what the library knows and this does not: bases, ClassVar, InitVar and __post_init__.
+    Raises TypeError for what only the library supports: bases, ClassVar, InitVar and __post_init__.
     """
-    assert slots  # no type is without
+    assert slots  # every type has them
     base = _Frozen if frozen else _Type
 
     def made(cls: type) -> type:
@@ -145,7 +145,7 @@ def _described(default: object) -> _Field:
 
 
 def _together(kind: type, first: dict[str, Any], named: dict[str, Any], count: int) -> dict[str, Any]:
-    """Return the values of both; `first` are those given without a name, `count` in all."""
+    """Return all values by name; `first` are those given by position, `count` in all."""
     if count > len(first):
         raise TypeError(f"{kind.__name__} takes {len(first)} values, not {count}")
     if twice := first.keys() & named.keys():
@@ -154,7 +154,7 @@ def _together(kind: type, first: dict[str, Any], named: dict[str, Any], count: i
 
 
 def _complete(kind: type, kept: Mapping[str, _Field], named: dict[str, Any]) -> dict[str, Any]:
-    """Return the values with the defaults of what is not among them."""
+    """Return the values, with defaults for the missing ones."""
     if unknown := named.keys() - kept.keys():
         raise TypeError(f"{kind.__name__} has no field {', '.join(unknown)}")
     return {name: named[name] if name in named else _default(known, name) for name, known in kept.items()}
@@ -170,7 +170,7 @@ def _default(known: _Field, name: str) -> object:
 
 def _reader(names: tuple[str, ...]) -> Callable[[object], tuple[Any, ...]]:
     if len(names) > 1:
-        return attrgetter(*names)  # in C: objects are compared and hashed by the thousand
+        return attrgetter(*names)  # written in C: thousands of objects are compared and hashed
     return lambda one: tuple([getattr(one, name) for name in names])
 
 
@@ -191,7 +191,7 @@ def _replace(one: _Type, /, **changes: Any) -> Any:
 
 
 def _asdict(one: object) -> Any:
-    """Return an object as plain data: a dict of its fields, with types, tuples, lists and mappings in it likewise."""
+    """Return an object as plain data: a dict of its fields, converted recursively in tuples, lists and mappings."""
     if isinstance(one, _Type):
         return {name: _asdict(value) for name, value in zip(one.__match_args__, one.__values__(one), strict=True)}
     if isinstance(one, tuple | list):

@@ -1,4 +1,4 @@
-"""The one exception family: what is wrong, on which object, what to do, and the exit code it means."""
+"""The one exception family: what is wrong, on which object, what to do, and the exit code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class UsageError(LvmsnapError):
 
 @dataclass(frozen=True, slots=True)
 class ProfileProblem:
-    """One mistake in a profile. `line` and `column` count from 1; 0 where the mistake is in no line."""
+    """One mistake in a profile. `line` and `column` count from 1; they are 0 if the mistake is in no line."""
 
     file: str
     line: int
@@ -88,7 +88,7 @@ class StepError(LvmsnapError):
 def refused_after(done: str, error: LvmsnapError) -> LvmsnapError:
     """Return the error of a command that did what `done` says, "" for nothing, before `error` stopped it.
 
-    What was only refused says that nothing was changed, which is not true then.
+    A refusal would claim that nothing was changed, which is wrong then.
     """
     if not done or error.exit_code != RefusedError.exit_code:
         return error
@@ -98,7 +98,7 @@ def refused_after(done: str, error: LvmsnapError) -> LvmsnapError:
 class ResidueError(LvmsnapError):
     """A step failed and undoing it failed too. `residue` names what is left, `commands` finish the work.
 
-    `holders` are those who use it, where that alone is why.
+    `holders` are its users, if they are the only reason.
     """
 
     exit_code = 4
@@ -119,7 +119,7 @@ class ResidueError(LvmsnapError):
 
 
 class InterruptedBySignalError(LvmsnapError):
-    """INT, TERM or HUP came; everything that was begun has been undone."""
+    """INT, TERM or HUP arrived; everything that was begun has been undone."""
 
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
@@ -127,7 +127,7 @@ class InterruptedBySignalError(LvmsnapError):
 
 
 class SnapshotLostError(LvmsnapError):
-    """The snapshot was lost while it was up: what was read from it is worthless. `residue` is what is left too."""
+    """The snapshot was lost while it was up: what was read from it is worthless. `residue`: what is left, if any."""
 
     exit_code = 124
 
@@ -139,7 +139,7 @@ class SnapshotLostError(LvmsnapError):
 class NotStartedError(LvmsnapError):
     """`run` never started its command; the machine is as before.
 
-    `refusals` are the checks that refused, `problems` the profile's mistakes, where that was why.
+    `refusals` are the failed checks, `problems` the profile's mistakes, if they were the reason.
     """
 
     exit_code = 125
@@ -158,22 +158,22 @@ class NotStartedError(LvmsnapError):
         return made
 
 
-# Of several profiles the worst end is the end of all.
+# With several profiles, the worst exit code is the command's.
 WORST_FIRST = (ResidueError.exit_code, SnapshotLostError.exit_code)
 
 
 def worst(codes: Iterable[int]) -> int:
-    """Return the exit code of several profiles: 4 before 124 before all others; 0 where there is none."""
+    """Return the exit code for several profiles: 4 before 124 before all others; 0 if there are none."""
     given = tuple(codes)
     return next((code for code in WORST_FIRST if code in given), max(given, default=0))
 
 
-# Whatever can be raised while something is changed: each is undone as a failed step is.
+# Whatever can be raised during a change: each is handled like a failed step, by an undo.
 FAULTS = (Exception, KeyboardInterrupt, SystemExit)
 
 
 def explained(error: BaseException) -> str:
-    """Say what went wrong in a line, whatever kind of exception it is."""
+    """Say in one line what went wrong, for any kind of exception."""
     if isinstance(error, LvmsnapError):
         return error.message
     if isinstance(error, OSError) and error.strerror:
@@ -196,7 +196,7 @@ _NOT_WRITTEN = {
 
 
 def why_not_written(error: OSError, path: str) -> str:
-    """Return what to do about a file that cannot be written, or removed, for the kernel's reason (errno(3))."""
+    """Return what to do about a file that cannot be written or removed, by the kernel's reason (errno(3))."""
     folder = shlex.quote(path.rpartition("/")[0] or ".")
     reason = errno.EACCES if error.errno == errno.EPERM else error.errno
     return _NOT_WRITTEN.get(reason or 0, "see what is there: ls -ld {0} {1}").format(folder, shlex.quote(path))
@@ -222,12 +222,12 @@ def what_is_used_up(error: OSError) -> str:
 
 
 def as_ours(error: Exception) -> LvmsnapError:
-    """Return the error as one of this family: where several profiles are looked at, one must not hide the others."""
+    """Return the error as one of this family: with several profiles, one error must not hide the others."""
     return error if isinstance(error, LvmsnapError) else LvmsnapError(explained(error))
 
 
 def what_to_do(complaint: str) -> str:
-    """Return what to do about a step that failed so; it only explains, nothing is decided by it."""
+    """Return what to do about a step that failed with this complaint; only for the hint, no decision depends on it."""
     if "suspend ioctl" in complaint and "busy" in complaint:
         return "the origin's filesystem is frozen, by fsfreeze or another backup: fsfreeze --unfreeze, then try again"
     if "No key available with this passphrase" in complaint:

@@ -18,16 +18,16 @@ _STALLING = (
     *("lustre", "beegfs", "orangefs", "coda", "gpfs"),
 )
 
-# What LVM reports in the place of a device that is missing, or of a group that it does not find.
+# What LVM reports for a missing device, or for a group that it does not find.
 UNKNOWN = "[unknown]"
 
 
 @dataclass(frozen=True, slots=True)
 class PhysicalVolume:
-    """A PV as LVM reports it; `vg` is empty for an orphan, `device` is "[unknown]" where it is missing.
+    """A PV as LVM reports it; `vg` is empty for an orphan, `device` is "[unknown]" if it is missing.
 
-    `vg` is "[unknown]" where the PV's label says that it is in use and LVM finds no group that knows it.
-    It is not `allocatable` where it is closed to new allocations (pvchange(8), --allocatable).
+    `vg` is "[unknown]" if the PV's label says that it is in use, but LVM finds no group that has it.
+    It is not `allocatable` if it is closed to new allocations (pvchange(8), --allocatable).
     """
 
     device: str
@@ -40,7 +40,7 @@ class PhysicalVolume:
 
     @property
     def unused_extents(self) -> int:
-        """The extents that nothing lies on, whether LVM would allocate them or not."""
+        """The unused extents, whether or not LVM would allocate them."""
         return self.extents - self.allocated_extents
 
     @property
@@ -54,10 +54,10 @@ class LogicalVolume:
     """An LV as LVM reports it. `device_number` is "MAJOR:MINOR" while active, `devices` are the PVs it lies on.
 
     `size_bytes` of a snapshot is the size of its CoW space; its device is as large as its origin. `is_hidden`: LVM
-    lists it only with --all, a merging snapshot or a part of another LV. `is_merging`: a snapshot that is being merged
-    into its origin, or such an origin, begun or put off until both are closed (lvconvert(8)). `pool` is the name of the
-    pool that it lies in; a thin pool's own `data_percent` and `metadata_percent` say how full it is. Thin volumes
-    show what an external origin holds where they were not written to. `reshape_bytes`: what RAID has for reshaping.
+    lists it only with --all: a merging snapshot or a sub-LV. `is_merging`: a snapshot that is being merged into its
+    origin, or such an origin, in progress or deferred until both are closed (lvconvert(8)). `pool` is the name of the
+    pool that it lies in; a thin pool's own `data_percent` and `metadata_percent` say how full it is. An external origin
+    provides the data of thin volumes where these were not written. `reshape_bytes`: RAID's space for reshaping.
     `thin_id` is a thin volume's number in its pool; `transaction_id` that of the pool's last change, or, of a thin
     volume, of the last one before it was created.
     """
@@ -107,7 +107,7 @@ class LogicalVolume:
 
 @dataclass(frozen=True, slots=True)
 class VolumeGroup:
-    """A VG as LVM reports it, with its PVs and LVs; its free extents are not all to be had, see PhysicalVolume."""
+    """A VG as LVM reports it, with its PVs and LVs; not all free extents are allocatable, see PhysicalVolume."""
 
     name: str
     uuid: str
@@ -120,7 +120,7 @@ class VolumeGroup:
     lvs: tuple[LogicalVolume, ...]
 
     def lv(self, name: str) -> LogicalVolume | None:
-        """Return the LV of that name, if there is one."""
+        """Return the LV of that name, None if there is none."""
         return next((lv for lv in self.lvs if lv.name == name), None)
 
 
@@ -130,7 +130,7 @@ class Mount:
 
     `filesystem_options` are those of the filesystem, which all its mounts share.
 
-    `shared` and `master` are the peer groups it sends its mounts and unmounts to, and gets them from; "" for none.
+    `shared` is its own peer group, `master` the one that it receives mounts and unmounts from; "" for none.
     """
 
     device_number: str
@@ -147,15 +147,15 @@ class Mount:
 
     @property
     def may_stall(self) -> bool:
-        """Whether who looks into it waits for a server, or for a program: as long as that does not answer, for ever."""
+        """Whether access waits for a server or a program, possibly for ever."""
         return self.filesystem.startswith(_STALLING)
 
 
 def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
-    """Return the mount in which a (real) path lies, found as the kernel finds it: from each mount into those on it.
+    """Return the mount that a (real) path lies in, found like the kernel does: from a mount to those mounted on it.
 
-    A later mount on a directory above covers what is mounted below that; the table lists it all the same. A mount whose
-    parent is not in the table counts as one on whatever is there.
+    A later mount on a parent directory hides the mounts below it, although the table still lists them. A mount whose
+    parent is not in the table counts as mounted on whatever is there.
     """
     table = [mount for mount in mounts if is_within(path, mount.mountpoint)]
     known = {mount.mount_id for mount in table if mount.mount_id != mount.parent_id}
@@ -173,16 +173,16 @@ def _is_on(mount: Mount, here: Mount | None, known: set[int]) -> bool:
 
 
 def top_mount(mounts: Iterable[Mount], mountpoint: str) -> Mount | None:
-    """Return what is visible on a mountpoint, None where nothing is, or what is there is covered."""
+    """Return the visible mount on a mountpoint, None if there is none, or it is hidden."""
     found = mount_of(mountpoint, mounts)
     return found if found and found.mountpoint == mountpoint else None
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A bound loop device and the file beneath it (LOOP_GET_STATUS64): its st_dev and inode, and its path as reported.
+    """A bound loop device and the file below it (LOOP_GET_STATUS64): its st_dev and inode, and its path as reported.
 
-    `block_device`: the MAJOR:MINOR of what it is bound to where that is a block device; "" where it is a file.
+    `block_device`: the MAJOR:MINOR of the block device that it is bound to, "" if it is bound to a file.
     """
 
     device: str
@@ -197,10 +197,9 @@ class Loop:
 class DmDevice:
     """A device-mapper device, with or without a table.
 
-    `has_table`: a live one; `is_loaded`: one waits for the next resume. `beneath` are the numbers of what its table
-    lies on, the loaded one where none is live, and () for all that cryptsetup did not make. `is_on_layer`: its live
-    table lies on the layer -real of its own, as that of an origin does. `transaction_id` is a thin pool's, as its
-    metadata has it.
+    `has_table`: a live one; `is_loaded`: an inactive one waits for the next resume. `beneath` are the numbers of the
+    devices below its live table, else its inactive one; () for devices that cryptsetup did not make. `is_on_layer`: its
+    live table uses its own -real layer, as an origin's does. `transaction_id` is a thin pool's, from its metadata.
     """
 
     device_number: str
@@ -216,12 +215,12 @@ class DmDevice:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotStatus:
-    """What the kernel says of a snapshot's CoW space. `is_lost`: it overflowed, or lost a write.
+    """The kernel's status of a snapshot's CoW space. `is_lost`: it overflowed, or lost a write.
 
-    A thin snapshot has none: what fills is its `pool`, VG/LV, of which the fuller part is given, "data" or "metadata".
+    A thin snapshot has none: its `pool`, VG/LV, fills; `part` is the fuller part of that, "data" or "metadata".
 
-    `uuid` is its device's in device-mapper, made of LVM's UUIDs: another snapshot of the same name has another one.
-    `name` is its LVM name as it is now, VG/LV. `origin_bytes` is how large its origin was when it was taken.
+    `uuid` is its device-mapper UUID, made of LVM's UUIDs: another snapshot of the same name has a different one.
+    `name` is its current LVM name, VG/LV. `origin_bytes` is the size of its origin when it was taken.
     """
 
     is_lost: bool
@@ -244,7 +243,7 @@ class Enlargement:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What a guard saw last of the snapshot whose device has `uuid`; `seconds` are of the clock since boot."""
+    """What a guard saw last of the snapshot whose device has `uuid`; `seconds` are by the monotonic clock."""
 
     uuid: str
     seconds: float
@@ -254,7 +253,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One reading of the system: what is the same for all profiles, and what was looked at for one."""
+    """One reading of the system: what is the same for all profiles, and what was examined for one."""
 
     is_root: bool
     boot_id: str
@@ -270,17 +269,17 @@ class Facts:
     devices_file: str
     listed_devices: tuple[str, ...] = ()  # by the devices file
     autoextend_percent: int = 100  # how full a thin pool may be for LVM to make a volume in it
-    host: str = ""  # this machine's identity, "" where it has none
+    host: str = ""  # this machine's identity, "" if it has none
     boot_mountpoints: tuple[str, ...] = ("/",)
     crypt_target: bool = False
     looked: Looked = field(default_factory=Looked)
 
     def vg(self, name: str) -> VolumeGroup | None:
-        """Return the VG of that name, if there is one."""
+        """Return the VG of that name, None if there is none."""
         return next((vg for vg in self.vgs if vg.name == name), None)
 
     def luks_mapping_of(self, device_number: str) -> DmDevice | None:
-        """Return the mapping of the LUKS container on a device; where it is opened twice, one that is mounted."""
+        """Return the mapping of the LUKS container on a device; if it is open twice, one that is mounted."""
         mounted = {mount.device_number for mount in self.mounts}
         found = (one for one in self.dm_devices if one.beneath == (device_number,) and is_luks(one.uuid))
         return max(found, key=lambda one: one.device_number in mounted, default=None)

@@ -9,7 +9,7 @@ from lvmsnap.model.profile import Profile
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A logical volume that could be snapshotted; `holds` is what is in it, in words."""
+    """A logical volume that could be snapshotted; `holds` describes its content."""
 
     path: str
     size_bytes: int
@@ -28,9 +28,9 @@ class Offers:
 
 @dataclass(frozen=True, slots=True)
 class VolumeNotes:
-    """What a reader should know of a volume of the profile, each "" where there is nothing to say.
+    """What a reader should know about a volume of the profile; "" if there is nothing to say.
 
-    `what` it is, why it has its `size`, or none, why it is not mounted, what is `left_out` below it.
+    `what` it is, why it has its `size` or none, why there is no `mount`, and what is `left_out` below it.
     """
 
     what: str
@@ -49,11 +49,11 @@ class FileNotes:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A profile for this machine, with notes on each of its volumes and each of its backing files, in their order.
+    """A profile for this machine, with notes on each of its volumes and backing files, in order.
 
-    `failed` are the checks with which its plan would be refused now. `is_risky`: the boot may need what only
-    `lvmsnap install-boot` gives it. `in_same_group`: no file is anywhere but on a volume of the group that lacks room,
-    which a person has to allow. `one_by_one` says why its snapshots are not of one instant.
+    `failed` are the checks that would refuse its plan now. `is_risky`: the boot may need what `lvmsnap install-boot`
+    installs. `in_same_group`: the only place for a file is on a volume of the very group that lacks room, which a
+    person must allow. `one_by_one` says why its snapshots are not of one instant.
     """
 
     profile: Profile

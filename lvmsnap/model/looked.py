@@ -1,4 +1,4 @@
-"""The frozen types of what was looked at for one profile: its paths, its origins, its groups. No behaviour."""
+"""The frozen types of what was examined for one profile: its paths, its origins, its groups. No behaviour."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lvmsnap.model.units import SECTOR_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Superblock:
-    """What the origin's filesystem says of its journal (XFS: log).
+    """What the origin's superblock says about its journal (XFS: log).
 
     `journal_bytes` is its size on the origin itself. `needs_other_device`: its journal or other parts of it are on
-    another device. `is_clean`: its journal need not be replayed; without a journal: it was unmounted in order.
+    another device. `is_clean`: its journal need not be replayed; without a journal: it was cleanly unmounted.
     """
 
     journal_bytes: int
@@ -24,7 +24,7 @@ class Superblock:
 
 @dataclass(frozen=True, slots=True)
 class LuksHeader:
-    """What the header of a LUKS container says. `obstacle` is what keeps its snapshot from being opened, "" if nothing.
+    """The header of a LUKS container. `obstacle` is what keeps its snapshot from being opened, "" if nothing does.
 
     `version` is 1 or 2, `uuid` as cryptsetup writes it.
     """
@@ -36,7 +36,7 @@ class LuksHeader:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What is at the backing file's path. `is_empty_private`: nothing in it, mode 0600, root's."""
+    """What is at the backing file's path. `is_empty_private`: an empty file of root's with mode 0600."""
 
     device: int
     inode: int
@@ -49,10 +49,10 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What lies somewhere beneath a filesystem and gives its blocks only when they are written.
+    """A layer somewhere below a filesystem that allocates blocks only when they are written.
 
-    `free_bytes` can still be written to it before it is full; None where it may run full whatever is written first.
-    `is_unknown`: it cannot be examined, so nobody knows whether it does.
+    `free_bytes` can still be written to it before it is full; None if it may run full whatever is written first.
+    `is_unknown`: it cannot be examined, so it might be such a layer.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A directory on the way to a path: its owner and its permission bits; `has_acl`: it has more than these."""
+    """A directory on a path: its owner and its permission bits; `has_acl`: it also has an ACL."""
 
     path: str
     uid: int
@@ -73,9 +73,9 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A snapshot's CoW device: what is written to the `origin`'s device -real goes to it too, and to all `beneath` it.
+    """A snapshot's CoW device: a write to `origin`, the -real device, also reaches it and all devices below it.
 
-    Devices are MAJOR:MINOR. `beneath` holds `cow` itself, and no further copies.
+    Devices are MAJOR:MINOR. `beneath` includes `cow` itself, and no further copies.
     """
 
     origin: str
@@ -85,10 +85,10 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryFacts:
-    """The directory that is to hold the backing file, its filesystem and every block device beneath it.
+    """The directory that will hold the backing file, its filesystem and every block device below it.
 
-    `own_devices` are those without the `copies`: the spaces of snapshots to which a write goes too.
-    `gates` are the directories on the way to it, itself included.
+    `own_devices` are those without the `copies`, the CoW devices of snapshots that a write also reaches.
+    `gates` are the directories on the path, including itself.
     """
 
     exists: bool
@@ -104,14 +104,14 @@ class DirectoryFacts:
     copies: tuple[Copy, ...] = ()
 
     def is_on_filesystem_of(self, other: DirectoryFacts) -> bool:
-        """Whether both are on one filesystem, which may be mounted at several places."""
+        """Whether both are on the same filesystem, which may be mounted in several places."""
         mine, theirs = (one.block_devices or (one.mountpoint,) for one in (self, other))
         return mine == theirs
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFileFacts:
-    """What is at a key file's path, symlinks not followed; `gates` are the directories on the way to it."""
+    """What is at a key file's path, without following symlinks; `gates` are the directories on the path."""
 
     kind: str  # "regular", "absent", "symlink", "other", "unreachable"
     uid: int = 0
@@ -123,7 +123,7 @@ class KeyFileFacts:
 
 @dataclass(frozen=True, slots=True)
 class MountpointFacts:
-    """What is at the mountpoint's path; `gates` are the directories on the way to it, itself included if it exists."""
+    """What is at the mountpoint's path; `gates` are the directories on the path, including itself if it exists."""
 
     kind: str  # "absent", "empty", "not empty", "mounted", "no directory", "symlink", "no parent", "unreachable"
     real_path: str
@@ -134,12 +134,12 @@ class MountpointFacts:
 
 @dataclass(frozen=True, slots=True)
 class OriginFacts:
-    """What is on an origin. `tags` are "UUID=..." and "LABEL=...", as a boot may look for them.
+    """What is on an origin. `tags` are "UUID=..." and "LABEL=...", as the boot may look for them.
 
-    `ways` are the directories above each place where all of it is mounted. `is_mounted`: on this host, in any mount
-    namespace, so that LVM freezes it for the snapshot. `mount_options` are the filesystem's own, whichever mounts it
-    has. `luks` is the header where it holds LUKS, `inside` what is in that where it is open on this host: there
-    `is_in_luks`, which LVM's freeze does not reach, and `device_number` is the mapping's.
+    `ways` are the directories above each place where the whole origin is mounted. `is_mounted`: on this host, in any
+    mount namespace, so that LVM freezes it for the snapshot. `mount_options` are the filesystem's own, common to all
+    its mounts. `luks` is the header if it holds LUKS, `inside` its content if it is open on this host: that has
+    `is_in_luks` set, since LVM's freeze does not reach it, and its `device_number` is the mapping's.
     """
 
     filesystem: str = ""
@@ -156,10 +156,10 @@ class OriginFacts:
 
 @dataclass(frozen=True, slots=True)
 class GroupFacts:
-    """What was looked at for a volume group: who holds LVM's lock of it, and its PVs' largest logical block.
+    """What was examined for a volume group: who holds LVM's lock on it, and its PVs' largest logical block size.
 
-    `beneath_pvs` are the numbers of the block devices that its PVs are, and of all that they lie on; they are looked at
-    only where origins are to be held.
+    `beneath_pvs` are the numbers of its PVs' block devices and of all devices below them; they are examined only if
+    origins will be held.
     """
 
     lock_holder: str = ""
@@ -169,7 +169,7 @@ class GroupFacts:
 
 @dataclass(frozen=True, slots=True)
 class LvmPart:
-    """A path that LVM's commands need, and the numbers of the block devices that it lies on."""
+    """A path that LVM's commands need, and the numbers of the block devices below it."""
 
     path: str
     block_devices: tuple[str, ...]
@@ -177,9 +177,9 @@ class LvmPart:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was looked at for one profile, each by what it is of: a path, a group's name, VG and LV.
+    """What was examined for one profile, by path, by the group's name, or by VG and LV.
 
-    A key that is not here was not looked at, which says nothing of what is there: to ask for it is a mistake.
+    A missing key was not examined, which says nothing about what exists: asking for it is a bug.
     """
 
     files: Mapping[str, FileFacts | None] = field(default_factory=dict)
@@ -190,9 +190,9 @@ class Looked:
     key_files: Mapping[str, KeyFileFacts] = field(default_factory=dict)
     has_terminal: bool = False
     udev_rules: Mapping[str, bool] = field(default_factory=dict)
-    is_process_gone: bool = False  # the `lvmsnap run` that the record names has ended
+    is_process_gone: bool = False  # the `lvmsnap run` or `hold` that the record names has ended
     missing_tools: tuple[str, ...] = ()
-    lvm_parts: tuple[LvmPart, ...] = ()  # looked at for the snapshots that are to be of one instant
-    bound_to_group: str = ""  # the control group that no process of ours could leave
+    lvm_parts: tuple[LvmPart, ...] = ()  # examined only for snapshots of one instant
+    bound_to_group: str = ""  # the control group that our processes cannot leave
     boot_recovery: bool = False
     boot_tags: tuple[str, ...] = ()  # "UUID=...", "LABEL=...": what the boot looks for

@@ -1,4 +1,4 @@
-"""The names of LUKS mappings: ours, and the UUIDs that cryptsetup gives them in device-mapper. Pure."""
+"""The names of our LUKS mappings, and the device-mapper UUIDs that cryptsetup gives to mappings. Pure."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 
 # cryptsetup's lib/libdevmapper.c: "CRYPT-" TYPE "-" UUID without dashes "-" NAME.
 _LUKS = r"CRYPT-LUKS[12]-([0-9a-f]{32})-(.+)"
-# To read a key slot where the kernel offers no ciphers to programs: it lasts as long as the process of that number.
+# For reading a key slot if the kernel offers no ciphers to programs; it exists while the process with that pid runs.
 _TEMPORARY = r"CRYPT-TEMP-temporary-cryptsetup-\d+"
 
 
 def mapping_name(profile: str, number: int = 1) -> str:
     """Return the name of the mapping of a profile's volume number `number`.
 
-    A profile's name has no dot in it, and at most 64 characters: no two have one name, and none is too long.
+    Profile names have no dots and at most 64 characters, so mapping names are unique and not too long.
     """
     return f"lvmsnap-{profile}" if number == 1 else f"lvmsnap-{profile}.{number}"
 
@@ -29,12 +29,12 @@ def is_luks(dm_uuid: str) -> bool:
 
 
 def is_temporary(dm_uuid: str) -> bool:
-    """Whether a device with this device-mapper UUID is one of cryptsetup's own, that a killed one may leave."""
+    """Whether a device with this device-mapper UUID is a temporary one that a killed cryptsetup may leave."""
     return re.fullmatch(_TEMPORARY, dm_uuid) is not None
 
 
 def name_in(dm_uuid: str, profile: str) -> str:
-    """Return the name that a mapping of the profile was made with, by its device-mapper UUID; "" if it is none."""
+    """Return the name that a profile's mapping was made with, from its device-mapper UUID; "" if it is not one."""
     match = re.fullmatch(_LUKS, dm_uuid)
     name = match[2] if match else ""
     return name if re.fullmatch(rf"{re.escape(mapping_name(profile))}(\.[0-9]+)?", name) else ""

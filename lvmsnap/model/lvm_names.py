@@ -1,10 +1,10 @@
-"""The rules for names: a profile's own, LVM's for logical volumes, device-mapper's. Pure; knows no system."""
+"""The rules for names: of profiles, of LVM's logical volumes, of device-mapper. Pure."""
 
 from __future__ import annotations
 
 import re
 
-# LVM's NAME_LEN and device-mapper's DM_NAME_LEN are both 128 with the closing NUL.
+# LVM's NAME_LEN and device-mapper's DM_NAME_LEN are both 128 including the final NUL.
 MAX_NAME_LENGTH = 127
 
 RESERVED_PREFIXES = ("pvmove", "snapshot")
@@ -20,7 +20,7 @@ _CHARACTERS = r"[A-Za-z0-9+_.-]+"
 
 
 def tag_prefix(host: str) -> str:
-    """Return how the LVM tag of each snapshot begins that a host made; an older lvmsnap, `host` "", wrote no host."""
+    """Return the prefix of the LVM tags of a host's snapshots; an older lvmsnap, `host` "", wrote no host."""
     return f"lvmsnap2.{host}." if host else "lvmsnap."
 
 
@@ -30,17 +30,17 @@ def snapshot_tag(name: str, host: str) -> str:
 
 
 def is_profile_name(name: str) -> bool:
-    """Whether a profile can have this name; wherever one comes from, it becomes part of paths that root writes."""
+    """Whether a profile can have this name; it becomes part of paths that root writes, wherever it comes from."""
     return re.fullmatch(_PROFILE_NAME, name) is not None and name != "lock"
 
 
 def name_problem(vg: str, lv: str) -> str | None:
-    """Why LVM could not make a snapshot named `lv` in the group `vg`, as a clause without a subject; None: it can."""
+    """Why LVM cannot make a snapshot named `lv` in group `vg`, as a clause without a subject; None if it can."""
     return _characters_problem(lv) or _reserved_problem(lv) or _length_problem(vg, lv, "-cow")
 
 
 def origin_name_problem(vg: str, lv: str) -> str | None:
-    """Why the volume `vg`/`lv` cannot have a snapshot by its names alone, as a clause without a subject."""
+    """Why the names alone keep volume `vg`/`lv` from having a snapshot, as a clause without a subject; None if fine."""
     of_group = _characters_problem(vg)
     if of_group:
         return f"has a volume group name that {of_group}"
@@ -53,7 +53,7 @@ def dm_name(vg: str, lv: str) -> str:
 
 
 def lvm_name(dm_name: str) -> str:
-    """Return the name, VG/LV, of the LV whose device has this device-mapper name; "" where no LV can have it."""
+    """Return the name, VG/LV, of the LV whose device has this device-mapper name; "" if no LV can have it."""
     match = re.fullmatch(r"((?:[^-]|--)+)-((?:[^-]|--)+)", dm_name)
     return "/".join(part.replace("--", "-") for part in match.groups()) if match else ""
 
@@ -88,7 +88,7 @@ def _reserved_problem(name: str) -> str | None:
 
 
 def _length_problem(vg: str, lv: str, layer: str) -> str | None:
-    """LVM makes a hidden device beside the volume, its name lengthened by `layer`; lvcreate fails too late on it."""
+    """LVM makes a hidden device with the volume's name plus `layer`; lvcreate notices too late that it is too long."""
     full = dm_name(vg, lv) + layer
     if len(full) <= MAX_NAME_LENGTH:
         return None

@@ -1,4 +1,4 @@
-"""How a run or a hold ended, and how full its snapshots became: what the history keeps of it. No behaviour."""
+"""How a run or a hold ended, and how full its snapshots became: the entries of the history. No behaviour."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 from lvmsnap.model.dataclass import dataclass
 
-# What stands in the place of the command of a hold, which starts none.
+# The command of a hold, which starts none.
 HOLD = "lvmsnap hold"
 
 
@@ -23,12 +23,12 @@ class Result(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The fullest that a snapshot was seen: how much of its space was used then, and how large that was at the time.
+    """The highest fill seen of a snapshot: how much of its space was used, and how large that space was at the time.
 
-    `first_size_bytes` is how large it was at first: less where it was given more room. `enough_bytes` is the size that
-    would have sufficed with room to spare, 0 where nobody knows. A thin snapshot has no space of its own: all is then
-    of its `pool`, VG/LV, and of the `part` that was the fuller one, "data" or "metadata". `has_overflowed`: it became
-    full and more was needed, or a write to it failed, which the kernel does not tell apart.
+    `first_size_bytes` is its initial size: less if it was given more room. `enough_bytes` is the size that would have
+    sufficed with room to spare, 0 if that is not known. A thin snapshot has no space of its own: everything is then
+    about its `pool`, VG/LV, and the fuller `part` of that, "data" or "metadata". `has_overflowed`: it became full and
+    needed more, or a write to it failed: the kernel does not distinguish these.
     """
 
     origin: str
@@ -45,10 +45,10 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """One run or hold: when it started (ISO 8601 UTC), how long it took from there to its end, and how it ended.
+    """One run or hold: when it started (ISO 8601 UTC), how long it took until its end, and how it ended.
 
-    `command` is the name of its program alone: arguments may hold secrets. Of a hold it is HOLD. `command_status` is
-    its exit status, None where it has none: it never ended by itself, or `command_signal` ended it.
+    `command` is only the program's name: arguments may contain secrets. For a hold it is HOLD. `command_status` is its
+    exit status, None if it has none: it never exited by itself, or `command_signal` ended it.
     """
 
     started: str
@@ -62,10 +62,10 @@ class PastRun:
 
     @property
     def kind(self) -> str:
-        """What it was, in a word."""
+        """What it was: "run" or "hold"."""
         return "hold" if self.command == HOLD else "run"
 
     @property
     def has_failed(self) -> bool:
-        """Whether it is no good run: a person should look at it."""
+        """Whether it was not good: a person should look at it."""
         return self.result is not Result.OK

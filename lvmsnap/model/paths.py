@@ -1,4 +1,4 @@
-"""Where lvmsnap keeps what it must remember, and what lasts for one boot only; which paths are in which. Pure."""
+"""Where lvmsnap keeps its persistent state, and its state for one boot; which paths are inside others. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ RUN_DIR_MODE = 0o700  # mountpoints are below it
 
 
 def is_within(path: str, directory: str) -> bool:
-    """Whether an absolute path without a slash at its end is a directory, or somewhere in it."""
+    """Whether an absolute path without a trailing slash is `directory`, or somewhere in it."""
     return f"{path}/".startswith(f"{directory.rstrip('/')}/")
 
 
 def steps(directory: str, path: str) -> tuple[str, ...]:
-    """Return the directories from one to a path in it, both included, the outermost first."""
+    """Return the directories from `directory` down to `path` in it, both included, the outermost first."""
     names = [name for name in path.removeprefix(directory).split("/") if name]
     return tuple("/".join((directory, *names[:count])) for count in range(len(names) + 1))

@@ -37,14 +37,14 @@ class Thing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What an action is known by in its plan: what it makes, and which one of these."""
+    """What identifies an action in its plan: the kind of thing it makes, and which one."""
 
     thing: Thing
     object: str
 
 
 class Phase(Enum):
-    """The part of a plan that an action is in: all snapshots of a profile are taken in the one in the middle."""
+    """The part of a plan that an action is in: all snapshots of a profile are taken in the middle one."""
 
     PREPARE = "prepare"
     CUT = "cut"
@@ -53,7 +53,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Locks:
-    """Whose locks an action needs: groups', and perhaps the one of all PVs. `lends`: `up` lends space by it."""
+    """The locks that an action needs: of groups, and perhaps the one of all PVs. `lends`: in `up` it lends space."""
 
     groups: tuple[str, ...] = ()
     pvs: bool = False
@@ -62,12 +62,12 @@ class Locks:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One reversible change: its command, its undo, and whether what it makes exists; `condition` is how that is seen.
+    """One reversible change: its command, its undo, and whether what it makes exists; `condition` detects that.
 
-    `do` is empty where another action's command makes the thing too; `undo` is empty where undoing another
-    action takes it along. `needs_gone` must be gone before the undo may run. `blocked` names what keeps the undo from
-    working before a person has run `by_hand`, "" where nothing does. `locks` is None where LVM changes nothing.
-    `holds` are the origins, by their UUIDs in device-mapper, whose writers wait while its commands run.
+    `do` is empty if another action's command makes the thing too; `undo` is empty if undoing another action removes it
+    as well. `needs_gone` must be gone before the undo may run. `blocked` names what keeps the undo from working until a
+    person has run `by_hand`, "" if nothing does. `locks` is None if LVM changes nothing.
+    `holds` are the origins, by device-mapper UUID, whose writers wait while its commands run.
     """
 
     thing: Thing
@@ -87,7 +87,7 @@ class Action:
 
     @property
     def key(self) -> Key:
-        """What it is known by in its plan."""
+        """What identifies it in its plan."""
         return Key(self.thing, self.object)
 
 
@@ -100,9 +100,9 @@ class Direction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: what is to hold, whether it does, and what to do where it does not.
+    """One check: what must hold, whether it does, and what to do if it does not.
 
-    `title` says that it holds, `problem` that it does not, in the same words for a system as bad as this one tomorrow.
+    `title` says that it holds, `problem` that it does not; the words are the same each time for the same problem.
     `id` is for programs and never changes; with `of`, the object it is about, it is unique in its plan.
     A `warning` refuses nothing; it is shown once, before the first change.
     """
@@ -125,7 +125,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a plan rests on, for a reader; `of` is the group, volume or file that it is of, "" for the whole profile."""
+    """What a plan rests on, for a reader; `of` is the group, volume or file it is about, "" for the whole profile."""
 
     name: str
     value: str
@@ -134,9 +134,9 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `up` or `down` will do, in order: the product that is shown, then walked.
+    """What `up` or `down` will do, in order: it is shown, then walked.
 
-    `target` is None where the group or the origin is not there, so that nothing could be decided.
+    `target` is None if a group or an origin does not exist, so that nothing could be decided.
     """
 
     direction: Direction

@@ -1,4 +1,4 @@
-"""What is asked for: a profile as it was read, with every default filled in. No behaviour."""
+"""What the user asks for: a profile as it was read, with every default filled in. No behaviour."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FILLERS = {Allocation.FALLOCATE: "fallocate", Allocation.ZERO_FILL: "dd"}
 
 @dataclass(frozen=True, slots=True)
 class Luks:
-    """How a snapshot that holds LUKS is opened: by a key file, or where that is None by a passphrase that is asked."""
+    """How a snapshot that holds LUKS is opened: with a key file or, if that is None, with a prompted passphrase."""
 
     key_file: str | None = None
 
@@ -48,9 +48,9 @@ class Volume:
     """One origin and the snapshot to make of it. `mountpoint` None: only the device is made.
 
     `is_in_tree`: it is mounted in the profile's tree, where the origin is mounted on the server; `mountpoint` is None
-    until that was looked up. `size` None: it is not given, and what is made depends on the origin.
-    `allow_wider_access`: the mountpoint may be where more people come to than to the origin. `luks`: what the origin
-    holds is LUKS, and is opened.
+    until that was looked up. `size` None: not given; what is made then depends on the origin.
+    `allow_wider_access`: more users may have access to the mountpoint than to the origin. `luks`: the origin holds
+    LUKS, which is opened.
     """
 
     vg: str
@@ -72,7 +72,7 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class BackingFile:
-    """The temporary file that lends the group `vg` space. `size_bytes` None: what the group's snapshots need.
+    """The temporary file that lends space to group `vg`. `size_bytes` None: what the group's snapshots need.
 
     It may grow to `max_size_bytes` while it is up; None: it does not grow.
     """
@@ -89,7 +89,7 @@ class BackingFile:
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """When a filling snapshot is warned of and given more room, in percent of its CoW space; and how much more."""
+    """When to warn of a filling snapshot and to give it more room, in percent of its CoW space; and how much more."""
 
     warn_percent: int = 70
     extend_percent: int = 80
@@ -101,7 +101,7 @@ Argv = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """Commands of the profile's own around the snapshot, () where there is none; each is stopped after its time-out."""
+    """The profile's own commands around the snapshot, () for none; each is stopped after the time-out."""
 
     before_snapshot: Argv = ()
     after_snapshot: Argv = ()
@@ -115,7 +115,7 @@ class Profile:
     """A named profile, with every default filled in. `path` is the file it was read from.
 
     Each volume group has at most one backing file. `includes` are mounts of the server that are bound into the
-    profile's tree as they are. `is_consistent`: all snapshots are to be of one instant.
+    profile's tree as they are. `is_consistent`: all snapshots must be of one instant.
     """
 
     name: str
@@ -131,7 +131,7 @@ class Profile:
 
     @property
     def tree(self) -> str:
-        """The top of the tree that its snapshots are mounted in as their origins are on the server; "" without one."""
+        """The top of the tree in which its snapshots are mounted like their origins on the server; "" without one."""
         has_tree = self.includes or any(volume.is_in_tree for volume in self.volumes)
         return f"{RUN_DIR}/{self.name}" if has_tree else ""
 
@@ -146,7 +146,7 @@ class Profile:
         return tuple(dict.fromkeys(volume.vg for volume in self.volumes))
 
     def backing_file(self, vg: str) -> BackingFile | None:
-        """Return the file that lends the group `vg` space, if one does."""
+        """Return the file that lends space to group `vg`, None if there is none."""
         return next((file for file in self.backing_files if file.vg == vg), None)
 
     def volumes_in(self, vg: str) -> tuple[Volume, ...]:

@@ -1,4 +1,4 @@
-"""What `up` decided and the record keeps: the target, and what was written down of it. No behaviour."""
+"""What `up` decided, and what the record keeps of it: the target and the record. No behaviour."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Permission(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Loan:
-    """A backing file and the PV made of it, lent to one volume group. Its loop device is no part of it: numbers move.
+    """A backing file and the PV made of it, lent to one volume group. It has no loop device: numbers may change.
 
-    `vg` and `vg_uuid` are the group's; `vg_uuid` "" where it is not known. `inode` and `device` are the file's, known
-    once it was created; `device` (st_dev) holds for one boot only. `mounted_at` is where the file's filesystem is
-    mounted: a file that is not found while nothing is mounted there is out of reach, not gone. `allocate_on` are PVs of
-    the group that its snapshots may use beside the lent one.
+    `vg` and `vg_uuid` are the group's; `vg_uuid` is "" if not known. `inode` and `device` are the file's, known once it
+    was created; `device` (st_dev) is valid for one boot only. `mounted_at` is where the file's filesystem is mounted: a
+    file that is not found while it is not mounted there is out of reach, not gone. `allocate_on` are PVs of the group
+    that its snapshots may use besides the lent one.
     """
 
     vg: str
@@ -44,8 +44,8 @@ class Loan:
 class MountTarget:
     """Where and how something is mounted. `make_directory`: it was absent, so it is ours to make and remove.
 
-    `parents` are the directories above it that are made and removed with it, the outermost first. `filesystem` is ""
-    where it is not known before a LUKS container is open; `options` then lack its own.
+    `parents` are the directories above it that are made and removed with it, the outermost first. `filesystem` is "" if
+    it is not known before a LUKS container is open; `options` then lack those that it needs.
     """
 
     mountpoint: str
@@ -60,8 +60,8 @@ class MountTarget:
 class Include:
     """A mount of the server that is bound into the tree as it is: `source` is its mountpoint there.
 
-    `device_number` (MAJOR:MINOR) and `root` (proc(5), mountinfo) are the mount's own, by which the bound one is known;
-    they hold for one boot, as mounts do.
+    `device_number` (MAJOR:MINOR) and `root` (proc(5), mountinfo) are the mount's, and identify the bind mount; they are
+    valid for one boot, as mounts are.
     """
 
     source: str
@@ -72,9 +72,9 @@ class Include:
 
 @dataclass(frozen=True, slots=True)
 class LuksMapping:
-    """The mapping that opens the LUKS container in a snapshot. No key is in it: `key_file` is a path.
+    """The mapping that opens the LUKS container in a snapshot. It holds no key: `key_file` is a path.
 
-    `dm_uuid` is the mapping's UUID in device-mapper: cryptsetup makes it of the container's UUID and the mapping's
+    `dm_uuid` is the mapping's device-mapper UUID: cryptsetup forms it from the container's UUID and the mapping's
     name. `key_file` "": the passphrase is asked for on the terminal.
     """
 
@@ -89,13 +89,13 @@ class LuksMapping:
 
     @property
     def udev_rule(self) -> str:
-        """The file with the rule that keeps udev from it; before those of device-mapper, for this boot alone."""
+        """The file with the rule that keeps udev off it; sorted before device-mapper's rules, for this boot only."""
         return f"/run/udev/rules.d/12-{self.name}.rules"
 
 
 @dataclass(frozen=True, slots=True)
 class CowSpace:
-    """How a snapshot's space for changes is made; a `chunk_size_bytes` of None is LVM's own choice."""
+    """How a snapshot's CoW space is made; with `chunk_size_bytes` None, LVM chooses."""
 
     extents: int
     extent_size_bytes: int
@@ -103,26 +103,26 @@ class CowSpace:
 
     @property
     def size_bytes(self) -> int:
-        """How large it is made."""
+        """Its size."""
         return self.extents * self.extent_size_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PoolSpace:
-    """A snapshot in its origin's thin pool: it has no space of its own, and both take new blocks from the pool."""
+    """A snapshot in its origin's thin pool: it has no space of its own; both allocate new blocks in the pool."""
 
     pool: str
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One snapshot: of which origin, how it is made and where it is mounted.
+    """One snapshot: its origin, how it is made and where it is mounted.
 
-    UUIDs are LVM's, "" where they are not known; names may change while it is up. `cow` says where changes are kept; it
-    is None where only marks tell of it. `dm_uuid` is its device's in device-mapper, once it was taken: by that it is
-    recognised, and so is what a killed command leaves of it. `is_going`: its removal has begun, so that it is not lost
-    when it is gone. `luks` is the mapping that opens what is in it. `bears_lvm`: the programs that take it lie on its
-    origin. `origin_mounted_at`: a mountpoint of its origin that can be reached, "" where there is none.
+    UUIDs are LVM's, "" if not known; names may change while it is up. `cow` says where changes are kept; it is None if
+    the snapshot is only known by marks. `dm_uuid` is its device-mapper UUID, once it was taken: it identifies the
+    snapshot, and what a killed command leaves of it. `is_going`: its removal has begun, so once it is gone it does not
+    count as lost. `luks` is the mapping that opens it. `bears_lvm`: LVM's own programs or files lie on its origin.
+    `origin_mounted_at`: a visible mountpoint of its origin, "" if there is none.
     """
 
     vg: str
@@ -151,22 +151,22 @@ class Snapshot:
 
     @property
     def own_space(self) -> CowSpace | None:
-        """Its own space for changes; None for a thin snapshot, and where only marks tell of it."""
+        """Its own CoW space; None for a thin snapshot, and for one that is only known by marks."""
         return self.cow if isinstance(self.cow, CowSpace) else None
 
     @property
     def device(self) -> str:
-        """The device with what is in it to be read: its own, or the mapping that opens it."""
+        """The device to read it from: its own, or the mapping that opens it."""
         return self.luks.path if self.luks else f"/dev/{self.path}"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Everything a profile's stack is made of, decided: enough to make it, to recognise it and to take it back.
+    """Everything that a profile's stack consists of, decided: enough to make it, to recognise it and to take it down.
 
-    `host` is the identity of the host that made it, "" where an older lvmsnap did, whose marks name no host. `tree` is
-    the top of the tree in which its snapshots are mounted, "" where there is none. `is_consistent`: all snapshots are
-    of one instant.
+    `host` is the identity of the host that made it, "" if an older lvmsnap did, whose marks name no host. `tree` is the
+    top of the tree in which its snapshots are mounted, "" if there is none. `is_consistent`: all snapshots are of one
+    instant.
     """
 
     name: str
@@ -180,7 +180,7 @@ class Target:
 
     @property
     def tag(self) -> str:
-        """The LVM tag that says a snapshot is this profile's, on this host. An older lvmsnap does not know it."""
+        """The LVM tag that marks a snapshot as this profile's, on this host. An older lvmsnap does not know it."""
         return snapshot_tag(self.name, self.host)
 
     @property
@@ -191,31 +191,31 @@ class Target:
 
     @property
     def mounts(self) -> tuple[MountTarget, ...]:
-        """Where its snapshots, and what is included, are mounted, in the order of `up`: what is inside comes after."""
+        """Where its snapshots and includes are mounted, in the order of `up`: nested ones come later."""
         of_snapshots = tuple(snapshot.mount for snapshot in self.snapshots if snapshot.mount)
         return tuple(sorted((*of_snapshots, *(one.mount for one in self.includes)), key=lambda one: one.mountpoint))
 
     def loan_to(self, vg: str) -> Loan | None:
-        """Return what is lent to the group of that name, if anything is."""
+        """Return the loan to the group of that name, None if there is none."""
         return next((loan for loan in self.loans if loan.vg == vg), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """How a snapshot was lost; `origin` is its origin, VG/LV, where the profile has several volumes, "" where not."""
+    """How a snapshot was lost; `origin` is its origin, VG/LV, if the profile has several volumes, else ""."""
 
     how: str
     origin: str = ""
 
     @property
     def of(self) -> str:
-        """Which snapshot it is of, to follow that word."""
+        """Which snapshot it was, to follow the word "snapshot"."""
         return f" of {self.origin}" if self.origin else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process of this boot: its pid, and when it began in clock ticks since the boot (proc(5), starttime)."""
+    """A process of this boot: its pid, and its start in clock ticks since boot (proc(5), starttime)."""
 
     pid: int
     start_ticks: int
@@ -223,12 +223,12 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What `up` wrote down before its first change. `boot_id` is the kernel's of that boot, `time` ISO 8601 UTC.
+    """What `up` wrote down before its first change. `boot_id` is the kernel's ID of that boot, `time` ISO 8601 UTC.
 
-    `hooks_due` names the hooks that are still to be run before all is down: after_snapshot once before_snapshot began,
-    before_down and after_down once all was up. `process` is the `lvmsnap run` or `hold` that all of it is up for, None
-    where `up` made it to stay, and `command` what that run started, of a hold that is up itself. `lost` says how a
-    snapshot was lost, once that was found out, and `lost_origin` which, where there are several.
+    `hooks_due` names the hooks that must still run before everything is down: after_snapshot once before_snapshot has
+    begun, before_down and after_down once everything was up. `process` is the `lvmsnap run` or `hold` that it is up
+    for, None after a plain `up`; `command` is the command that the run started, or the hold itself once it is up.
+    `lost` says how a snapshot was lost, once that was noticed, and `lost_origin` which one, if there are several.
     """
 
     target: Target

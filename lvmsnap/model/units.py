@@ -1,4 +1,4 @@
-"""Binary multiples of a byte, and sizes as a profile has them. Pure."""
+"""Binary multiples of a byte, and sizes as profiles write them. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECTOR_BYTES = 512
 
 
 def as_written(size_bytes: int) -> str:
-    """Return a size as a profile has it, in the largest unit of which it is a whole number: 320MiB, 5GiB."""
+    """Return a size as profiles write it, in the largest unit that gives a whole number: 320MiB, 5GiB."""
     for unit, name in ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB")):
         if size_bytes % unit == 0:
             return f"{size_bytes // unit}{name}"

@@ -38,7 +38,7 @@ def _files(directory: str) -> list[Path]:
 
 
 def misnamed(directory: str) -> Iterator[ProfileProblem]:
-    """Give the files of a directory that are meant as profiles, and are none for their names."""
+    """Yield the problems of files in a directory that are meant as profiles, but have an invalid name."""
     for file in _files(directory):
         if file.suffix in naming.OTHER_SUFFIXES:
             hint = naming.rename_hint(file)
@@ -57,13 +57,13 @@ def find(name: str, directory: str) -> Path:
         return Path(name)
     path = Path(directory, name + SUFFIX)
     if not os.path.lexists(path):
-        # Only for the message is the directory listed: of a thousand names that would be a thousand times.
+        # The directory is listed only for the message: otherwise a thousand names would list it a thousand times.
         raise naming.no_such_profile(name, directory, names(directory))
     return path
 
 
 def name_of(argument: str) -> str:
-    """The profile's name in a NAME or a path that ends in .yaml. Raises UsageError where no profile can have it."""
+    """The profile's name in a NAME or a path that ends in .yaml. Raises UsageError if no profile can have it."""
     name = os.path.basename(argument).removesuffix(SUFFIX) if argument.endswith(SUFFIX) else argument
     if not is_profile_name(name):
         raise naming.not_a_name(argument)
@@ -79,7 +79,7 @@ def load(path: Path, *, require_root_owned: bool) -> Profile:
 
 
 def read_text(path: Path, *, require_root_owned: bool) -> str:
-    """The text of a profile's file, opened once; refused if others than root could have written it."""
+    """The text of a profile's file, opened once; refused if somebody other than root could have written it."""
     try:
         # O_NONBLOCK: opening a FIFO would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -97,7 +97,7 @@ def read_text(path: Path, *, require_root_owned: bool) -> str:
 
 
 def parse(text: str, *, name: str, file: str) -> Profile:
-    """Check the text of profile `name`; `file` is what the messages and the profile call its file."""
+    """Check the text of profile `name`; `file` is its path in messages and in the Profile."""
     from lvmsnap.profile import rules, schema_errors, values
 
     source = schema_errors.check(text, file, _schema())
@@ -109,9 +109,9 @@ def parse(text: str, *, name: str, file: str) -> Profile:
 
 
 def schema_path() -> Path:
-    """Where the JSON Schema of a profile is: as it is installed, or as it is in the checkout.
+    """Where the JSON Schema of a profile is: the installed one, or that of the checkout.
 
-    In Debian's package that is a link; what it leads to stays where it is, whatever Python there is.
+    In Debian's package it is a symlink; its target's path does not depend on the Python version.
     """
     package = Path(__file__).resolve().parent.parent
     installed = package / "schema" / SCHEMA_FILE
@@ -146,7 +146,7 @@ def _check_file(path: Path, status: os.stat_result, *, require_root_owned: bool)
     if not require_root_owned:
         return
     reasons = _trust_problems(status, "the file", str(path), "0644")
-    # Both directories, where a link leads to another one: whoever may write there may put another file in place.
+    # Both directories, if a symlink leads to another one: whoever can write there can put another file in place.
     for directory in dict.fromkeys((path.absolute().parent, path.resolve().parent)):
         reasons += _trust_problems(directory.stat(), f"its directory {directory}", str(directory), "0755")
     if reasons:

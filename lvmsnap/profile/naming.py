@@ -1,4 +1,4 @@
-"""What was meant by a name that no profile has, or by a file whose name is no profile's. Changes nothing."""
+"""What was probably meant by a name that no profile has, or by a file with an invalid name. Changes nothing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lvmsnap.model.lvm_names import PROFILE_NAME_RULE, is_profile_name
 from lvmsnap.model.near import nearest
 
 SUFFIX = ".yaml"
-# Of the profiles that there are, so many are named to one who misspelt another.
+# How many existing profiles to list in the error for a misspelt one.
 SHOWN = 20
 OTHER_SUFFIXES = (".yml", ".YAML", ".YML")
 
 
 def not_a_name(argument: str) -> UsageError:
-    """Return the error of an argument that is neither a profile's name nor the path of a file named so."""
+    """Return the error for an argument that is neither a profile's name nor the path of a file with such a name."""
     name = os.path.basename(argument).removesuffix(SUFFIX) if argument.endswith(SUFFIX) else argument
     what = f"{name!r} is not the name of a profile"
     if name != argument:
@@ -27,7 +27,7 @@ def not_a_name(argument: str) -> UsageError:
 
 
 def rename_hint(path: Path) -> str:
-    """Return what to do about a file that is meant as a profile, and is none for its name."""
+    """Return what to do about a file that is meant as a profile, but has an invalid name."""
     return _rename(path)
 
 
@@ -55,7 +55,7 @@ def _slug(word: str) -> str:
 
 
 def no_such_file(path: str, known: tuple[str, ...]) -> UsageError:
-    """Return the error of a path ending in .yaml where no file is; `known` are the profiles in the usual directory."""
+    """Return the error for a path ending in .yaml without a file; `known` are the profiles in the usual directory."""
     name, folder = Path(path).stem, os.path.dirname(path)
     if name in known:
         hint = f"the profile of that name is meant by its name alone: {name}"
@@ -67,7 +67,7 @@ def no_such_file(path: str, known: tuple[str, ...]) -> UsageError:
 
 
 def no_such_profile(name: str, directory: str, known: tuple[str, ...]) -> UsageError:
-    """Return the error of a name of which there is no profile; `known` are those that there are."""
+    """Return the error for a name without a profile; `known` are the existing ones."""
     what, folder = f"there is no profile {name} in {directory}", Path(directory)
     for suffix in OTHER_SUFFIXES:
         if (other := folder / f"{name}{suffix}").exists():

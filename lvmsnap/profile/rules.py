@@ -1,4 +1,4 @@
-"""What a profile's schema cannot say: rules within one volume and one backing file, and LVM's rules for names. Pure.
+"""What a profile's schema cannot express: rules for one volume or backing file, and LVM's rules for names. Pure.
 
 Rules between several of them are in `set_rules`.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check(source: Source, name: str) -> None:
-    """Add to the source every mistake that profile `name` makes against the rules."""
+    """Add to the source every violation of the rules in profile `name`."""
     for volume in volumes(source):
         _check_names(source, volume, name)
         _check_size(source, volume)
@@ -55,7 +55,7 @@ def _check_names(source: Source, volume: Place, name: str) -> None:
 
 
 def _check_size(source: Source, volume: Place) -> None:
-    """A percentage of space that is lent needs to know how much that is."""
+    """A percentage of lent space needs the backing file's size."""
     path, size = (*volume, "size"), source.readable((*volume, "size"))
     vg = volume_group(source, volume)
     if not isinstance(size, str) or not size.endswith(("%PVS", "%FREE")) or ("backing_file",) in source.unreadable:
@@ -71,7 +71,7 @@ def _check_size(source: Source, volume: Place) -> None:
 
 
 def _check_luks(source: Source, volume: Place) -> None:
-    """A LUKS container is opened in one way."""
+    """A LUKS container is opened in exactly one way."""
     path, prompt_path = (*volume, "luks"), (*volume, "luks", "prompt")
     luks = source.readable(path)
     ways = {(*path, "key_file"), prompt_path}
@@ -86,7 +86,7 @@ def _check_luks(source: Source, volume: Place) -> None:
 
 
 def _check_mountpoints(source: Source, name: str) -> None:
-    """What lends space must not lie where a snapshot will hide it; without mounts there is nothing to be removed."""
+    """A backing file must not lie where a snapshot's mount will hide it; without mounts there is nothing to remove."""
     paths = [path for volume in volumes(source) if (path := _mountpoint(source, volume, name)) is not None]
     for file in files(source):
         file_path = source.readable((*file, "path"))
@@ -104,7 +104,7 @@ def _check_mountpoints(source: Source, name: str) -> None:
 
 
 def _mountpoint(source: Source, volume: Place, name: str) -> str | None:
-    """Return where a volume's snapshot is mounted, or the top of the tree; None where it is not, or not known."""
+    """Return where a volume's snapshot is mounted, or the top of the tree; None if it is not, or that is not known."""
     path = (*volume, "mountpoint")
     if path in source.unreadable or not isinstance(source.readable(volume), dict):
         return None
@@ -139,7 +139,7 @@ def _check_others_place(source: Source, volume: Place, name: str) -> None:
 
 
 def _check_growth(source: Source, file: Place) -> None:
-    """What may grow must not begin larger than it may become."""
+    """A backing file must not start larger than its max_size."""
     most_path, size_path = (*file, "max_size"), (*file, "size")
     most, size = source.readable(most_path), source.readable(size_path)
     if isinstance(most, str) and isinstance(size, str) and size_bytes(most) < size_bytes(size):
@@ -148,7 +148,7 @@ def _check_growth(source: Source, file: Place) -> None:
 
 
 def _check_overflow(source: Source) -> None:
-    """A warning must come before the growing."""
+    """A warning must not come after the extension."""
     warn_path, extend_path = ("overflow", "warn_at"), ("overflow", "extend_at")
     warn, extend = source.readable(warn_path), source.readable(extend_path)
     if isinstance(warn, str) and isinstance(extend, str) and int(warn.rstrip("%")) > int(extend.rstrip("%")):

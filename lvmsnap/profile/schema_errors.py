@@ -1,7 +1,7 @@
-"""Checks a profile's text against the schema and says each mistake in a sentence. Knows no file and no system.
+"""Checks a profile's text against the schema and words each mistake as a sentence. Knows no file and no system.
 
-Imports yaml, which takes a while, and where something is wrong jsonschema, which takes longer: import this module only
-when a profile is to be read.
+Imports yaml, which is slow, and if something is wrong jsonschema, which is slower: import this module only to read a
+profile.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _report_unknown_keys(source: Source, schema: Mapping[str, Any], errors: list
 def _meant_key(
     source: Source, schema: Mapping[str, Any], parent: Path, key: str, known: list[str]
 ) -> tuple[str, Path | None]:
-    """A hint for an unknown key, and the path of the key that it means, if that one is not given."""
+    """A hint for an unknown key, and the path of the key that was probably meant, if that one is not given."""
     close = nearest(key, known)
     if close:
         path = (*parent, close)

@@ -1,7 +1,7 @@
-"""Whether data fits a schema: yes or no, without jsonschema, whose import takes longer than all the rest. Pure.
+"""Whether data fits a schema: yes or no, without jsonschema, whose import takes longer than everything else. Pure.
 
-Knows the keywords that the profile's schema uses (JSON Schema, draft 2020-12). What does not fit is explained by
-`schema_errors`, which asks jsonschema.
+Knows the keywords that the profile's schema uses (JSON Schema, draft 2020-12). `schema_errors` explains what does not
+fit, with jsonschema.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 Schema: TypeAlias = Mapping[str, Any]
 
 _TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
-# They explain, and restrict nothing.
+# These only describe, and restrict nothing.
 _ANNOTATIONS = {"$schema", "$id", "title", "description", "default", "examples", "patternErrorMessage", "errorMessage"}
 _ANNOTATIONS |= {"markdownDescription", "defaultSnippets", "doNotSuggest"}
 _OF_LISTS = {"items", "minItems", "maxItems"}
@@ -23,7 +23,7 @@ _OF_MAPPINGS = {"required", "additionalProperties", "properties"}
 def fits(data: object, schema: Schema, root: Schema | None = None) -> bool:
     """Return whether `data` is valid; `root` is the whole schema, of which `schema` may be a part.
 
-    Raises KeyError for a keyword that is not known here.
+    Raises KeyError for an unknown keyword.
     """
     whole = schema if root is None else root
     return all(_keeps(data, keyword, schema, whole) for keyword in schema if keyword not in _ANNOTATIONS)

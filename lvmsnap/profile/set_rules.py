@@ -1,4 +1,4 @@
-"""Rules between a profile's volumes, its backing files and what it includes: no two in one place. Pure."""
+"""Rules between a profile's volumes, backing files and includes: no two in the same place. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def check(source: Source, name: str) -> None:
-    """Add to the source every mistake that profile `name` makes between its volumes."""
+    """Add to the source every conflict between parts of profile `name`."""
     _check_origins(source)
     _check_snapshots(source, name)
     _check_mountpoints(source, name)
@@ -51,7 +51,7 @@ def _check_snapshots(source: Source, name: str) -> None:
         vg, _, lv = origin.partition("/")
         given = source.readable(path)
         full = f"{vg}/{given if isinstance(given, str) else default_snapshot(lv, name)}"
-        # Of one origin there is only one snapshot, and that is complained of already.
+        # Two snapshots of one origin have been reported already.
         if (first := seen.setdefault(full, volume)) != volume and source.readable((*first, "origin")) != origin:
             message = f"{in_volume(volume)}.snapshot is {full}, as {in_volume(first)}.snapshot is"
             place = path if path in source.values else (*volume, "origin")
@@ -59,7 +59,7 @@ def _check_snapshots(source: Source, name: str) -> None:
 
 
 def _check_mountpoints(source: Source, name: str) -> None:
-    """No mountpoint may be in another one: whether that directory is in the snapshot there, nobody knows before."""
+    """No mountpoint may be inside another one: nobody knows beforehand whether the snapshot has that directory."""
     tree = {default_mountpoint(name): "the tree of the snapshots"} if has_tree(source) else {}
     seen: dict[str, str] = tree
     for volume in volumes(source):
@@ -98,7 +98,7 @@ def _check_files(source: Source) -> None:
 def _check_group(source: Source, file: Place, known: tuple[str, ...]) -> None:
     path = (*file, "vg")
     given = source.readable(path)
-    # What is wrong with an origin is complained of already, and its group may be the one.
+    # A mistake in an origin has been reported already, and its group may be the one meant.
     is_whole = all(volume_group(source, volume) for volume in volumes(source))
     if path in source.unreadable or not is_whole:
         return

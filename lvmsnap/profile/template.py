@@ -1,4 +1,4 @@
-"""The text of a first profile, for `lvmsnap init`: one for this machine, or a template where nothing is known. Pure."""
+"""The text of a first profile, for `lvmsnap init`: one for this machine, or a template if nothing is known. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lvmsnap.model.units import as_written
 
 COLUMNS = 80
 SCHEMA_LINE = "# yaml-language-server: $schema={}\n"
-# Text that is the same in YAML without quotes.
+# Text that needs no quotes in YAML.
 PLAIN = r"/[A-Za-z0-9_./+@=-]*"
 
 HOOKS = """\
@@ -45,9 +45,9 @@ NO_ROOM = """\
 
 
 def text(origins: tuple[str, ...], schema: str = "", name: str = "") -> str:
-    """Return a first profile for origins "VG/LV" of which nothing else is known. Raises UsageError where one is none.
+    """Return a first profile for origins "VG/LV" of which nothing else is known. Raises UsageError if one is invalid.
 
-    `schema` is the path of the schema, and `name` the profile's, "" where it has none yet.
+    `schema` is the path of the schema, `name` the profile's name, "" if it has none yet.
     """
     for origin in origins:
         vg, slash, lv = origin.partition("/")
@@ -62,7 +62,7 @@ def text(origins: tuple[str, ...], schema: str = "", name: str = "") -> str:
 
 
 def proposed(proposal: Proposal, schema: str, *, is_named: bool) -> str:
-    """Return the text of a profile for this machine; where it is not named yet, it says how to save it."""
+    """Return the text of a profile for this machine; if it is not named yet, it says how to save it."""
     profile = proposal.profile
     name = profile.name if is_named else "NAME"
     lines = [] if is_named else [HEAD.splitlines()[0]]
@@ -110,7 +110,7 @@ def _volume(volume: Volume, notes: VolumeNotes, name: str, *, is_alone: bool) ->
 
 
 def _set(proposal: Proposal) -> Iterator[str]:
-    """Yield what is of several volumes together."""
+    """Yield the keys that concern several volumes together."""
     profile = proposal.profile
     if profile.includes:
         yield ""
@@ -158,6 +158,6 @@ def _scalar(path: str) -> str:
 
 
 def _comment(note: str, indent: int = 0) -> list[str]:
-    """Return a note as lines of comment that fit a terminal."""
+    """Return a note as comment lines that fit a terminal."""
     start = f"{' ' * indent}# "
     return [f"{start}{line}" for line in textwrap.wrap(escaped(note), COLUMNS - len(start), break_on_hyphens=False)]

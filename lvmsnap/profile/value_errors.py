@@ -1,4 +1,4 @@
-"""Says what is wrong with a value of a profile, in a sentence with what to do. Knows no file and no system."""
+"""Words what is wrong with a value in a profile, and what to do about it. Knows no file and no system."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EMPTY_FILE_HINT = "see a sample profile, or lvmsnap init"
 
 
 def sentence(path: Path, error: Any) -> tuple[str, str]:
-    """What is wrong with the value at `path`, by jsonschema's error, and what to do."""
+    """What is wrong with the value at `path` according to jsonschema's error, and what to do."""
     name, found, schema = dotted(path) or "a profile", error.instance, error.schema
     if isinstance(found, Unquoted) and not found.text:
         return _no_value(path, name, schema)
@@ -72,7 +72,7 @@ def _wrong_type(path: Path, name: str, found: object, schema: Mapping[str, Any])
 
 
 def _wrong_text(path: Path, name: str, found: object, schema: Mapping[str, Any]) -> tuple[str, str]:
-    """What does not match the pattern, even if it is taken for text."""
+    """The error for a value that does not match the pattern, even if it is taken for text."""
     message = f"{name} {schema['patternErrorMessage']}, found {_described(found).removeprefix('the text ')}"
     return message, text_hint(path, _text(found), schema["pattern"])
 
@@ -111,7 +111,7 @@ def _as_list(text: str, items: Mapping[str, Any], key: str) -> str:
 
 
 def _flow(value: object) -> str:
-    """The value as YAML in one line."""
+    """The value as one line of YAML."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {_flow(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, list):

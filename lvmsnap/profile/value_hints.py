@@ -1,4 +1,4 @@
-"""What was probably meant by a text that a profile cannot have there. What is advised is allowed there. Pure."""
+"""What was probably meant by a text that is not allowed at its place in a profile. Suggestions are allowed. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lvmsnap.model import near
 from lvmsnap.profile.yaml_positions import Path
 
 LONGEST_GUESSED = 80
-MOST_MIBS = 1 << 20  # a larger number without a unit is of bytes, whatever was meant
+MOST_MIBS = 1 << 20  # a larger number without a unit can only be bytes
 _PATH_KEYS = ("mountpoint", "path", "key_file")
 _SIZE_KEYS = ("size", "max_size", "chunk_size", "timeout")
 _PERCENT_KEYS = ("warn_at", "extend_at", "extend_by")
@@ -27,8 +27,8 @@ def nearest(word: str, words: Iterator[str] | Sequence[str]) -> str | None:
 
 
 def text_hint(path: Path, text: str, pattern: str) -> str:
-    """What to write instead of `text` at `path`, or what to know; "" where nobody can say."""
-    if len(text) > LONGEST_GUESSED:  # so long a text is nothing misspelt, and takes the patterns below for ever
+    """What to write instead of `text` at `path`, or some advice; "" if there is none."""
+    if len(text) > LONGEST_GUESSED:  # not a misspelling, and the patterns below would take very long
         return ""
     key = "include" if path[:1] == ("include",) else path[-2] if isinstance(path[-1], int) else path[-1]
     if key in _SIZE_KEYS:
@@ -83,7 +83,7 @@ def _sizes(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _of_bytes(count: int) -> str:
-    """The size in the largest unit in which it is a whole number, else in KiB, rounded up."""
+    """The size in the largest unit that gives a whole number, else in KiB, rounded up."""
     for letter, shift in (("T", 40), ("G", 30), ("M", 20)):
         if count % (1 << shift) == 0:
             return f"{count >> shift}{letter}iB"

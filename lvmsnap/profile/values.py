@@ -1,4 +1,4 @@
-"""Makes a Profile of checked data: units, defaults, paths. Pure."""
+"""Makes a Profile from checked data: units, defaults, paths. Pure."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 
 def default_snapshot(lv: str, name: str) -> str:
-    """The snapshot's name where profile `name` gives none."""
+    """The snapshot's name if profile `name` gives none."""
     return f"{lv}-lvmsnap-{name}"
 
 
 def default_mountpoint(name: str) -> str:
-    """Where the snapshot is mounted if profile `name` does not say; of several volumes the top of their tree."""
+    """Where the snapshot is mounted if profile `name` does not say; for several volumes, the top of their tree."""
     return f"{RUN_DIR}/{name}"
 
 
 def built(data: Mapping[str, Any], schema: Mapping[str, Any], name: str, file: str) -> Profile:
-    """Return profile `name` of checked data, with the schema's defaults filled in; `file` is where it was read."""
+    """Return profile `name` from checked data, with the schema's defaults filled in; `file` is its file's path."""
     properties = schema["properties"]
     top = _with_defaults(properties, data)
     of_volume, of_file = properties["volumes"]["items"]["properties"], properties["backing_file"]["properties"]
@@ -105,11 +105,11 @@ def _size(text: str) -> Size:
 
 
 def size_bytes(text: str) -> int:
-    """Return the bytes of a checked size such as 4GiB."""
+    """Return a checked size such as 4GiB in bytes."""
     number = text.rstrip("KMGTiB")
     return int(number) * _UNITS[text[len(number)]]
 
 
 def tidy_path(path: str) -> str:
-    """Return an absolute path without double slashes or one at its end."""
+    """Return an absolute path without double or trailing slashes."""
     return "/" + "/".join(part for part in path.split("/") if part)

@@ -1,4 +1,4 @@
-"""What a YAML parser's complaint means to a person: the place to look at, and what to do. Knows YAML's traps."""
+"""What a YAML parser's error means to a person: where to look, and what to do. Knows YAML's pitfalls."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MAX_TABS = 6
 
 
 def fatal(file: str, mark: Mark, message: str, hint: str = "") -> ProfileError:
-    """Return the one error of a text that cannot be read on."""
+    """Return the only error of a text that cannot be parsed any further."""
     return ProfileError((ProfileProblem(file, mark.line, mark.column, "", message, hint),))
 
 
 def syntax_error(text: str, file: str, error: yaml.MarkedYAMLError) -> ProfileError:
-    """Return the error for what the parser could not read, with the place where a person has to look."""
+    """Return the error for what the parser could not read, with the place where a person must look."""
     place = error.problem_mark or error.context_mark
     mark = Mark(place.line + 1, place.column + 1) if place else Mark(1, 1)
     if _is_tab(error):
@@ -39,10 +39,10 @@ def _is_tab(error: yaml.MarkedYAMLError) -> bool:
 
 
 def _tab_error(text: str, file: str, mark: Mark) -> ProfileError:
-    """Return the error for a tab where YAML allows none; the lines of further ones are named too."""
+    """Return the error for a tab where YAML allows none; it also names the lines of further ones."""
     lines, found = text.split("\n"), [mark.line]
     while len(found) <= MAX_TABS:
-        # Without that line: does YAML find another tab then?
+        # Remove that line, and see whether YAML finds another tab.
         lines[found[-1] - 1] = ""
         error = _error_of("\n".join(lines))
         if error is None or not _is_tab(error) or error.problem_mark.line + 1 <= found[-1]:
@@ -68,7 +68,7 @@ def _error_of(text: str) -> Any:
 
 
 def _opening(text: str, error: yaml.MarkedYAMLError, mark: Mark) -> Mark | None:
-    """Return where that was opened which is not closed, or only by the next quote, where YAML then goes wrong."""
+    """Return where an unclosed bracket or quote opens, also a quote that only the next one closes, too late."""
     opened = error.context_mark
     at_end = "'<stream end>'" in (error.problem or "") and "flow" in (error.context or "")
     if opened and (at_end or "while scanning a quoted scalar" in (error.context or "")):

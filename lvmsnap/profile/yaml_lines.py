@@ -1,4 +1,4 @@
-"""What is wrong with a line of YAML, in words for somebody who never read YAML's grammar. Pure."""
+"""What is wrong with a line of YAML, for somebody who has never read YAML's grammar. Pure."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Explanation: TypeAlias = tuple[Mark, str, str]
 
 
 def explained(lines: list[str], complaint: str, mark: Mark, began: Mark) -> Explanation:
-    """Return the place to look at, what is wrong there, and what to do, by the parser's own `complaint`.
+    """Return the place to look at, what is wrong there, and what to do, from the parser's own `complaint`.
 
-    `mark` is where the parser could not go on, `began` where that begins which it was reading.
+    `mark` is where the parser could not continue, `began` where the construct that it was reading begins.
     """
     if "expected <block end>" in complaint:
         return _misplaced(lines, mark)
@@ -40,7 +40,7 @@ def explained(lines: list[str], complaint: str, mark: Mark, began: Mark) -> Expl
 
 
 def _misplaced(lines: list[str], mark: Mark) -> Explanation:
-    """Explain a line that belongs to nothing above it, or more text after a value that is complete."""
+    """Explain a line that belongs to nothing above it, or text after a complete value."""
     line = _line(lines, mark.line)
     if before := line[: mark.column - 1].strip():
         what = f"{_shown(line[mark.column - 1 :])} follows a value that is complete: {_shown(_value(before))}"
@@ -61,7 +61,7 @@ def _misplaced(lines: list[str], mark: Mark) -> Explanation:
 
 
 def _second_colon(lines: list[str], mark: Mark) -> Explanation:
-    """Explain a colon where a value is complete: a second one in its line, or a line that continues another one."""
+    """Explain a colon after a complete value: a second one in its line, or a line that continues the previous one."""
     line = _line(lines, mark.line)
     before = line[: mark.column - 1]
     if colon := re.match(r"\s*(?:- +)*[^\s:]+:\s+(?=\S)", before):
@@ -93,7 +93,7 @@ def _no_colon(lines: list[str], began: Mark) -> Explanation:
 
 
 def _sign(lines: list[str], complaint: str, mark: Mark) -> Explanation:
-    """Explain a sign with a meaning of its own in YAML, where a text begins or within one."""
+    """Explain a character with a special meaning in YAML, at the beginning of a text or within it."""
     text = _at(lines, mark)
     if "cannot start any token" in complaint or "expected alphabetic or numeric character" in complaint:
         sign = text[:1] if "cannot start" in complaint else "& or *"
@@ -111,7 +111,7 @@ def _sign(lines: list[str], complaint: str, mark: Mark) -> Explanation:
 
 
 def _columns(lines: list[str], number: int) -> dict[int, str]:
-    """In which columns something begins that line `number` can belong to, and what: a key, or - of a list entry."""
+    """The columns in which something begins that line `number` can belong to, and what: a key, or a list entry's -."""
     found: dict[int, str] = {}
     for line in filter(_is_content, lines[: number - 1]):
         lead = re.match(r"\s*(?:-(?:\s+|$))*", line)

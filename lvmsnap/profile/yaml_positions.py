@@ -1,6 +1,6 @@
-"""YAML text -> plain data with a place for each key and value. Knows YAML and its traps, nothing of profiles.
+"""YAML text -> plain data with a place for each key and value. Knows YAML and its pitfalls, nothing about profiles.
 
-Imports yaml, which takes a while: import this module only when a file is to be read.
+Imports yaml, which is slow: import this module only to read a file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_DEPTH = 16
 MAX_EVENTS = 4000
 MAX_SHOWN = 80
 
-# Numbers of YAML 1.2 that PyYAML, which speaks YAML 1.1, takes for text. What one parser reads as a number is no name.
+# Numbers in YAML 1.2 that PyYAML, a YAML 1.1 parser, takes for text. What any parser reads as a number is not a name.
 _NUMBER_1_2 = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+"
 _KINDS = {
     "tag:yaml.org,2002:bool": "true or false",
@@ -33,7 +33,7 @@ Path: TypeAlias = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Unquoted:
-    """A plain word that is no text to every YAML parser: `on`, `2024`, `4_000`, `1e3`, or nothing at all."""
+    """A plain word that not every YAML parser reads as text: `on`, `2024`, `4_000`, `1e3`, or nothing at all."""
 
     text: str
     kind: str
@@ -41,7 +41,7 @@ class Unquoted:
 
 @dataclass(slots=True)
 class Source:
-    """A document as plain data: dicts, lists, strings, booleans, None, and Unquoted where YAML's readings differ.
+    """A document as plain data: dicts, lists, strings, booleans, None, and Unquoted where YAML parsers may differ.
 
     `unreadable` are the paths whose mistake is in `problems` already, so that it is not reported again.
     """
@@ -54,7 +54,7 @@ class Source:
     problems: list[ProfileProblem] = field(default_factory=list)
 
     def readable(self, path: Path) -> object:
-        """The value at `path`; None where there is none, or none without a mistake."""
+        """The value at `path`; None if there is none, or it has a mistake."""
         found: Any = self.data
         if () in self.unreadable:
             return None
@@ -70,7 +70,7 @@ class Source:
 
 
 def read(text: str, file: str) -> Source:
-    """Read the one document in `text`. Raises ProfileError where reading cannot go on."""
+    """Read the one document in `text`. Raises ProfileError if reading cannot continue."""
     text = text.removeprefix("\ufeff")
     try:
         return _Reader(text, file).document()
@@ -87,7 +87,7 @@ def dotted(path: Path) -> str:
 
 
 def shown(text: str) -> str:
-    """The text in quotes, without anything that a terminal would obey, and not endless."""
+    """The text in quotes, with control characters escaped, and shortened if it is long."""
     return repr(text) if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]!r}..."
 
 
@@ -96,7 +96,7 @@ def _key_shown(key: str) -> str:
 
 
 class _Reader:
-    """Walks the parser's events, so that depth, size, anchors and duplicate keys are seen before anything is built."""
+    """Walks the parser's events, so that depth, size, anchors and duplicate keys are checked before building data."""
 
     def __init__(self, text: str, file: str) -> None:
         self.loader: Any = yaml.SafeLoader(text)
@@ -122,7 +122,7 @@ class _Reader:
         try:
             event: yaml.Event = self.loader.get_event()
         except (ValueError, OverflowError):
-            # PyYAML hands an escape such as "\UFFFFFFFF" to chr() unchecked.
+            # PyYAML passes an escape such as "\UFFFFFFFF" to chr() unchecked.
             place = self.loader.get_mark()
             mark = Mark(place.line + 1, place.column + 1)
             raise fatal(self.source.file, mark, "an escape sequence names no Unicode character") from None
@@ -142,7 +142,7 @@ class _Reader:
         return self._scalar(path, event) if isinstance(event, yaml.ScalarEvent) else None
 
     def _refuse_decoration(self, path: Path, event: yaml.Event) -> None:
-        """Anchors, aliases and tags; the first anchor or alias stands for all of them."""
+        """Report anchors, aliases and tags; of anchors and aliases only the first."""
         tag = getattr(event, "tag", None)
         if tag is not None:
             self.source.unreadable.add(path)
@@ -187,7 +187,7 @@ class _Reader:
         return None
 
     def _skip(self, event: yaml.Event) -> None:
-        """Pass over the rest of a value that belongs to no key."""
+        """Skip the rest of a value that belongs to no key."""
         if isinstance(event, yaml.CollectionStartEvent):
             outside = self.depth - 1
             while self.depth > outside:
@@ -213,7 +213,7 @@ class _Reader:
 
 
 def _plain(text: str, tag: str) -> object:
-    """A word without quotes. Only what YAML 1.1 and 1.2 both read as true, false or null is taken as that."""
+    """A word without quotes. It counts as true, false or null only if YAML 1.1 and 1.2 agree on that."""
     if text in ("true", "True", "TRUE"):
         return True
     if text in ("false", "False", "FALSE"):
