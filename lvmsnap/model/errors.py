@@ -212,12 +212,12 @@ _USED_UP = {
 
 
 def is_used_up(error: OSError) -> bool:
-    """Whether a call failed for what is used up here, and not for what was asked for (errno(3))."""
+    """Whether a call failed because this machine ran out of a resource, not for what was asked for (errno(3))."""
     return error.errno in _USED_UP
 
 
 def what_is_used_up(error: OSError) -> str:
-    """Return what to do where something is used up, "" where the call failed for another reason."""
+    """Return what to do if a resource is used up, "" if the call failed for another reason."""
     return _USED_UP.get(error.errno or 0, "")
 
 

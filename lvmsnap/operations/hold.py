@@ -17,7 +17,7 @@ from lvmsnap.operations.sessions import Session
 from lvmsnap.planning.state import REMEDIES, State, whose_snapshot
 from lvmsnap.system import held_signals, mount_watch, process_table, reading, service_manager
 
-# systemd, which stops a backup together with its hold, kills it after 90 s.
+# systemd stops a backup together with its hold, and kills the backup after 90 s.
 USERS_SECONDS = 120.0
 STOPPED, LOST = "hold is stopped", "the snapshot is lost"
 

@@ -57,7 +57,7 @@ def opened(gates: tuple[Gate, ...], ways_to_origin: tuple[tuple[Gate, ...], ...]
 
 
 def _passing(gate: Gate, *, most: bool) -> _Passing:
-    """Return who may traverse it; an ACL may name more users and groups: assume the `most` it could grant, or least."""
+    """Return who may traverse it; if it has an ACL that may grant more, assume the `most` it could grant, or least."""
     if gate.mode & OTHERS_SEARCH:
         return _Passing(everyone=True)
     by_group = bool(gate.mode & GROUP_SEARCHES)

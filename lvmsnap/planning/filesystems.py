@@ -24,7 +24,7 @@ MOUNT_OPTIONS = {
 }
 
 KNOWN = ", ".join(MOUNT_OPTIONS)
-# vfat stores no owners and permissions: the mount options set them, and the encoding of names (vfat in mount(8)). The
+# vfat stores neither owners nor permissions: mount options set them, and the encoding of names (vfat in mount(8)). The
 # snapshot is mounted with the origin's.
 KEPT_OPTIONS = {
     "vfat": r"(?:uid|gid|[df]?mask|umask|codepage|iocharset|shortname|tz|time_offset|utf8|uni_xlate)(?:=|$)",
@@ -34,12 +34,12 @@ ROOTS_ALONE = {"vfat": ("umask=0077",)}
 CHECKERS = {"vfat": "fsck.fat"}
 
 # Even a read-only mount replays the journal, into the CoW space. LVM freezes an origin that is mounted on this host, so
-# that nothing is left to replay; the disk of a virtual machine would look half-written without it.
+# that nothing is left to replay; the disk of a virtual machine would look half-written without a replay.
 JOURNALED = ("ext3", "ext4", "xfs", "f2fs")
 # These cannot be mounted at all without the part on another device.
 WHOLE = ("xfs", "f2fs")
 
-# Mount options for protection, and what the profile writes to turn each off.
+# Protective mount options, each with the option by which a profile turns it off.
 OPPOSITES = {"nosuid": "suid", "nodev": "dev", "noexec": "exec"}
 
 WHY_NOT = {
@@ -59,7 +59,7 @@ NO_REPLAY = {"noload", "norecovery"}
 def _is_settled(looked: OriginFacts) -> bool:
     """Whether the origin's mount on this host and LVM's freeze leave it consistent, with nothing to replay.
 
-    A read-only mount repairs no ext2, and a mount without replay leaves the journal as it was. The freeze does not
+    A read-only mount does not repair ext2, and a mount without replay leaves the journal as it was. The freeze does not
     reach a filesystem inside LUKS.
     """
     superblock, options = looked.superblock, looked.mount_options

@@ -84,9 +84,9 @@ def wanted_bytes(now: Sample, overflow: Overflow, bytes_per_second: float, secon
 
 
 def room_seconds(seconds_to_grow: float, allocation: Allocation) -> float:
-    """Return how many seconds the added room should last: twice as long as the next growth takes, at least a while.
+    """Return how many seconds the added room should last: twice the time of the next growth, at least ROOM_SECONDS.
 
-    Not where the file is filled with zeros: the more is added the longer that takes, and it would come too late.
+    With zero-fill there is no minimum: the more is added the longer that takes, and it would come too late.
     """
     while_seconds = 0.0 if allocation is Allocation.ZERO_FILL else ROOM_SECONDS
     return max(2 * seconds_to_grow, while_seconds)

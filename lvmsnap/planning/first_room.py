@@ -55,7 +55,7 @@ def wanted_bytes(origin: LogicalVolume, looked: OriginFacts) -> int:
 
 
 def folders(mounts: tuple[Mount, ...]) -> tuple[str, ...]:
-    """Return where a backing file could lie: one directory in each local filesystem that keeps blocks in place."""
+    """Return where a backing file could lie: one directory on each mounted ext2, ext3, ext4 and XFS filesystem."""
     found: dict[str, str] = {}
     for mount in mounts:
         if _is_possible(mount) and (top := top_mount(mounts, mount.mountpoint)) and top.mount_id == mount.mount_id:

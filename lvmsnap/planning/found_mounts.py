@@ -39,8 +39,8 @@ def removed_directories(mount: MountTarget) -> tuple[str, ...]:
 def removable_directories(target: Target, our_mounts: set[str], facts: Facts) -> tuple[str, ...]:
     """Return the existing directories to remove with the target, the outermost first.
 
-    Each holds nothing except what is ours and is removed before it: other mounts and files need it too. `our_mounts`
-    are the mountpoints that show something of ours.
+    Each holds only what is ours and is removed before it: a directory with mounts or files of others stays.
+    `our_mounts` are the mountpoints that show something of ours.
     """
     found: list[str] = []
     wanted = {path for mount in target.mounts for path in removed_directories(mount)}

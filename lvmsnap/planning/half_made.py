@@ -10,11 +10,11 @@ from lvmsnap.model.target import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class QueuedCreate:
-    """A thin snapshot of which LVM does not know that its pool has it: the device of the pool, and what comes next.
+    """The creation of a thin snapshot that LVM has not confirmed: the pool's device, and the transaction to confirm.
 
-    To create one LVM sends its pool two messages: `create_snap`, and `set_transaction_id`, which says that it is done.
-    Killed in between, it repeats the first before every change of the pool, and gives up since there is such a
-    snapshot already.
+    LVM creates a thin snapshot by two messages to the pool: `create_snap`, and `set_transaction_id`, which confirms it.
+    If it is killed in between, it repeats the first one before every change of the pool, and fails because the snapshot
+    exists already.
     """
 
     pool_device: str
@@ -56,9 +56,9 @@ def suspended_devices(snapshot: Snapshot, devices: tuple[DmDevice, ...]) -> tupl
 
 
 def queued_create(lv: LogicalVolume, vg: VolumeGroup, devices: tuple[DmDevice, ...]) -> QueuedCreate | None:
-    """Return the queued creation of a thin snapshot, which may or may not have taken effect; None where there is none.
+    """Return the queued creation of a thin snapshot, which may or may not have taken effect; None if there is none.
 
-    The pool is one transaction behind LVM's metadata then, and the snapshot is from that transaction.
+    The pool is then one transaction behind LVM's metadata, and the snapshot is from that transaction.
     """
     pool = vg.lv(lv.pool) if lv.is_thin and not lv.is_active else None
     if pool is None or pool.transaction_id is None or lv.thin_id is None:

@@ -57,7 +57,7 @@ def settled_by(action: Action, record: Record) -> tuple[str, ...]:
 
 
 def hook_of(action: Action) -> str:
-    """Return the name of the hook that an action runs, "" where it runs none."""
+    """Return the name of the hook that an action runs, "" if it runs none."""
     return action.condition.hook if isinstance(action.condition, HookDue | HookOver) else ""
 
 

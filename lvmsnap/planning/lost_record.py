@@ -1,4 +1,4 @@
-"""Finds a profile whose record is lost by its marks on the system: a tagged snapshot, a PV with our UUID. Pure.
+"""Reconstructs a profile whose record is lost from marks on the system: tagged snapshots, PVs with our UUID. Pure.
 
 Marks name the host that made them. `host` says whose marks are meant, "" those of an older lvmsnap, which name none.
 """

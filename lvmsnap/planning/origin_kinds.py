@@ -1,4 +1,4 @@
-"""Why LVM cannot snapshot a volume, or would break it by that, and what to do then. Pure; verified in the lab."""
+"""Why LVM cannot snapshot a volume, or would break it, and what to do about it. Pure; verified in the lab."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def snapshot_extents(volume: Volume, backing: BackingFile | None, vg: VolumeGrou
 
 
 def lent_extents(backing_file: BackingFile | None, extent_bytes: int) -> int:
-    """Return how many extents a backing file of a given size lends, 0 where its size is not given."""
+    """Return how many extents a backing file of a given size lends, 0 if its size is not given."""
     return lendable_extents((backing_file.size_bytes or 0) if backing_file else 0, extent_bytes)
 
 

@@ -1,4 +1,4 @@
-"""The commands that take a snapshot, with their undo and conditions, and those that repair what a kill left. Pure."""
+"""The commands that take a snapshot, with their undo, and those that repair what a killed command left. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lvmsnap.planning.identify import Found, FoundSnapshot
 from lvmsnap.planning.left_alone import other_snapshots
 from lvmsnap.planning.loan_actions import allocatable, is_closed
 
-# Only LVM can say whether the pool has the snapshot already: it cannot create it again then.
+# Only LVM can tell whether the pool has the snapshot already: it then fails to create it again.
 COMPLETE_SCRIPT = (
     'pool=$1 id=$2 message=$3; shift 3; complaint=$("$@" 2>&1) && exit; code=$?; case $complaint in '
     '*"File exists"*"create_snap $id "*) dmsetup message "$pool" 0 "$message" && exec "$@" ;; esac; '
@@ -63,10 +63,10 @@ def snapshot(target: Target, found: FoundSnapshot, all_found: Found, loop_device
 
 
 def _removed(found: FoundSnapshot, remove: Argv) -> Argv:
-    """Return what removes the snapshot, also where LVM was killed before it could tell the pool that it is created.
+    """Return the command that removes the snapshot, even if LVM was killed before it could confirm its creation.
 
-    The kernel changes the transaction only if it is the one that LVM left (set_transaction_id in its page on thin
-    provisioning), so a creation that somebody has completed meanwhile, or undone, is not touched.
+    The kernel changes the transaction ID only if it is the one that LVM left (thin-provisioning.rst,
+    set_transaction_id), so a creation that somebody has completed or undone meanwhile is not touched.
     """
     if found.queued is None:
         return remove

@@ -85,7 +85,7 @@ def _enum_hint(found: object, schema: Mapping[str, Any]) -> str:
 
 
 def _kind_hint(path: Path, found: object, schema: Mapping[str, Any]) -> str:
-    """What to write where a list or a mapping is needed."""
+    """What to write if a list or a mapping is needed."""
     if path == ("volumes",) and isinstance(found, dict):
         return "put a blank after the -" if any(key[:1] == "-" for key in found) else "put - before its first key"
     items = schema.get("items", {})

@@ -170,7 +170,7 @@ def parse_pool_status(table: str, text: str) -> SnapshotStatus:
 
 
 def _open_control() -> int | None:
-    """Open what device-mapper is asked through, None where it cannot be. Raises OSError where something is used up."""
+    """Open device-mapper's control device, None if that is not possible. Raises OSError if a resource is used up."""
     try:
         return os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:

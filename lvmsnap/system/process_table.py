@@ -19,7 +19,7 @@ KERNEL_THREAD = 0x00200000
 
 
 def own() -> Process:
-    """Return this process: the same one though /proc be out of reach later, or nothing more can be opened."""
+    """Return this process, cached, in case /proc becomes inaccessible later, or no more files can be opened."""
     return _known(os.getpid())
 
 
