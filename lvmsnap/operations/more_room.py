@@ -12,20 +12,24 @@ from lvmsnap.model.errors import RefusedError, explained
 from lvmsnap.model.facts import Facts, VolumeGroup
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.profile import Argv
-from lvmsnap.model.target import Target
+from lvmsnap.model.target import Snapshot, Target
 from lvmsnap.operations.sessions import Session
 from lvmsnap.operations.watched import Watched
 from lvmsnap.planning import growth
 from lvmsnap.planning.growth import Ask, Growth, Room
+from lvmsnap.planning.half_made import suspended_devices
 from lvmsnap.planning.identify import Found, find
 from lvmsnap.planning.sizing import human
-from lvmsnap.system import reading
+from lvmsnap.planning.snapshot_actions import refreshed
+from lvmsnap.system import device_mapper, reading
 from lvmsnap.system.reading import Interest
 
 # How often to plan again if a snapshot, or its group, is renamed before it got more room.
 PLANS = 5
 # With several groups, how long to wait for a locked one: meanwhile nobody guards the others.
 PATIENCE_SECONDS = 5.0
+# How often to resume an origin that a killed command left suspended.
+RESUMES = 3
 
 
 class MoreRoom:
@@ -113,14 +117,27 @@ class MoreRoom:
         # It may have been renamed during the wait for the lock, or while the file was filled.
         if (name := watched.name()) != path:
             return f"{path} was renamed to {name}"
-        complaint = run_all((*first, *one.commands), self._working.runner)
+        complaint = self._run((*first, *one.commands), watched.snapshot)
         extents = one.extents
         # Not all free extents are usable: the group's policy may forbid it, or others take some at the same time.
         while growth.NO_ROOM in complaint and extents > 1:
             extents //= 2
             commands = growth.extend(self._target, found, one.number, extents, vg)
-            complaint = run_all(commands, self._working.runner)
+            complaint = self._run(commands, watched.snapshot)
         if not complaint:
             more = human(extents * vg.extent_size_bytes)
             self._working.progress.note(watched.worded(f"{path} was given {more} more"))
         return complaint
+
+    def _run(self, commands: tuple[Argv, ...], snapshot: Snapshot) -> str:
+        """Run LVM's commands; return what is wrong, "" if nothing is.
+
+        LVM suspends the origin while it extends a snapshot: if it is killed then, all writers would wait until `down`.
+        """
+        complaint = run_all(commands, self._working.runner)
+        stuck = ""
+        for _ in range(RESUMES if complaint else 0):
+            if not suspended_devices(snapshot, device_mapper.devices()):
+                return complaint
+            stuck = run_all((refreshed(snapshot),), self._working.runner)
+        return f"{complaint}; {snapshot.origin_path} is suspended: {stuck}" if stuck else complaint

@@ -13,7 +13,7 @@ from lvmsnap.model.condition import (
 from lvmsnap.model.lvm_names import dm_name
 from lvmsnap.model.plan import Action, Key, Locks, Phase, Thing
 from lvmsnap.model.profile import Argv
-from lvmsnap.model.target import PoolSpace, Target
+from lvmsnap.model.target import PoolSpace, Snapshot, Target
 from lvmsnap.planning.identify import Found, FoundSnapshot
 from lvmsnap.planning.left_alone import other_snapshots
 from lvmsnap.planning.loan_actions import allocatable, is_closed
@@ -149,12 +149,17 @@ def _lv_selection(target: Target, found: FoundSnapshot) -> str:
     return f"{identity} && lv_tags={target.tag} && origin={origin}"
 
 
+def refreshed(snapshot: Snapshot) -> Argv:
+    """Return the command by which LVM resumes a suspended origin and all its snapshots, as its metadata has them."""
+    return ("lvchange", "--refresh", snapshot.origin_path)
+
+
 def resumed_origin(found: FoundSnapshot) -> Action:
     """Resume the origin that a killed command left suspended or half-made; `up` has no such step."""
     # With a snapshot in the metadata LVM can do it itself; without one it would load the wrong table. A thin lvcreate
     # beside such a snapshot suspends -real alone: LVM would freeze the filesystem first, and wait for ever.
     is_held_above = dm_name(found.snapshot.vg, found.snapshot.origin) in found.suspended
-    by_lvm: tuple[Argv, ...] = (*_without_unused(found), ("lvchange", "--refresh", found.snapshot.origin_path))
+    by_lvm: tuple[Argv, ...] = (*_without_unused(found), refreshed(found.snapshot))
     by_hand = tuple(("dmsetup", verb, name) for name in found.suspended for verb in ("clear", "resume"))
     return Action(
         thing=Thing.SUSPENDED_ORIGIN,
@@ -204,5 +209,5 @@ def _removing(found: FoundSnapshot) -> tuple[Argv, ...]:
     if layer not in found.leftovers:
         return others
     if found.is_on_layer:
-        return (*others, ("lvchange", "--refresh", found.snapshot.origin_path))
+        return (*others, refreshed(found.snapshot))
     return (("dmsetup", "clear", origin), *others, ("dmsetup", "remove", layer))

@@ -48,6 +48,9 @@ KEPT: dict[str, tuple[str, ...]] = {
     ),
     _CUTS + "test_a_power_cut_leaves_nothing_behind_once_the_machine_has_booted": ("up lent, within lvcreate",),
     "crashes/test_cut_crashes.py::test_an_lvm_that_is_killed_at_the_cut_is_undone": ("20", "26"),
+    "crashes/test_killed_growth.py::test_no_writer_waits_where_lvm_is_killed_while_it_extends_a_snapshot": (
+        "all are suspended",
+    ),
     "crashes/test_cut_crashes.py::test_what_a_killed_lvmsnap_and_its_lvm_held_goes_on_and_recover_takes_the_rest": (
         "26",
     ),

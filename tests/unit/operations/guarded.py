@@ -12,7 +12,7 @@ import pytest
 from lvmsnap.execution import guard_reports
 from lvmsnap.execution.locks import Waiting
 from lvmsnap.model.errors import Refusal, RefusedError
-from lvmsnap.model.facts import Facts, SnapshotStatus
+from lvmsnap.model.facts import DmDevice, Facts, SnapshotStatus
 from lvmsnap.model.lvm_names import dm_uuid
 from lvmsnap.model.units import MIB
 from lvmsnap.operations import more_room, sessions, watch
@@ -36,6 +36,9 @@ class World:
         self.part = ""
         self.watched: set[str] = set()
         self.broken = ""
+        # How many commands leave the origin suspended: an lvextend that is killed, and what should then resume it.
+        self.killed = 0
+        self.is_suspended = False
         self.asked: list[str] = []
         self.system: Facts = samples.up_facts()
         self.said: list[str] = []
@@ -54,6 +57,7 @@ class World:
             (reading, "focus", lambda system, _interest: system),
             (sessions, "walking", lambda *_: nullcontext()),
             (device_mapper, "snapshot_status", lambda *_: self.status()),
+            (device_mapper, "devices", self.devices),
             (guard_reports, "read", lambda *_: None),
             (guard_reports, "write", lambda *_: None),
             (watch, "GroupLocks", lambda *_: self),
@@ -83,6 +87,10 @@ class World:
         used_bytes, name = 64 * MIB * self.fill_percent // 100, "/".join(self.names)
         return SnapshotStatus(False, used_bytes, 64 * MIB, OWN, name, self.pool, self.part)
 
+    def devices(self) -> tuple[DmDevice, ...]:
+        origin = dm_uuid(samples.VG_UUID, samples.ORIGIN_UUID)
+        return (samples.dm("vg0-system", origin, suspended=self.is_suspended),)
+
     def hold(self, groups: tuple[str, ...], *, with_pvs: bool) -> None:
         """Be the locks of groups."""
         assert with_pvs or self.watched
@@ -107,6 +115,9 @@ class World:
         if argv[0] == "lvextend" and int(argv[argv.index("--extents") + 1]) > self.room:
             wrong = f"Insufficient suitable allocatable extents for logical volume: {self.room} more required"
         wrong = "broken" if argv[0] == self.broken else wrong
+        if argv[0] == "lvextend" or "--refresh" in argv:
+            self.is_suspended, self.killed = self.killed > 0, max(0, self.killed - 1)
+            wrong = "SIGKILL" if self.is_suspended else wrong
         self.ran.append(f"{line}{' # fails' if wrong else ''}")
         return Finished(argv, 5 if wrong else 0, "", wrong, 0.0)
 

@@ -87,6 +87,34 @@ def test_where_lvm_has_no_room_at_all_the_guard_says_so_after_it_asked_for_one_e
     assert "it cannot grow: lvextend" in world.warned[-1]
 
 
+@pytest.mark.parametrize(
+    ("killed", "resumed"), [(0, []), (1, [""]), (2, [" # fails", ""]), (9, [" # fails"] * more_room.RESUMES)]
+)
+def test_where_a_killed_lvextend_left_the_origin_suspended_its_writers_do_not_wait_for_down(
+    monkeypatch: pytest.MonkeyPatch, killed: int, resumed: list[str]
+) -> None:
+    world = World(monkeypatch, FULL_ENOUGH)
+    world.killed = killed
+
+    guard(world).look()
+
+    after = [line for line in world.ran if line.startswith(("lvextend", "lvchange --refresh"))][1:]
+    assert after == [f"lvchange --refresh vg0/system{end}" for end in resumed]
+    assert [("SIGKILL" in line, "vg0/system is suspended" in line) for line in world.warned[1:]] == (
+        [(True, killed > more_room.RESUMES)] if killed else []
+    )
+
+
+def test_a_failed_lvextend_alone_refreshes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, FULL_ENOUGH)
+    world.broken = "lvextend"
+
+    guard(world).look()
+
+    assert world.ran[-1].startswith("lvextend")
+    assert world.ran[-1].endswith("# fails")
+
+
 def test_the_snapshot_is_taken_from_dmeventd_and_others_stay_its(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, 10)
     world.watched = {"vg1/other", "vg1/of-somebody-else"}
