@@ -127,7 +127,7 @@ def _state(found: Found, facts: Facts, record: Record | None) -> tuple[State, st
     if lost := why_lost(found, facts, record):
         return State.LOST, f"{lost.origin}: {lost.how}" if lost.origin else lost.how
     if record is not None and record.process is not None and facts.looked.is_process_gone:
-        return State.PARTIAL, f"left by lvmsnap (pid {record.process.pid}), which has ended"
+        return State.PARTIAL, _with_suspended(found, f"left by lvmsnap (pid {record.process.pid}), which has ended")
     return _state_now(found, record)
 
 
@@ -139,14 +139,22 @@ def _state_now(found: Found, record: Record | None) -> tuple[State, str]:
     if not missing and record is None and not any(one.is_mounted for one in found.snapshots):
         # Nothing says which boot it is from: only a mount would be from this one.
         missing = ("record",)
-    if not missing:
+    problem = _with_suspended(found, "missing: " + ", ".join(missing) if missing else "")
+    if not problem:
         return State.UP, ""
     if record is not None or anything_exists(found):
-        return State.PARTIAL, "missing: " + ", ".join(missing)
+        return State.PARTIAL, problem
     taken = [one.snapshot for one in found.snapshots if one.vg and one.vg.lv(one.snapshot.name)]
     if taken:
         return State.FOREIGN, f"{taken[0].path} belongs to somebody else"
     return State.DOWN, ""
+
+
+def _with_suspended(found: Found, problem: str) -> str:
+    """Return the problem after the origins that a killed command left suspended: nothing is as urgent."""
+    origins = dict.fromkeys(one.snapshot.origin_path for one in found.snapshots if one.suspended)
+    waiting = (f"{origin} is suspended, so all its writers wait" for origin in origins)
+    return "; ".join(filter(None, (*waiting, problem)))
 
 
 def from_host(host: str) -> str:
@@ -227,7 +235,6 @@ def missing_things(found: Found) -> tuple[str, ...]:
         *(("LUKS mapping", one, one.luks.is_open) for one in found.snapshots if one.snapshot.luks),
         *(("mount", one, one.is_mounted) for one in found.snapshots if one.snapshot.mount),
         *((f"included {one.include.source}", one, one.is_mounted) for one in found.includes),
-        *(("running origin", one, not one.suspended) for one in found.snapshots),
         ("run of the after_snapshot hook", found, AFTER_SNAPSHOT not in found.hooks_due),
     ]
     return tuple(f"{name}{of.get(id(part), '')}" for name, part, is_there in things if not is_there)

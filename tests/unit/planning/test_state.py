@@ -9,7 +9,7 @@ import pytest
 
 from lvmsnap.model.facts import Enlargement, Facts, LogicalVolume, Sighting
 from lvmsnap.model.lvm_names import dm_uuid
-from lvmsnap.model.target import Loss, Target
+from lvmsnap.model.target import Loss, Process, Target
 from lvmsnap.model.units import KIB, MIB
 from lvmsnap.planning import planner, state
 from lvmsnap.planning.state import State, Status
@@ -37,13 +37,27 @@ UNFINISHED = samples.vg(samples.snapshot_lv(origin=""), pvs=(DISK, samples.lent_
         (samples.up_facts(file=None, loops=()), State.PARTIAL, "missing: backing file, loop device"),
         (samples.up_facts(MISSING), State.PARTIAL, "missing: lent PV"),
         (samples.up_facts(UNFINISHED), State.PARTIAL, "missing: snapshot"),
-        (samples.up_facts(dm_devices=(SUSPENDED,)), State.PARTIAL, "missing: running origin"),
+        (samples.up_facts(dm_devices=(SUSPENDED,)), State.PARTIAL, "vg0/system is suspended, so all its writers wait"),
+        (
+            samples.up_facts(dm_devices=(SUSPENDED,), mounts=()),
+            State.PARTIAL,
+            "vg0/system is suspended, so all its writers wait; missing: mount",
+        ),
     ],
 )
 def test_the_state_of_a_profile_with_a_record(facts: Facts, expected: State, problem: str) -> None:
     found = state.of_target(TARGET, facts, samples.record())
 
     assert (found.state, found.problem) == (expected, problem)
+
+
+def test_what_a_killed_command_left_suspended_comes_before_who_was_killed() -> None:
+    facts = samples.changed(samples.up_facts(dm_devices=(SUSPENDED,)), is_process_gone=True)
+    record = replace(samples.record(), process=Process(4321, 1))
+
+    problem = state.of_target(TARGET, facts, record).problem
+
+    assert problem == ("vg0/system is suspended, so all its writers wait; left by lvmsnap (pid 4321), which has ended")
 
 
 def test_a_record_with_nothing_left_is_partial_so_that_recover_clears_it() -> None:
