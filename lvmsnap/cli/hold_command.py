@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lvmsnap.cli.commands import _require_root, _session
+from lvmsnap.system import streams
 
 if TYPE_CHECKING:
     from lvmsnap.model.target import Target
@@ -29,6 +30,7 @@ def cmd_hold(options: argparse.Namespace) -> int:
     session, course = _session(options), Course.of_hold()
 
     def tell(target: Target) -> None:
+        streams.never_wait_on_stdout()
         found_up.answer(target)
         how = f"Ctrl-C, or kill {os.getpid()}" if sys.stderr.isatty() else f"its PID is {os.getpid()}"
         session.progress.note(f"{target.name} is up until this process is stopped: {how}")

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from lvmsnap.model.printable import NEXT_LINE, escaped
 from lvmsnap.system import streams
+from lvmsnap.system.unread_output import is_unread
 
 FRAMES = ("|", "/", "-", "\\")
 FRAME_SECONDS = 0.2
@@ -76,6 +77,8 @@ def _draw(text: str, stop: threading.Event | None = None) -> None:
 
 
 def _write(text: str) -> None:
+    if is_unread(sys.stderr):
+        return  # what is on the terminal now would only be seen when it is no longer true
     with suppress(OSError, ValueError):  # the terminal is gone
         sys.stderr.write(text)
         sys.stderr.flush()

@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         _prepare_python()
     streams.prepare()
+    if arguments is None:
+        streams.never_wait_on_stderr()
     # If SIGCHLD was inherited as ignored, every failed command would look like a successful one (wait(2)).
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import sys
 from contextlib import suppress
 from typing import TextIO
+
+from lvmsnap.system import unread_output
 
 USUAL_COLUMNS = 80
 
@@ -36,6 +39,25 @@ def prepare() -> None:
                 stream.reconfigure(errors="backslashreplace")
 
 
+def never_wait_on_stderr() -> None:
+    """From now on let nothing that is written to stderr wait for its reader; what was not read waits at our end."""
+    sys.stderr = unread_output.made_patient(sys.stderr)
+    atexit.register(_drain)
+
+
+def never_wait_on_stdout() -> None:
+    """The same for stdout, for a command whose work goes on after its answer."""
+    sys.stdout = unread_output.made_patient(sys.stdout)
+
+
+def _drain() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if writer := unread_output.patient_writer(stream):
+            flush(stream)
+            with suppress(OSError):
+                writer.drain()
+
+
 def columns() -> int:
     """Return the width for output: COLUMNS, else that of the terminal on standard output.
 
@@ -56,6 +78,8 @@ def terminal_columns(stream: TextIO | None) -> int:
 
 def give_up(stream: TextIO) -> None:
     """Discard everything for a stream that failed: what is buffered, what comes later, and the flush at exit."""
+    if writer := unread_output.patient_writer(stream):
+        writer.give_up()
     with suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:

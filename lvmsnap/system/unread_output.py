@@ -1,0 +1,128 @@
+"""A standard error that never makes its writer wait: what nobody reads is kept until somebody does, or until the end.
+
+A pipe to a pager that waits, a terminal stopped with Ctrl-S, a connection that was lost: whoever wrote to one of these
+would stand still with origins held, a database in backup mode, or a snapshot that fills and is given no more room.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import stat
+import time
+from typing import Any, TextIO
+
+# A reader that is only slow is given this long for each piece of output, until it was too slow once.
+PATIENCE_SECONDS = 1.0
+LARGEST_BYTES = 256 << 10
+# A pipe that can be written to has room for so much.
+PIECE_BYTES = 4096
+
+
+class PatientWriter(io.RawIOBase):
+    """Writes to a pipe, socket or terminal what can be written at once, and keeps the rest."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Write to what `descriptor` is; its own flags, which other processes share, stay as they are."""
+        self._descriptor, self._own = descriptor, _opened_anew(descriptor)
+        self._unread, self._left_out = bytearray(), 0
+        self.is_unread = False
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return os.isatty(self._descriptor)
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Write the data, or keep it; return its length. Raises OSError if it can never be written."""
+        piece = bytes(data)
+        if len(self._unread) + len(piece) > LARGEST_BYTES:
+            self._left_out += len(piece)
+        else:
+            self._unread += piece
+        self._pass_on(0.0 if self.is_unread else PATIENCE_SECONDS)
+        return len(piece)
+
+    def drain(self) -> None:
+        """Wait until all was written. Raises OSError if it cannot be."""
+        self._pass_on(None)
+        if self._left_out:
+            self._unread += b"(%d bytes of output are left out here: nobody read them)\n" % self._left_out
+            self._left_out = 0
+            self._pass_on(None)
+
+    def give_up(self) -> None:
+        """Keep nothing, and let go of what was written to; the descriptor is somebody else's business."""
+        self._unread.clear()
+        self._left_out = 0
+        if self._own is not None:
+            os.close(self._own)
+            self._own = None
+
+    def _pass_on(self, seconds: float | None) -> None:
+        until = None if seconds is None else time.monotonic() + seconds
+        try:
+            while self._unread:
+                if written := self._written_at_once():
+                    del self._unread[:written]
+                elif not self._has_room(None if until is None else max(0.0, until - time.monotonic())):
+                    break
+        except OSError:
+            self._unread.clear()
+            raise
+        self.is_unread = bool(self._unread)
+
+    def _written_at_once(self) -> int:
+        if self._own is None:
+            return os.write(self._descriptor, bytes(self._unread[:PIECE_BYTES])) if self._has_room(0.0) else 0
+        try:
+            return os.write(self._own, self._unread)
+        except BlockingIOError:
+            return 0
+
+    def _has_room(self, seconds: float | None) -> bool:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        return bool(poll.poll(None if seconds is None else seconds * 1000))
+
+
+def made_patient(stream: TextIO) -> TextIO:
+    """Return a stream that never waits in place of this one, or this one if it is a file, or no stream of a process."""
+    try:
+        descriptor = stream.fileno()
+        mode = os.fstat(descriptor).st_mode
+    except (OSError, ValueError):
+        return stream
+    if descriptor > 2 or not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)):
+        return stream
+    writer = io.BufferedWriter(PatientWriter(descriptor))
+    return io.TextIOWrapper(writer, encoding=stream.encoding, errors="backslashreplace", line_buffering=True)
+
+
+def patient_writer(stream: TextIO) -> PatientWriter | None:
+    """Return the writer of a stream that never waits, None if it is another one."""
+    writer = getattr(getattr(stream, "buffer", None), "raw", None)
+    return writer if isinstance(writer, PatientWriter) else None
+
+
+def is_unread(stream: TextIO) -> bool:
+    """Whether something that was written to the stream waits for a reader."""
+    writer = patient_writer(stream)
+    return writer is not None and writer.is_unread
+
+
+def _opened_anew(descriptor: int) -> int | None:
+    """Open what a descriptor is once more, so as never to wait for it; None for a socket, or without /proc."""
+    try:
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        return os.open(f"/proc/self/fd/{descriptor}", flags)
+    except OSError:
+        return None
