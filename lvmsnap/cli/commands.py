@@ -283,5 +283,6 @@ def _session(
 
         beforehand.import_rest(reads_profiles=reads_profiles)
     reporter, signals = Reporter(options.verbosity, is_told=is_told), Signals()
-    runner = Runner(reporter.observe, reporter.stalled, signals, getattr(options, "stop_after", None))
+    stop_after = getattr(options, "stop_after", None)
+    runner = Runner(reporter.observe, reporter.stalled, signals, stop_after, reporter.warn)
     return Session(runner, signals, Sheltered(reporter), options.profile_dir, options.wait)

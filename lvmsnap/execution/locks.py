@@ -206,8 +206,8 @@ def _locked(path: Path, what: str, waiting: Waiting, how: int = fcntl.LOCK_EX) -
 def _sign(descriptor: int, path: Path) -> None:
     """Write our pid into a lock's file, which says who holds it."""
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        # What was there is overwritten first: a file that is emptied may find no room again.
+        os.ftruncate(descriptor, os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0))
     except OSError as error:
         hint = why_not_written(error, str(path))
         raise RecordError(f"the lock cannot be written: {path}: {error.strerror}", hint=hint) from error

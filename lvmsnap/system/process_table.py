@@ -132,6 +132,12 @@ def group_of(leader: Process) -> tuple[str, ...]:
     return tuple(found)
 
 
+def of_session(leader: int) -> tuple[int, ...]:
+    """Return the pids of the processes in the session that `leader` began."""
+    pids = (int(name) for name in os.listdir(PROC) if name.isascii() and name.isdigit())
+    return tuple(pid for pid in pids if (fields := _fields(PROC / str(pid))) and int(fields[3]) == leader)
+
+
 def ancestors(pid: int) -> tuple[int, ...]:
     """Return the pids of a process's parent, its parent's parent, and so on."""
     found: list[int] = []

@@ -15,9 +15,14 @@ from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import ToolError
 from lvmsnap.model.printable import on_lines, shell_word
 from lvmsnap.model.profile import FILLERS
+from lvmsnap.system import udev_cookies
 from lvmsnap.system.held_signals import Signals
 
 STALL_SECONDS = 15.0
+# A command that takes so long is looked at so often; found waiting for udev in vain so often in turn, it is let go.
+LOOK_SECONDS = 1.0
+LOOKS = 3
+LOST_EVENT = "waited for udev, which has lost an event: see df -h /run, df -i /run and journalctl -u systemd-udevd"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Filling the backing file can take minutes and nothing depends on it yet, so a signal may end it. Every other
 # command is left to finish: an interrupted LVM command leaves devices suspended.
@@ -57,6 +62,23 @@ def shell_line(argv: tuple[str, ...]) -> str:
     return " ".join(shell_word(word, shlex.quote(word)) for word in argv)
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """What a command was seen to wait for, and how often in turn: udev may be about to be told."""
+
+    cookie: int = 0
+    times: int = 0
+
+    def in_vain(self, leader: int) -> int:
+        """Look once more; return the cookie if it was seen often enough, else 0."""
+        with suppress(Exception):
+            cookie = udev_cookies.waited_for(leader)
+            self.times = self.times + 1 if cookie and cookie == self.cookie else int(bool(cookie))
+            self.cookie = cookie
+            return cookie if self.times >= LOOKS else 0
+        return 0
+
+
 class Runner:
     """Runs commands one at a time, each in a session of its own, stdin closed, in a clean C-locale environment.
 
@@ -71,9 +93,12 @@ class Runner:
         stalled: Callable[[tuple[str, ...], float], None] = lambda _argv, _seconds: None,
         signals: Signals | None = None,
         stop_after: float | None = None,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._observe = observe
         self._stalled = stalled
+        self._warn = warn
+        self._udev_seconds = STALL_SECONDS
         self._signals = signals or Signals()
         self.lock_fds: tuple[int, ...] = ()
         self._deadline = None if stop_after is None else time.monotonic() + stop_after
@@ -160,12 +185,13 @@ class Runner:
     def _communicate(
         self, process: subprocess.Popen[bytes], argv: tuple[str, ...], start: float, secret: bytes | None
     ) -> tuple[bytes, bytes]:
-        next_stall = STALL_SECONDS
+        next_stall, waiting = STALL_SECONDS, _Waiting()
         # The shell that opens the file becomes the program that fills it (exec).
         interruptible = argv[0] in INTERRUPTIBLE or (argv[0] == "sh" and not INTERRUPTIBLE.isdisjoint(argv))
         while True:
             try:
-                return process.communicate(secret, timeout=0.2 if interruptible else next_stall)
+                timeout = 0.2 if interruptible else self._look_seconds(time.monotonic() - start, next_stall)
+                return process.communicate(secret, timeout=timeout)
             except subprocess.TimeoutExpired:
                 secret = None  # it was passed on already
                 seconds = time.monotonic() - start
@@ -175,6 +201,24 @@ class Runner:
                     with suppress(Exception):
                         self._stalled(argv, seconds)
                     next_stall += next_stall
+                if seconds >= self._udev_seconds and (cookie := waiting.in_vain(process.pid)):
+                    self._complete(cookie, argv)
+
+    def _look_seconds(self, seconds: float, next_stall: float) -> float:
+        """Return after how long to look at a command that has taken `seconds` so far."""
+        if seconds >= self._udev_seconds:
+            return min(LOOK_SECONDS, max(0.01, next_stall - seconds))
+        return max(0.01, min(self._udev_seconds, next_stall) - seconds)
+
+    def _complete(self, cookie: int, argv: tuple[str, ...]) -> None:
+        """Let a command go on that waits for an event which udev has lost; it will soon lose the next one too."""
+        completion = udev_cookies.completion(cookie)
+        with suppress(OSError):
+            subprocess.run(completion, env=environment(), capture_output=True, start_new_session=True, check=False)
+        if self._udev_seconds and self._unheard is None:
+            self._udev_seconds = 0.0
+            with suppress(Exception):
+                self._warn(f"{argv[0]} {LOST_EVENT}; here it went on by {shell_line(completion)}")
 
 
 def start(argv: tuple[str, ...], variables: dict[str, str]) -> int:

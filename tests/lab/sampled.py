@@ -143,6 +143,10 @@ SHOWN_BY: dict[str, str] = {
         ),
         _WHATEVER,
     ),
+    # LVM is given up on after 15 seconds at the earliest.
+    _DISK_FAULTS + "test_where_udev_has_no_room_for_its_database_no_command_waits_for_it_for_ever": (
+        "unit/system/test_udev_cookies.py::test_a_command_that_waits_in_vain_is_let_go_and_that_is_said_once"
+    ),
     _FOREIGN + "test_two_profiles_on_one_group_leave_each_other_alone": (
         "lab/meetings/test_concurrency.py::test_two_profiles_on_one_group_at_once_both_succeed"
     ),

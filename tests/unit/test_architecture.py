@@ -184,7 +184,9 @@ def test_every_command_that_changes_the_system_is_written_with_the_actions() -> 
         "planning.luks_actions",
         "planning.mount_actions",
         "planning.snapshot_actions",
+        "system.udev_cookies",
     ]
+    assert where["system.udev_cookies"] == {"dmsetup"}
     assert where["install.host_commands"] == {"systemctl"}
     assert where["planning.loan_actions"] >= {"vgextend", "vgreduce", "pvcreate", "losetup"}
     assert where["planning.snapshot_actions"] >= {"lvcreate", "lvremove"}

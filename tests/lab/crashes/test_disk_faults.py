@@ -87,6 +87,14 @@ def test_a_disk_that_runs_full_while_up_does_not_hurt_the_snapshot(stage: Stage)
     assert_as_before(stage)
 
 
+def test_where_udev_has_no_room_for_its_database_no_command_waits_for_it_for_ever(stage: Stage) -> None:
+    lvmsnap(stage, "up plain")
+    stage.run("mount -t tmpfs -o size=4k,nr_inodes=1 none /run/udev/data")
+    assert "waited for udev, which has lost an event" in lvmsnap(stage, "down plain").stderr
+    stage.run("umount /run/udev/data")
+    assert_as_before(stage)
+
+
 @pytest.mark.parametrize("command", ["fallocate", "losetup"])
 def test_a_file_system_that_turns_read_only_during_up_leaves_only_the_file(stage: Stage, command: str) -> None:
     result = stage.lvmsnap(
