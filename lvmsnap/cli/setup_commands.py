@@ -52,7 +52,7 @@ def _notes(profile: Profile) -> Iterator[str]:
 
 
 def cmd_install_boot(options: argparse.Namespace) -> int:
-    """`lvmsnap install-boot`: for initramfs-tools, dracut and systemd, whichever are there."""
+    """`lvmsnap install-boot`: for initramfs-tools, dracut and systemd, whichever are present."""
     from lvmsnap.install import boot_recovery
 
     if options.status:

@@ -202,7 +202,7 @@ def why_not_written(error: OSError, path: str) -> str:
     return _NOT_WRITTEN.get(reason or 0, "see what is there: ls -ld {0} {1}").format(folder, shlex.quote(path))
 
 
-# What this process, or the machine, has no more of. Where a look ends so, nothing is known of what was looked for.
+# Resources that this process or the machine may run out of. A read that fails for one of these says nothing.
 _USED_UP = {
     errno.EMFILE: "its limit of open files is too low: raise it, see ulimit -n, in a unit LimitNOFILE=",
     errno.ENFILE: "all processes of the machine have too many files open: see sysctl fs.file-nr",
