@@ -78,7 +78,7 @@ def _draw(text: str, stop: threading.Event | None = None) -> None:
 
 def _write(text: str) -> None:
     if is_unread(sys.stderr):
-        return  # what is on the terminal now would only be seen when it is no longer true
+        return  # by the time anybody reads it, the line would be outdated
     with suppress(OSError, ValueError):  # the terminal is gone
         sys.stderr.write(text)
         sys.stderr.flush()

@@ -206,7 +206,7 @@ def _locked(path: Path, what: str, waiting: Waiting, how: int = fcntl.LOCK_EX) -
 def _sign(descriptor: int, path: Path) -> None:
     """Write our pid into a lock's file, which says who holds it."""
     try:
-        # What was there is overwritten first: a file that is emptied may find no room again.
+        # Overwrite before truncating: on a full filesystem, a file truncated first might get no block again.
         os.ftruncate(descriptor, os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0))
     except OSError as error:
         hint = why_not_written(error, str(path))

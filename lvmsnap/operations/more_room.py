@@ -130,9 +130,10 @@ class MoreRoom:
         return complaint
 
     def _run(self, commands: tuple[Argv, ...], snapshot: Snapshot) -> str:
-        """Run LVM's commands; return what is wrong, "" if nothing is.
+        """Run LVM's commands; return what went wrong, "" if nothing did.
 
-        LVM suspends the origin while it extends a snapshot: if it is killed then, all writers would wait until `down`.
+        LVM suspends the origin while it extends a snapshot: if killed then, it would leave all writers blocked until
+        `down`.
         """
         complaint = run_all(commands, self._working.runner)
         stuck = ""

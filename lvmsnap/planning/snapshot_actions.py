@@ -150,7 +150,7 @@ def _lv_selection(target: Target, found: FoundSnapshot) -> str:
 
 
 def refreshed(snapshot: Snapshot) -> Argv:
-    """Return the command by which LVM resumes a suspended origin and all its snapshots, as its metadata has them."""
+    """Return the LVM command that resumes a suspended origin and all its snapshots with the tables in its metadata."""
     return ("lvchange", "--refresh", snapshot.origin_path)
 
 

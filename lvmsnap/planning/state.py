@@ -151,7 +151,7 @@ def _state_now(found: Found, record: Record | None) -> tuple[State, str]:
 
 
 def _with_suspended(found: Found, problem: str) -> str:
-    """Return the problem after the origins that a killed command left suspended: nothing is as urgent."""
+    """Put the origins that a killed command left suspended before the problem: nothing is as urgent."""
     origins = dict.fromkeys(one.snapshot.origin_path for one in found.snapshots if one.suspended)
     waiting = (f"{origin} is suspended, so all its writers wait" for origin in origins)
     return "; ".join(filter(None, (*waiting, problem)))

@@ -19,7 +19,7 @@ from lvmsnap.system import udev_cookies
 from lvmsnap.system.held_signals import Signals
 
 STALL_SECONDS = 15.0
-# A command that takes so long is looked at so often; found waiting for udev in vain so often in turn, it is let go.
+# A slow command is checked every LOOK_SECONDS; if LOOKS checks in a row find it waiting for a lost event, release it.
 LOOK_SECONDS = 1.0
 LOOKS = 3
 LOST_EVENT = "waited for udev, which has lost an event: see df -h /run, df -i /run and journalctl -u systemd-udevd"
@@ -64,13 +64,13 @@ def shell_line(argv: tuple[str, ...]) -> str:
 
 @dataclass(slots=True)
 class _Waiting:
-    """What a command was seen to wait for, and how often in turn: udev may be about to be told."""
+    """The cookie that a command waits for, and in how many checks in a row: udev may only just be getting the event."""
 
     cookie: int = 0
     times: int = 0
 
     def in_vain(self, leader: int) -> int:
-        """Look once more; return the cookie if it was seen often enough, else 0."""
+        """Check once more; return the cookie if LOOKS checks in a row have found it, else 0."""
         with suppress(Exception):
             cookie = udev_cookies.waited_for(leader)
             self.times = self.times + 1 if cookie and cookie == self.cookie else int(bool(cookie))
@@ -205,13 +205,16 @@ class Runner:
                     self._complete(cookie, argv)
 
     def _look_seconds(self, seconds: float, next_stall: float) -> float:
-        """Return after how long to look at a command that has taken `seconds` so far."""
+        """Return in how many seconds to check again on a command that has taken `seconds` so far."""
         if seconds >= self._udev_seconds:
             return min(LOOK_SECONDS, max(0.01, next_stall - seconds))
         return max(0.01, min(self._udev_seconds, next_stall) - seconds)
 
     def _complete(self, cookie: int, argv: tuple[str, ...]) -> None:
-        """Let a command go on that waits for an event which udev has lost; it will soon lose the next one too."""
+        """Release a command that waits for an event which udev has lost; from now on, check from the start.
+
+        Whatever made udev lose this event will probably make it lose the next one too.
+        """
         completion = udev_cookies.completion(cookie)
         with suppress(OSError):
             subprocess.run(completion, env=environment(), capture_output=True, start_new_session=True, check=False)

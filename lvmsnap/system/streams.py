@@ -40,13 +40,13 @@ def prepare() -> None:
 
 
 def never_wait_on_stderr() -> None:
-    """From now on let nothing that is written to stderr wait for its reader; what was not read waits at our end."""
+    """Never block on writing to stderr from now on; at exit, wait until everything has been read."""
     sys.stderr = unread_output.made_patient(sys.stderr)
     atexit.register(_drain)
 
 
 def never_wait_on_stdout() -> None:
-    """The same for stdout, for a command whose work goes on after its answer."""
+    """Never block on writing to stdout from now on, in a command that goes on working after its answer."""
     sys.stdout = unread_output.made_patient(sys.stdout)
 
 

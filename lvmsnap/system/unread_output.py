@@ -1,7 +1,7 @@
-"""A standard error that never makes its writer wait: what nobody reads is kept until somebody does, or until the end.
+"""An output stream that never blocks its writer: unread output is kept until it is read, or until exit.
 
-A pipe to a pager that waits, a terminal stopped with Ctrl-S, a connection that was lost: whoever wrote to one of these
-would stand still with origins held, a database in backup mode, or a snapshot that fills and is given no more room.
+A write to a waiting pager, a terminal stopped with Ctrl-S or a lost connection blocks. Meanwhile origins would stay
+held, a database in backup mode, or a snapshot would fill up without being extended.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import stat
 import time
 from typing import Any, TextIO
 
-# A reader that is only slow is given this long for each piece of output, until it was too slow once.
+# Each write waits this long for a slow reader; not while earlier output is still unread.
 PATIENCE_SECONDS = 1.0
 LARGEST_BYTES = 256 << 10
-# A pipe that can be written to has room for so much.
+# A pipe that polls as writable has room for this many bytes (PIPE_BUF, pipe(7)).
 PIECE_BYTES = 4096
 
 
 class PatientWriter(io.RawIOBase):
-    """Writes to a pipe, socket or terminal what can be written at once, and keeps the rest."""
+    """Writes to a pipe, socket or terminal what it takes without blocking, and keeps the rest."""
 
     def __init__(self, descriptor: int) -> None:
-        """Write to what `descriptor` is; its own flags, which other processes share, stay as they are."""
+        """Write to the file behind `descriptor`, whose flags stay as they are: other processes share them."""
         self._descriptor, self._own = descriptor, _opened_anew(descriptor)
         self._unread, self._left_out = bytearray(), 0
         self.is_unread = False
@@ -42,7 +42,7 @@ class PatientWriter(io.RawIOBase):
         return True
 
     def write(self, data: Any, /) -> int:
-        """Write the data, or keep it; return its length. Raises OSError if it can never be written."""
+        """Write, keep or (if too much is kept) drop the data; return its length. Raises OSError if writing fails."""
         piece = bytes(data)
         if len(self._unread) + len(piece) > LARGEST_BYTES:
             self._left_out += len(piece)
@@ -52,7 +52,7 @@ class PatientWriter(io.RawIOBase):
         return len(piece)
 
     def drain(self) -> None:
-        """Wait until all was written. Raises OSError if it cannot be."""
+        """Block until all kept output is written. Raises OSError if writing fails."""
         self._pass_on(None)
         if self._left_out:
             self._unread += b"(%d bytes of output are left out here: nobody read them)\n" % self._left_out
@@ -60,7 +60,7 @@ class PatientWriter(io.RawIOBase):
             self._pass_on(None)
 
     def give_up(self) -> None:
-        """Keep nothing, and let go of what was written to; the descriptor is somebody else's business."""
+        """Discard what is kept, and close our own descriptor but not the one that was passed in."""
         self._unread.clear()
         self._left_out = 0
         if self._own is not None:
@@ -95,7 +95,7 @@ class PatientWriter(io.RawIOBase):
 
 
 def made_patient(stream: TextIO) -> TextIO:
-    """Return a stream that never waits in place of this one, or this one if it is a file, or no stream of a process."""
+    """Return a stream that never blocks in place of this one; or this one if it is a file or no standard stream."""
     try:
         descriptor = stream.fileno()
         mode = os.fstat(descriptor).st_mode
@@ -108,19 +108,19 @@ def made_patient(stream: TextIO) -> TextIO:
 
 
 def patient_writer(stream: TextIO) -> PatientWriter | None:
-    """Return the writer of a stream that never waits, None if it is another one."""
+    """Return the PatientWriter beneath a stream, None if it has none."""
     writer = getattr(getattr(stream, "buffer", None), "raw", None)
     return writer if isinstance(writer, PatientWriter) else None
 
 
 def is_unread(stream: TextIO) -> bool:
-    """Whether something that was written to the stream waits for a reader."""
+    """Whether something written to the stream is still unread."""
     writer = patient_writer(stream)
     return writer is not None and writer.is_unread
 
 
 def _opened_anew(descriptor: int) -> int | None:
-    """Open what a descriptor is once more, so as never to wait for it; None for a socket, or without /proc."""
+    """Open the file behind a descriptor again with O_NONBLOCK; None for a socket, or without /proc."""
     try:
         flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         return os.open(f"/proc/self/fd/{descriptor}", flags)
