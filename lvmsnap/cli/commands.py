@@ -280,7 +280,9 @@ def _session(
 
     if not reads_only:
         from lvmsnap.cli import beforehand
+        from lvmsnap.system import limits
 
+        limits.lift()
         beforehand.import_rest(reads_profiles=reads_profiles)
     reporter, signals = Reporter(options.verbosity, is_told=is_told), Signals()
     stop_after = getattr(options, "stop_after", None)

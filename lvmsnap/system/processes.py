@@ -15,7 +15,7 @@ from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import ToolError
 from lvmsnap.model.printable import on_lines, shell_word
 from lvmsnap.model.profile import FILLERS
-from lvmsnap.system import udev_cookies
+from lvmsnap.system import limits, udev_cookies
 from lvmsnap.system.held_signals import Signals
 
 STALL_SECONDS = 15.0
@@ -229,10 +229,20 @@ def start(argv: tuple[str, ...], variables: dict[str, str]) -> int:
 
     It shares our stdin, stdout, stderr and terminal. Returns its pid; raises OSError if it cannot be started.
     """
-    process = subprocess.Popen(argv, env={**os.environ, **variables}, process_group=0)
+    process = subprocess.Popen(
+        argv,
+        env={**os.environ, **variables},
+        process_group=0,
+        preexec_fn=_before_the_users_own(),  # noqa: PLW1509  # it takes no lock
+    )
     # The caller uses waitpid, which can tell a stop from an exit; Popen must not reap it or complain.
     process.returncode = 0
     return process.pid
+
+
+def _before_the_users_own() -> Callable[[], None] | None:
+    # Without a function to call, a child need not be a copy of this process first (vfork).
+    return limits.give_back if limits.are_lifted() else None
 
 
 def begin_anew_in_utf_8() -> None:
@@ -256,6 +266,7 @@ def start_hook(argv: tuple[str, ...], variables: dict[str, str], output: int) ->
         stderr=output,
         env={**os.environ, "PATH": environment()["PATH"], **variables},
         start_new_session=True,
+        preexec_fn=_before_the_users_own(),  # noqa: PLW1509  # it takes no lock
     )
 
 
