@@ -89,7 +89,7 @@ def cmd_up(options: argparse.Namespace) -> int:
     with session.signals:  # a signal that arrives when all is up is too late to look as if `up` was undone
         target = up_down.up(session, profile, text, replace_old=options.replace, if_down=options.if_down)
         found_up.answer(target)
-        found_up.tell_next(target.name, session.progress)
+        found_up.note_next_commands(target.name, session.progress)
     return 0
 
 
@@ -143,7 +143,7 @@ def _down_all(options: argparse.Namespace) -> int:
     _require_root(options, "lvmsnap down --all")
     session = _session(options)
     failures: list[LvmsnapError] = []
-    names = sessions.names_standing(session)
+    names = sessions.names_with_traces(session)
     for name in names:
         try:
             if options.dry_run:
@@ -270,7 +270,11 @@ def _require_root(options: argparse.Namespace, command: str) -> None:
 
 
 def _session(
-    options: argparse.Namespace, *, is_told: bool = False, reads_only: bool = False, reads_profiles: bool = True
+    options: argparse.Namespace,
+    *,
+    notes_are_output: bool = False,
+    reads_only: bool = False,
+    reads_profiles: bool = True,
 ) -> Session:
     from lvmsnap.cli.progress import Reporter
     from lvmsnap.execution.context import Sheltered
@@ -284,7 +288,7 @@ def _session(
 
         limits.lift()
         beforehand.import_rest(reads_profiles=reads_profiles)
-    reporter, signals = Reporter(options.verbosity, is_told=is_told), Signals()
+    reporter, signals = Reporter(options.verbosity, notes_are_output=notes_are_output), Signals()
     stop_after = getattr(options, "stop_after", None)
     runner = Runner(reporter.observe, reporter.stalled, signals, stop_after, reporter.warn)
     return Session(runner, signals, Sheltered(reporter), options.profile_dir, options.wait)

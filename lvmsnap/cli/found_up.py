@@ -24,7 +24,7 @@ def _places(target: Target) -> tuple[str, ...]:
     return (target.tree, *(place for place in places if not is_within(place, target.tree)))
 
 
-def tell_next(name: str, progress: Progress) -> None:
+def note_next_commands(name: str, progress: Progress) -> None:
     """Say what to do next with what `up` brought up, where progress is shown."""
     guarded = (f"lvmsnap watch {name}", "guards it while your backup reads it")
     for line in next_lines((guarded, (f"lvmsnap down {name}", "takes it down again"))):

@@ -27,7 +27,7 @@ def cmd_init(options: argparse.Namespace) -> int:
     from lvmsnap.operations import first_profile
 
     path = first_profile.free_path(options.write, options.profile_dir) if options.write is not None else None
-    session = _session(options, is_told=True)
+    session = _session(options, notes_are_output=True)
     view = first_profile.look(session)
     origins = first_profile.resolved(options.origins, view) if options.origins else _chosen(options, session, view)
     if not origins:

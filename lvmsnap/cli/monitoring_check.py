@@ -30,17 +30,17 @@ def answer(look: Callable[[], Verdict]) -> int:
         found = look()
     except Exception as error:
         return give_up(as_ours(error))
-    return _tell(*found)
+    return _report(*found)
 
 
 def give_up(error: LvmsnapError) -> int:
     """Print the line that says why the state is unknown."""
-    return _tell(UNKNOWN, error.message)
+    return _report(UNKNOWN, error.message)
 
 
-def _tell(code: int, told: str, numbers: str = "") -> int:
+def _report(code: int, text: str, numbers: str = "") -> int:
     # Monitoring systems take what follows a | for numbers, and further lines for long output.
-    line = " ".join(escaped(told).replace("|", "/").split())
+    line = " ".join(escaped(text).replace("|", "/").split())
     try:
         print(f"LVMSNAP {WORDS[code]} - {line}{' | ' * bool(numbers)}{numbers}", flush=True)
     except OSError:
@@ -58,9 +58,9 @@ def verdict(statuses: tuple[Status, ...], *, are_named: bool) -> Verdict:
     own = tuple(one for one in statuses if are_named or one.volumes or one.state is not State.FOREIGN)
     worst = sorted((wrong for one in own for wrong in problems(one)), key=lambda wrong: -wrong[0])
     code = worst[0][0] if worst else OK
-    told = "; ".join(text for _, text in worst) or _well(own)
+    summary = "; ".join(text for _, text in worst) or _well(own)
     numbers = " ".join(f"{one.name}={one.fill_percent:.1f}%" for one in own if one.fill_percent is not None)
-    return code, told, numbers
+    return code, summary, numbers
 
 
 def problems(status: Status) -> list[tuple[int, str]]:

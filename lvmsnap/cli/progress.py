@@ -18,14 +18,14 @@ class Reporter:
     Verbosity: -1 no progress; 0 progress on a terminal and in the journal; 1 anywhere, with each command.
     """
 
-    def __init__(self, verbosity: int = 0, *, is_told: bool = False) -> None:
-        """With `is_told` the notes are the command's actual output, and only -q suppresses them."""
+    def __init__(self, verbosity: int = 0, *, notes_are_output: bool = False) -> None:
+        """With `notes_are_output` the notes are the command's actual output, and only -q suppresses them."""
         self._verbosity = verbosity
-        self._is_told = is_told
+        self._notes_are_output = notes_are_output
         self._verb = ""
         self._place = ""
         self._with_next: list[Line] = []
-        self._told: set[tuple[str, str]] = set()
+        self._reported: set[tuple[str, str]] = set()
 
     def begin(self, verb: str, _actions: tuple[Action, ...]) -> None:
         """Announce once that the undo begins."""
@@ -62,9 +62,9 @@ class Reporter:
             return  # the error says it
         if self._verb in ("undo", "down") and self._verbosity <= 0 and not hook_of(action):
             return  # it is tried again, and if that fails too the error says why
-        if complaint.startswith("held back: ") or (action.object, complaint) in self._told:
+        if complaint.startswith("held back: ") or (action.object, complaint) in self._reported:
             return
-        self._told.add((action.object, complaint))
+        self._reported.add((action.object, complaint))
         complain([((BAD, "FAILED "), ("", " " * 8), *self._summary(action), ("", f": {complaint}"))])
 
     def note(self, message: str) -> None:
@@ -105,4 +105,4 @@ class Reporter:
             tell([line])
 
     def _is_heard(self) -> bool:
-        return self._verbosity > 0 or (self._verbosity == 0 and (self._is_told or is_listened_to()))
+        return self._verbosity > 0 or (self._verbosity == 0 and (self._notes_are_output or is_listened_to()))

@@ -61,7 +61,7 @@ def cmd_install_boot(options: argparse.Namespace) -> int:
             print(f"{entry.system.value:<16} {entry.problem or 'installed'}")
         return 1 if any(entry.problem for entry in found) else 0
     _require_root(options, "lvmsnap install-boot")
-    session = _session(options, is_told=True)
+    session = _session(options, notes_are_output=True)
     with session.signals:
         (boot_recovery.remove if options.remove else boot_recovery.install)(session.runner, session.progress.note)
     return 0
@@ -80,7 +80,7 @@ def cmd_install_units(options: argparse.Namespace) -> int:
     if options.hold and options.on_calendar:
         hint = "give the time to the timer of the unit that needs it"
         raise UsageError("a hold has no time of its own: what needs it starts it", hint=hint)
-    session = _session(options, is_told=True)
+    session = _session(options, notes_are_output=True)
     if options.status and options.hold:
         problem = hold_unit.problem(session.runner, options.name)
         print(problem or hold_unit.state(session.runner, options.name))

@@ -34,15 +34,15 @@ class _Form(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """One of lvmsnap's parsers: that of the command line, or of one command, whose help text is `told`."""
+    """One of lvmsnap's parsers: that of the command line, or of one command, whose help text is `help_text`."""
 
-    def __init__(self, prog: str, *, usage: str | None = None, told: CommandHelp | None = None) -> None:
+    def __init__(self, prog: str, *, usage: str | None = None, help_text: CommandHelp | None = None) -> None:
         super().__init__(prog, usage=usage, add_help=False, formatter_class=_Form)
         self._positionals.title = "arguments"
-        self.told = told
+        self.help_text = help_text
         self._commands: dict[str, _Command] = {}
         # They come last, and are not in the usage line.
-        self.options_of_all = self.add_argument_group("options of every command" if told else "options")
+        self.options_of_all = self.add_argument_group("options of every command" if help_text else "options")
         self.options_of_all.add_argument("-h", "--help", action="help", help="show this help and exit")
 
     def add_commands(self, commands: Mapping[str, str], prepare: Callable[[str, Parser], None]) -> None:
@@ -71,20 +71,22 @@ class Parser(argparse.ArgumentParser):
     def own_actions(self) -> list[argparse.Action]:
         """Return its own arguments and options, without those of every command, and the operand after two dashes."""
         own = [action for action in self._actions if action not in self.options_of_all._group_actions]
-        return own if self.told is None or not self.told.takes_command else [*own, _OPERAND]
+        return own if self.help_text is None or not self.help_text.takes_command else [*own, _OPERAND]
 
     def format_help(self) -> str:
         """Return the whole help."""
         formatter = self._get_formatter()
         formatter.add_usage(self.usage, self.own_actions(), self._mutually_exclusive_groups)
         width = max(_NARROWEST, min(formatter._width, _WIDEST))
-        formatter.add_text(_filled(self.told.about, width) if self.told else help_texts.DESCRIPTION)
+        formatter.add_text(_filled(self.help_text.about, width) if self.help_text else help_texts.DESCRIPTION)
         for group in sorted(self._action_groups, key=lambda group: group is self.options_of_all):
             formatter.start_section(group.title)
-            operands = [_OPERAND] if group is self._positionals and self.told and self.told.takes_command else []
+            operands = (
+                [_OPERAND] if group is self._positionals and self.help_text and self.help_text.takes_command else []
+            )
             formatter.add_arguments([*group._group_actions, *operands])
             formatter.end_section()
-        formatter.add_text("\n\n".join(_explained(self.told, width)) if self.told else exit_codes())
+        formatter.add_text("\n\n".join(_explained(self.help_text, width)) if self.help_text else exit_codes())
         return formatter.format_help()
 
     def error(self, message: str) -> NoReturn:
@@ -99,9 +101,9 @@ class Parser(argparse.ArgumentParser):
         operands = [action for action in self.own_actions() if not action.option_strings]
         formatter = self._get_formatter()
         formatter.add_usage(None, operands, [], prefix="")
-        told = " ".join(formatter.format_help().removeprefix(self.prog).split())
+        usage = " ".join(formatter.format_help().removeprefix(self.prog).split())
         options = " [OPTION...]" if len(operands) < len(self.own_actions()) else ""
-        return f"{' '.join(filter(None, (self.prog + options, told)))}; {self.prog} --help explains it"
+        return f"{' '.join(filter(None, (self.prog + options, usage)))}; {self.prog} --help explains it"
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
@@ -127,7 +129,7 @@ class _Command:
     @cached_property
     def parser(self) -> Parser:
         """The parser itself."""
-        made = Parser(self._prog, told=help_texts.COMMANDS[self._prog.removeprefix("lvmsnap ")])
+        made = Parser(self._prog, help_text=help_texts.COMMANDS[self._prog.removeprefix("lvmsnap ")])
         self._prepare(made)
         return made
 
@@ -179,10 +181,10 @@ def exit_codes() -> str:
     return "\n".join(["exit codes:", *_table(help_texts.EXITS, 80)])
 
 
-def _explained(told: CommandHelp, width: int) -> Iterator[str]:
-    yield _filled(f"on stdout: {told.prints}.", width)
-    yield "\n".join(["for example:", *(f"  {example}" for example in told.examples)])
-    yield "\n".join(["exit codes:", *_table(told.exits, width)])
+def _explained(help_text: CommandHelp, width: int) -> Iterator[str]:
+    yield _filled(f"on stdout: {help_text.prints}.", width)
+    yield "\n".join(["for example:", *(f"  {example}" for example in help_text.examples)])
+    yield "\n".join(["exit codes:", *_table(help_text.exits, width)])
 
 
 def _table(rows: Iterable[tuple[str, str]], width: int) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lvmsnap.install import boot_images, boot_parts
 from lvmsnap.install.boot_parts import BootFile, System, content, hiding_files, is_current, wanted_files
-from lvmsnap.install.files import current, run_telling, write
+from lvmsnap.install.files import current, run_reporting, write
 from lvmsnap.install.host_commands import UNITS, boot_commands
 from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import LvmsnapError, StepError
@@ -177,4 +177,4 @@ def _run(runner: Runner, parts: Iterable[str], tell: Callable[[str], None], *, i
     running = Path("/run/systemd/system").is_dir()
     for part in parts:
         for argv in boot_commands(part, installing=installing, running=running):
-            run_telling(runner, argv, tell)
+            run_reporting(runner, argv, tell)

@@ -43,7 +43,7 @@ def write(path: Path, text: str, mode: int) -> None:
     write_whole(str(path), text, mode)
 
 
-def run_telling(runner: Runner, argv: tuple[str, ...], tell: Callable[[str], None]) -> None:
+def run_reporting(runner: Runner, argv: tuple[str, ...], tell: Callable[[str], None]) -> None:
     """Announce a command, and run it. Raises StepError if it fails."""
     tell(f"running {shell_line(argv)}")
     finished = runner.run(argv)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lvmsnap.install import systemd_timer, timer_units, unit_text
-from lvmsnap.install.files import current, own_command, run_telling
+from lvmsnap.install.files import current, own_command, run_reporting
 from lvmsnap.install.host_commands import timer_command, unit_query
 from lvmsnap.install.timer_units import DROP_IN, Tell
 from lvmsnap.model.errors import LvmsnapError, Refusal, RefusedError, StepError, UsageError
@@ -125,7 +125,7 @@ def _have_read(runner: Runner, name: str, tell: Tell) -> None:
 def _reload(runner: Runner, tell: Tell) -> None:
     """Have systemd reload its files, if it is running: it is not while an image is built."""
     if os.path.isdir(systemd_timer.RUNNING):
-        run_telling(runner, RELOAD, tell)
+        run_reporting(runner, RELOAD, tell)
 
 
 def _rejected(runner: Runner, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from lvmsnap.install.files import run_telling
+from lvmsnap.install.files import run_reporting
 from lvmsnap.install.host_commands import timer_command, unit_query
 from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import StepError
@@ -120,7 +120,7 @@ class Timer:
         return tuple(shell_line(argv) for argv in commands if not self._runner.run(argv).ok)
 
     def _run(self, verb: str) -> None:
-        run_telling(self._runner, timer_command(verb, self._name), self._tell)
+        run_reporting(self._runner, timer_command(verb, self._name), self._tell)
 
 
 def _last_run(shown: dict[str, str]) -> str:

@@ -72,11 +72,11 @@ def recover(session: Session, names: tuple[str, ...], load: Loader) -> tuple[Rec
 
 
 def _round(
-    session: Session, knowns: tuple[Known, ...], load: Loader
+    session: Session, all_known: tuple[Known, ...], load: Loader
 ) -> tuple[list[Recovered], list[tuple[Known, LvmsnapError]]]:
     found: list[Recovered] = []
     failed: list[tuple[Known, LvmsnapError]] = []
-    for known in knowns:
+    for known in all_known:
         try:
             found += _recover(session, known, load)
         except Exception as error:
@@ -128,9 +128,9 @@ def plan_recover(session: Session, names: tuple[str, ...], load: Loader) -> tupl
     return tuple(plans)
 
 
-def _with_more(knowns: tuple[Known, ...], system: Facts, load: Loader) -> Iterator[Known]:
+def _with_more(all_known: tuple[Known, ...], system: Facts, load: Loader) -> Iterator[Known]:
     """Yield each of them, and after it whatever else carries its name's marks: `recover` takes them down one by one."""
-    for known in knowns:
+    for known in all_known:
         yield known
         rest, target = system, known.target
         while target is not None:

@@ -57,7 +57,7 @@ def walking(session: Session, name: str) -> Iterator[None]:
             session.runner.lock_fds = ()
 
 
-def names_standing(session: Session) -> tuple[str, ...]:
+def names_with_traces(session: Session) -> tuple[str, ...]:
     """Return the names of all profiles that have a record or a tagged snapshot."""
     system = reading.read_system(session.runner, locking=False)
     tagged = lost_record.tagged_names(system, system.host) if system.host else ()

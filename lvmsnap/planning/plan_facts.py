@@ -72,11 +72,11 @@ def _is_all_it_can_use(volume: Volume, cow: CowSpace, origin: LogicalVolume) -> 
 
 def _when_filling(profile: Profile, pairs: tuple[tuple[Volume, Snapshot], ...], facts: Facts) -> Iterator[Fact]:
     """Say what happens to a snapshot that fills, only once if it is the same for all volumes."""
-    told = {volume.path: _fate(profile, volume, snapshot, facts) for volume, snapshot in pairs}
-    if len(set(told.values())) == 1:
-        yield Fact("when it fills", next(iter(told.values())))
+    texts = {volume.path: _fate(profile, volume, snapshot, facts) for volume, snapshot in pairs}
+    if len(set(texts.values())) == 1:
+        yield Fact("when it fills", next(iter(texts.values())))
         return
-    yield from (Fact("when it fills", text, path) for path, text in told.items())
+    yield from (Fact("when it fills", text, path) for path, text in texts.items())
 
 
 def _fate(profile: Profile, volume: Volume, snapshot: Snapshot, facts: Facts) -> str:

@@ -171,14 +171,14 @@ def _overlays(number: str, mountpoint: str, own: str, spaces: Mapping[str, _Name
 
     An overlay holds a mount of its own that is in no table, so neither the mountpoint nor any process looks busy.
     """
-    told = set()
+    reported = set()
     for namespace, space in spaces.items():
         # A layer has the path that it had where the overlay was mounted, which may be another namespace.
         places = {mountpoint, *(mount.mountpoint for mount in space.table if mount.device_number == number)} - {""}
         for mount in space.table:
-            if mount.device_number in told or not (layer := overlays.layer_below(mount, places)):
+            if mount.device_number in reported or not (layer := overlays.layer_below(mount, places)):
                 continue
-            told.add(mount.device_number)
+            reported.add(mount.device_number)
             text = f"overlay on {mount.mountpoint}, made of {layer}"
             yield text if namespace == own else _elsewhere(space, text)
 
@@ -204,12 +204,12 @@ def _in_detached(number: str, spaces: Mapping[str, _Namespace], links: _Links, *
     asked = [pair for _, pair in to_ask]
     if link_devices.are_elsewhere(asked, number):
         return
-    numbers, told = link_devices.device_numbers(asked, known), set()
+    numbers, reported = link_devices.device_numbers(asked, known), set()
     for process, (path, link) in to_ask:
         at = numbers.get(link, "")
-        if process in told or not (at == number or (at is None and with_silent)):
+        if process in reported or not (at == number or (at is None and with_silent)):
             continue
-        told.add(process)
+        reported.add(process)
         what = "in a mount that was detached" if at else "cannot be examined, since its filesystem does not answer"
         yield f"{process_table.named(int(process.name))}: {path} {what}"
 

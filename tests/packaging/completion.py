@@ -83,7 +83,7 @@ def _bash() -> str:
 
 def _bash_case(name: str, command: Parser) -> str:
     kind, has_several = argument(command)
-    tail = " tail=--" if command.told and command.told.takes_command else ""
+    tail = " tail=--" if command.help_text and command.help_text.takes_command else ""
     options = " ".join(command._option_string_actions)
     return f'    {name}) options="{options}" arguments="{kind or "nothing"}{"+" if has_several else ""}"{tail} ;;'
 
@@ -118,7 +118,7 @@ def _zsh_case(name: str, command: Parser) -> str:
     words = [_zsh_option(action, command) for action in own]
     if kind:
         words.append(shlex.quote(f"{'*' if has_several else '1'}:{kind}:{ZSH[kind]}"))
-    takes_command = bool(command.told and command.told.takes_command)
+    takes_command = bool(command.help_text and command.help_text.takes_command)
     if takes_command:
         words.append(shlex.quote("2:two dashes before the command:(--)"))
     line = "_arguments $common" + "".join(f" \\\n        {word}" for word in words)
@@ -175,7 +175,7 @@ def _fish_lines() -> Iterator[str]:
         if kind:
             condition = f"__lvmsnap_{'in' if has_several else 'first'} {name}"
             yield f"complete -c lvmsnap -n '{condition}' {FISH[kind]}"
-        if command.told and command.told.takes_command:
+        if command.help_text and command.help_text.takes_command:
             yield f"complete -c lvmsnap -n '__lvmsnap_later {name}' -a -- -d 'before the command'"
         for action in command.own_actions():
             if action.option_strings:

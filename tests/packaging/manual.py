@@ -116,17 +116,17 @@ def _around() -> Iterator[str]:
 
 
 def _command(command: usage.Parser) -> Iterator[str]:
-    told = command.told
-    assert told is not None
+    help_text = command.help_text
+    assert help_text is not None
     yield from _usage(command)
-    yield from roff.paragraph(told.about)
+    yield from roff.paragraph(help_text.about)
     yield from _options(command.own_actions())
-    yield from roff.paragraph(f"On standard output: {told.prints}.")
+    yield from roff.paragraph(f"On standard output: {help_text.prints}.")
     yield from roff.paragraph("For example:")
-    yield from roff.block(told.examples)
+    yield from roff.block(help_text.examples)
     yield from roff.paragraph("Exit status:")
     yield ".RS 4"
-    for codes, meaning in told.exits:
+    for codes, meaning in help_text.exits:
         yield from roff.item(roff.bold(codes), f"{meaning}.")
     yield ".RE"
 

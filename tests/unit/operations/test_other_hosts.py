@@ -86,7 +86,7 @@ def test_nothing_is_known_of_what_is_not_marked_as_this_hosts(monkeypatch: pytes
     World(monkeypatch, system)
 
     assert history.look_back("nightly", samples.with_file(), system).target is None
-    assert sessions.names_standing(World(monkeypatch, system).session) == ()
+    assert sessions.names_with_traces(World(monkeypatch, system).session) == ()
 
 
 def test_a_profile_whose_snapshot_another_host_made_is_foreign_and_names_the_host(
