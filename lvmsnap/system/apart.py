@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from lvmsnap.system import mount_table
+from lvmsnap.system import held_signals, mount_table
 
 # sys/mman.h
 MCL_CURRENT, MCL_FUTURE = 1, 2
@@ -36,7 +36,7 @@ def unlock_memory() -> None:
 def set_apart() -> str:
     """Leave session and control group, ignore signals, and be exempt from the OOM killer; return what is wrong."""
     os.setsid()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2):
+    for number in (*held_signals.ENDING, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError):  # proc(5): a container may forbid it
         Path("/proc/self/oom_score_adj").write_text("-1000")

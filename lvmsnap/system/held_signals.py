@@ -8,9 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+# What ends a process that does not handle it: somebody's request, an alarm set before this program was started
+# (`alarm`, then exec), a limit on processor time.
+ENDING = (
+    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
+    *(signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU),
+)
+
 
 class Signals:
-    """Defers INT, TERM and HUP while something is being changed; `received` is the first that arrived, or 0.
+    """Defers what would end this process while something is being changed; `received` is the first of it, or 0.
 
     It is reentrant. `pass_on`, if set, gets each signal at once.
     """
@@ -25,7 +32,7 @@ class Signals:
         self._depth += 1
         if self._depth > 1:
             return self
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             # A command started by nohup ignores HUP, and that must stay so.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._note)

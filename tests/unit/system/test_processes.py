@@ -272,6 +272,18 @@ def test_the_first_signal_counts_and_handlers_are_put_back() -> None:
     assert Signals().name == ""
 
 
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP", "QUIT", "ALRM", "USR1", "USR2", "XCPU"])
+def test_what_would_end_lvmsnap_half_way_is_deferred(name: str) -> None:
+    number, signals = signal.Signals[f"SIG{name}"], Signals()
+    before = signal.getsignal(number)
+
+    with signals:
+        os.kill(os.getpid(), number)
+
+    assert signals.received == number
+    assert signal.getsignal(number) is before
+
+
 def test_a_signal_that_nohup_had_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signals = Signals()
