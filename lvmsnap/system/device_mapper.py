@@ -14,6 +14,7 @@ from lvmsnap.model.lvm_names import lvm_name
 from lvmsnap.model.units import SECTOR_BYTES
 
 CONTROL = "/dev/mapper/control"
+IN_KERNEL = "/sys/class/misc/device-mapper"
 
 # linux/dm-ioctl.h: struct dm_ioctl, 312 bytes (version[3], data_size, data_start, target_count, open_count, flags,
 # event_nr, padding, dev, name[128], uuid[129], data[7]), and _IOWR(0xfd, number, struct dm_ioctl).
@@ -170,12 +171,18 @@ def parse_pool_status(table: str, text: str) -> SnapshotStatus:
 
 
 def _open_control() -> int | None:
-    """Open device-mapper's control device, None if that is not possible. Raises OSError if a resource is used up."""
+    """Open device-mapper's control device, None if there is none, or we are not root.
+
+    Raises ToolError if root is kept from it, OSError if a resource is used up.
+    """
     try:
         return os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
         if is_used_up(error):
             raise
+        is_hidden = isinstance(error, FileNotFoundError) and os.path.exists(IN_KERNEL)
+        if os.geteuid() == 0 and (is_hidden or isinstance(error, PermissionError)):
+            raise _kept_out(error) from error
         return None
 
 
@@ -183,8 +190,12 @@ def _listed(descriptor: int) -> list[str]:
     try:
         return _names(descriptor)
     except PermissionError as error:
-        hint = "root lacks CAP_SYS_ADMIN here: run it outside of the container; in a unit see CapabilityBoundingSet="
-        raise ToolError(f"device-mapper cannot be asked: {CONTROL}: {error.strerror}", hint=hint) from error
+        raise _kept_out(error) from error
+
+
+def _kept_out(error: OSError) -> ToolError:
+    hint = "run it outside of the container; in a unit see PrivateDevices=, DevicePolicy= and CapabilityBoundingSet="
+    return ToolError(f"device-mapper cannot be asked, though we are root: {CONTROL}: {error.strerror}", hint=hint)
 
 
 def _names(descriptor: int, buffer_bytes: int = 1 << 16) -> list[str]:

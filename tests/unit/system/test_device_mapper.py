@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,7 @@ def test_a_look_for_which_something_is_used_up_finds_no_snapshot_gone(
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.ENODEV, errno.EACCES])
 def test_without_device_mapper_there_are_no_devices(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(os, "open", failing(number))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
     assert device_mapper.devices() == ()
     assert device_mapper.snapshot_status("vg0-snap") is None
@@ -76,4 +78,20 @@ def test_a_root_that_may_not_ask_device_mapper_is_told_what_it_lacks(
 
     with pytest.raises(ToolError, match=f"/dev/null: {os.strerror(number)}") as raised:
         device_mapper.devices()
-    assert "CAP_SYS_ADMIN" in raised.value.hint
+    assert "CapabilityBoundingSet=" in raised.value.hint
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOENT])
+def test_a_root_that_device_mapper_is_hidden_from_is_not_told_that_nothing_is_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "open", failing(number))
+    monkeypatch.setattr(device_mapper, "IN_KERNEL", str(tmp_path))
+
+    with pytest.raises(ToolError, match="device-mapper cannot be asked, though we are root") as raised:
+        device_mapper.devices()
+    assert "PrivateDevices=" in raised.value.hint
+    if number == errno.ENOENT:
+        monkeypatch.setattr(device_mapper, "IN_KERNEL", f"{tmp_path}/none")
+        assert device_mapper.devices() == ()
