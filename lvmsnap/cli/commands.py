@@ -154,7 +154,7 @@ def _down_all(options: argparse.Namespace) -> int:
             failures.append(as_ours(error))
             error_view.fail(failures[-1], is_verbose=options.verbosity > 0)
     if not failures and not (options.dry_run and names):
-        done = f"taken down: {', '.join(names)}" if names else "nothing of lvmsnap's is up: nothing to take down"
+        done = f"taken down: {', '.join(names)}" if names else "no profile is up: nothing to take down"
         session.progress.note(done)
     return worst(failure.exit_code for failure in failures)
 

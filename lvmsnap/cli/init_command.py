@@ -47,7 +47,7 @@ def _tell(options: argparse.Namespace, session: Session, view: View, first: Firs
     from lvmsnap.cli import error_view, layout
 
     if view.why_not:
-        session.progress.warn(f"this machine was not looked at: {view.why_not}; size and place are guesses")
+        session.progress.warn(f"this machine could not be examined: {view.why_not}; size and location are guesses")
     proposal = first.proposal
     for check in proposal.failed if proposal else ():
         line: Line = ((layout.WARN, "warning: "), ("", f"its plan will be refused: {check.sentence}"))

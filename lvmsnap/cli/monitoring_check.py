@@ -92,5 +92,5 @@ def _last_run(name: str, run: PastRun) -> tuple[int, str]:
 
 def _well(statuses: tuple[Status, ...]) -> str:
     if not statuses:
-        return "no profiles, and nothing of lvmsnap's on this machine"
+        return "no profiles and no lvmsnap snapshots on this machine"
     return ", ".join(f"{one.name} is {one.state.value}" for one in statuses)

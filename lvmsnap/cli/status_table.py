@@ -30,7 +30,7 @@ def status_lines(statuses: tuple[Status, ...], now: datetime, columns: int = sys
     column that is empty for all profiles is left out.
     """
     if not statuses:
-        yield (("", "no profiles, and nothing of lvmsnap's on this machine"),)
+        yield (("", "no profiles and no lvmsnap snapshots on this machine"),)
         return
     full = [_rows(status, now) for status in statuses]
     kept = [column for column in range(len(HEAD)) if any(row[column].strip("-") for row in chain(*full))]

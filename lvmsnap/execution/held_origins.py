@@ -31,7 +31,8 @@ def run(action: Action, argv: Argv, work: Work) -> str:
         apart.unlock_memory()
     if switch.held.was_let_go:
         why = "" if finished.ok else f" ({finished.complaint})"
-        return f"its writers were let go after {switch.held.seconds:.1f} s, before all snapshots were there{why}"
+        after = f"after {switch.held.seconds:.1f} s"
+        return f"the dead man's switch resumed the origins {after}, before all snapshots were taken{why}"
     if not finished.ok:
         return finished.complaint
     work.progress.note(f"writers were held for {switch.held.seconds:.2f} s")

@@ -158,7 +158,7 @@ def _trust(status: os.stat_result, path: str) -> None:
     if status.st_uid != os.geteuid():
         raise _OthersError(f"{path} belongs to user {status.st_uid}, not to root", f"chown root: {shlex.quote(path)}")
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        what = f"{path} is writable by others than root (mode {stat.S_IMODE(status.st_mode):04o})"
+        what = f"{path} is writable by users other than root (mode {stat.S_IMODE(status.st_mode):04o})"
         raise _OthersError(what, f"chmod -R go-w {shlex.quote(path)}")
 
 

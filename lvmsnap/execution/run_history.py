@@ -125,7 +125,7 @@ def _locked(directory: Path) -> Iterator[None]:
     try:
         for status, where in ((directory.parent.stat(), directory.parent), (os.fstat(descriptor), directory)):
             if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise OSError(0, "others than root may write there", str(where))
+                raise OSError(0, "users other than root can write there", str(where))
         until = time.monotonic() + WAIT_SECONDS
         while not _lock(descriptor):
             if time.monotonic() > until:

@@ -94,7 +94,7 @@ def take_down(target: Target, record: Record | None, work: Work, *, verb: str) -
     still = planner.plan_down(target, _read(target, work), past.record).actions if left_over else ()
     if not still:
         for complaint in past.earlier | past.complaints:
-            work.progress.warn(f"{complaint}; it is done all the same by now")
+            work.progress.warn(f"{complaint}; a later attempt succeeded")
         _forget(target, past, work)
     return TakenDown(still, tuple(past.failed_hooks), tuple(past.complaints))
 

@@ -230,7 +230,7 @@ def _taken_missing(condition: SnapshotTaken) -> str:
         return missing
     origin = device_mapper.first_target(dm_name(condition.vg, condition.origin))
     if origin is None or origin.kind != "snapshot-origin":
-        return f"{condition.vg}/{condition.origin} does not go through its snapshot"
+        return f"the table of {condition.vg}/{condition.origin} is not snapshot-origin"
     link, deadline = f"/dev/{condition.vg}/{condition.name}", time.monotonic() + LINK_SECONDS
     while not os.path.lexists(link):
         if time.monotonic() >= deadline:

@@ -48,7 +48,8 @@ def install(runner: Runner, tell: Callable[[str], None]) -> None:
     present = _some_systems()
     if not host_id():
         hint = "systemd-machine-id-setup makes one; then run the same command again"
-        raise LvmsnapError("this machine has no machine-id, by which its boot would know what is its own", hint=hint)
+        what = "this machine has no machine-id, which the boot needs to recognise its own snapshots"
+        raise LvmsnapError(what, hint=hint)
     _refuse_spoilt(present)
     written = {file.system for file in _remove_hiding(present, tell)}
     old = [file for file in _ours(present) if current(Path(file.path)) != content(file)]

@@ -118,4 +118,4 @@ def check(session: Session, name: str) -> None:
     if seen.status.state is not State.UP:
         raise _lost(record.target, Loss(seen.status.problem or f"it is {seen.status.state.value}"))
     if hold_marks.read(name) != mark:
-        raise _lost(record.target, Loss("its hold says so"))
+        raise _lost(record.target, Loss("the hold reported the loss"))

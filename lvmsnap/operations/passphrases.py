@@ -33,7 +33,7 @@ def _ask(session: Session, origin: str) -> bytes:
             return typed
         if tried.returncode != WRONG_PASSPHRASE:
             raise _refused(f"the passphrase of {origin} could not be tried: {tried.complaint}")
-        session.progress.warn(f"that is no passphrase of {origin}")
+        session.progress.warn(f"that passphrase does not open {origin}")
     raise _refused(f"no passphrase of {origin} was given in {TRIES} tries")
 
 

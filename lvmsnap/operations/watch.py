@@ -154,9 +154,10 @@ class Guard:
         if not dmeventd.watches_snapshots() or not dmeventd.watches(self._working.runner, name := self._watched.name()):
             return
         if complaint := self._unwatch_locked(name):
-            self.say_once(f"dmeventd unmounts {name} once it is full, and cannot be kept from it: {complaint}")
+            text = f"dmeventd will unmount {name} once it is full; its monitoring could not be turned off"
+            self.say_once(f"{text}: {complaint}")
         else:
-            text = f"{name} was taken from dmeventd, which would unmount it once it is full"
+            text = f"turned off dmeventd's monitoring of {name}: it would unmount {name} once it is full"
             self._working.progress.note(self._watched.worded(text))
 
     def _unwatch_locked(self, name: str) -> str:
@@ -272,7 +273,7 @@ def watch(session: Session, name: str, load: Callable[[str], Profile | None]) ->
             guarded.show()
             time.sleep(seconds)
         if session.signals.received and not guarded.is_lost():
-            session.progress.note(f"{name} stays up, guarded no longer: lvmsnap down {name} takes it down")
+            session.progress.note(f"{name} stays up, no longer guarded: lvmsnap down {name} takes it down")
         if session.signals.received or lost is None or (lost.how == REMOVED and _is_down(session, record)):
             return
     what = whose_snapshot(name, lost)

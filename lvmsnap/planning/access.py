@@ -35,7 +35,7 @@ def exposed(gates: tuple[Gate, ...]) -> str:
         if gate.uid:
             return f"{gate.path} belongs to user {gate.uid}"
         if gate.mode & WRITTEN_BY_OTHERS:
-            return f"others than root may write to {gate.path}"
+            return f"users other than root can write to {gate.path}"
     return ""
 
 

@@ -8,7 +8,7 @@ from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Check
 from lvmsnap.model.profile import BackingFile, Volume
 
-HINT = "lvmsnap install-boot has the boot repair the group by itself"
+HINT = "lvmsnap install-boot makes the boot repair the group"
 
 
 def check(backing: BackingFile, facts: Facts) -> Iterator[Check]:
@@ -49,8 +49,8 @@ def check_origin(volume: Volume, facts: Facts) -> Iterator[Check]:
     if facts.looked.boot_recovery:
         yield Check(*what, problem, passed=True, found="boot recovery is installed")
         return
-    found = f"the boot looks for {' and '.join(shared)}, and the snapshot has that too"
-    hint = "lvmsnap install-boot has the boot remove the snapshot before LVM activates it"
+    found = f"the boot looks for {' and '.join(shared)}, and the snapshot has the same"
+    hint = "lvmsnap install-boot makes the boot remove the snapshot before LVM activates it"
     yield Check(*what, problem, passed=True, found=found, hint=hint, warning=True)
 
 

@@ -207,7 +207,7 @@ def _snapshot_name(volume: Volume, vg: VolumeGroup, facts: Facts) -> Iterator[Ch
     hint = f"{hint}, or see what it is: lvs -o+tags,origin {path}"
     # Never suggest removing a volume that is not a snapshot, or the snapshot of another profile.
     if other and other.origin and not any(tag.startswith("lvmsnap") for tag in other.tags):
-        hint += f"; what a script left there goes by lvremove {path}"
+        hint += f"; if a script left it there, lvremove {path} removes it"
     kind = f"a snapshot of {vg.name}/{other.origin}" if other and other.origin else "a volume"
     found = "" if other is None else f"by {kind} that is not this profile's"
     title, problem = f"name {path} is free", f"name {path} is taken"

@@ -125,7 +125,7 @@ def checks(name: str, looked: OriginFacts, cow_bytes: int | None) -> Iterator[Ch
     if superblock is None or not mountable:
         return
     found = _elsewhere(looked, superblock)
-    title, problem = f"{its} is all on {name}", f"{its} is not all on {name}"
+    title, problem = f"{its} lies entirely on {name}", f"{its} does not lie entirely on {name}"
     yield Check("filesystem-on-origin", name, title, problem, not found, found, DEVICE_ALONE)
     found = _broken(looked, superblock)
     hint = f"{CHECKERS.get(filesystem, 'e2fsck')} it while nobody uses it; or {DEVICE_ALONE}"

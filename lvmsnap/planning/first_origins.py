@@ -124,7 +124,7 @@ def named_by_mount(word: str, real_path: str, mounts: tuple[Mount, ...]) -> str:
     name = name_of_device(word) or (name_of_device(mount.source) if mount else "")
     if name:
         return name
-    raise UsageError(f"which volume {word} is cannot be known without a look at LVM", hint="give it as VG/LV")
+    raise UsageError(f"cannot tell which volume {word} is without querying LVM", hint="give it as VG/LV")
 
 
 def _named(name: str, word: str, facts: Facts) -> LogicalVolume:

@@ -208,7 +208,7 @@ def _mount_note(wish: Wish, volume: Volume, origin: LogicalVolume, facts: Facts)
     if volume.mountpoint or volume.is_in_tree:
         return ""
     if not origin.is_active:
-        return "Only the device is made: it is inactive, so nobody knows what is in it."
+        return "Only the device is made: the origin is inactive, so its content is unknown."
     obstacles = _obstacles(volume, wish, facts)
     if obstacles:
         return f"Only the device is made: {obstacles[0].found or obstacles[0].problem}."

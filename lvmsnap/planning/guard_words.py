@@ -31,26 +31,27 @@ class Stand:
 
 def guarded(stand: Stand, name: str, overflow: Overflow) -> str:
     """Say what is guarded, and what the guard will do."""
-    warned = f"a warning from {overflow.warn_percent} % on"
+    warned = f"warns at {overflow.warn_percent} %"
     if stand.status.pool:
         return (
             f"guarding {name} in the thin pool {stand.status.pool}, {_fill(stand)}: {warned}; LVM extends pools itself"
         )
     grows = overflow.extend_percent < 100
-    more = f"more room from {overflow.extend_percent} % on" if grows else "no more room is given"
+    more = f"extends at {overflow.extend_percent} %" if grows else "does not extend"
     return f"guarding {name}, {_fill(stand)}: {warned}, {more}"
 
 
 def now(name: str, stands: tuple[Stand, ...]) -> str:
     """Say in one line how full a profile's snapshots are: of several, the first to become full, else the fullest."""
     if not stands:
-        return f"{name}: nothing to be seen"
+        return f"{name}: no snapshot found"
     first = min(stands, key=lambda one: (one.seconds_to_full, -one.fill_ratio))
-    of = f"{first.origin}, of {len(stands)} the first to be full, " if len(stands) > 1 else ""
     if first.bytes_per_second:
         rate = f"{human(int(first.bytes_per_second))}/s, full in {took_words(first.seconds_to_full)}"
     else:
         rate = "not filling"
+    which = f"first of {len(stands)} to become full" if first.bytes_per_second else f"fullest of {len(stands)}"
+    of = f"{first.origin} ({which}), " if len(stands) > 1 else ""
     return f"{name}: {of}{_fill(first)}, {rate}"
 
 

@@ -30,7 +30,7 @@ def check(backing: BackingFile, directory: DirectoryFacts) -> Check:
     of, title = backing.path, f"the blocks of {backing.path} are held by what lies beneath it"
     what = ("backing-file-blocks", of, title, f"the blocks of {of} are not held by what lies beneath it")
     if never:
-        found = f"{never[0]} may run full whatever is written first"
+        found = f"{never[0]} may run full even if its blocks are written beforehand"
         return Check(*what, passed=False, found=found, hint=ELSEWHERE)
     if unknown:
         hint = f"look with `losetup -l`, and attach the loop device to a file that is at its path; or {ELSEWHERE}"
@@ -39,4 +39,4 @@ def check(backing: BackingFile, directory: DirectoryFacts) -> Check:
     if later and backing.allocation is not Allocation.ZERO_FILL:
         found = f"{later[0]} allocates blocks only when they are written, and may be full by then"
         return Check(*what, passed=False, found=found, hint=f"write `allocation: zero-fill`, or {ELSEWHERE}")
-    return Check(*what, passed=True, found=f"{later[0]} will hold what is written first" if later else "")
+    return Check(*what, passed=True, found=f"{later[0]} keeps blocks once they are written" if later else "")

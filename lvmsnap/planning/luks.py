@@ -142,8 +142,8 @@ def checks(profile: Profile, volume: Volume, looked: OriginFacts, facts: Facts) 
     if volume.mountpoint is None and looked.inside:
         # Once opened, LVM would see the physical volume inside twice, and refuse to change its group.
         is_pv = looked.inside.filesystem == "LVM2_member"
-        found = "it holds a volume group of its own, which LVM would see twice" if is_pv else ""
-        title, problem = (f"what is in {name}'s LUKS {word} be seen twice" for word in ("may", "must not"))
+        found = "LVM would see its volume group twice" if is_pv else ""
+        title, problem = f"{name}'s LUKS holds no PV", f"{name}'s LUKS holds a PV"
         yield Check("luks-no-pv", name, title, problem, not is_pv, found, UNOPENED)
     yield in_kernel("dm-crypt", "dm-crypt", facts.crypt_target)
     device = _name(profile, volume)
@@ -180,7 +180,7 @@ def _wrong_key_file(path: str, here: KeyFileFacts) -> tuple[str, str]:
         return f"it belongs to user {here.uid}", f"chown root:root {path}; and change the key, which they know"
     if here.mode & OTHERS_BITS:
         return (
-            f"others than root may use it (mode {here.mode:04o})",
+            f"users other than root can use it (mode {here.mode:04o})",
             f"chmod 0400 {path}; and change the key if they did",
         )
     if not 0 < here.size_bytes <= LARGEST_KEY_BYTES:

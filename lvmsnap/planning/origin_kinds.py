@@ -10,7 +10,7 @@ from lvmsnap.model.plan import Check
 ANOTHER = "name another origin"
 IN_POOL = "name a volume that is in it or uses it as `origin`"
 WHOLE = "name the volume that it is part of as `origin`"
-MERGING = "wait until the merge is done: it begins when neither is open, at the latest at the next boot"
+MERGING = "wait until the merge is done: it starts at the next activation with both closed, at the latest at boot"
 MOVING = "wait until it is done, or pvmove --abort"
 CONVERTING = "wait until it is done: lvs -a -o +copy_percent"
 RESHAPED = "once it is done, lvconvert --stripes with the number it has frees the space that was for that"

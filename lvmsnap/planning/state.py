@@ -169,9 +169,9 @@ def merging_hint(one: FoundSnapshot, lent: FoundLoan | None) -> str:
     if lent is not None and lent.is_missing:
         attach = f"losetup --find --nooverlap {lent.loan.path}"
         return f"the merge needs the backing file: {attach}; vgchange --activate y {one.snapshot.vg}"
-    held = f" (umount {mountpoint} lets go of the snapshot)" if one.is_mounted else ""
+    held = f" (umount {mountpoint} releases the snapshot)" if one.is_mounted else ""
     keep = f"; {lent.loan.path} must stay attached until then" if lent is not None else ""
-    return f"the merge begins when neither is open, at the latest at the next boot{held}{keep}"
+    return f"the merge starts at the next activation with both closed, at the latest on the next boot{held}{keep}"
 
 
 def why_lost(found: Found, facts: Facts, record: Record | None) -> Loss | None:

@@ -25,7 +25,7 @@ def run(
     if pool := vg.lv(space.pool):
         yield from _pool(origin, pool, vg, profile.overflow.warn_percent, autoextend_percent)
     own = [f"{vg.name}/{lv.name}" for lv in vg.lvs if lv.origin == volume.origin and not lv.is_thin]
-    why = "has a space of its own: LVM would not hold the filesystem still then, and show it half-written"
+    why = "has its own CoW space: LVM would not freeze the filesystem, and the snapshot would look half-written"
     hint = f"wait until it is removed; or {OWN_SPACE}"
     found = f"{own[0]} {why}" if own else ""
     title, problem = f"{origin} has thin snapshots alone", f"{origin} has a snapshot that is not thin"
@@ -62,7 +62,7 @@ def _pool(
     found = f"{fill.percent:.0f} % of its {fill.part} used"
     if fill.percent > autoextend_percent:
         found += f", more than thin_pool_autoextend_threshold in lvm.conf, {autoextend_percent} %"
-        title, problem = f"LVM makes a volume in {name}", f"LVM makes no volume in {name}"
+        title, problem = f"thin pool {name} accepts new volumes", f"thin pool {name} accepts no new volumes"
         hint = f"lvextend {name}; or {OWN_SPACE}"
         yield Check("thin-pool-threshold", origin, title, problem, passed=False, found=found, hint=hint)
         return

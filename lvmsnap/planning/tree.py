@@ -189,7 +189,7 @@ def _one_place(volume: Volume, facts: Facts) -> Check:
     found = origin_mounts(volume, facts)
     where = f"mounted at {', '.join(one.mountpoint for one in found)}" if found else "it is mounted nowhere"
     hint = "give it a `mountpoint` of its own, or `mountpoint: null` for the device alone"
-    title, problem = f"{volume.path} has one place in the tree", f"{volume.path} has no one place in the tree"
+    title, problem = f"{volume.path} has a unique place in the tree", f"{volume.path} has no unique place in the tree"
     return Check("tree-one-place", volume.path, title, problem, len(found) == 1, where, hint)
 
 

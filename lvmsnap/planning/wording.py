@@ -54,7 +54,7 @@ def _of_cut(condition: Condition) -> str:
             return f"LVM's metadata have {', '.join(names)}, and the kernel has no device of them"
         case AllTaken(snapshots):
             names = tuple(f"{one.vg}/{one.name}" for one in snapshots)
-            return f"the kernel has the devices of {', '.join(names)}, and their origins go through them"
+            return f"the devices of {', '.join(names)} exist, and the origins' tables are snapshot-origin"
     return ""
 
 

@@ -159,7 +159,7 @@ def _trust_problems(status: os.stat_result, what: str, path: str, mode: str) -> 
         return [(f"refused, since {what} belongs to user {status.st_uid}, not to root", hint)]
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         allowed = f"mode {stat.S_IMODE(status.st_mode):04o}"
-        return [(f"refused, since {what} is writable by others than root ({allowed})", hint)]
+        return [(f"refused, since {what} is writable by users other than root ({allowed})", hint)]
     return []
 
 

@@ -58,7 +58,7 @@ def no_such_file(path: str, known: tuple[str, ...]) -> UsageError:
     """Return the error for a path ending in .yaml without a file; `known` are the profiles in the usual directory."""
     name, folder = Path(path).stem, os.path.dirname(path)
     if name in known:
-        hint = f"the profile of that name is meant by its name alone: {name}"
+        hint = f"give the profile by name, without .yaml: {name}"
     elif not os.path.isdir(folder or "."):
         hint = f"there is no directory {folder}"
     else:

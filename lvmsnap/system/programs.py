@@ -38,9 +38,9 @@ def problem(argv: tuple[str, ...], path: str | None = None) -> tuple[str, str]:
 def _hint(argv: tuple[str, ...], path: str | None) -> str:
     word = argv[0]
     if len(argv) == 1 and " " in word.strip():
-        return f"program and arguments are words of their own, without quotes around them all: {word.strip()}"
+        return f"do not quote the whole command; give program and arguments separately: {word.strip()}"
     if word in SHELL_WORDS:
-        return f"that is a word of the shell, and none reads this: sh -c {shlex.quote(' '.join(argv))}"
+        return f"that is a shell builtin or keyword, and no shell is involved: sh -c {shlex.quote(' '.join(argv))}"
     if "=" in word.partition("/")[0] and len(argv) > 1:
         return f"no shell reads this, which would set a variable: env {shlex.join(argv)}"
     if "/" in word:

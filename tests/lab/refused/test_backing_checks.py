@@ -99,7 +99,7 @@ PATHS = (
     Situation(
         "a directory that others can write",
         (
-            "/media/store can be changed by others: others than root may write to /media/store",
+            "/media/store can be changed by others: users other than root can write to /media/store",
             "make it root's",
         ),
         before="chmod 1777 /media/store",
@@ -113,7 +113,7 @@ PATHS = (
     ),
     Situation(
         "a symlink to a directory that others can write",
-        ("can be changed by others: others than root may write to /media/store/open", "make it root's"),
+        ("can be changed by others: users other than root can write to /media/store/open", "make it root's"),
         before="mkdir -m 777 /media/store/open; ln -s open /media/store/link",
         after="rmdir /media/store/open; rm /media/store/link",
         settings=backed_by("/media/store/link/lent"),

@@ -56,7 +56,7 @@ def test_a_directory_that_others_may_change_is_refused_wherever_it_is_on_the_way
     refused = lvmsnap(server, "up p", code=3).stderr
 
     assert f"mountpoint {SNAP} can be changed by others: /media/bob belongs to user 1000" in refused
-    assert "can be changed by others: others than root may write to /media/space/bob" in refused
+    assert "can be changed by others: users other than root can write to /media/space/bob" in refused
     assert server.run("ls -laR /media").stdout == before
 
 

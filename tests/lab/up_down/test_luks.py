@@ -102,7 +102,7 @@ def test_a_passphrase_is_asked_for_before_the_first_change_and_is_nowhere_to_be_
     assert everything(lab) == before
     assert not looking.exists(lab, looking.RECORD.format("p"))
     job.write("wrong horse\n")
-    job.wait_for_output("that is no passphrase of vg0/data", 60)
+    job.wait_for_output("that passphrase does not open vg0/data", 60)
     job.wait_for(lambda: job.stdout.count("Passphrase") == 2, 60)
     job.write(f"{KEY}\n")
     done = job.wait(120)
@@ -173,10 +173,10 @@ def test_a_key_file_that_others_could_use_or_swap_is_refused_and_a_wrong_key_und
         "none": "it does not exist",
         "link": "it is a symlink",
         "pipe": "it is no regular file",
-        "group": "others than root may use it (mode 0440)",
+        "group": "users other than root can use it (mode 0440)",
         "user": "it belongs to user 1000",
         "empty": "it is empty",
-        "open/key": "others than root may write to /root/keys/open",
+        "open/key": "users other than root can write to /root/keys/open",
     }
     before = everything(lab)
     for name, said in words.items():

@@ -137,7 +137,10 @@ def test_a_journal_on_another_device_is_never_replayed_from_the_snapshot(lab: Ma
     before = lab.run("md5sum /dev/ubdb").stdout
     for name in ("ext", "xfs"):
         refused = lvmsnap(lab, f"up {name}", code=3).stderr
-        assert f"vg0/{name}'s filesystem is not all on vg0/{name}: its journal, or other data, is on another" in refused
+        assert (
+            f"vg0/{name}'s filesystem does not lie entirely on vg0/{name}: its journal, or other data, is on another"
+            in refused
+        )
         assert "`mountpoint: null`" in refused
     assert lab.run("md5sum /dev/ubdb").stdout == before
     lab.run("umount /mnt/xfs; mount -o logdev=/dev/ubdc /dev/vg0/xfs /mnt/xfs")

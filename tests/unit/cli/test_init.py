@@ -253,7 +253,7 @@ def test_a_template_is_printed_and_what_could_not_be_looked_at_is_said(words: li
     done = init(*words)
 
     assert done.returncode == 0
-    assert done.stderr.startswith("warning: this machine was not looked at: ")
+    assert done.stderr.startswith("warning: this machine could not be examined: ")
     read = loading.parse(done.stdout, name="x", file="x")
     assert [one.path for one in read.volumes] == {
         "vg9/other": ["vg9/other"],

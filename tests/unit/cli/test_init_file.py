@@ -99,7 +99,7 @@ def test_a_file_that_up_would_refuse_is_taken_away_again(folder: Path) -> None:
     done = init("vg0/system", "--write", "nightly", folder=folder)
 
     assert done.returncode == 2
-    assert "writable by others than root" in done.stderr
+    assert "writable by users other than root" in done.stderr
     assert list(folder.iterdir()) == []
 
 

@@ -32,7 +32,7 @@ def test_all_is_well() -> None:
     idle = Status("idle", State.DOWN, last_run=RAN)
 
     assert told(UP, idle) == (0, "nightly is up, idle is down", "nightly=12.3%")
-    assert told() == (0, "no profiles, and nothing of lvmsnap's on this machine", "")
+    assert told() == (0, "no profiles and no lvmsnap snapshots on this machine", "")
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_validate_refuses_by_its_name_what_up_refuses_and_takes_a_path_as_it_is(
     by_name = lvmsnap("validate", "--profile-dir", directory, "system")
 
     assert by_name.returncode == 2
-    assert "writable by others than root (mode 0666)" in by_name.stderr
+    assert "writable by users other than root (mode 0666)" in by_name.stderr
     assert lvmsnap("validate", str(path)).returncode == 0
 
 

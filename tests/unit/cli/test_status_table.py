@@ -106,7 +106,7 @@ def test_a_profile_with_several_volumes_has_a_row_and_an_indented_one_for_each(c
 
 
 def test_no_states_are_a_sentence() -> None:
-    assert table() == ["no profiles, and nothing of lvmsnap's on this machine"]
+    assert table() == ["no profiles and no lvmsnap snapshots on this machine"]
 
 
 @pytest.mark.parametrize(("columns", "name"), [(120, "status-120.txt"), (80, "status-80.txt"), (40, "status-40.txt")])

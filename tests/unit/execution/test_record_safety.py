@@ -28,7 +28,7 @@ def test_a_record_that_others_may_write_is_unreadable(tmp_path: Path, mode: int)
     with pytest.raises(LvmsnapError) as caught:
         records.read("nightly", str(tmp_path))
 
-    why = f"{path} is writable by others than root (mode {mode:04o})"
+    why = f"{path} is writable by users other than root (mode {mode:04o})"
     assert caught.value.message == f"the record cannot be read: {path}: {why}"
     assert "lvmsnap down nightly --force" in caught.value.hint
     _do_as_hinted(caught.value.hint)
@@ -41,7 +41,7 @@ def test_a_record_in_a_directory_that_others_may_write_to_is_unreadable(tmp_path
     records.record_path("nightly", str(tmp_path)).chmod(0o666)
     tmp_path.chmod(mode)
 
-    why = rf"{tmp_path} is writable by others than root \(mode {mode:04o}\)"
+    why = rf"{tmp_path} is writable by users other than root \(mode {mode:04o}\)"
 
     with pytest.raises(LvmsnapError, match=why) as caught:
         records.read("nightly", str(tmp_path))

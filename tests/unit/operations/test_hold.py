@@ -316,7 +316,7 @@ def test_a_word_that_is_taken_back_while_it_is_looked_at_does_not_count(monkeypa
     given = iter((OWN, None))
     monkeypatch.setattr(hold_marks, "read", lambda _: next(given))
 
-    with pytest.raises(SnapshotLostError, match="its hold says so"):
+    with pytest.raises(SnapshotLostError, match="the hold reported the loss"):
         checking(monkeypatch, State.UP)
 
 
@@ -339,7 +339,7 @@ def test_it_says_what_it_guards_and_in_the_end_how_full_that_became(
 
     assert held.done == GOOD
     assert notes.notes == [
-        "guarding vg0/s, 62.5 % of 64 MiB used: a warning from 70 % on, more room from 80 % on",
+        "guarding vg0/s, 62.5 % of 64 MiB used: warns at 70 %, extends at 80 %",
         "the hold took 0.0 s",
         "peak fill 62.5 % (40 MiB of 64 MiB); `size: 64MiB` would have been enough",
     ]

@@ -55,7 +55,7 @@ def test_a_passphrase_that_opens_the_origin_is_given_to_the_mapping_and_is_no_wo
 
     assert passphrases.ask(desk.session, PROFILE) == {KEY: RIGHT}
     assert desk.asked == ["Passphrase of vg0/system: "] * 3
-    assert desk.done == ["that is no passphrase of vg0/system"] * 2
+    assert desk.done == ["that passphrase does not open vg0/system"] * 2
     assert {argv[-2:] for argv in desk.ran} == {("--test-passphrase", "/dev/vg0/system")}
     assert passphrases.ask(Desk(monkeypatch).session, KEYED) == {}
     made = planner.plan_up(PROFILE, samples.luks_facts(has_terminal=True), ())

@@ -283,7 +283,7 @@ def test_where_nothing_is_left_over_a_dry_recover_says_so(world: World, capsys: 
     assert capsys.readouterr().out == "nothing is left over: nothing to recover\n"
 
 
-@pytest.mark.parametrize(("option", "told"), [("-v", "nothing of lvmsnap's is up: nothing to take down\n"), ("-q", "")])
+@pytest.mark.parametrize(("option", "told"), [("-v", "no profile is up: nothing to take down\n"), ("-q", "")])
 def test_where_nothing_is_up_down_all_says_so_to_whoever_listens(
     option: str, told: str, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

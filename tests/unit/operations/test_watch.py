@@ -123,7 +123,7 @@ def test_the_snapshot_is_taken_from_dmeventd_and_others_stay_its(monkeypatch: py
     guard(world).look()
 
     assert (world.ran, world.held) == (["lvchange --monitor n vg1/other"], ["vg1"])
-    assert world.said == ["vg1/other was taken from dmeventd, which would unmount it once it is full"]
+    assert world.said == ["turned off dmeventd's monitoring of vg1/other: it would unmount vg1/other once it is full"]
 
 
 def test_dmeventd_is_not_even_asked_while_it_watches_no_snapshot_and_asked_nothing_while_not_ours(
@@ -168,7 +168,7 @@ def test_a_command_that_fails_to_keep_dmeventd_away_is_reported_once(monkeypatch
     watching.look()
 
     assert world.ran == [f"lvchange --monitor n {name} # fails"] * 2
-    assert [line.partition(" once")[0] for line in world.warned] == [f"dmeventd unmounts {name}"]
+    assert [line.partition(" once")[0] for line in world.warned] == [f"dmeventd will unmount {name}"]
 
 
 def test_a_pool_that_fills_is_warned_of_once_and_neither_grown_nor_taken_from_dmeventd(

@@ -188,10 +188,10 @@ def test_watch_says_at_once_what_it_guards_and_shows_how_that_stands(monkeypatch
 
     watch.watch(world.working, "nightly", lambda _: None)
 
-    rules = "a warning from 70 % on, more room from 80 % on"
+    rules = "warns at 70 %, extends at 80 %"
     assert world.said == [
         f"vg0/system: guarding vg0/system-lvmsnap-nightly, 10.0 % of 64 MiB used: {rules}",
         f"vg0/home: guarding vg0/home-lvmsnap-nightly, 25.0 % of 64 MiB used: {rules}",
-        "nightly stays up, guarded no longer: lvmsnap down nightly takes it down",
+        "nightly stays up, no longer guarded: lvmsnap down nightly takes it down",
     ]
-    assert world.shown == ["nightly: vg0/home, of 2 the first to be full, 25.0 % of 64 MiB used, not filling"] * 2
+    assert world.shown == ["nightly: vg0/home (fullest of 2), 25.0 % of 64 MiB used, not filling"] * 2

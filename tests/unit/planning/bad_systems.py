@@ -103,8 +103,8 @@ BAD_VOLUMES = {
     ),
     "a file over VDO, filled with zeros": Bad(
         over(Layer("VDO volume vg1-vdo", None)),
-        f"the blocks of {samples.FILE} are not held by what lies beneath it: VDO volume vg1-vdo may run full whatever "
-        "is written first",
+        f"the blocks of {samples.FILE} are not held by what lies beneath it: VDO volume vg1-vdo may run full even "
+        "if its blocks are written beforehand",
         "a `path` on another disk",
         samples.with_file("allocation: zero-fill"),
     ),
@@ -265,8 +265,8 @@ BAD_VOLUMES = {
     ),
     "a journal on another device": Bad(
         samples.facts(origin_superblock=Superblock(0, needs_other_device=True, has_journal=True, is_clean=True)),
-        "vg0/system's filesystem is not all on vg0/system: its journal, or other data, is on another device, which "
-        "has no snapshot",
+        "vg0/system's filesystem does not lie entirely on vg0/system: its journal, or other data, is on another "
+        "device, which has no snapshot",
         "mountpoint: null",
     ),
     "no journal and not clean": Bad(
@@ -299,8 +299,8 @@ BAD_VOLUMES = {
     "name taken": Bad(
         group(samples.snapshot_lv(tags=())),
         f"name vg0/{SNAP} is taken: by a snapshot of vg0/system that is not this profile's",
-        f"give `snapshot` another name, or see what it is: lvs -o+tags,origin vg0/{SNAP}; what a script left there "
-        f"goes by lvremove vg0/{SNAP}",
+        f"give `snapshot` another name, or see what it is: lvs -o+tags,origin vg0/{SNAP}; if a script left it "
+        f"there, lvremove vg0/{SNAP} removes it",
     ),
     "device name taken": Bad(
         samples.facts(dm_devices=(samples.dm(f"{DM_SNAP}-cow", "x"),)),

@@ -24,9 +24,9 @@ def secret(uid: int = 0, gid: int = 0, mode: int = 0o700, *, has_acl: bool = Fal
     ("gate", "says"),
     [
         (Gate("/srv/bob", 1000, 0, 0o700), "/srv/bob belongs to user 1000"),
-        (Gate("/srv/x", 0, 0, 0o775), "others than root may write to /srv/x"),
-        (Gate("/srv/x", 0, 0, 0o757), "others than root may write to /srv/x"),
-        (Gate("/tmp", 0, 0, 0o1777), "others than root may write to /tmp"),
+        (Gate("/srv/x", 0, 0, 0o775), "users other than root can write to /srv/x"),
+        (Gate("/srv/x", 0, 0, 0o757), "users other than root can write to /srv/x"),
+        (Gate("/tmp", 0, 0, 0o1777), "users other than root can write to /tmp"),
         (Gate("/srv/x", 0, 100, 0o2755), ""),
         (Gate("/srv/x", 0, 0, 0o700), ""),
     ],

@@ -72,7 +72,7 @@ def test_one_without_a_journal_that_nobody_froze_and_nobody_unmounted_is_refused
 def test_one_that_lies_on_another_device_too_is_refused_though_it_is_mounted(kind: str) -> None:
     facts = samples.facts(origin_filesystem=kind, origin_superblock=ELSEWHERE, origin_is_mounted=True)
 
-    assert failed(facts) == ["vg0/system's filesystem is all on vg0/system"]
+    assert failed(facts) == ["vg0/system's filesystem lies entirely on vg0/system"]
     assert "noload" not in options(facts)
 
 
@@ -98,8 +98,12 @@ def test_a_journal_on_another_device_is_left_alone_where_the_origin_was_frozen_a
 
     assert options(frozen)[:3] == ["ro", "noload", "errors=continue"]
     assert failed(frozen) == []
-    assert failed(samples.changed(frozen, origin_is_mounted=False)) == ["vg0/system's filesystem is all on vg0/system"]
-    assert failed(samples.changed(frozen, origin_filesystem="xfs")) == ["vg0/system's filesystem is all on vg0/system"]
+    assert failed(samples.changed(frozen, origin_is_mounted=False)) == [
+        "vg0/system's filesystem lies entirely on vg0/system"
+    ]
+    assert failed(samples.changed(frozen, origin_filesystem="xfs")) == [
+        "vg0/system's filesystem lies entirely on vg0/system"
+    ]
 
 
 def test_without_a_journal_an_origin_of_another_machine_must_be_clean() -> None:
@@ -133,7 +137,7 @@ def test_a_journal_that_a_mount_here_does_not_replay_needs_its_room_and_its_devi
     assert title not in checks(samples.changed(facts, origin_mount_options=("ro",)), 32 * MIB)
     assert title not in checks(samples.changed(facts, origin_superblock=JOURNAL), 32 * MIB)
     elsewhere = samples.changed(facts, origin_superblock=replace(ELSEWHERE, is_clean=False))
-    assert failed(elsewhere) == ["vg0/system's filesystem is all on vg0/system"]
+    assert failed(elsewhere) == ["vg0/system's filesystem lies entirely on vg0/system"]
     assert failed(samples.changed(elsewhere, origin_mount_options=("ro",))) == []
 
 

@@ -82,7 +82,10 @@ def test_what_cannot_be_opened_beside_its_origin_is_refused() -> None:
         (replace(samples.GOOD_KEY_FILE, mode=0o602), "mode 0602"),
         (replace(samples.GOOD_KEY_FILE, size_bytes=0), "empty"),
         (replace(samples.GOOD_KEY_FILE, size_bytes=9 * MIB), "larger than a key can be"),
-        (replace(samples.GOOD_KEY_FILE, gates=(Gate("/tmp", 0, 0, 0o1777),)), "others than root may write to /tmp"),
+        (
+            replace(samples.GOOD_KEY_FILE, gates=(Gate("/tmp", 0, 0, 0o1777),)),
+            "users other than root can write to /tmp",
+        ),
         (replace(samples.GOOD_KEY_FILE, gates=(Gate("/srv", 7, 0, 0o755),)), "/srv belongs to user 7"),
     ],
 )
@@ -104,7 +107,7 @@ def test_a_passphrase_needs_a_terminal_and_a_mapping_a_free_name_and_a_driver() 
 
 
 def test_a_volume_group_in_the_container_is_seen_twice_by_nobody() -> None:
-    assert list(failed(luks_facts("LVM2_member"), DEVICE)) == ["what is in vg0/system's LUKS may be seen twice"]
+    assert list(failed(luks_facts("LVM2_member"), DEVICE)) == ["vg0/system's LUKS holds no PV"]
     assert list(failed(luks_facts("LVM2_member"))) == ["vg0/system's filesystem can be mounted beside it"]
 
 
@@ -122,7 +125,7 @@ def test_a_filesystem_in_luks_is_never_taken_for_frozen() -> None:
     dirty = replace(JOURNAL, has_journal=False)
     assert list(failed(with_superblock(dirty))) == ["vg0/system's filesystem is whole"]
     elsewhere = replace(JOURNAL, needs_other_device=True, is_clean=True)
-    assert list(failed(with_superblock(elsewhere))) == ["vg0/system's filesystem is all on vg0/system"]
+    assert list(failed(with_superblock(elsewhere))) == ["vg0/system's filesystem lies entirely on vg0/system"]
 
 
 def test_the_snapshot_is_writable_and_its_place_is_judged_by_where_the_mapping_is_mounted() -> None:

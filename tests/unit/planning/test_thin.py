@@ -122,8 +122,8 @@ def test_a_pool_in_which_lvm_makes_no_more_volumes_is_refused() -> None:
 
     assert full(60.0) == []
     assert full(60.4) == [
-        "LVM makes no volume in vg0/pool: 60 % of its data used, more than thin_pool_autoextend_threshold in lvm.conf, "
-        "60 %"
+        "thin pool vg0/pool accepts no new volumes: 60 % of its data used, more than "
+        "thin_pool_autoextend_threshold in lvm.conf, 60 %"
     ]
 
 
@@ -176,7 +176,7 @@ def test_beside_a_snapshot_with_a_space_of_its_own_it_is_refused_and_beside_thin
 
     (found,) = beside(samples.snapshot_lv(**theirs))
 
-    assert found.startswith("vg0/system has a snapshot that is not thin: vg0/theirs has a space of its own")
+    assert found.startswith("vg0/system has a snapshot that is not thin: vg0/theirs has its own CoW space")
     assert beside(samples.snapshot_lv(**theirs), "size: 64MiB") == beside(samples.thin_lv(**theirs)) == []
 
 

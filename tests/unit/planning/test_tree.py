@@ -108,11 +108,11 @@ def test_a_top_that_was_there_before_is_not_removed() -> None:
 @pytest.mark.parametrize(
     ("origins", "mounts", "title", "found"),
     [
-        (("system", "home"), (("254:0", "/"),), "vg0/home has one place in the tree", "it is mounted nowhere"),
+        (("system", "home"), (("254:0", "/"),), "vg0/home has a unique place in the tree", "it is mounted nowhere"),
         (
             ("system", "home"),
             (("254:0", "/"), ("254:1", "/home"), ("254:1", "/srv")),
-            "vg0/home has one place in the tree",
+            "vg0/home has a unique place in the tree",
             "mounted at /home, /srv",
         ),
         (

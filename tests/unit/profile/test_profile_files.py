@@ -134,7 +134,7 @@ def test_a_file_that_others_can_write_is_refused(root_file: Path, mode: int) -> 
     root_file.chmod(mode)
     assert refusals(root_file, require_root_owned=True) == [
         (
-            f"refused, since the file is writable by others than root (mode {mode:04o})",
+            f"refused, since the file is writable by users other than root (mode {mode:04o})",
             f"chown root:root {root_file} && chmod 0644 {root_file}",
         )
     ]
@@ -160,7 +160,7 @@ def test_the_directory_behind_a_link_counts_too(root_file: Path, tmp_path: Path)
     elsewhere.chmod(0o777)
     assert refusals(root_file, require_root_owned=True) == [
         (
-            f"refused, since its directory {elsewhere} is writable by others than root (mode 0777)",
+            f"refused, since its directory {elsewhere} is writable by users other than root (mode 0777)",
             f"chown root:root {elsewhere} && chmod 0755 {elsewhere}",
         )
     ]
