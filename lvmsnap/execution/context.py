@@ -11,6 +11,7 @@ from lvmsnap.model.facts import Facts
 from lvmsnap.model.plan import Action, Key
 from lvmsnap.model.profile import Argv
 from lvmsnap.model.target import Target
+from lvmsnap.system import lvm_archive
 from lvmsnap.system.held_signals import Signals
 from lvmsnap.system.processes import Runner, shell_line
 
@@ -132,10 +133,17 @@ def hold_for(action: Action, locks: Locking, *, is_up: bool = False) -> None:
         locks.hold(action.locks.groups, with_pvs=action.locks.pvs, lending=is_up and action.locks.lends)
 
 
-def run_all(commands: tuple[Argv, ...], run_with: Runner) -> str:
-    """Run commands in order until one fails; return what is wrong, "" if nothing is."""
+def run_all(commands: tuple[Argv, ...], run_with: Runner, warn: Callable[[str], None] = lambda _: None) -> str:
+    """Run commands in order until one fails; return what is wrong, "" if nothing is.
+
+    One of LVM's that fails while LVM has no room for copies of its metadata is run again without them; `warn` is told.
+    """
     for argv in commands:
         finished = run_with.run(argv)
-        if not finished.ok:
+        if finished.ok:
+            continue
+        spare = lvm_archive.without_copies(argv)
+        if not spare or not run_with.run(spare).ok:
             return f"{shell_line(argv)}: {finished.complaint}"
+        warn(f"{argv[0]} kept no copy of LVM's metadata: {lvm_archive.why_none()}")
     return ""

@@ -199,7 +199,7 @@ def _undo(action: Action, target: Target, work: Work) -> str:
         for argv in action.undo:
             work.runner.run(argv)
         return f"it holds {action.blocked}"
-    complaint = _in_use(action, target, work) or run_all(action.undo, work.runner)
+    complaint = _in_use(action, target, work) or run_all(action.undo, work.runner, work.progress.warn)
     if complaint and not verification.is_gone_by_itself(action.condition, target):
         return complaint
     if there := verification.remains(action.condition, target, shell_line(action.undo[-1])):

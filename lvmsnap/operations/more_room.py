@@ -135,7 +135,7 @@ class MoreRoom:
         LVM suspends the origin while it extends a snapshot: if killed then, it would leave all writers blocked until
         `down`.
         """
-        complaint = run_all(commands, self._working.runner)
+        complaint = run_all(commands, self._working.runner, self._working.progress.warn)
         stuck = ""
         for _ in range(RESUMES if complaint else 0):
             if not suspended_devices(snapshot, device_mapper.devices()):

@@ -11,7 +11,7 @@ DEFAULT_SYSTEM_DIR = "/etc/lvm"
 DEFAULT_LOCKING_DIR = "/run/lock/lvm"
 
 _SETTING = (
-    r"\b(global_filter|filter|use_devicesfile|devicesfile|locking_dir|thin_pool_autoextend_threshold|file)\s*=\s*"
+    r"\b(global_filter|filter|use_devicesfile|devicesfile|locking_dir|thin_pool_autoextend_threshold|file|archive_dir|backup_dir)\s*=\s*"
     r'(\[[^"\]]*(?:"(?:[^"\\]|\\.)*"[^"\]]*)*\]|\S+)'
 )
 # Consecutive comments match as one: an lvm.conf has thousands of lines of them.
@@ -64,6 +64,12 @@ def locking_dir(settings: dict[str, str]) -> str:
 def log_file(settings: dict[str, str]) -> str:
     """Return the file that LVM's commands write their log to, "" if they write none (section log)."""
     return settings.get("file", "").strip('"')
+
+
+def copies_dirs(settings: dict[str, str], system_dir: str) -> tuple[str, ...]:
+    """Return the directories that LVM keeps copies of the metadata in: older ones, and the latest (section backup)."""
+    named = ((settings.get(f"{name}_dir", "").strip('"'), name) for name in ("archive", "backup"))
+    return tuple(directory or os.path.join(system_dir or DEFAULT_SYSTEM_DIR, name) for directory, name in named)
 
 
 def devices_file(settings: dict[str, str], system_dir: str) -> str:

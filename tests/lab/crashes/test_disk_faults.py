@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 import pytest
@@ -84,6 +85,20 @@ def test_a_disk_that_runs_full_while_up_does_not_hurt_the_snapshot(stage: Stage)
     assert float(lv(stage, "vg0/snap", "data_percent")[0]) > 50
     stage.run(f"cmp {MOUNTPOINT}/data/3 {ORIGIN}/data/3 && rm {SPACE}/filler")
     lvmsnap(stage, "down lent")
+    assert_as_before(stage)
+
+
+NO_ROOM_FOR_COPIES = """
+for name in archive backup; do
+    mkdir -p /etc/lvm/$name; mount -t tmpfs -o size=4k none /etc/lvm/$name; cat /dev/zero > /etc/lvm/$name/fill
+done 2> /dev/null; true
+"""
+
+
+def test_a_root_filesystem_that_the_command_fills_keeps_nothing_up(stage: Stage) -> None:
+    result = lvmsnap(stage, f"run lent -- sh -c {shlex.quote(NO_ROOM_FOR_COPIES)}")
+    assert "lvremove kept no copy of LVM's metadata: the filesystem of /etc/lvm/archive is full" in result.stderr
+    stage.run("umount /etc/lvm/archive /etc/lvm/backup")
     assert_as_before(stage)
 
 
