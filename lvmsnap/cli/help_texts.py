@@ -15,8 +15,8 @@ EXITS = (
     ("1", "a step failed, everything begun was undone"),
     ("2", "wrong usage or invalid profile, nothing changed"),
     ("3", "refused by a check, nothing changed"),
-    ("4", "a step failed and undoing failed too: what is left is named"),
-    ("124", "run, hold, down, watch: the snapshot was lost: do not trust what was read"),
+    ("4", "a step failed and so did undoing it: what is left is named"),
+    ("124", "run, hold, down, watch: the snapshot was lost, do not trust what was read"),
     ("125", "run: the command was never started"),
     ("129, 130, 143", "interrupted by HUP, INT, TERM, everything undone"),
     ("141", "the reader closed the pipe, nothing changed"),
@@ -52,7 +52,7 @@ class CommandHelp:
 
 _USAGE = ("2", "wrong usage, or the profile is invalid; nothing was changed")
 _UNDONE = ("1", "a step failed; everything begun was undone")
-_RESIDUE = ("4", "a step failed and undoing it failed too: what is left is named, with the commands to finish")
+_RESIDUE = ("4", "a step failed and so did undoing it: what is left is named, with the commands to finish")
 _SIGNAL = ("129, 130, 143", "interrupted by HUP, INT or TERM; everything begun was undone")
 _SIGNAL_AFTER = ("129, 130, 143", "HUP, INT or TERM arrived meanwhile; everything was taken down first")
 _NOT_ROOT = ("3", "not run by root, or LVM could not be read; nothing was changed")

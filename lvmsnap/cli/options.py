@@ -266,7 +266,7 @@ def _add_common(parser: Parser, *, top: bool) -> None:
         action="store_const",
         const=-1,
         default=default(0),
-        help="no progress",
+        help="print no progress",
     )
     loud.add_argument(
         "-v",
