@@ -36,11 +36,26 @@ def are_elsewhere(links: Sequence[tuple[str, str]], device_number: str) -> bool:
         return False
     if not links:
         return True
+    devices = _devices_at_once(links)
+    return devices is not None and _device(device_number) not in devices
+
+
+def are_all_elsewhere(links: Sequence[tuple[str, str]], device_number: str) -> bool:
+    """Whether all links exist, answer at once, and lead to other devices."""
+    devices = _devices_at_once(links) if _silent.isdisjoint(links) else None
+    return devices is not None and len(devices) == len(links) and _device(device_number) not in devices
+
+
+def _devices_at_once(links: Sequence[tuple[str, str]]) -> list[str] | None:
+    """Return the devices (st_dev) that the existing links lead to, None if not all answer at once."""
     # It reports an error for a link that is gone, so the root comes first to show that it works at all.
-    root, device = os.stat("/").st_dev, os.makedev(*map(int, device_number.split(":")))
     argv = ("stat", "-L", "-c", "%d", "--", "/", *(link for _, link in links))
-    said = (within_bounds.read(argv, AT_ONCE_SECONDS) or "").split("\n")
-    return said[0] == str(root) and str(device) not in said[1:]
+    root, *devices = (within_bounds.read(argv, AT_ONCE_SECONDS) or "").split("\n")
+    return devices[:-1] if root == str(os.stat("/").st_dev) else None
+
+
+def _device(number: str) -> str:
+    return str(os.makedev(*map(int, number.split(":"))))
 
 
 def _ask(links: list[str], known: Collection[int]) -> dict[int, str]:

@@ -60,8 +60,10 @@ def users(mountpoint: str) -> tuple[str, ...]:
 
 def _used(mountpoint: str, number: str) -> Iterator[str]:
     for process in process_table.running():
-        path = next(_paths_below(process, mountpoint), "") if mountpoint else ""
-        path = path or (_mapped(process, number) if number else "")
+        below = _links_below(process, mountpoint) if mountpoint else []
+        if below and number and link_devices.are_all_elsewhere(below, number):
+            below = []  # in the directory that the mount covers, or in another mount namespace
+        path = below[0][0] if below else _mapped(process, number) if number else ""
         if path:
             yield f"{process_table.named(int(process.name))}: {path}"
 
@@ -267,10 +269,9 @@ def _device_at(path: str) -> str:
     return block_devices.number_at(path) if path.startswith(("/dev/", f"{process_table.PROC}/")) else ""
 
 
-def _paths_below(process: Path, mountpoint: str) -> Iterator[str]:
-    for path, _ in process_table.links(process):
-        if path == mountpoint or path.startswith(mountpoint + "/"):
-            yield path
+def _links_below(process: Path, mountpoint: str) -> list[tuple[str, str]]:
+    links = process_table.links(process)
+    return [pair for pair in links if pair[0] == mountpoint or pair[0].startswith(mountpoint + "/")]
 
 
 def _mapped(process: Path, number: str) -> str:

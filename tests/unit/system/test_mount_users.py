@@ -113,6 +113,38 @@ def test_what_somebody_else_mounted_at_the_mountpoint_is_not_taken_for_the_snaps
     assert mount_users.holders(PLACE, NUMBER) == ("mount on /mnt/x",)
 
 
+def test_a_process_in_the_directory_that_the_mount_covers_does_not_use_it(
+    proc: Proc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a script that went there before it called lvmsnap: every run would wait for it in vain."""
+    asked: list[tuple[list[tuple[str, str]], str]] = []
+    proc.table += (TOP,)
+    process = proc.process(77, "sh", table=(ROOT, RUN, TOP))
+    (process / "cwd").symlink_to(PLACE)
+
+    for is_elsewhere in (True, False):
+
+        def ask(links: list[tuple[str, str]], number: str, said: bool = is_elsewhere) -> bool:
+            asked.append((links, number))
+            return said
+
+        monkeypatch.setattr(link_devices, "are_all_elsewhere", ask)
+        assert mount_users.users(PLACE) == (f"pid 77 (sh): {PLACE}",)
+        assert mount_users.holders(PLACE) == (() if is_elsewhere else (f"pid 77 (sh): {PLACE}",))
+
+    assert asked == [([(PLACE, f"{process}/cwd")], NUMBER)] * 2
+
+
+def test_links_are_elsewhere_only_if_each_of_them_answers(tmp_path: Path) -> None:
+    """One that is gone has answered nothing."""
+    there, number = (str(tmp_path), str(tmp_path)), block_devices.device_number(tmp_path.stat().st_dev)
+    gone = (f"{tmp_path}/gone", f"{tmp_path}/gone")
+
+    assert link_devices.are_all_elsewhere([there], NUMBER)
+    assert not link_devices.are_all_elsewhere([there], number)
+    assert not link_devices.are_all_elsewhere([there, gone], NUMBER)
+
+
 def test_the_mount_that_is_to_be_unmounted_pins_nothing(proc: Proc) -> None:
     proc.table += (TOP,)
 
