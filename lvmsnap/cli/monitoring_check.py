@@ -81,7 +81,7 @@ def _last_run(name: str, run: PastRun) -> tuple[int, str]:
     last = f"{name}: the last {run.kind}, of {started},"
     if run.result is Result.LOST:
         read = "what it read" if run.kind == "run" else "what was read"
-        return LOST, f"{last} lost its snapshot: {read} is not to be trusted"
+        return LOST, f"{last} lost its snapshot: do not trust {read}"
     ended = {
         Result.NEVER_STARTED: "never started its command" if run.kind == "run" else "never came up",
         Result.KILLED: "was killed, or the power failed",

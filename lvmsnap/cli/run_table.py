@@ -35,14 +35,14 @@ def history_lines(histories: Histories, zone: tzinfo | None = None) -> Iterator[
     Times are in `zone`, by default the machine's own.
     """
     if not histories:
-        yield (("", "no run of any profile is known"),)
+        yield (("", "no run of any profile is recorded"),)
     for number, (name, runs) in enumerate(histories.items()):
         if len(histories) > 1:
             if number:
                 yield ()
             yield ((BOLD, name),)
         if not runs:
-            yield (("", f"no run of {name} is known"),)
+            yield (("", f"no run of {name} is recorded"),)
             continue
         yield from _table(runs[-LARGEST_ROWS:], zone)
         yield from _advice(runs)
@@ -85,7 +85,7 @@ def _advice(runs: tuple[PastRun, ...]) -> Iterator[Line]:
         if full and full >= enough:
             yield (("", f"{of}{human(full)} were not enough for all of these runs, unless a disk failed"),)
         elif enough:
-            but = "" if all(peak.enough_bytes for peak in own) else " but those that were lost"
+            but = "" if all(peak.enough_bytes for peak in own) else " except those that were lost"
             yield (("", f"{of}`size: {as_written(enough)}` would have been enough for all of these runs{but}"),)
 
 

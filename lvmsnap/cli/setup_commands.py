@@ -47,7 +47,7 @@ def _notes(profile: Profile) -> Iterator[str]:
     if profile.tree:
         yield (
             f"its volumes are below {profile.tree} as they are on the server; a profile's only volume is at the top: "
-            "adding a volume moves the first, and borg and restic, which know files by path, read it anew"
+            "adding a volume moves the first, and borg and restic, which identify files by path, read it anew"
         )
 
 

@@ -88,8 +88,8 @@ def armed(origins: tuple[str, ...]) -> Iterator[Switch]:
     try:
         if (word := _read(answering, 500)) != DONE:
             raise LvmsnapError(
-                f"no dead man's switch can stand by: {word.decode(errors='replace') or 'it is gone'}",
-                hint="nothing was held; in a unit of systemd ProtectControlGroups must be off; or consistent: false",
+                f"the dead man's switch cannot be armed: {word.decode(errors='replace') or 'it is gone'}",
+                hint="nothing was suspended; in a systemd unit set ProtectControlGroups=no; or `consistent: false`",
             )
         yield switch
     finally:

@@ -190,7 +190,7 @@ def _locked(path: Path, what: str, waiting: Waiting, how: int = fcntl.LOCK_EX) -
             except BlockingIOError:
                 pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
                 if pid.isdigit() and int(pid) in process_table.ancestors(os.getpid()):
-                    refused = f"{what} is held by pid {pid}, the lvmsnap that this was called from"
+                    refused = f"{what} is held by pid {pid}, the lvmsnap that called this one"
                     raise RefusedError((Refusal(refused, "a hook cannot call lvmsnap for its own profile"),)) from None
                 return f"another lvmsnap (pid {pid or 'unknown'})"
             return ""

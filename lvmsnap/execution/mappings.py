@@ -26,7 +26,7 @@ def mapping_unmet(condition: MappingOpen) -> str:
     """Say why the mapping is not the one intended, or why its content must not be used; "" if all is well."""
     device = number_of(condition)
     if not device:
-        return f"{condition.name} is not there, or does not lie on {condition.vg}/{condition.snapshot} alone"
+        return f"{condition.name} does not exist, or does not lie on {condition.vg}/{condition.snapshot} alone"
     path = f"/dev/mapper/{condition.name}"
     if _number_at(path) != device:
         return f"{path} is another device"

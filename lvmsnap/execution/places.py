@@ -44,7 +44,7 @@ def _exposed(path: str, read_only: tuple[str, ...]) -> str:
     """Say who could redirect a path; nobody can change what is in one of the `read_only` mountpoints."""
     way = ancestors.walk(os.path.dirname(path), mount_table.mounts())
     if way.stalling:
-        return f"{way.stalling} is on the way to {path}"
+        return f"{path} crosses {way.stalling}"
     elsewhere = f"{os.path.dirname(path)} leads to {way.real_path}" if way.real_path != os.path.dirname(path) else ""
     gates = tuple(gate for gate in way.gates if not f"{gate.path}/".startswith(read_only))
     return access.exposed(gates) or elsewhere
@@ -68,7 +68,7 @@ def ring(path: str, target: Target) -> str:
     prefixes = tuple(dm_uuid(one.vg_uuid, one.origin_uuid) for one in target.snapshots)
     beneath = (device for device in device_mapper.devices() if device.device_number in numbers)
     name = next((device.name for device in beneath if device.uuid.startswith(prefixes)), "")
-    return f"{folder} lies on {name} by now, through snapshots of what is beneath it" if name else ""
+    return f"{folder} now lies on {name}, through snapshots of the devices beneath it" if name else ""
 
 
 def is_bound(condition: LoopBound, target: Target) -> bool:

@@ -24,7 +24,7 @@ def converted(data: Mapping[str, Any]) -> dict[str, Any]:
     except KeyError as error:
         raise ValueError(f"target.{error.args[0]} is missing") from error
     if lent is not None and not isinstance(lent, Mapping):
-        raise ValueError("target.lent_pv is no object")
+        raise ValueError("target.lent_pv is not an object")
     target["loans"] = [{**group, **lent}] if lent is not None else []
     target["snapshots"] = [{**group, **snapshot, "dm_uuid": record.pop("snapshot_uuid", "")}]
     return {**record, "target": target}

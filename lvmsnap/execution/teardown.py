@@ -132,7 +132,7 @@ def _read(target: Target, work: Work) -> Facts:
         if part.vg_uuid and find_vg(part, facts) is None:
             prefix = dm_uuid(part.vg_uuid, "")
             if any(device.uuid.startswith(prefix) for device in facts.dm_devices):
-                raise ToolError(f"LVM does not report the volume group {part.vg}, though its devices are there")
+                raise ToolError(f"LVM does not report the volume group {part.vg}, although its devices exist")
     return facts
 
 

@@ -84,7 +84,7 @@ def _loan_unmet(condition: FileMade | FileFilled | LoopBound | LabelWritten, tar
         case FileFilled(path):
             return _blocks_missing(loan) if loan else f"{path} is not a backing file of {target.name}"
         case LoopBound(device, path):
-            return "" if places.is_bound(condition, target) else f"{device} is not bound to {path}"
+            return "" if places.is_bound(condition, target) else f"{device} is not attached to {path}"
         case LabelWritten(path, pv_uuid):
             # vgextend would turn any device into a PV by itself, with a UUID that nobody recognises as ours.
             file = file_facts(path)
@@ -136,7 +136,7 @@ def warning(condition: Condition, target: Target) -> str:
 def _others_warning(vg: str, target: Target) -> str:
     if (loan := target.loan_to(vg)) and (others := others_on_lent_pv(loan, target)):
         down = f"before lvmsnap down {target.name}: pvmove {loop_device(loan)}"
-        return f"{', '.join(others)} was put on the lent space meanwhile; {down}"
+        return f"{', '.join(others)} now has extents of the lent space; {down}"
     return ""
 
 
@@ -148,9 +148,9 @@ def remains(condition: Condition, target: Target, undo: str) -> str:
             is_gone = _is_detached(condition, target)
             return "" if is_gone else f"{device} is still in use {DETACH_SECONDS:g} s after losetup --detach"
         case MappingOpen(name, dm_uuid):
-            return f"{name} is still there after {undo}" if mappings.is_there(dm_uuid) else ""
+            return f"{name} still exists after {undo}" if mappings.is_there(dm_uuid) else ""
         case FileMade(path) | DirectoryMade(path) | UdevRuleWritten(path):
-            return f"{path} is still there after {undo}" if os.path.lexists(path) else ""
+            return f"{path} still exists after {undo}" if os.path.lexists(path) else ""
         case LabelWritten() | PVLent() | SnapshotTaken() | SnapshotMounted() | MountIncluded():
             return ""  # If it is not gone, the next undo fails; the snapshot's devices are looked for at the end.
         case FileFilled() | HookDue() | HookOver() | SnapshotMerging() | OriginInactive() | OriginSuspended():
@@ -243,7 +243,7 @@ def _snapshot_missing(condition: SnapshotTaken) -> str:
     numbers = {device.name: device.device_number for device in device_mapper.devices()}
     name = dm_name(condition.vg, condition.name)
     if name not in numbers:
-        return f"device {name} is not there"
+        return f"device {name} does not exist"
     if condition.pool:
         return overflowed(condition.vg, condition.name)
     cow_bytes = block_devices.device_bytes(numbers.get(f"{name}-cow", ""))

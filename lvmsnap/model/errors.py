@@ -231,7 +231,5 @@ def what_to_do(complaint: str) -> str:
     if "suspend ioctl" in complaint and "busy" in complaint:
         return "the origin's filesystem is frozen, by fsfreeze or another backup: fsfreeze --unfreeze, then try again"
     if "No key available with this passphrase" in complaint:
-        return (
-            "that key opens nothing there: cryptsetup open --test-passphrase --key-file KEY_FILE /dev/VG/LV tries one"
-        )
+        return "that key does not open it: cryptsetup open --test-passphrase --key-file KEY_FILE /dev/VG/LV tests one"
     return "fix what it says and try again"

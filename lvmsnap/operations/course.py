@@ -91,7 +91,7 @@ def _keep(session: Session, name: str, run: PastRun) -> None:
     except Exception as error:
         # What kept a run from being started is reported anyway, and is usually the cause of this too.
         if run.result is not Result.NEVER_STARTED:
-            session.progress.warn(f"this {run.kind} of {name} is missing in its history: {explained(error)}")
+            session.progress.warn(f"this {run.kind} of {name} is missing from its history: {explained(error)}")
 
 
 def _past_run(course: Course, error: BaseException | None) -> PastRun:

@@ -143,7 +143,7 @@ def write(first: First, path: Path) -> None:
         if path.parent.is_dir():
             raise _exists(path) from None
         wrong = next(one for one in (path.parent, *path.parents) if os.path.lexists(one) and not one.is_dir())
-        raise LvmsnapError(f"cannot write {path}: {wrong} is no directory", hint=OTHER_FOLDER) from error
+        raise LvmsnapError(f"cannot write {path}: {wrong} is not a directory", hint=OTHER_FOLDER) from error
     except PermissionError:
         refusal = Refusal(f"you may not write {path}", "run it as root, or with sudo; or name another --profile-dir")
         raise RefusedError((refusal,)) from None

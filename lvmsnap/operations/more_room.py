@@ -126,7 +126,7 @@ class MoreRoom:
             complaint = self._run(commands, watched.snapshot)
         if not complaint:
             more = human(extents * vg.extent_size_bytes)
-            self._working.progress.note(watched.worded(f"{path} was given {more} more"))
+            self._working.progress.note(watched.worded(f"{path} was extended by {more}"))
         return complaint
 
     def _run(self, commands: tuple[Argv, ...], snapshot: Snapshot) -> str:

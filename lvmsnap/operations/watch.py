@@ -70,7 +70,7 @@ class Guard:
         try:
             return self._look(growth_seconds)
         except Exception as error:
-            self.say_once(f"the guard of {self._watched.snapshot.path} could not look: {explained(error)}")
+            self.say_once(f"the guard could not check {self._watched.snapshot.path}: {explained(error)}")
             return fill_rate.LONGEST_SECONDS
 
     def say_once(self, text: str) -> None:
@@ -139,7 +139,7 @@ class Guard:
         try:
             self._was_given(reasons.get(self._watched.number, ""), took_seconds)
         except Exception as error:
-            self.say_once(f"the guard of {self._watched.snapshot.path} could not look: {explained(error)}")
+            self.say_once(f"the guard could not check {self._watched.snapshot.path}: {explained(error)}")
 
     def _was_given(self, reason: str, took_seconds: float) -> None:
         now, rate = self._samples[-1], fill_rate.rate(self._samples)

@@ -44,8 +44,8 @@ def check_origin(volume: Volume, facts: Facts) -> Iterator[Check]:
     shared = [tag for tag in looked.tags if tag in facts.looked.boot_tags] if looked else []
     if not shared:
         return
-    what = ("boot-takes-origin", volume.path, f"no boot takes the snapshot for {volume.path}")
-    problem = f"after a power cut the boot may take the snapshot for {volume.path}"
+    what = ("boot-takes-origin", volume.path, f"no boot can mistake the snapshot for {volume.path}")
+    problem = f"after a power cut the boot may mistake the snapshot for {volume.path}"
     if facts.looked.boot_recovery:
         yield Check(*what, problem, passed=True, found="boot recovery is installed")
         return

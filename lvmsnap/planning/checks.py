@@ -158,7 +158,7 @@ def _volume_group(profile: Profile, name: str, facts: Facts) -> Iterator[Check]:
     hint = "lvmsnap recover, if lvmsnap lent it; else bring the disk back before anything changes the group"
     hint = f"lent to it by lvmsnap, {from_host(theirs[0])}" if theirs else hint
     found = "" if whole else f"{vg.missing_pv_count} PV missing"
-    yield Check("vg-whole", name, f"{name} is whole", f"{name} is not whole", whole, found, hint)
+    yield Check("vg-whole", name, f"{name} is complete", f"{name} is incomplete", whole, found, hint)
     title, problem, hint = f"{name} is not exported", f"{name} is exported", f"vgimport {name}"
     yield Check("vg-not-exported", name, title, problem, not vg.is_exported, hint=hint)
     hint = f"snapshots with lvmsnap need a group of one host: vgchange --lock-type none {name}"
@@ -201,7 +201,7 @@ def _origin(profile: Profile, volume: Volume, vg: VolumeGroup, made: Snapshot | 
 def _snapshot_name(volume: Volume, vg: VolumeGroup, facts: Facts) -> Iterator[Check]:
     name, path = volume.snapshot, f"{vg.name}/{volume.snapshot}"
     found, hint = lvm_names.name_problem(vg.name, name) or "", "give `snapshot` another name"
-    title, problem = f"name {name} is legal", f"name {name} is not legal"
+    title, problem = f"name {name} is valid", f"name {name} is not valid"
     yield Check("snapshot-name-legal", path, title, problem, not found, found, hint)
     other = vg.lv(name)
     hint = f"{hint}, or see what it is: lvs -o+tags,origin {path}"
@@ -236,7 +236,7 @@ def _backing_file(backing: BackingFile, target: Target | None, facts: Facts) -> 
     title, problem = f"filesystem of {parent} can hold a backing file", f"{parent} cannot hold a backing file"
     yield Check("backing-file-filesystem", path, title, problem, is_able, found, hint)
     hint = "anyone who can change one of them can put another file there: make it root's, or name another `path`"
-    title, problem = f"directory {parent} and all above it are root's alone", f"{parent} can be changed by others"
+    title, problem = f"only root can change directory {parent} and those above it", f"{parent} can be changed by others"
     exposed = access.exposed(directory.gates)
     yield Check("backing-file-roots-alone", path, title, problem, not exposed, exposed, hint)
     yield held_blocks.check(backing, directory)
@@ -255,7 +255,7 @@ def _room(path: str, directory: DirectoryFacts, target: Target, facts: Facts) ->
     most, size_bytes = held_blocks.largest_file_bytes(directory), sum(loan.size_bytes for loan in there)
     what = "the backing file" if len(there) == 1 else f"the {len(there)} backing files there"
     fits, allowed = size_bytes <= most, f"{human(most)} ({LARGEST_SHARE_PERCENT} % of what is available)"
-    found = f"{human(size_bytes)} of {allowed}" if fits else f"{human(size_bytes)} wanted, {allowed} may be used"
+    found = f"{human(size_bytes)} of {allowed}" if fits else f"{human(size_bytes)} needed, {allowed} may be used"
     hint = "free some space there, or give a smaller `size`"
     yield Check("backing-file-room", path, f"room for {what}", f"no room for {what}", fits, found, hint)
 
@@ -280,13 +280,13 @@ def _layers(
 def _loop(backing: BackingFile, loop_device: str, facts: Facts) -> Iterator[Check]:
     if backing.loop_device:
         bound = next((loop for loop in facts.loops if loop.device == backing.loop_device), None)
-        found = f"bound to {bound.file_path}" if bound else ""
+        found = f"attached to {bound.file_path}" if bound else ""
         title, problem = f"{backing.loop_device} is free", f"{backing.loop_device} is in use"
         hint = "name another, or write `loop_device: auto`"
         yield Check("loop-device-free", backing.loop_device, title, problem, bound is None, found, hint)
     for name, patterns in facts.lvm_filters:
         rejected = rejecting_pattern(patterns, loop_device or "/dev/loop0")
         hint = f'allow loop devices in lvm.conf: {name} = [ "a|^/dev/loop|", ... ]'
-        title, problem = f"LVM's {name} takes loop devices", f"LVM's {name} rejects loop devices"
+        title, problem = f"LVM's {name} accepts loop devices", f"LVM's {name} rejects loop devices"
         found = f"by {rejected}" if rejected else ""
         yield Check(f"lvm-{name.replace('_', '-')}", backing.path, title, problem, not rejected, found, hint)

@@ -41,7 +41,7 @@ def prepared(target: Target, found: Found, loop_devices: Mapping[str, str]) -> A
     return Action(
         thing=Thing.PREPARED,
         object=" ".join(names),
-        summary="prepare the snapshots beside running writers",
+        summary="prepare the snapshots while writers keep running",
         undo_summary="remove the snapshots",
         do=(*_by_one_lvm(_preparing(target, found, loop_devices)), *closing, *synced),
         undo=tuple(argv for action in reversed(taken) for argv in action.undo),
@@ -96,7 +96,7 @@ def cut(target: Target, found: Found, loop_devices: Mapping[str, str]) -> Action
     return Action(
         thing=Thing.CUT,
         object=" ".join(one.origin_path for one in target.snapshots),
-        summary="hold all origins, and have each go on with its snapshot",
+        summary="suspend all origins, then resume each with its snapshot",
         undo_summary="",
         do=(_hold_and_refresh(held, own, refresh),),
         undo=(),
@@ -158,7 +158,7 @@ def _hold_and_refresh(held: list[Snapshot], own: tuple[str, ...], refresh: list[
     """
     origins = [dm_name(one.vg, one.origin) for one in held]
     early = f'{_any(own)}) echo "${{n#*,}} is active already" >&2; exit 1'
-    late = f'{_any(origins, "[!S]")}) echo "${{n#*,}} goes on before all are held" >&2; exit 1'
+    late = f'{_any(origins, "[!S]")}) echo "${{n#*,}} is resumed before all are suspended" >&2; exit 1'
     suspend = " ".join(("dmsetup", "suspend", *origins))
     look = f"for n in $({LIST}); do case $n in {early};; {late};; esac; done"
     waiting = tuple(word for word in refresh[-1] if word != NO_WAITING)

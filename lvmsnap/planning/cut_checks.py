@@ -9,7 +9,7 @@ from lvmsnap.model.looked import LvmPart
 from lvmsnap.model.plan import Check
 from lvmsnap.model.profile import Profile
 
-GIVE_UP = "or write `consistent: false`: the snapshots are taken one after the other then"
+GIVE_UP = "or write `consistent: false` to take the snapshots one after the other"
 
 
 def run(profile: Profile, facts: Facts) -> Iterator[Check]:
@@ -21,16 +21,19 @@ def run(profile: Profile, facts: Facts) -> Iterator[Check]:
     is_able = len(bearing) <= 1
     found = "" if is_able else ", ".join(f"{part.path} lies on {name}" for name, part in bearing.items())
     hint = f"leave all but one of these origins out, {GIVE_UP}"
-    title, problem = "LVM can work while all are held", "LVM cannot work while all are held"
+    title, problem = "LVM can work while all origins are suspended", "LVM cannot work while all origins are suspended"
     yield Check("instant-lvm-works", "", title, problem, is_able, found, hint)
     beneath = _beneath_pvs(profile, origins, facts)
     hint = f"leave the origin out that a PV lies on, {GIVE_UP}"
-    title, problem = "LVM can read its PVs while all are held", "LVM cannot read its PVs while all are held"
+    title, problem = (
+        "LVM can read its PVs while all origins are suspended",
+        "LVM cannot read its PVs while all origins are suspended",
+    )
     yield Check("instant-pvs-readable", "", title, problem, not beneath, beneath, hint)
     group = facts.looked.bound_to_group
-    hint = f"in a unit of systemd: ProtectControlGroups=no; {GIVE_UP}"
-    found = f"its process could not leave {group}, and would be ended with it" if group else ""
-    title, problem = "a dead man's switch can stand by", "no dead man's switch can stand by"
+    hint = f"in a systemd unit: ProtectControlGroups=no; {GIVE_UP}"
+    found = f"its process could not leave {group}, and would be killed with it" if group else ""
+    title, problem = "the dead man's switch can be armed", "the dead man's switch cannot be armed"
     yield Check("instant-switch", "", title, problem, not group, found, hint)
 
 

@@ -114,9 +114,14 @@ def checks(name: str, looked: OriginFacts, cow_bytes: int | None) -> Iterator[Ch
     """
     filesystem, superblock = looked.filesystem, looked.superblock
     mountable, its = filesystem in MOUNT_OPTIONS, f"{name}'s filesystem"
-    what = ("filesystem-mountable", name, f"{its} can be mounted beside it", f"{its} cannot be mounted beside it")
+    what = (
+        "filesystem-mountable",
+        name,
+        f"{its} can be mounted from a snapshot",
+        f"{its} cannot be mounted from a snapshot",
+    )
     if looked.is_in_luks and not looked.device_number:
-        found = f"its LUKS is closed here: what is in it is examined once it is open, and must be one of {KNOWN}"
+        found = f"its LUKS is closed here: its content is examined once it is open, and must be one of {KNOWN}"
         yield Check(*what, passed=True, found=found)
         return
     why = WHY_NOT.get(filesystem, f"only {KNOWN} are known to work")
@@ -129,7 +134,7 @@ def checks(name: str, looked: OriginFacts, cow_bytes: int | None) -> Iterator[Ch
     yield Check("filesystem-on-origin", name, title, problem, not found, found, DEVICE_ALONE)
     found = _broken(looked, superblock)
     hint = f"{CHECKERS.get(filesystem, 'e2fsck')} it while nobody uses it; or {DEVICE_ALONE}"
-    yield Check("filesystem-whole", name, f"{its} is whole", f"{its} is not whole", not found, found, hint)
+    yield Check("filesystem-whole", name, f"{its} is consistent", f"{its} is not consistent", not found, found, hint)
     if cow_bytes is not None and cow_bytes < superblock.journal_bytes and not _is_settled(looked):
         found = f"{human(cow_bytes)}, less than its journal of {human(superblock.journal_bytes)}"
         why = "its mount here replays none" if looked.is_mounted else "it is not mounted on this host"

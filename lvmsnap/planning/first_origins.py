@@ -98,7 +98,7 @@ def resolved(word: str, facts: Facts, real_path: str = "", device_number: str = 
     if device_number:
         found = next(_volumes_on(device_number, facts), None)
         if found is None:
-            raise _unknown(f"{word} is no logical volume", word, facts)
+            raise _unknown(f"{word} is not a logical volume", word, facts)
         return found
     if name := name_of_device(word):
         return _named(name, word, facts)
@@ -145,7 +145,7 @@ def _mounted(word: str, real_path: str, facts: Facts) -> LogicalVolume:
     found = next(_volumes_of(mount, facts), None)
     if found is None:
         hint = f"LVM snapshots logical volumes alone; {LIST}"
-        raise UsageError(f"what is mounted at {word} is no logical volume, but {mount.source}", hint=hint)
+        raise UsageError(f"{mount.source}, mounted at {word}, is not a logical volume", hint=hint)
     return found
 
 

@@ -21,12 +21,12 @@ from lvmsnap.planning.sizing import DEFAULT_CHUNK_BYTES, PV_HEADER_BYTES, ceil, 
 
 # Not a shortage: such a snapshot cannot become full.
 ENOUGH = "it has all the room its origin can ever use"
-ABSENT = "the snapshot is not there"
-KEPT = "what room is left is kept for another snapshot of the profile, which fills faster"
+ABSENT = "the snapshot does not exist"
+KEPT = "the remaining space is kept for another snapshot of the profile, which fills faster"
 # The first word of lvextend's error message if there are not enough free extents.
 NO_ROOM = "Insufficient"
 # A warning about a growth that succeeded.
-LATE = "more room came barely in time, or too late: give the profile a larger `size`"
+LATE = "it was extended barely in time, or too late: give the profile a larger `size`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def _want(one: FoundSnapshot, ask: Ask) -> Want | str:
 
 
 def _own_supply(vg: VolumeGroup) -> _Supply:
-    closed = "".join(f"; {pv.device} is closed to allocation" for pv in closed_pvs(vg))
+    closed = "".join(f"; {pv.device} is not allocatable" for pv in closed_pvs(vg))
     return _Supply(available_extents(vg), f"{vg.name} has no free extents{closed}")
 
 
@@ -160,7 +160,7 @@ def _lent_supply(lent: FoundLoan, largest_bytes: int | None, most_new_bytes: int
     if largest_bytes is None:
         return _Supply(reason="the profile has no backing_file.max_size")
     if lent.vg is None or lent.loop is None or lent.file is None or lent.pv is None or most_new_bytes is None:
-        return _Supply(reason="its backing file is not there")
+        return _Supply(reason="its backing file is missing")
     extent_bytes, old_bytes = lent.vg.extent_size_bytes, lent.file.size_bytes
     possible_bytes = old_bytes + most_new_bytes
     # What an unfinished growth left is used first: free extents of the lent PV, or space of its file.

@@ -27,8 +27,8 @@ def check(backing: BackingFile, directory: DirectoryFacts) -> Check:
     unknown = [layer.name for layer in directory.layers if layer.is_unknown]
     never = [layer.name for layer in directory.layers if layer.free_bytes is None and not layer.is_unknown]
     later = [layer.name for layer in directory.layers if layer.free_bytes is not None]
-    of, title = backing.path, f"the blocks of {backing.path} are held by what lies beneath it"
-    what = ("backing-file-blocks", of, title, f"the blocks of {of} are not held by what lies beneath it")
+    of, title = backing.path, f"the blocks of {backing.path} are backed by real space"
+    what = ("backing-file-blocks", of, title, f"the blocks of {of} are not backed by real space")
     if never:
         found = f"{never[0]} may run full even if its blocks are written beforehand"
         return Check(*what, passed=False, found=found, hint=ELSEWHERE)

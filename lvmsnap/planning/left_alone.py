@@ -42,7 +42,7 @@ def _loan_left_alone(found: FoundLoan, facts: Facts) -> list[str]:
         identity = (found.loop.file_device, found.loop.file_inode)
         others = [loop.device for loop in facts.loops if (loop.file_device, loop.file_inode) == identity]
         others = [device for device in others if device != found.loop.device]
-        lines += [f"{device}: it is bound to the backing file too, and LVM takes both for one PV" for device in others]
+        lines += [f"{device}: it is attached to the backing file too, and LVM sees a duplicate PV" for device in others]
     return lines
 
 

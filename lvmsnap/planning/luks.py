@@ -124,7 +124,7 @@ def described(volume: Volume, looked: OriginFacts) -> str:
     """Return in words what is on an origin."""
     if looked.luks is None:
         return looked.filesystem or "no filesystem"
-    inside = f"in it {looked.inside.filesystem or 'no filesystem'}" if looked.inside else "closed on this host"
+    inside = f"containing {looked.inside.filesystem or 'no filesystem'}" if looked.inside else "closed on this host"
     return f"LUKS{looked.luks.version}, {inside if volume.luks else 'not opened'}"
 
 
@@ -137,7 +137,10 @@ def checks(profile: Profile, volume: Volume, looked: OriginFacts, facts: Facts) 
     hint = "leave out `luks`, or name the volume that holds it"
     yield Check("luks-held", name, f"{name} holds LUKS", f"{name} holds no LUKS", header is not None, found, hint)
     if header:
-        title, problem = f"{name}'s LUKS can be opened beside it", f"{name}'s LUKS cannot be opened beside it"
+        title, problem = (
+            f"{name}'s LUKS can be opened from a snapshot",
+            f"{name}'s LUKS cannot be opened from a snapshot",
+        )
         yield Check("luks-openable", name, title, problem, not header.obstacle, header.obstacle, UNOPENED)
     if volume.mountpoint is None and looked.inside:
         # Once opened, LVM would see the physical volume inside twice, and refuse to change its group.
@@ -161,7 +164,7 @@ def _key(volume: Volume, facts: Facts) -> Iterator[Check]:
         yield Check("luks-terminal", volume.path, title, problem, facts.looked.has_terminal, hint=hint)
         return
     found, hint = _wrong_key_file(path, facts.looked.key_files[path])
-    title, problem = f"key file {path} is root's alone", f"key file {path} cannot be used"
+    title, problem = f"only root can use key file {path}", f"key file {path} cannot be used"
     yield Check("luks-key-file", volume.path, title, problem, not found, found, hint)
 
 
@@ -169,10 +172,13 @@ def _wrong_key_file(path: str, here: KeyFileFacts) -> tuple[str, str]:
     """Return what is wrong with a key file, "" if nothing is, and what to do."""
     other = "correct `key_file`, or make the file there"
     wrong = {
-        "unreachable": (f"{here.stalling} is on the way, which may stall, and is not root's alone", other),
+        "unreachable": (
+            f"its path crosses {here.stalling}, which may stall and is not controlled by root alone",
+            other,
+        ),
         "absent": ("it does not exist", other),
         "symlink": ("it is a symlink", "name the file itself"),
-        "other": ("it is no regular file", other),
+        "other": ("it is not a regular file", other),
     }.get(here.kind)
     if wrong:
         return wrong

@@ -62,7 +62,7 @@ def _udev_rule(luks: LuksMapping, found: FoundSnapshot) -> Action:
     return Action(
         thing=Thing.UDEV_RULE,
         object=luks.udev_rule,
-        summary=f"keep udev from taking what is in {found.snapshot.path} for the origin's",
+        summary=f"keep udev from mistaking the content of {found.snapshot.path} for the origin's",
         undo_summary="remove the udev rule",
         do=(("sh", "-c", WRITE_SCRIPT, "sh", luks.udev_rule, text),),
         undo=(("rm", "--", luks.udev_rule),),

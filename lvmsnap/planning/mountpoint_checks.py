@@ -26,7 +26,7 @@ def run_tree(profile: Profile, facts: Facts) -> Iterator[Check]:
 def _is_free(path: str, facts: Facts) -> Iterator[Check]:
     """Yield the checks that a path is free, nobody else mounts there, and only root can change its parents."""
     here = facts.looked.mountpoints[path]
-    stalls = f"{here.stalling} is on the way, which may stall, and is not root's alone"
+    stalls = f"its path crosses {here.stalling}, which may stall and is not controlled by root alone"
     wrong = {
         "unreachable": (stalls, "name a `mountpoint` that is on a local filesystem"),
         "mounted": (
@@ -43,7 +43,7 @@ def _is_free(path: str, facts: Facts) -> Iterator[Check]:
     yield Check("mountpoint-free", path, title, problem, wrong is None, found, hint)
     straight, hint = here.real_path == path, f"write {here.real_path}"
     title, problem = f"no symlink leads to {path}", f"a symlink leads to {path}"
-    found = "" if straight else f"it is {here.real_path}"
+    found = "" if straight else f"it resolves to {here.real_path}"
     yield Check("mountpoint-no-symlink", path, title, problem, straight, found, hint)
     claimed = here.claimed_by
     hint = "name another `mountpoint`: systemd mounts and unmounts what it knows of"
@@ -53,7 +53,10 @@ def _is_free(path: str, facts: Facts) -> Iterator[Check]:
         return
     exposed = access.exposed(here.gates)
     hint = "anyone who can change one of them can lead the mount elsewhere: make it root's, or name another"
-    title, problem = f"{path} and all above it are root's alone", f"mountpoint {path} can be changed by others"
+    title, problem = (
+        f"only root can change {path} and the directories above it",
+        f"mountpoint {path} can be changed by others",
+    )
     yield Check("mountpoint-roots-alone", path, title, problem, not exposed, exposed, f"{hint} `mountpoint`")
 
 

@@ -62,11 +62,11 @@ def _enough(
     wanted = human(wanted_extents * vg.extent_size_bytes)
     have = human((free + lent_extents) * vg.extent_size_bytes)
     instead = _loan_needed(loan, wanted_extents - free, vg.extent_size_bytes)
-    found = f"{wanted} of {have}" if is_enough else f"{wanted} wanted, {have} there"
+    found = f"{wanted} of {have}" if is_enough else f"{wanted} needed, {have} available"
     if closed := () if is_enough else closed_pvs(vg):
         more = human(sum(pv.unused_extents for pv in closed) * vg.extent_size_bytes)
-        found += f"; {more} more on {', '.join(pv.device for pv in closed)}, closed to allocation"
-        instead += f", or open what is closed: pvchange --allocatable y {closed[0].device}"
+        found += f"; {more} more on {', '.join(pv.device for pv in closed)}, not allocatable"
+        instead += f", or make them allocatable: pvchange --allocatable y {closed[0].device}"
     title, problem = f"space for {what}", f"not enough space for {what}"
     fitting = (free + lent_extents) * vg.extent_size_bytes // MIB
     smaller = f"a smaller `size`, at most {fitting}MiB{' in all' * is_set}" if fitting else ""

@@ -11,7 +11,7 @@ from lvmsnap.model.target import PoolSpace
 from lvmsnap.planning import pools
 from lvmsnap.planning.sizing import human
 
-OWN_SPACE = "give `size`: the snapshot then has a space of its own in the group"
+OWN_SPACE = "give `size`: the snapshot then has its own CoW space in the group"
 
 
 def run(
@@ -28,21 +28,25 @@ def run(
     why = "has its own CoW space: LVM would not freeze the filesystem, and the snapshot would look half-written"
     hint = f"wait until it is removed; or {OWN_SPACE}"
     found = f"{own[0]} {why}" if own else ""
-    title, problem = f"{origin} has thin snapshots alone", f"{origin} has a snapshot that is not thin"
+    title, problem = f"{origin} has only thin snapshots", f"{origin} has a snapshot that is not thin"
     yield Check("thin-snapshots-alone", origin, title, problem, not own, found, hint)
     backing = profile.backing_file(vg.name)
-    why = "lends space to its group: if the pool grew onto that, it could not be given back"
+    why = "lends space to its group: if the pool grew onto it, it could not be given back"
     hint = f"leave out `backing_file`, which a thin snapshot has no use for; or {OWN_SPACE}"
-    title, problem = f"no file is lent beside {name}", f"a file is lent beside {name}"
+    title, problem = f"no file lends space beside {name}", f"a file lends space beside {name}"
     found = f"{backing.path} {why}" if backing else ""
     yield Check("thin-no-loan", origin, title, problem, backing is None, found, hint)
     alone = not profile.is_cut
-    found = "" if alone else "thin snapshots of several volumes are of several instants: a held origin breaks its pool"
-    title = f"the snapshot of {origin} may be of an instant of its own"
-    problem = f"the snapshot of {origin} cannot be of one instant with the others"
-    hint = f"{OWN_SPACE}, at one instant with the others; or write `consistent: false`"
+    found = (
+        ""
+        if alone
+        else "thin snapshots of several volumes show several instants: suspending a thin origin breaks its pool"
+    )
+    title = f"the snapshot of {origin} need not be taken at the same instant as the others"
+    problem = f"the snapshot of {origin} cannot be taken at the same instant as the others"
+    hint = f"{OWN_SPACE}, at the same instant as the others; or write `consistent: false`"
     yield Check("thin-no-instant", origin, title, problem, alone, found, hint)
-    found = "" if volume.chunk_size_bytes is None else "a thin snapshot has the chunks of its pool"
+    found = "" if volume.chunk_size_bytes is None else "a thin snapshot uses its pool's chunk size"
     title = f"no chunk_size is given for the snapshot of {origin}"
     problem = f"chunk_size is given for the snapshot of {origin}"
     yield Check(
@@ -54,7 +58,7 @@ def _pool(
     origin: str, pool: LogicalVolume, vg: VolumeGroup, warn_percent: int, autoextend_percent: int
 ) -> Iterator[Check]:
     name, trouble, hint = f"{vg.name}/{pool.name}", pools.trouble(pool), f"see lvs -a {vg.name}, and lvmthin(7)"
-    title, problem = f"thin pool {name} takes writes", f"thin pool {name} takes no writes"
+    title, problem = f"thin pool {name} is writable", f"thin pool {name} is not writable"
     yield Check("thin-pool-works", origin, title, problem, not trouble, trouble, hint)
     fill = pools.fill_of(pool)
     if trouble or fill is None:

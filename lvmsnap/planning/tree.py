@@ -21,7 +21,7 @@ from lvmsnap.planning.luks import as_mounted
 NOT_MOUNTED_YET = "autofs"
 MOVED = (
     "below the top, where a profile's only volume is: "
-    "adding a volume moves the first, and borg and restic, which know files by path, read it anew"
+    "adding a volume moves the first, and borg and restic, which identify files by path, read it anew"
 )
 BIND_OPTIONS = ("bind", "ro", "nosuid", "nodev", "private")
 
@@ -151,7 +151,7 @@ def _describe_left_out(found: tuple[Mount, ...], why: str, of: str, profile: Pro
     included = [*profile.includes, *(mount.mountpoint for mount in found if mount not in whole)]
     lines = [f"`- origin: {path}` under `volumes`" for path in dict.fromkeys(volumes)]
     lines += [f"`include: [{', '.join(included)}]`"] if len(included) > len(profile.includes) else []
-    return (Fact("left out", f"{missing}: {why} an empty directory there; to take it in: {' and '.join(lines)}", of),)
+    return (Fact("left out", f"{missing}: {why} an empty directory there; to include it: {' and '.join(lines)}", of),)
 
 
 def _nearest(path: str, known: Iterable[str]) -> str:
@@ -194,15 +194,15 @@ def _one_place(volume: Volume, facts: Facts) -> Check:
 
 
 def _own_mount(path: str, facts: Facts) -> Check:
-    what = ("include-is-mount", path, f"{path} is a mount of its own", f"{path} is no mount of its own")
+    what = ("include-is-mount", path, f"{path} is a mount point", f"{path} is not a mount point")
     top = top_mount(facts.mounts, path)
     if top is None:
         inside = mount_of(path, facts.mounts)
         found = f"it is a directory of {inside.mountpoint}" if inside else "nothing is mounted there"
-        found = f"{found}, whose snapshot has it" if inside else found
+        found = f"{found}, whose snapshot contains it" if inside else found
         return Check(*what, passed=False, found=found, hint="leave it out of `include`")
     if top.filesystem == NOT_MOUNTED_YET:
-        found = "it is mounted only once somebody looks into it"
+        found = "it is an automount that is not mounted yet"
         return Check(*what, passed=False, found=found, hint=f"ls {path}, then try again")
     return Check(*what, passed=True, found=f"{top.filesystem} of {top.source}")
 
@@ -222,7 +222,7 @@ def _no_volume(path: str, profile: Profile, facts: Facts) -> Check:
     in_tree = (one for one in profile.volumes if one.is_in_tree)
     at = {mount.mountpoint: one.path for one in in_tree for mount in origin_mounts(one, facts)}
     found = f"{at[path]} is mounted there: its live files would hide its snapshot" if path in at else ""
-    title, problem = f"{path} is no volume of the profile", f"{path} is a volume of the profile"
+    title, problem = f"{path} is not a volume of the profile", f"{path} is a volume of the profile"
     return Check("include-is-no-volume", path, title, problem, not found, found, "leave it out of `include`")
 
 
@@ -250,7 +250,7 @@ def _outside(path: str, known: dict[str, Mount], facts: Facts) -> Mount | None:
 
 
 def _has_directory(path: str, known: dict[str, Mount], facts: Facts) -> Check:
-    what = ("tree-has-place", path, f"{path} has its place in the tree", f"{path} has no place in the tree")
+    what = ("tree-has-place", path, f"{path} can be mounted in the tree", f"{path} cannot be mounted in the tree")
     nearest, parent = _nearest(path, known), _outside(path, known, facts)
     if parent is None:
         return Check(*what, passed=True, found=f"in that of {nearest}" if nearest and path != "/" else "")

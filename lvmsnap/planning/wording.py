@@ -40,9 +40,9 @@ def _of_loan(condition: Condition) -> str:
         case FileFilled(path, size_bytes):
             return f"{path} has {size_bytes} bytes and no holes"
         case LoopBound(_, path):
-            return f"a loop device is bound to the device and inode of {path}"
+            return f"a loop device is attached to the device and inode of {path}"
         case LabelWritten(_, pv_uuid):
-            return f"a PV with UUID {pv_uuid} is there"
+            return f"a PV with UUID {pv_uuid} exists"
         case PVLent(pv_uuid, _, vg):
             return f"the PV with UUID {pv_uuid} is in {vg}"
     return ""
@@ -51,7 +51,7 @@ def _of_loan(condition: Condition) -> str:
 def _of_cut(condition: Condition) -> str:
     match condition:
         case SnapshotsPrepared(names):
-            return f"LVM's metadata have {', '.join(names)}, and the kernel has no device of them"
+            return f"LVM's metadata has {', '.join(names)}, and the kernel has no devices for them"
         case AllTaken(snapshots):
             names = tuple(f"{one.vg}/{one.name}" for one in snapshots)
             return f"the devices of {', '.join(names)} exist, and the origins' tables are snapshot-origin"
@@ -95,5 +95,5 @@ def _of_leftovers(condition: Condition) -> str:
         case OriginSuspended(vg, origin):
             return f"a device of {vg}/{origin} is suspended"
         case DevicesLeft():
-            return "device-mapper has devices of the snapshot, and LVM's metadata has no snapshot"
+            return "device-mapper has devices of a snapshot that is not in LVM's metadata"
     return ""

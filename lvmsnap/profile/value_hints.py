@@ -16,7 +16,7 @@ _PATH_KEYS = ("mountpoint", "path", "key_file")
 _SIZE_KEYS = ("size", "max_size", "chunk_size", "timeout")
 _PERCENT_KEYS = ("warn_at", "extend_at", "extend_by")
 _PERHAPS = "did you mean"
-_NO_SHELL = "no shell reads this"
+_NO_SHELL = "no shell expands this"
 _NO_DATE = f"{_NO_SHELL}: a name is the same each time"
 
 

@@ -20,7 +20,7 @@ def write_whole(path: str, text: str, mode: int = 0o644) -> None:
     directory = os.path.dirname(path)
     try:
         if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
-            kind = "a directory" if os.path.isdir(path) else "no regular file"
+            kind = "a directory" if os.path.isdir(path) else "not a regular file"
             raise LvmsnapError(f"cannot write {path}: it is {kind}", hint="name a file; it is replaced as a whole")
         # Hidden and with a suffix of its own, so that no metrics collector reads it.
         descriptor, temporary = tempfile.mkstemp(prefix=".lvmsnap.", suffix=".new", dir=directory or ".")

@@ -152,7 +152,7 @@ def _percent(text: str) -> float | None:
     if not text:
         return None
     if not math.isfinite(percent := float(text)):
-        raise ValueError(f"{text} is no percentage")
+        raise ValueError(f"{text} is not a percentage")
     return percent
 
 

@@ -42,7 +42,7 @@ def _hint(argv: tuple[str, ...], path: str | None) -> str:
     if word in SHELL_WORDS:
         return f"that is a shell builtin or keyword, and no shell is involved: sh -c {shlex.quote(' '.join(argv))}"
     if "=" in word.partition("/")[0] and len(argv) > 1:
-        return f"no shell reads this, which would set a variable: env {shlex.join(argv)}"
+        return f"no shell is involved, so nothing sets that variable: env {shlex.join(argv)}"
     if "/" in word:
         where = "" if word.startswith("/") else f" in {os.getcwd()}; better give its full path"
         return f"there is no such file{where}"

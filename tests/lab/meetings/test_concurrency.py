@@ -186,7 +186,7 @@ def test_a_guard_gives_more_room_in_time_while_another_profile_fills_a_file_or_i
     write = "for i in 1 2 3 4 5; do head -c 1M /dev/urandom > /mnt/fill$i; sync /mnt/fill$i; sleep 1; done"
     done = lvmsnap(stage, f"-v --wait 5 run guarded -- sh -c '{write}; rm /mnt/fill*; sync'", timeout=WAIT)
 
-    assert "was given" in done.stderr
+    assert "was extended by" in done.stderr
     assert filling.poll() is None
     assert hooking.poll() is None
     stage.run(GO)
@@ -207,7 +207,7 @@ def test_a_hook_may_call_for_another_profile_and_is_refused_at_once_for_its_own(
 
     refused = stage.lvmsnap("-v up hooked", 1)
 
-    assert "the lvmsnap that this was called from" in refused.stderr
+    assert "the lvmsnap that called this one" in refused.stderr
     assert "a hook cannot call lvmsnap for its own profile" in refused.stderr
     assert stage.run("lvs --noheadings -o lv_name -S 'origin=system'").stdout.split() == ["snap2"]
     stage.lvmsnap("down other", 0)

@@ -120,7 +120,7 @@ PATHS = (
     ),
     Situation(
         "more than nine tenths of the space",
-        ("no room for the backing file: 900 MiB wanted, ", "(90 % of what is available)"),
+        ("no room for the backing file: 900 MiB needed, ", "(90 % of what is available)"),
         settings={**backed_by("/media/store/lent", size="900MiB"), "size": "899MiB"},
         origin="vg0/large",
         before="lvcreate -q -y -Wn -Zn -L 640M -n large vg0",
@@ -219,12 +219,12 @@ lvchange -q --errorwhenfull y thin/pool
 lvcreate -q -y -V 200M --thinpool pool -n files thin; lvcreate -q -y -V 100M --thinpool pool -n other thin
 mkfs.ext4 -q /dev/thin/files; mkdir /mnt/thin; mount /dev/thin/files /mnt/thin"""
 POOL_DOWN = "umount /mnt/thin; rmdir /mnt/thin; vgremove -q -ff -y thin; pvremove -q /dev/ubdc; udevadm settle"
-HELD = "the blocks of /mnt/thin/lent are not held by what lies beneath it: thin pool thin-pool-tpool"
+HELD = "the blocks of /mnt/thin/lent are not backed by real space: thin pool thin-pool-tpool"
 
 LOOPS = (
     Situation(
         "a loop device in use",
-        ("/dev/loop5 is in use: bound to /media/store/theirs", "`loop_device: auto`"),
+        ("/dev/loop5 is in use: attached to /media/store/theirs", "`loop_device: auto`"),
         before="truncate -s 1M /media/store/theirs; losetup /dev/loop5 /media/store/theirs",
         after="losetup -d /dev/loop5; rm /media/store/theirs",
         settings=backed_by("/media/store/lent", loop_device="/dev/loop5"),

@@ -64,7 +64,7 @@ END
     )
     torn = Situation(
         "torn",
-        ("torn is not whole: 1 PV missing", "bring the disk back"),
+        ("torn is incomplete: 1 PV missing", "bring the disk back"),
         before="dmsetup remove half2",
         origin="torn/data",
     )
@@ -193,25 +193,25 @@ GROUPS_AND_ORIGINS = (
 FILESYSTEMS = (
     Situation(
         "swap",
-        ("vg0/swap's filesystem cannot be mounted beside it: swap: swap holds no files", "`mountpoint: null`"),
+        ("vg0/swap's filesystem cannot be mounted from a snapshot: swap: swap holds no files", "`mountpoint: null`"),
         origin="vg0/swap",
         settings={"mountpoint": "/run/lvmsnap/check"},
     ),
     Situation(
         "btrfs",
-        ("filesystem cannot be mounted beside it: btrfs: btrfs refuses two filesystems with one fsid",),
+        ("filesystem cannot be mounted from a snapshot: btrfs: btrfs refuses two filesystems with one fsid",),
         origin="vg0/btrfs",
         settings={"mountpoint": "/run/lvmsnap/check"},
     ),
     Situation(
         "LUKS",
-        ("filesystem cannot be mounted beside it: crypto_LUKS: it is encrypted",),
+        ("filesystem cannot be mounted from a snapshot: crypto_LUKS: it is encrypted",),
         origin="vg0/crypt",
         settings={"mountpoint": "/run/lvmsnap/check"},
     ),
     Situation(
         "no filesystem at all",
-        ("filesystem cannot be mounted beside it: no filesystem found",),
+        ("filesystem cannot be mounted from a snapshot: no filesystem found",),
         origin="vg0/blank",
         settings={"mountpoint": "/run/lvmsnap/check"},
     ),

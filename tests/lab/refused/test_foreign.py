@@ -292,7 +292,7 @@ def test_another_loop_device_over_the_same_file_stays_and_so_does_the_file(mine:
 
     # LVM changes no group while it sees one PV on two devices: nothing can be given back before one of them goes.
     assert result.returncode == 4
-    assert "left alone: /dev/loop1: it is bound to the backing file too" in result.stderr
+    assert "left alone: /dev/loop1: it is attached to the backing file too" in result.stderr
     assert mine.run("losetup -nO BACK-FILE /dev/loop1").stdout == f"{FILE}\n"
     mine.run("losetup -d /dev/loop1; udevadm settle")
     lvmsnap(mine, "down mine")

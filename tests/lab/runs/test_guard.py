@@ -112,7 +112,7 @@ def test_a_writer_at_full_speed_loses_no_backup_where_the_file_may_grow(
         assert done.stdout == old
         assert m.run(f"cd /run; tar -xf {SPACE}/a.tar; rm {SPACE}/a.tar; md5sum d/*; rm -r d").stdout == old
         assert m.run("rm /mnt/fill; cd /mnt; md5sum d/*").stdout != old
-        assert "was given" in done.stderr
+        assert "was extended by" in done.stderr
         assert "cannot become full: it has all the room its origin can ever use" in done.stderr
         assert fingerprint(m, FOLDERS) == before
 
@@ -161,7 +161,7 @@ def test_the_guard_grows_its_snapshot_beside_dmeventd_which_extends_anothers(aut
     sizes = {" ".join(words): float(size) for size, *words in map(str.split, rows)}
     assert sizes["not monitored"] > FILES_MIB
     assert sizes["monitored"] > 112, "dmeventd extends the other one"
-    assert done.stderr.count("was given") >= 1, done.stderr
+    assert done.stderr.count("was extended by") >= 1, done.stderr
     assert (
         m.run(f"ls -A -I history /var/lib/lvmsnap; findmnt {SNAP}; lvs --noheadings {NAME}", check=False).stdout == ""
     )
@@ -197,7 +197,7 @@ def test_a_growth_that_fails_half_way_is_tried_again_and_all_is_taken_back(stage
     lvmsnap(stage, "up p")
     job = start_lvmsnap(stage, "-v watch p", path="/run/bad")
     stage.run(write(0, 18))
-    job.wait_for_output("was given")
+    job.wait_for_output("was extended by")
 
     assert job.stderr.count("it cannot grow: pvresize") == 1
     assert "no luck" in job.stderr
@@ -220,7 +220,7 @@ def test_it_grows_to_what_the_origin_can_use_and_never_beyond(lab: Machine) -> N
     lvmsnap(lab, "up p")
     job = start_lvmsnap(lab, "-v watch p")
     lab.run("dd if=/dev/urandom of=/dev/vg0/system bs=1M count=14 oflag=sync status=none")
-    job.wait_for_output("was given")
+    job.wait_for_output("was extended by")
     assert looking.lv(lab, NAME, "lv_size") == [str(36 * MiB)]
     lab.run("dd if=/dev/urandom of=/dev/vg0/system bs=1M oflag=sync status=none", check=False)
     job.wait_for_output("all the room its origin can ever use")
@@ -245,10 +245,10 @@ def test_only_room_that_lvm_would_allocate_counts_and_less_is_taken_where_there_
     lvmsnap(lab, "up p")
     job = start_lvmsnap(lab, "-v watch p")
     lab.run("dd if=/dev/urandom of=/dev/vg0/system bs=1M count=6 oflag=sync status=none")
-    job.wait_for_output("was given")
+    job.wait_for_output("was extended by")
 
-    assert "40 MiB wanted, 36 MiB there; 1020 MiB more on /dev/ubdb, closed to allocation" in refused.stderr
-    assert "was given 12 MiB more" in job.stderr
+    assert "40 MiB needed, 36 MiB available; 1020 MiB more on /dev/ubdb, not allocatable" in refused.stderr
+    assert "was extended by 12 MiB" in job.stderr
     assert looking.lv(lab, NAME, "lv_size") == [str(24 * MiB)]
     lvmsnap(lab, "down p")
     assert job.wait().returncode == 0
@@ -339,7 +339,7 @@ def test_two_on_one_file_are_given_room_at_one_moment_told_apart_and_lost_togeth
     fill = "dd if=/dev/urandom of=/dev/vg0/{} bs=1M count={} oflag=sync status=none"
     lab.run(" & ".join(fill.format(name, 14) for name in "ab") + "; wait")
     for name in "ab":
-        job.wait_for_output(f"vg0/{name}: vg0/{name}-lvmsnap-p was given")
+        job.wait_for_output(f"vg0/{name}: vg0/{name}-lvmsnap-p was extended by")
     lab.run("sleep 3")
     (told,) = json.loads(lvmsnap(lab, "status p --json").stdout)["profiles"]
     sizes = {one["origin"]: (one["size_bytes"] > 16 * MiB, one["last_growth"] is not None) for one in told["volumes"]}

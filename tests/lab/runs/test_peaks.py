@@ -79,7 +79,10 @@ def test_whatever_is_in_the_historys_place_fails_no_run(stage: Stage) -> None:
         done = lvmsnap(stage, "-q run plain -- echo done")
 
         assert done.stdout == "done\n"
-        assert done.stderr.startswith("warning: this run of plain is missing in its history: "), (strange, done.stderr)
+        assert done.stderr.startswith("warning: this run of plain is missing from its history: "), (
+            strange,
+            done.stderr,
+        )
         assert len(done.stderr.splitlines()) == 1
     stage.run(f"umount {HISTORY}; rm -rf {HISTORY}")
     stage.assert_as_before()

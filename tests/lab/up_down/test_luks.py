@@ -172,7 +172,7 @@ def test_a_key_file_that_others_could_use_or_swap_is_refused_and_a_wrong_key_und
     words = {
         "none": "it does not exist",
         "link": "it is a symlink",
-        "pipe": "it is no regular file",
+        "pipe": "it is not a regular file",
         "group": "users other than root can use it (mode 0440)",
         "user": "it belongs to user 1000",
         "empty": "it is empty",

@@ -76,7 +76,7 @@ def test_rate_time_to_full_and_growth_are_reported_while_run_guards_the_snapshot
     # When it was given more room.
     start = lab.run("date +%s").stdout
     lab.run("touch /run/more")
-    job.wait_for_output("was given")
+    job.wait_for_output("was extended by")
     told = status_when(lab, "last_growth")
     (size_now,) = looking.lv(lab, NAME, "lv_size")
     assert told["last_growth"]["bytes"] == int(size_now) - 24 * MiB == 16 * MiB

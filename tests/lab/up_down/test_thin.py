@@ -115,7 +115,7 @@ def test_a_pool_that_fills_is_warned_of_and_one_that_is_full_is_lost_for_status_
     # What the snapshot held is free again, but the filler has taken all there was.
     server.run(f"{FILL}; true", timeout=120)
     refused = lvmsnap(server, "up p", code=3).stderr
-    assert "thin pool vg0/pool takes no writes: it has no space left for data" in refused
+    assert "thin pool vg0/pool is not writable: it has no space left for data" in refused
     assert looking.lv(server, "vg0/active", "lv_attr") == ["Vwi-a-tz-k"]
 
 
@@ -128,8 +128,8 @@ def test_what_a_thin_snapshot_cannot_have_is_refused_with_size_as_the_way_out(se
 
     refused = lvmsnap(server, "up p", code=3).stderr
 
-    assert "a file is lent beside vg0/pool: /media/b/lent lends space to its group" in refused
-    assert "a thin snapshot has the chunks of its pool" in refused
+    assert "a file lends space beside vg0/pool: /media/b/lent lends space to its group" in refused
+    assert "a thin snapshot uses its pool's chunk size" in refused
     assert refused.count("give `size`") == 2
     assert fingerprint(server, ("/media",)) == before
     write_profile(server, "p", profile_text(size="16MiB", backing_file={"path": "/media/b/lent"}))

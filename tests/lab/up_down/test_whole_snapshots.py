@@ -148,7 +148,7 @@ def test_a_journal_on_another_device_is_never_replayed_from_the_snapshot(lab: Ma
 
     # Without a journal nothing makes whole what another machine has half-written.
     lab.run('dmsetup create guest --table "$(dmsetup table vg0-old)"; mount /dev/mapper/guest /mnt/old; sync')
-    assert "vg0/old's filesystem is not whole: it has no journal" in lvmsnap(lab, "up old", code=3).stderr
+    assert "vg0/old's filesystem is not consistent: it has no journal" in lvmsnap(lab, "up old", code=3).stderr
     lab.run("umount /mnt/old; dmsetup remove guest")
     lvmsnap(lab, "up old")
     lvmsnap(lab, "down old")

@@ -195,7 +195,7 @@ def test_any_link_to_its_device_will_do(number: str, origin: str, monkeypatch: p
         ("/dev/vg0/hone", "there is no volume vg0/hone\n  what to do: did you mean vg0/home?"),
         ("/dev/mapper/vg0-hone", "there is no volume vg0/hone\n  what to do: did you mean vg0/home?"),
         ("/srv/sytem", "nothing is mounted at /srv/sytem\n  what to do: did you mean /srv/system?"),
-        ("/srv/disk", "what is mounted at /srv/disk is no logical volume, but /dev/sdb1\n"),
+        ("/srv/disk", "/dev/sdb1, mounted at /srv/disk, is not a logical volume\n"),
         ("/srv/system/a/b", "nothing is mounted at /srv/system/a/b, which is in /srv/system\n"),
         ("", "lvmsnap init lists the volumes"),
     ],
@@ -210,7 +210,7 @@ def test_an_unknown_one_is_an_error_with_the_nearest_name(word: str, said: str) 
 def test_a_device_that_is_no_volume_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(block_devices, "number_at", lambda _: "8:1")
 
-    assert "/dev/sda1 is no logical volume" in init("/dev/sda1").stderr
+    assert "/dev/sda1 is not a logical volume" in init("/dev/sda1").stderr
 
 
 @pytest.mark.parametrize("word", ["vg0/pool", "vg0/pool_tdata", "vg0/system-lvmsnap-other"])

@@ -109,7 +109,7 @@ def test_a_directory_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
     for folder in (tmp_path / "file", tmp_path / "file/x"):
         done = init("vg0/system", "--write", "nightly", folder=folder)
         assert done.returncode == 1
-        assert f"error: cannot write {folder}/nightly.yaml: {tmp_path}/file is no directory\n" in done.stderr
+        assert f"error: cannot write {folder}/nightly.yaml: {tmp_path}/file is not a directory\n" in done.stderr
 
 
 def test_who_may_not_write_there_is_told_to_be_root(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,5 +165,5 @@ def test_what_its_plan_will_be_refused_for_is_warned_of(monkeypatch: pytest.Monk
 
     assert done.returncode == 0
     assert done.stderr.startswith(
-        "warning: its plan will be refused: not enough space for the snapshot: 2 GiB wanted, 0 B there\n"
+        "warning: its plan will be refused: not enough space for the snapshot: 2 GiB needed, 0 B available\n"
     )

@@ -49,7 +49,11 @@ def test_all_is_well() -> None:
         (ran(Result.INTERRUPTED, 143), 1, "was interrupted (exit 143)"),
         (ran(Result.KILLED, 137), 1, "was killed, or the power failed"),
         (ran(Result.LOST, 124), 2, "lost its snapshot"),
-        (held(Result.LOST, 124), 2, "the last hold, of 2024-05-03T03:00:00+00:00, lost its snapshot: what was read is"),
+        (
+            held(Result.LOST, 124),
+            2,
+            "the last hold, of 2024-05-03T03:00:00+00:00, lost its snapshot: do not trust what was read",
+        ),
         (held(Result.NEVER_STARTED, 3), 1, "the last hold, of 2024-05-03T03:00:00+00:00, never came up"),
         (held(Result.FAILED, 4), 1, "failed: lvmsnap hold (exit 4)"),
     ],

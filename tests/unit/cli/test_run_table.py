@@ -67,9 +67,9 @@ def test_of_runs_that_were_lost_no_size_is_said_to_be_enough() -> None:
     assert len(shown(unknown)) == 2, "only the table: of its need nothing is known"
     assert (
         shown(unknown, RUN)[-1]
-        == "`size: 384MiB` would have been enough for all of these runs but those that were lost"
+        == "`size: 384MiB` would have been enough for all of these runs except those that were lost"
     )
-    assert shown(overflowed, RUN)[-1].endswith(" but those that were lost")
+    assert shown(overflowed, RUN)[-1].endswith(" except those that were lost")
 
 
 def test_a_thin_one_shows_its_pool_and_no_size() -> None:
@@ -130,7 +130,7 @@ def test_json_has_all_that_is_kept(profiles: tuple[str, ...], tmp_path: Path) ->
 def test_a_profile_that_never_ran_is_no_error_and_a_name_that_is_nobodys_is(profiles: tuple[str, ...]) -> None:
     idle, nobody = lvmsnap(*profiles, "idle"), lvmsnap(*profiles, "nobody", "nightly")
 
-    assert (idle.returncode, idle.stdout) == (0, "no run of idle is known\n")
+    assert (idle.returncode, idle.stdout) == (0, "no run of idle is recorded\n")
     assert nobody.returncode == 2
     assert "there is no profile nobody" in nobody.stderr
     assert "borg" in nobody.stdout
@@ -146,13 +146,13 @@ def test_a_history_that_cannot_be_read_is_said_so_and_its_profile_is_not_called_
     asked = lvmsnap(*profiles, "idle")
 
     assert (done.returncode, asked.returncode) == (0, 0)
-    assert "no run of idle is known" in asked.stdout
+    assert "no run of idle is recorded" in asked.stdout
     assert f"warning: {run_history.path('idle')} cannot be read: Too many levels of symbolic links" in asked.stderr
     assert f"warning: {run_history.path('torn')} cannot be read: it has no line that is a run" in done.stderr
 
 
 def test_where_nothing_ever_ran_that_is_said() -> None:
-    assert lvmsnap("status", "--history").stdout == "no run of any profile is known\n"
+    assert lvmsnap("status", "--history").stdout == "no run of any profile is recorded\n"
 
 
 def test_metrics_of_the_history_are_wrong_usage() -> None:

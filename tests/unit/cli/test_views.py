@@ -108,7 +108,7 @@ ERRORS = (
             ProfileProblem("b.yaml", 0, 0, "", "cannot be read", ""),
         )
     ),
-    RefusedError((Refusal("vg0 is not whole: 1 PV missing", "bring the disk back"), Refusal("not run by root"))),
+    RefusedError((Refusal("vg0 is incomplete: 1 PV missing", "bring the disk back"), Refusal("not run by root"))),
     ResidueError(
         "take the snapshot failed",
         residue=("loop device: /dev/loop7", "held by extents of vg0/pool"),

@@ -12,7 +12,7 @@ from tests.lab.machine import GiB, Machine
 HERE = Path(__file__).parent
 
 # A group with a valid snapshot on a lent PV, an invalid and a merging one, a thin pool with a snapshot, a cached LV;
-# a group whose lent PV is missing and whose own is closed to allocation; a PV in no group; mounts with a space in the
+# a group whose lent PV is missing and whose own is not allocatable; a PV in no group; mounts with a space in the
 # name and of one directory twice.
 SCRIPT = r"""
 set -e

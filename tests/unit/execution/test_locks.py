@@ -136,7 +136,7 @@ with locks.profile("nightly", locks.Waiting(60, print), {str(directory)!r}):
         called = subprocess.run(hook, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert time.monotonic() - start < 30
-    assert f"the lock of nightly is held by pid {os.getpid()}, the lvmsnap that this was called from" in called.stderr
+    assert f"the lock of nightly is held by pid {os.getpid()}, the lvmsnap that called this one" in called.stderr
     assert called.stdout == ""
 
 

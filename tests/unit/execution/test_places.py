@@ -27,7 +27,7 @@ def system(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("beneath", "found"),
     [
-        (("8:0", "254:0"), "/srv/space lies on vg0-system by now, through snapshots of what is beneath it"),
+        (("8:0", "254:0"), "/srv/space now lies on vg0-system, through snapshots of the devices beneath it"),
         (("8:0", "254:5"), ""),
     ],
     ids=["the origin", "another volume of its group"],

@@ -172,7 +172,7 @@ def test_a_history_that_cannot_be_kept_is_a_warning_and_no_failure(
         begun.exit_code = run.run(session, samples.with_file(""), "", ARGV, replace_old=False, course=begun)
 
     assert begun.exit_code == 0
-    assert notes.notes[-1].startswith("warning: this run of nightly is missing in its history: ")
+    assert notes.notes[-1].startswith("warning: this run of nightly is missing from its history: ")
 
 
 def test_one_that_was_refused_does_not_complain_of_its_history_too(world: World, state: Path) -> None:

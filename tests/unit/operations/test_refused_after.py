@@ -5,7 +5,7 @@ from __future__ import annotations
 from lvmsnap.model.errors import Refusal, RefusedError, ResidueError, StepError, refused_after
 
 REFUSED = RefusedError(
-    (Refusal("not enough space for the snapshot: 64 MiB wanted, 32 MiB there", "give a smaller `size`"),)
+    (Refusal("not enough space for the snapshot: 64 MiB needed, 32 MiB available", "give a smaller `size`"),)
 )
 
 

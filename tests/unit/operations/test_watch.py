@@ -38,7 +38,7 @@ def test_what_is_renamed_before_it_was_given_more_room_is_given_it_at_once(
     done = [line for line in world.ran if line.startswith("lvextend") and not line.endswith("# fails")]
     assert ["vg1/other" in line for line in done] == [True]
     assert world.held[-1] == "vg1"
-    assert (len(world.warned), world.said) == (1, ["vg1/other was given 32 MiB more"])
+    assert (len(world.warned), world.said) == (1, ["vg1/other was extended by 32 MiB"])
 
 
 def test_no_command_names_a_group_that_was_renamed_while_its_lock_was_waited_for(
@@ -70,7 +70,7 @@ def test_where_lvm_has_less_room_than_was_thought_less_is_asked_for_at_once(monk
     guard(world).look()
 
     asked = [line.split()[4] for line in world.ran if line.startswith("lvextend")]
-    assert (asked, world.said) == (["+8", "+4", "+2"], ["vg0/system-lvmsnap-nightly was given 8 MiB more"])
+    assert (asked, world.said) == (["+8", "+4", "+2"], ["vg0/system-lvmsnap-nightly was extended by 8 MiB"])
     assert [line.split()[0] for line in world.ran].count("sh") == 1
 
 

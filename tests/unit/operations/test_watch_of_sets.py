@@ -59,8 +59,8 @@ def test_two_that_need_room_at_one_moment_get_it_from_a_file_that_grows_once(mon
     assert world.programs == ["sh", "losetup", "pvresize", "lvextend", "lvchange", "lvextend", "lvchange"]
     assert world.held == ["vg0"]
     assert world.said == [
-        f"vg0/system: {test_growth.SYSTEM} was given 32 MiB more",
-        f"vg0/home: {test_growth.HOME} was given 32 MiB more",
+        f"vg0/system: {test_growth.SYSTEM} was extended by 32 MiB",
+        f"vg0/home: {test_growth.HOME} was extended by 32 MiB",
     ]
 
 
@@ -71,7 +71,7 @@ def test_one_of_two_that_needs_room_gets_it_alone_and_is_named_with_its_volume(m
 
     assert [line for line in world.ran if "lvextend" in line and test_growth.HOME not in line] == []
     assert world.warned == [f"vg0/home: {test_growth.HOME} is 85 % full, not filling at present"]
-    assert world.said == [f"vg0/home: {test_growth.HOME} was given 32 MiB more"]
+    assert world.said == [f"vg0/home: {test_growth.HOME} was extended by 32 MiB"]
 
 
 def test_one_that_cannot_be_given_room_keeps_the_other_from_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_one_that_cannot_be_given_room_keeps_the_other_from_none(monkeypatch: py
     monkeypatch.setattr(world, "run", fails)
     world.guards.look()
 
-    assert world.said == [f"vg0/home: {test_growth.HOME} was given 32 MiB more"]
+    assert world.said == [f"vg0/home: {test_growth.HOME} was extended by 32 MiB"]
     assert ["vg0/system: " in line for line in world.warned if "it cannot grow" in line] == [True]
 
 
@@ -109,7 +109,7 @@ def test_a_group_that_somebody_has_locked_keeps_the_room_of_another_group_from_n
 
     world.guards.look()
 
-    assert world.said == [f"vg1/home: {home.path} was given 32 MiB more"]
+    assert world.said == [f"vg1/home: {home.path} was extended by 32 MiB"]
     assert ["locked by lvremove (pid 4711)" in line for line in world.warned if "vg0/system: " in line][-1]
     assert world.waited == [0.0, more_room.PATIENCE_SECONDS]
     assert world.programs.count("sh") == 1

@@ -30,7 +30,7 @@ BAD_PLACES = {
     ),
     "no space": Bad(
         group(free_extents=3),
-        "not enough space for the snapshot: 64 MiB wanted, 12 MiB there",
+        "not enough space for the snapshot: 64 MiB needed, 12 MiB available",
         "give a smaller `size`, at most 12MiB, or a `backing_file`, which lends the group space of another filesystem "
         "while the profile is up",
         samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
@@ -39,26 +39,25 @@ BAD_PLACES = {
         group(
             free_extents=16, pvs=(replace(samples.DISK, allocated_extents=5000), samples.lent_pv(allocated_extents=0))
         ),
-        "not enough space for the snapshot: 64 MiB wanted, 0 B there",
+        "not enough space for the snapshot: 64 MiB needed, 0 B available",
         "a `backing_file`",
         samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
     ),
-    "only space that is closed to allocation": Bad(
+    "only space that is not allocatable": Bad(
         group(pvs=(replace(samples.DISK, allocatable=False),)),
-        "not enough space for the snapshot: 64 MiB wanted, 0 B there; "
-        "7.812 GiB more on /dev/sda2, closed to allocation",
-        "or open what is closed: pvchange --allocatable y /dev/sda2",
+        "not enough space for the snapshot: 64 MiB needed, 0 B available; 7.812 GiB more on /dev/sda2, not allocatable",
+        "or make them allocatable: pvchange --allocatable y /dev/sda2",
         samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
     ),
     "only space that is missing": Bad(
         group(pvs=(replace(samples.DISK, missing=True),)),
-        "not enough space for the snapshot: 64 MiB wanted, 0 B there",
+        "not enough space for the snapshot: 64 MiB needed, 0 B available",
         "a `backing_file`",
         samples.profile("volumes: [{origin: vg0/system, size: 64MiB}]"),
     ),
     "file and group too small": Bad(
         group(free_extents=1),
-        "not enough space for the snapshot: 64 MiB wanted, 36 MiB there",
+        "not enough space for the snapshot: 64 MiB needed, 36 MiB available",
         "give a smaller `size`, at most 36MiB, or `backing_file.size` at least 61MiB (leave it out, and it is as large "
         "as is needed)",
         samples.with_file("size: 33MiB"),
@@ -86,7 +85,7 @@ BAD_PLACES = {
     ),
     "disk too full": Bad(
         directory(available_bytes=70 * 1024**2),
-        "no room for the backing file: 65 MiB wanted, 63 MiB (90 % of what is available) may be used",
+        "no room for the backing file: 65 MiB needed, 63 MiB (90 % of what is available) may be used",
         "smaller `size`",
     ),
     "file on its own origin": Bad(
@@ -113,7 +112,7 @@ BAD_PLACES = {
     ),
     "loop device taken": Bad(
         samples.facts(loops=(replace(LOOP, device="/dev/loop5", file_path="/x"),)),
-        "/dev/loop5 is in use: bound to /x",
+        "/dev/loop5 is in use: attached to /x",
         "loop_device: auto",
         samples.with_file("loop_device: /dev/loop5"),
     ),
@@ -136,7 +135,7 @@ BAD_PLACES = {
         mountpoint("no parent"), f"mountpoint {AT} cannot be used: its parent directory does not exist", "make it"
     ),
     "mountpoint behind a symlink": Bad(
-        mountpoint("absent", "/media/x"), f"a symlink leads to {AT}: it is /media/x", "write /media/x"
+        mountpoint("absent", "/media/x"), f"a symlink leads to {AT}: it resolves to /media/x", "write /media/x"
     ),
     "mountpoint in fstab": Bad(
         mountpoint("empty", claimed_by="/etc/fstab"), f"/etc/fstab mounts on {AT} too", "another"

@@ -96,21 +96,21 @@ def over(*layers: Layer) -> Facts:
 BAD_VOLUMES = {
     "a file over a thin pool": Bad(
         over(POOL),
-        f"the blocks of {samples.FILE} are not held by what lies beneath it: thin pool vg1-pool-tpool allocates blocks "
+        f"the blocks of {samples.FILE} are not backed by real space: thin pool vg1-pool-tpool allocates blocks "
         "only when they are written, and may be full by then",
         "`allocation: zero-fill`",
         samples.with_file(volume="size: 32MiB"),
     ),
     "a file over VDO, filled with zeros": Bad(
         over(Layer("VDO volume vg1-vdo", None)),
-        f"the blocks of {samples.FILE} are not held by what lies beneath it: VDO volume vg1-vdo may run full even "
+        f"the blocks of {samples.FILE} are not backed by real space: VDO volume vg1-vdo may run full even "
         "if its blocks are written beforehand",
         "a `path` on another disk",
         samples.with_file("allocation: zero-fill"),
     ),
     "a file over a loop device whose file was deleted, filled with zeros": Bad(
         over(Layer("/a (deleted), the file of /dev/loop3,", None, is_unknown=True)),
-        f"the blocks of {samples.FILE} are not held by what lies beneath it: /a (deleted), the file of /dev/loop3, "
+        f"the blocks of {samples.FILE} are not backed by real space: /a (deleted), the file of /dev/loop3, "
         "cannot be examined: deleted, moved, covered by a mount, or attached in another mount namespace; it may "
         "have holes, and run full",
         "attach the loop device to a file that is at its path",
@@ -118,7 +118,7 @@ BAD_VOLUMES = {
     ),
     "a file larger than what a thin pool has left": Bad(
         over(POOL),
-        "no room for the backing file: 65 MiB wanted, 45 MiB (90 % of what is available) may be used",
+        "no room for the backing file: 65 MiB needed, 45 MiB (90 % of what is available) may be used",
         "smaller `size`",
         samples.with_file("allocation: zero-fill"),
     ),
@@ -155,7 +155,7 @@ BAD_VOLUMES = {
     "no group": Bad(
         replace(samples.facts(), vgs=()), "there is no volume group vg0: LVM knows of none", "vgs --foreign"
     ),
-    "group incomplete": Bad(group(missing_pv_count=1), "vg0 is not whole: 1 PV missing", "lvmsnap recover"),
+    "group incomplete": Bad(group(missing_pv_count=1), "vg0 is incomplete: 1 PV missing", "lvmsnap recover"),
     "group exported": Bad(group(is_exported=True), "vg0 is exported", "vgimport vg0"),
     "group shared": Bad(group(is_shared=True), "vg0 is shared between hosts", "--lock-type none vg0"),
     "group locked": Bad(samples.facts(vg_lock_holder="pid 7 (lvcreate)"), "vg0 is locked by pid 7 (lvcreate)", "wait"),
@@ -253,14 +253,14 @@ BAD_VOLUMES = {
     ),
     "btrfs": Bad(
         samples.facts(origin_filesystem="btrfs"),
-        "vg0/system's filesystem cannot be mounted beside it: btrfs: btrfs refuses two filesystems with one fsid, "
-        "and may mix them up",
+        "vg0/system's filesystem cannot be mounted from a snapshot: btrfs: btrfs refuses two filesystems with one "
+        "fsid, and may mix them up",
         "mountpoint: null",
     ),
     "no filesystem": Bad(
         samples.facts(origin_filesystem=""),
-        "vg0/system's filesystem cannot be mounted beside it: no filesystem found: only ext2, ext3, ext4, xfs, f2fs, "
-        "vfat are known to work",
+        "vg0/system's filesystem cannot be mounted from a snapshot: no filesystem found: only ext2, ext3, ext4, "
+        "xfs, f2fs, vfat are known to work",
         "mountpoint: null",
     ),
     "a journal on another device": Bad(
@@ -271,7 +271,7 @@ BAD_VOLUMES = {
     ),
     "no journal and not clean": Bad(
         samples.facts(origin_superblock=Superblock(0, needs_other_device=False, has_journal=False, is_clean=False)),
-        "vg0/system's filesystem is not whole: it has no journal, and was not cleanly unmounted, or is mounted "
+        "vg0/system's filesystem is not consistent: it has no journal, and was not cleanly unmounted, or is mounted "
         "elsewhere",
         "e2fsck",
     ),
@@ -293,7 +293,7 @@ BAD_VOLUMES = {
     ),
     "mountpoint on a network filesystem": Bad(
         samples.facts(mountpoint=MountpointFacts("unreachable", AT, "", stalling="nfs4")),
-        f"mountpoint {AT} cannot be used: nfs4 is on the way, which may stall, and is not root's alone",
+        f"mountpoint {AT} cannot be used: its path crosses nfs4, which may stall and is not controlled by root alone",
         "local filesystem",
     ),
     "name taken": Bad(

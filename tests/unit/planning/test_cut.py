@@ -39,7 +39,7 @@ def failed(**fields: Any) -> list[Check]:
     return [check for check in plan(**fields).checks if not check.passed and check.title.startswith(TITLES)]
 
 
-TITLES = ("LVM can", "a dead man's", "snapshots are kept")
+TITLES = ("LVM can", "the dead man's", "snapshots are kept")
 
 
 def lines(script: str) -> list[str]:
@@ -172,7 +172,7 @@ def test_an_origin_that_somebody_resumes_before_all_are_held_fails_the_cut() -> 
     ((_, _, script),) = action(Thing.CUT).do
 
     assert "dmsetup info -c --noheadings --separator , -o suspended,name" in script
-    assert '[!S]*,vg0-system|[!S]*,vg0-home) echo "${n#*,} goes on before all are held" >&2; exit 1' in script
+    assert '[!S]*,vg0-system|[!S]*,vg0-home) echo "${n#*,} is resumed before all are suspended" >&2; exit 1' in script
 
 
 def test_a_set_whose_cut_was_not_seen_to_the_end_is_not_up() -> None:

@@ -64,8 +64,8 @@ def test_the_files_of_a_vfat_belong_to_whom_they_belong_on_the_origin() -> None:
 def test_one_without_a_journal_that_nobody_froze_and_nobody_unmounted_is_refused(kind: str, program: str) -> None:
     facts = samples.facts(origin_filesystem=kind, origin_superblock=DIRTY)
 
-    assert failed(facts) == ["vg0/system's filesystem is whole"]
-    assert program in checks(facts)["vg0/system's filesystem is whole"].hint
+    assert failed(facts) == ["vg0/system's filesystem is consistent"]
+    assert program in checks(facts)["vg0/system's filesystem is consistent"].hint
 
 
 @pytest.mark.parametrize("kind", ["xfs", "f2fs"])
@@ -109,7 +109,7 @@ def test_a_journal_on_another_device_is_left_alone_where_the_origin_was_frozen_a
 def test_without_a_journal_an_origin_of_another_machine_must_be_clean() -> None:
     dirty = samples.facts(origin_filesystem="ext2", origin_superblock=DIRTY)
 
-    assert failed(dirty) == ["vg0/system's filesystem is whole"]
+    assert failed(dirty) == ["vg0/system's filesystem is consistent"]
     assert failed(samples.changed(dirty, origin_is_mounted=True)) == []
     assert failed(samples.changed(dirty, origin_superblock=replace(DIRTY, is_clean=True))) == []
 
@@ -117,7 +117,7 @@ def test_without_a_journal_an_origin_of_another_machine_must_be_clean() -> None:
 def test_a_read_only_mount_here_makes_no_ext2_whole() -> None:
     facts = samples.facts(origin_filesystem="ext2", origin_superblock=DIRTY, origin_is_mounted=True)
     read_only = samples.changed(facts, origin_mount_options=("ro", "errors=continue"))
-    title = "vg0/system's filesystem is whole"
+    title = "vg0/system's filesystem is consistent"
 
     assert failed(samples.changed(facts, origin_mount_options=("rw",))) == []
     assert (

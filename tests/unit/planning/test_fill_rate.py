@@ -204,7 +204,7 @@ def test_only_what_lvm_would_allocate_is_counted_as_room() -> None:
         made = plan(target, samples.profile(), find(target, facts), facts, GIB)
 
         assert made.extents == extents
-        assert made.reason == ("" if extents else "vg0 has no free extents; /dev/sdb1 is closed to allocation")
+        assert made.reason == ("" if extents else "vg0 has no free extents; /dev/sdb1 is not allocatable")
 
 
 def test_a_full_group_is_the_reason_that_is_given() -> None:

@@ -305,7 +305,7 @@ def test_what_is_mounted_below_an_origin_is_named_as_not_in_its_snapshot() -> No
 
     text = text_of(propose(machine(mounts=(boot,)))).replace("\n  # ", " ")
     assert "Left out: /srv/system/boot (/dev/sda1): mounted below it," in text
-    assert "to take it in: `include: [/srv/system/boot]`" in text
+    assert "to include it: `include: [/srv/system/boot]`" in text
 
 
 # --- sets -------------------------------------------------------------------------------------------------------------
@@ -342,7 +342,7 @@ def test_where_the_snapshots_cannot_be_of_one_instant_that_is_said() -> None:
     proposal = propose(facts, "vg0/system", "vg0/home")
 
     assert (proposal.failed, proposal.profile.is_consistent) == ((), False)
-    assert "no dead man's switch can stand by: its process" in text_of(proposal).replace("\n# ", " ")
+    assert "the dead man's switch cannot be armed: its process" in text_of(proposal).replace("\n# ", " ")
 
 
 def test_what_is_between_the_volumes_of_a_set_is_included() -> None:

@@ -246,7 +246,7 @@ def test_of_two_loop_devices_on_the_file_ours_is_the_one_that_lvm_uses() -> None
 
     assert found.loop == LOOP
     assert left_alone(TARGET, identify.find(TARGET, facts), facts) == (
-        "/dev/loop1: it is bound to the backing file too, and LVM takes both for one PV",
+        "/dev/loop1: it is attached to the backing file too, and LVM sees a duplicate PV",
     )
 
 

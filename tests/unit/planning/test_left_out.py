@@ -78,7 +78,7 @@ def test_the_plan_says_what_is_left_out_and_nothing_where_nothing_is() -> None:
     assert said == (
         "/srv/system/home (/dev/8:1), /srv/system/mail (/dev/8:2): "
         "mounted below it, so the snapshot has an empty directory there; "
-        "to take it in: `include: [/srv/system/home, /srv/system/mail]`"
+        "to include it: `include: [/srv/system/home, /srv/system/mail]`"
     )
     assert "left out" not in planned(samples.facts())
 
@@ -87,4 +87,4 @@ def test_a_volume_that_is_left_out_is_taken_in_as_a_volume() -> None:
     group = samples.vg(samples.lv("home", device_number="254:1"))
     facts = samples.facts(group, mounts=on(mount("/srv/system/home", "254:1")))
 
-    assert planned(facts)["left out"].endswith("; to take it in: `- origin: vg0/home` under `volumes`")
+    assert planned(facts)["left out"].endswith("; to include it: `- origin: vg0/home` under `volumes`")

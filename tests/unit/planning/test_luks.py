@@ -52,7 +52,7 @@ def test_an_origin_with_luks_and_a_key_of_roots_passes_every_check() -> None:
 
 
 def test_luks_that_the_profile_does_not_open_says_which_key_would() -> None:
-    check = failed(luks_facts(), samples.profile())["vg0/system's filesystem can be mounted beside it"]
+    check = failed(luks_facts(), samples.profile())["vg0/system's filesystem can be mounted from a snapshot"]
 
     assert "`luks` with a `key_file`, or with `prompt: true`, opens it" in check.found
 
@@ -67,7 +67,10 @@ def test_an_origin_without_luks_is_refused_where_it_is_to_be_opened() -> None:
 def test_what_cannot_be_opened_beside_its_origin_is_refused() -> None:
     header = LuksHeader(2, samples.LUKS_UUID, "it is being re-encrypted")
 
-    assert failed(luks_facts(origin_luks=header))["vg0/system's LUKS can be opened beside it"].found == header.obstacle
+    assert (
+        failed(luks_facts(origin_luks=header))["vg0/system's LUKS can be opened from a snapshot"].found
+        == header.obstacle
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,8 +78,8 @@ def test_what_cannot_be_opened_beside_its_origin_is_refused() -> None:
     [
         (KeyFileFacts("absent"), "does not exist"),
         (KeyFileFacts("symlink"), "symlink"),
-        (KeyFileFacts("other"), "no regular file"),
-        (KeyFileFacts("unreachable", stalling="nfs4"), "nfs4 is on the way"),
+        (KeyFileFacts("other"), "not a regular file"),
+        (KeyFileFacts("unreachable", stalling="nfs4"), "its path crosses nfs4"),
         (replace(samples.GOOD_KEY_FILE, uid=1000), "belongs to user 1000"),
         (replace(samples.GOOD_KEY_FILE, mode=0o440), "mode 0440"),
         (replace(samples.GOOD_KEY_FILE, mode=0o602), "mode 0602"),
@@ -92,7 +95,7 @@ def test_what_cannot_be_opened_beside_its_origin_is_refused() -> None:
 def test_a_key_file_that_others_could_use_or_swap_is_refused(here: KeyFileFacts, words: str) -> None:
     checks = failed(luks_facts(key_file=here))
 
-    assert list(checks) == [f"key file {KEY_FILE} is root's alone"]
+    assert list(checks) == [f"only root can use key file {KEY_FILE}"]
     (check,) = checks.values()
     assert words in check.found
     assert check.hint
@@ -108,7 +111,7 @@ def test_a_passphrase_needs_a_terminal_and_a_mapping_a_free_name_and_a_driver() 
 
 def test_a_volume_group_in_the_container_is_seen_twice_by_nobody() -> None:
     assert list(failed(luks_facts("LVM2_member"), DEVICE)) == ["vg0/system's LUKS holds no PV"]
-    assert list(failed(luks_facts("LVM2_member"))) == ["vg0/system's filesystem can be mounted beside it"]
+    assert list(failed(luks_facts("LVM2_member"))) == ["vg0/system's filesystem can be mounted from a snapshot"]
 
 
 def test_a_filesystem_in_luks_is_never_taken_for_frozen() -> None:
@@ -123,7 +126,7 @@ def test_a_filesystem_in_luks_is_never_taken_for_frozen() -> None:
     assert [one.found for one in warned] == ["16 MiB, less than its journal of 64 MiB"]
     assert "it is in LUKS, and not frozen" in warned[0].hint
     dirty = replace(JOURNAL, has_journal=False)
-    assert list(failed(with_superblock(dirty))) == ["vg0/system's filesystem is whole"]
+    assert list(failed(with_superblock(dirty))) == ["vg0/system's filesystem is consistent"]
     elsewhere = replace(JOURNAL, needs_other_device=True, is_clean=True)
     assert list(failed(with_superblock(elsewhere))) == ["vg0/system's filesystem lies entirely on vg0/system"]
 

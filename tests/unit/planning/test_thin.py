@@ -109,7 +109,7 @@ def test_what_makes_no_sense_in_a_pool_is_refused_and_names_size_as_the_way_out(
     plan = planned(of("chunk_size: 64KiB", f"backing_file: {{path: {samples.FILE}}}\n"))
 
     assert [line.partition(":")[0] for line in failed(plan)] == [
-        "a file is lent beside vg0/pool",
+        "a file lends space beside vg0/pool",
         "chunk_size is given for the snapshot of vg0/system",
     ]
     assert all("give `size`" in check.hint for check in plan.checks if not check.passed)
@@ -131,12 +131,12 @@ def test_among_several_volumes_it_is_refused_unless_each_may_be_of_an_instant_of
     def of_two(volume: str = "", more: str = "") -> list[str]:
         text = f"volumes:\n  - origin: vg0/system\n    {volume}\n  - {{origin: vg0/home, size: 64MiB}}\n{more}"
         plan = planner.plan_up(samples.profile(text), samples.facts(samples.thin_vg(samples.lv("home"))), ())
-        return [line for line in failed(plan) if "one instant" in line]
+        return [line for line in failed(plan) if "same instant" in line]
 
     (found,) = of_two()
 
     assert found.startswith(
-        "the snapshot of vg0/system cannot be of one instant with the others: thin snapshots of several"
+        "the snapshot of vg0/system cannot be taken at the same instant as the others: thin snapshots of several"
     )
     assert of_two("size: 64MiB") == of_two(more="consistent: false\n") == []
 
@@ -154,7 +154,7 @@ def test_among_several_volumes_it_is_refused_unless_each_may_be_of_an_instant_of
 def test_a_pool_that_takes_no_writes_is_refused(attr: str, said: str) -> None:
     (found,) = failed(planned(attr=attr))
 
-    assert found.startswith(f"thin pool vg0/pool takes no writes: {said}")
+    assert found.startswith(f"thin pool vg0/pool is not writable: {said}")
 
 
 @pytest.mark.parametrize(

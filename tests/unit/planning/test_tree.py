@@ -118,7 +118,7 @@ def test_a_top_that_was_there_before_is_not_removed() -> None:
         (
             ("system", "db"),
             (("254:0", "/"), ("254:1", "/var"), ("254:2", "/var/lib/db")),
-            "/var/lib/db has its place in the tree",
+            "/var/lib/db can be mounted in the tree",
             "it is mounted on a directory of /var, which is in no snapshot of the profile",
         ),
     ],
@@ -141,10 +141,10 @@ def test_only_a_mount_of_its_own_is_included() -> None:
     unseen = replace(facts, mounts=(*facts.mounts, Mount("0:40", "/", "/efi", "autofs", "systemd-1", 9, 2)))
 
     assert failed(a_set("system", more="include: [/boot]\n"), facts) == [
-        ("/boot is a mount of its own", "it is a directory of /, whose snapshot has it")
+        ("/boot is a mount point", "it is a directory of /, whose snapshot contains it")
     ]
     assert failed(a_set("system", more="include: [/efi]\n"), unseen) == [
-        ("/efi is a mount of its own", "it is mounted only once somebody looks into it")
+        ("/efi is a mount point", "it is an automount that is not mounted yet")
     ]
 
 
@@ -153,7 +153,7 @@ def test_a_volume_of_the_tree_is_not_included_since_its_live_files_would_hide_it
 
     for path, of in (("/home", "vg0/home"), ("/", "vg0/system")):
         assert failed(a_set("system", "home", more=f"include: [/boot, {path}]\n"), facts) == [
-            (f"{path} is no volume of the profile", f"{of} is mounted there: its live files would hide its snapshot")
+            (f"{path} is not a volume of the profile", f"{of} is mounted there: its live files would hide its snapshot")
         ]
 
 
@@ -236,7 +236,7 @@ def test_a_part_of_a_volume_that_is_mounted_elsewhere_is_to_be_included_and_not_
 
     (fact,) = (one for one in planner.plan_up(a_set("system", "home"), facts, ()).facts if one.name == "left out")
 
-    assert fact.value.endswith("; to take it in: `include: [/srv/www, /srv/db]`")
+    assert fact.value.endswith("; to include it: `include: [/srv/www, /srv/db]`")
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,9 @@ def test_a_name_alone_is_a_file_of_the_working_directory(tmp_path: Path, monkeyp
         ("file/x", "Not a directory"),
         ("folder", "it is a directory"),
         ("folder/", "it is a directory"),
-        ("fifo", "it is no regular file"),
-        ("link", "it is no regular file"),
-        ("broken", "it is no regular file"),
+        ("fifo", "it is not a regular file"),
+        ("link", "it is not a regular file"),
+        ("broken", "it is not a regular file"),
         ("y" * 300, "File name too long"),
     ],
 )
