@@ -66,7 +66,9 @@ def _show_down(options: argparse.Namespace) -> int:
     from lvmsnap.operations import named_profile, preparation
 
     if getattr(options, "offline", False):
-        raise UsageError("plan --down --offline makes no sense", hint="what exists is only known on the machine itself")
+        raise UsageError(
+            "plan --down cannot be combined with --offline", hint="what exists is only known on the machine itself"
+        )
     name, directory = arguments.place(options, options.name)
     # LVM shows nothing to other users: "nothing exists" would be wrong.
     _require_root(options, f"lvmsnap plan {name} --down")
@@ -193,7 +195,7 @@ def _check_status(options: argparse.Namespace) -> int:
 
     def look() -> monitoring_check.Verdict:
         if options.history or options.output:
-            raise UsageError("--check makes no sense with --history or --output")
+            raise UsageError("--check cannot be combined with --history or --output")
         places = dict(arguments.place(options, name) for name in options.names)
         _require_root(options, "lvmsnap status --check")
         found = statuses(_session(options, reads_only=True), tuple(places), places)
@@ -208,7 +210,7 @@ def _show_history(options: argparse.Namespace, places: dict[str, str]) -> int:
     from lvmsnap.cli import run_table
 
     if options.prometheus:
-        raise UsageError("--history and --prometheus make no sense together", hint="--prometheus has the last run too")
+        raise UsageError("--history cannot be combined with --prometheus", hint="--prometheus includes the last run")
     known = [name for name, directory in places.items() if os.path.lexists(f"{directory}/{name}.yaml")]
     run_table.show(options, tuple(places), known)
     return 0

@@ -155,5 +155,5 @@ def _names(words: Iterable[str], found: Offers) -> Iterator[str]:
             yield word
             continue
         if not 1 <= int(word) <= len(found.volumes):
-            raise UsageError(f"there is no number {word}", hint=f"they go from 1 to {len(found.volumes)}")
+            raise UsageError(f"there is no volume {word}", hint=f"choose 1 to {len(found.volumes)}")
         yield found.volumes[int(word) - 1].path

@@ -15,7 +15,7 @@ from lvmsnap.system import streams
 def recover_from_host(options: argparse.Namespace, session: Session) -> int:
     """Return the exit code. Raises UsageError, RefusedError if the answer is not yes, ResidueError."""
     if options.from_host is None:
-        raise UsageError("recover --yes makes no sense without --from-host", hint="recover itself never asks")
+        raise UsageError("recover --yes needs --from-host", hint="recover itself never asks")
     if options.names:
         raise UsageError("recover --from-host takes no NAME", hint="it takes all that the host left; see --dry-run")
     plans = other_hosts.plans(session, options.from_host)

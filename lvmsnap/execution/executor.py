@@ -79,7 +79,7 @@ def _do(action: Action, record: Record, work: Work) -> Record:
     start, mounts = time.monotonic(), mount_table.mounts()
     if unsafe := places.exposed(action.condition, record.target):
         work.progress.failed(action, unsafe)
-        raise _Stopped(f"{action.summary} was not tried: {unsafe}")
+        raise _Stopped(f"{action.summary} was not attempted: {unsafe}")
     for argv in action.do:
         if complaint := _run(action, argv, record.target, work):
             work.progress.failed(action, complaint)
@@ -191,9 +191,9 @@ def _take_down_or_say(target: Target, record: Record | None, work: Work, *, verb
         unlocked = _give_back_unseen(target, record, work)
         raise ResidueError(
             f"{why}; what is left is not known, since the system cannot be read: {explained(error)}",
-            residue=(f"unknown: whatever of {target.name} exists", *unlocked),
+            residue=(f"unknown: anything left of {target.name}", *unlocked),
             commands=(f"lvmsnap down {target.name}",),
-            hint=f"fix what it says, then lvmsnap down {target.name}: the record is kept",
+            hint=f"fix the reported problem, then lvmsnap down {target.name}: the record is kept",
         ) from error
 
 

@@ -136,7 +136,7 @@ def warning(condition: Condition, target: Target) -> str:
 def _others_warning(vg: str, target: Target) -> str:
     if (loan := target.loan_to(vg)) and (others := others_on_lent_pv(loan, target)):
         down = f"before lvmsnap down {target.name}: pvmove {loop_device(loan)}"
-        return f"{', '.join(others)} now has extents of the lent space; {down}"
+        return f"the lent space now also has extents of {', '.join(others)}; {down}"
     return ""
 
 

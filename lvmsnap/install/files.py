@@ -49,5 +49,6 @@ def run_reporting(runner: Runner, argv: tuple[str, ...], tell: Callable[[str], N
     finished = runner.run(argv)
     if not finished.ok:
         raise StepError(
-            f"{shell_line(argv)}: {finished.complaint}", hint="fix what it says, then run the same command again"
+            f"{shell_line(argv)}: {finished.complaint}",
+            hint="fix the reported problem, then run the same command again",
         )

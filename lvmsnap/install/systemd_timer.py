@@ -127,6 +127,6 @@ def _last_run(shown: dict[str, str]) -> str:
     if shown.get("ActiveState") in BUSY:
         return "running now"
     if not shown.get("ExecMainExitTimestamp"):
-        return "none since the boot"
+        return "none since boot"
     result = "succeeded" if shown.get("Result") == "success" else f"failed (exit {shown.get('ExecMainStatus')})"
     return f"{result}, {shown['ExecMainExitTimestamp']}"

@@ -208,7 +208,7 @@ def write_all(texts: Mapping[Path, str | None], tell: Tell) -> None:
 
 def failure(error: LvmsnapError | OSError) -> tuple[str, str]:
     """Return what went wrong, and what to do."""
-    todo = "fix what it says, then try again"
+    todo = "fix the reported problem, then try again"
     if isinstance(error, LvmsnapError):
         return error.message, error.hint or todo
     return f"{error.filename}: {error.strerror}", todo

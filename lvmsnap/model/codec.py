@@ -115,7 +115,7 @@ def _plain(kind: type, data: object, where: str) -> object:
     if not fits:
         raise _wrong(where, _WORDS[kind], data)
     if isinstance(data, str) and "\0" in data:
-        raise ValueError(f"{where} has NUL in it")
+        raise ValueError(f"{where} contains NUL")
     if isinstance(data, int | float) and not (0 <= data < LIMIT and math.isfinite(data)):
         raise ValueError(f"{where} is {data:.80}" if isinstance(data, float) else f"{where} is out of range")
     return data

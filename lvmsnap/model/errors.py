@@ -92,7 +92,7 @@ def refused_after(done: str, error: LvmsnapError) -> LvmsnapError:
     """
     if not done or error.exit_code != RefusedError.exit_code:
         return error
-    return StepError(f"{done}, but not all that was asked for: {error.message}", hint=error.hint)
+    return StepError(f"{done}, but not all that was requested: {error.message}", hint=error.hint)
 
 
 class ResidueError(LvmsnapError):
@@ -232,4 +232,4 @@ def what_to_do(complaint: str) -> str:
         return "the origin's filesystem is frozen, by fsfreeze or another backup: fsfreeze --unfreeze, then try again"
     if "No key available with this passphrase" in complaint:
         return "that key does not open it: cryptsetup open --test-passphrase --key-file KEY_FILE /dev/VG/LV tests one"
-    return "fix what it says and try again"
+    return "fix the reported problem and try again"

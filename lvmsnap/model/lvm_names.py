@@ -80,10 +80,10 @@ def _characters_problem(name: str) -> str | None:
 def _reserved_problem(name: str) -> str | None:
     for prefix in RESERVED_PREFIXES:
         if name.startswith(prefix):
-            return f'begins with "{prefix}", which LVM keeps for itself'
+            return f'begins with "{prefix}", which LVM reserves'
     for string in RESERVED_STRINGS:
         if string in name:
-            return f'has "{string}" in it, which LVM keeps for itself'
+            return f'contains "{string}", which LVM reserves'
     return None
 
 

@@ -138,9 +138,7 @@ def refuse_inactive(target: Target, record: Record | None, system: Facts) -> Non
             continue
         if not (snapshot.is_active or origin.is_active):
             name = f"{vg.name}/{origin.name}"
-            found = (
-                f"{name} is not active on this host since it booted: another host that sees its disks may be using it"
-            )
+            found = f"{name} has not been active on this host since it booted: another host may be using its disks"
             hint = f"if none does: lvchange --activate y {name}, then lvmsnap recover"
             raise RefusedError((Refusal(found, hint),))
 

@@ -164,4 +164,4 @@ def _as_residue(target: Target, error: BaseException) -> ResidueError:
     down = f"lvmsnap down {target.name}"
     why = f"{target.name} could not be taken down: {explained(error)}"
     hint = error.hint if isinstance(error, LvmsnapError) else ""
-    return ResidueError(why, residue=(f"whatever there is of {target.name}",), commands=(down,), hint=hint)
+    return ResidueError(why, residue=(f"anything left of {target.name}",), commands=(down,), hint=hint)

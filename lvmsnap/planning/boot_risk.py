@@ -31,7 +31,7 @@ def check(backing: BackingFile, facts: Facts) -> Iterator[Check]:
         found = "the root filesystem is in that group, and boot recovery is not installed"
         yield Check(*what, problem, passed=False, found=found, hint=hint)
         return
-    found = f"boot recovery is not installed, and {places} would not come up"
+    found = f"boot recovery is not installed, and {places} would not be mounted"
     yield Check(*what, problem, passed=True, found=found, hint=HINT, warning=True)
 
 

@@ -269,7 +269,7 @@ def _layers(
     parts = [(match[1], match[2], device.name) for device in below if (match := re.match(LVM_PART, device.uuid))]
     origins = {one.origin_uuid.replace("-", "") for one in target.snapshots} if target else set()
     in_group = [name for group, lv, name in parts if group == vg.uuid.replace("-", "") and lv not in origins]
-    hint = "name a `path` on another disk: after a power cut the group could not come up to free the file; "
+    hint = "name a `path` on another disk: after a power cut the group could not be activated to reach the file; "
     hint += "`allow_same_vg: true` accepts that risk"
     allowed = not in_group or backing.allow_same_vg
     title, problem = f"{backing.path} does not lie in {vg.name}", f"backing file {backing.path} lies in {vg.name}"

@@ -88,13 +88,13 @@ def _fate(profile: Profile, volume: Volume, snapshot: Snapshot, facts: Facts) ->
         return "it never does: every block of the origin may change"
     backing = profile.backing_file(volume.vg)
     if overflow.extend_percent >= 100:
-        return f"{warned}, {GUARDED}; no more room, as `extend_at` says"
+        return f"{warned}, {GUARDED}; not extended, as `extend_at` says"
     if backing and backing.max_size_bytes is None:
-        return f"{warned}, {GUARDED}; no more room, without a `backing_file.max_size`"
+        return f"{warned}, {GUARDED}; not extended without a `backing_file.max_size`"
     where = f"from the free space of {volume.vg}"
     if backing and backing.max_size_bytes:
         where = f"by a larger backing file, up to {human(backing.max_size_bytes)}"
-    return f"{warned}, {overflow.by_percent} % more room at {overflow.extend_percent} % {where}, {GUARDED}"
+    return f"{warned}, extended by {overflow.by_percent} % at {overflow.extend_percent} % {where}, {GUARDED}"
 
 
 def _of_loan(profile: Profile, loan: Loan, facts: Facts) -> Iterator[Fact]:

@@ -38,9 +38,7 @@ def run(
     yield Check("thin-no-loan", origin, title, problem, backing is None, found, hint)
     alone = not profile.is_cut
     found = (
-        ""
-        if alone
-        else "thin snapshots of several volumes show several instants: suspending a thin origin breaks its pool"
+        "" if alone else "thin snapshots of several volumes show several instants: a suspended origin breaks its pool"
     )
     title = f"the snapshot of {origin} need not be taken at the same instant as the others"
     problem = f"the snapshot of {origin} cannot be taken at the same instant as the others"

@@ -152,8 +152,8 @@ def _check_overflow(source: Source) -> None:
     warn_path, extend_path = ("overflow", "warn_at"), ("overflow", "extend_at")
     warn, extend = source.readable(warn_path), source.readable(extend_path)
     if isinstance(warn, str) and isinstance(extend, str) and int(warn.rstrip("%")) > int(extend.rstrip("%")):
-        message = f"overflow.warn_at is {warn}, after overflow.extend_at, which is {extend}"
-        source.add(source.values[warn_path], warn_path, message, "warn no later than it grows")
+        message = f"overflow.warn_at is {warn}, above overflow.extend_at, which is {extend}"
+        source.add(source.values[warn_path], warn_path, message, "warn no later than it is extended")
 
 
 def _check_hooks(source: Source) -> None:

@@ -47,7 +47,7 @@ def _misplaced(lines: list[str], mark: Mark) -> Explanation:
         return mark, what, "put quotes around the whole value, or remove what follows it"
     here, columns = f"line {mark.line}, {_shown(line)}, begins in column {mark.column}", _columns(lines, mark.line)
     is_entry = re.match(r"\s*-(?:\s|$)", line) is not None
-    what = f"{here}, where nothing above it begins that it could belong to"
+    what = f"{here}, which matches no line above it"
     if mark.column in columns:
         other = "a list entry" if columns[mark.column] == "-" else f"the key {columns[mark.column]}"
         what = f"{here}, as {other} above it does, but it is {'a list entry' if is_entry else 'a key'}"

@@ -203,7 +203,7 @@ class _Reader:
         text = str(event.value)
         if "\0" in text:
             self.source.unreadable.add(path)
-            self.source.add(_mark(event), path, f"{dotted(path)} has NUL in it, which no command and no path can have")
+            self.source.add(_mark(event), path, f"{dotted(path)} contains NUL, which no command or path can contain")
             return None
         if not _is_unicode(text):
             self.source.unreadable.add(path)

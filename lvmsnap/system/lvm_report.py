@@ -63,7 +63,7 @@ def read_report(runner: Runner, *, locking: bool) -> tuple[tuple[VolumeGroup, ..
     except UNREADABLE as error:
         raise ToolError(
             f"LVM's report cannot be read: {finished.complaint}: {error}",
-            hint="run `lvm fullreport` by hand and fix what it says; nothing was changed",
+            hint="run `lvm fullreport` by hand and fix the problem it reports; nothing was changed",
         ) from error
 
 

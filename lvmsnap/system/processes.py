@@ -117,7 +117,7 @@ class Runner:
         if finished.returncode not in accept:
             raise ToolError(
                 f"cannot read the system: {shell_line(argv)}: {finished.complaint}",
-                hint="run the command by hand and fix what it says; nothing was changed",
+                hint="run the command by hand and fix the problem it reports; nothing was changed",
             )
         return finished
 
@@ -221,7 +221,7 @@ class Runner:
         if self._udev_seconds and self._unheard is None:
             self._udev_seconds = 0.0
             with suppress(Exception):
-                self._warn(f"{argv[0]} {LOST_EVENT}; here it went on by {shell_line(completion)}")
+                self._warn(f"{argv[0]} {LOST_EVENT}; it was released by {shell_line(completion)}")
 
 
 def start(argv: tuple[str, ...], variables: dict[str, str]) -> int:

@@ -193,7 +193,7 @@ class Walk:
             # Only what came before the first change may come through to the command line.
             if self.look(world) != self.look(start) or world.records != start.records:
                 self.complain(world, f"{how} though something was changed")
-        elif how not in ("residue: unknown", f"residue: whatever there is of {NAME}") or not raising.for_ever:
+        elif how not in ("residue: unknown", f"residue: anything left of {NAME}") or not raising.for_ever:
             self.judge(what, world, how, *([Fault(0, "raises", for_ever=True)] if raising.for_ever else []))
         self.end(world, is_killed=False)
 

@@ -112,7 +112,7 @@ def test_what_is_no_answer_is_said_so_and_asked_again(monkeypatch: pytest.Monkey
     done = typed(monkeypatch, "4\nvg0/sytem\nnothing\n")
 
     assert done.returncode == 2
-    assert "there is no number 4; they go from 1 to 3" in done.stderr
+    assert "there is no volume 4; choose 1 to 3" in done.stderr
     assert "there is no volume vg0/sytem; did you mean vg0/system?" in " ".join(done.stderr.split())
     assert "origin:" not in done.stdout
 

@@ -108,7 +108,7 @@ def test_a_line_that_cannot_be_written_is_unknown_and_no_warning(monkeypatch: py
     [
         (["status", "--check", "--chekc"], "--chekc"),
         (["status", "--check", "--json"], "--json"),
-        (["status", "--check", "--history"], "makes no sense"),
+        (["status", "--check", "--history"], "cannot be combined"),
         (["status", "--check", "No Name"], "is not the name of a profile"),
     ],
 )

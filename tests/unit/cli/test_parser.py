@@ -54,7 +54,7 @@ def test_the_help_names_every_command_and_exit_code() -> None:
         (["plan", "x", "--wait", "inf"], "--wait"),
         (["plan", "x", "--wait", "soon"], "--wait"),
         (["-q", "-v", "status"], "not allowed with"),
-        (["plan", "x", "--offline", "--down"], "makes no sense"),
+        (["plan", "x", "--offline", "--down"], "cannot be combined"),
         (["plan", "--offline", "NoName"], "is not the name of a profile"),
         (["plan", "--offline", "./none.yaml"], "there is no file ./none.yaml"),
         (["--profile-dir", "profiles", "plan", "--offline", "sytem"], "did you mean system?"),

@@ -154,7 +154,7 @@ def _with(path: str, value: Any) -> str:
     [
         ("time", "2024-05-04T03:00:00", "time '2024-05-04T03:00:00' has no time zone"),
         ("time", 5, "time must be text, and is a number 5"),
-        ("time", "\x00", "time has NUL in it"),
+        ("time", "\x00", "time contains NUL"),
         ("boot_id", None, "boot_id must be text, and is null"),
         ("profile_text", ["x"], "profile_text must be text, and is a list"),
         ("hooks_due", "after_snapshot", "hooks_due must be a list, and is text 'after_snapshot'"),

@@ -155,7 +155,7 @@ def test_status_tells_the_next_run_or_what_is_missing(place: Place) -> None:
 
     assert seen().problem == f"{place.folder / SERVICE} is missing"
     place.install()
-    assert (seen().problem, seen().last, seen().next) == ("", "none since the boot", "Tue 00:12")
+    assert (seen().problem, seen().last, seen().next) == ("", "none since boot", "Tue 00:12")
     place.systemd.started.clear()
     assert seen().problem == "lvmsnap@nightly.timer is not started"
     (place.folder / SERVICE).write_text(unit_text.signed("[Service]\n"))

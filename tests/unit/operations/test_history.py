@@ -34,7 +34,7 @@ def group(*, origin: LogicalVolume = INACTIVE_ORIGIN, **fields: Any) -> Facts:
 
 @pytest.mark.parametrize("written", [samples.record(EARLIER_BOOT), None], ids=["earlier boot", "no record"])
 def test_a_snapshot_whose_origin_this_boot_never_activated_may_be_in_use_elsewhere(written: Record | None) -> None:
-    with pytest.raises(RefusedError, match="vg0/system is not active on this host since it booted"):
+    with pytest.raises(RefusedError, match="vg0/system has not been active on this host since it booted"):
         history.refuse_inactive(PLAIN, written, group())
 
 

@@ -15,7 +15,7 @@ def test_a_refusal_after_a_change_is_a_failed_step_that_names_what_was_done() ->
     assert isinstance(error, StepError)
     assert error.exit_code == 1
     assert error.message.startswith(
-        "the old snapshot of nightly was taken down, but not all that was asked for: not enough space"
+        "the old snapshot of nightly was taken down, but not all that was requested: not enough space"
     )
     assert error.hint == "give a smaller `size`"
 

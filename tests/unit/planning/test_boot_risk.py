@@ -43,7 +43,7 @@ def test_a_filesystem_of_fstab_in_the_group_is_a_warning_that_names_it() -> None
     (check,) = checked(samples.facts(GROUP, mounts=(HOME,), boot_mountpoints=("/", "/home")))
 
     assert (check.passed, check.warning) == (True, True)
-    assert "/home would not come up" in check.found
+    assert "/home would not be mounted" in check.found
 
 
 def test_with_boot_recovery_there_is_nothing_to_warn_of() -> None:

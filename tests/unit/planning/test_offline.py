@@ -39,9 +39,9 @@ def test_an_offline_plan_assumes_an_origin_of_100_gib() -> None:
     ("volume", "more", "snapshot", "fate"),
     [
         ("", "", "10.04 GiB for changes (40 GiB asked; more can never be used)", "it never does"),
-        ("size: 64MiB", "", "64 MiB for changes (16 extents)", "50 % more room at 80 % from the free space of vg0"),
+        ("size: 64MiB", "", "64 MiB for changes (16 extents)", "extended by 50 % at 80 % from the free space of vg0"),
         ("size: 10%ORIGIN", "", "1.043 GiB for changes (10%ORIGIN asked; 267 extents)", "a warning at 70 %"),
-        ("size: 1GiB", "overflow: {extend_at: 100%}", "(256 extents)", "no more room, as `extend_at` says"),
+        ("size: 1GiB", "overflow: {extend_at: 100%}", "(256 extents)", "not extended, as `extend_at` says"),
         ("size: 1GiB", f"backing_file: {{path: {samples.FILE}}}", "(256", "without a `backing_file.max_size`"),
         (
             "size: 1GiB",
