@@ -23,7 +23,7 @@ from lvmsnap.operations.watched import Watched
 from lvmsnap.planning import fill_rate, growth, growth_actions, guard_words, peaks
 from lvmsnap.planning.fill_rate import LONGEST_SECONDS, Sample
 from lvmsnap.planning.growth import Ask
-from lvmsnap.planning.guard_words import Stand
+from lvmsnap.planning.guard_words import Filling
 from lvmsnap.planning.state import OVERFLOWED, POOL_FAILED, REMOVED, loss, whose_snapshot
 from lvmsnap.system import dmeventd
 
@@ -116,16 +116,16 @@ class Guard:
             largest_file_bytes=self._backing.max_size_bytes if self._backing else None,
         )
 
-    def stand(self) -> Stand | None:
+    def filling(self) -> Filling | None:
         """Return its state at the last look, None if it was gone or lost."""
         origin, status = self._watched.snapshot.origin_path, self._seen
-        return Stand(origin, status, self._lookout.rate()) if status and not status.is_lost else None
+        return Filling(origin, status, self._lookout.rate()) if status and not status.is_lost else None
 
     def introduce(self) -> None:
         """Say what is guarded, and what the guard will do. It raises nothing."""
         with suppress(Exception):
             self._seen = self._watched.status()
-            if stand := self.stand():
+            if stand := self.filling():
                 text = guard_words.guarded(stand, self._watched.name(), self._overflow)
                 self._working.progress.note(self._watched.worded(text))
 
@@ -239,8 +239,8 @@ class Guards:
 
     def show(self) -> None:
         """Show how full they are now, on a terminal."""
-        stands = (guard.stand() for guard in self._guards.values())
-        self._working.progress.live(guard_words.now(self._target.name, tuple(filter(None, stands))))
+        fillings = (guard.filling() for guard in self._guards.values())
+        self._working.progress.live(guard_words.now(self._target.name, tuple(filter(None, fillings))))
 
     def peaks(self) -> tuple[Peak, ...]:
         """Look once more, and return the highest fill of each, in the order of the profile."""

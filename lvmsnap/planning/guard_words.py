@@ -10,7 +10,7 @@ from lvmsnap.planning.sizing import human
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class Filling:
     """A snapshot's present state: what the kernel reports, and how fast it fills."""
 
     origin: str
@@ -29,32 +29,31 @@ class Stand:
         return left / self.bytes_per_second if self.bytes_per_second else float("inf")
 
 
-def guarded(stand: Stand, name: str, overflow: Overflow) -> str:
+def guarded(filling: Filling, name: str, overflow: Overflow) -> str:
     """Say what is guarded, and what the guard will do."""
     warned = f"warns at {overflow.warn_percent} %"
-    if stand.status.pool:
-        return (
-            f"guarding {name} in the thin pool {stand.status.pool}, {_fill(stand)}: {warned}; LVM extends pools itself"
-        )
+    if filling.status.pool:
+        pool = filling.status.pool
+        return f"guarding {name} in the thin pool {pool}, {_fill(filling)}: {warned}; LVM extends pools itself"
     grows = overflow.extend_percent < 100
     more = f"extends at {overflow.extend_percent} %" if grows else "does not extend"
-    return f"guarding {name}, {_fill(stand)}: {warned}, {more}"
+    return f"guarding {name}, {_fill(filling)}: {warned}, {more}"
 
 
-def now(name: str, stands: tuple[Stand, ...]) -> str:
+def now(name: str, fillings: tuple[Filling, ...]) -> str:
     """Say in one line how full a profile's snapshots are: of several, the first to become full, else the fullest."""
-    if not stands:
+    if not fillings:
         return f"{name}: no snapshot found"
-    first = min(stands, key=lambda one: (one.seconds_to_full, -one.fill_ratio))
+    first = min(fillings, key=lambda one: (one.seconds_to_full, -one.fill_ratio))
     if first.bytes_per_second:
         rate = f"{human(int(first.bytes_per_second))}/s, full in {took_words(first.seconds_to_full)}"
     else:
         rate = "not filling"
-    which = f"first of {len(stands)} to become full" if first.bytes_per_second else f"fullest of {len(stands)}"
-    of = f"{first.origin} ({which}), " if len(stands) > 1 else ""
+    which = f"first of {len(fillings)} to become full" if first.bytes_per_second else f"fullest of {len(fillings)}"
+    of = f"{first.origin} ({which}), " if len(fillings) > 1 else ""
     return f"{name}: {of}{_fill(first)}, {rate}"
 
 
-def _fill(stand: Stand) -> str:
-    of = f"{stand.status.part} of {stand.status.pool}" if stand.status.pool else human(stand.status.total_bytes)
-    return f"{100 * stand.fill_ratio:.1f} % of {of} used"
+def _fill(filling: Filling) -> str:
+    of = f"{filling.status.part} of {filling.status.pool}" if filling.status.pool else human(filling.status.total_bytes)
+    return f"{100 * filling.fill_ratio:.1f} % of {of} used"

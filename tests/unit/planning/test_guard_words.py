@@ -8,10 +8,10 @@ from lvmsnap.model.facts import SnapshotStatus
 from lvmsnap.model.profile import Overflow
 from lvmsnap.model.units import GIB, KIB, MIB
 from lvmsnap.planning import guard_words
-from lvmsnap.planning.guard_words import Stand
+from lvmsnap.planning.guard_words import Filling
 
-STAND = Stand("vg0/system", SnapshotStatus(False, 492 * MIB, 4 * GIB), 3.0 * MIB)
-POOL = Stand("vg0/thin", SnapshotStatus(False, 63 * MIB, 100 * MIB, pool="vg0/pool", part="data"), 0.0)
+STAND = Filling("vg0/system", SnapshotStatus(False, 492 * MIB, 4 * GIB), 3.0 * MIB)
+POOL = Filling("vg0/thin", SnapshotStatus(False, 63 * MIB, 100 * MIB, pool="vg0/pool", part="data"), 0.0)
 
 
 def test_what_is_guarded_is_said_with_what_will_be_done() -> None:
@@ -35,7 +35,7 @@ def test_how_it_stands_is_fill_rate_and_time_to_full() -> None:
 
 
 def test_of_several_it_is_the_one_that_is_full_first_and_where_none_fills_the_fullest() -> None:
-    soon = Stand("vg0/home", SnapshotStatus(False, MIB, 2 * MIB), 512.0 * KIB)
+    soon = Filling("vg0/home", SnapshotStatus(False, MIB, 2 * MIB), 512.0 * KIB)
 
     assert guard_words.now("server", (STAND, soon)) == (
         "server: vg0/home (first of 2 to become full), 50.0 % of 2 MiB used, 512 KiB/s, full in 2.0 s"
