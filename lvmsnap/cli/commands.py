@@ -286,9 +286,10 @@ def _session(
 
     if not reads_only:
         from lvmsnap.cli import beforehand
-        from lvmsnap.system import limits
+        from lvmsnap.system import limits, priority
 
         limits.lift()
+        priority.lay_aside()
         beforehand.import_rest(reads_profiles=reads_profiles)
     reporter, signals = Reporter(options.verbosity, notes_are_output=notes_are_output), Signals()
     stop_after = getattr(options, "stop_after", None)

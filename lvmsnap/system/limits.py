@@ -16,6 +16,7 @@ NEEDED = {
     resource.RLIMIT_AS: INFINITY,
     resource.RLIMIT_DATA: INFINITY,
     resource.RLIMIT_NOFILE: 1024,
+    resource.RLIMIT_STACK: 8 << 20,
 }
 
 _before: dict[int, tuple[int, int]] = {}

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 # Each write waits this long for a slow reader; not while earlier output is still unread.
 PATIENCE_SECONDS = 1.0
+PAUSE_SECONDS = 0.01
 LARGEST_BYTES = 256 << 10
 # A pipe that polls as writable has room for this many bytes (PIPE_BUF, pipe(7)).
 PIECE_BYTES = 4096
@@ -75,6 +76,8 @@ class PatientWriter(io.RawIOBase):
                     del self._unread[:written]
                 elif not self._has_room(None if until is None else max(0.0, until - time.monotonic())):
                     break
+                else:
+                    time.sleep(PAUSE_SECONDS)  # it may have room for less than a terminal writes at once
         except OSError:
             self._unread.clear()
             raise
