@@ -57,18 +57,18 @@ def test_closed_and_full_streams_change_neither_what_is_done_nor_the_exit_code(s
 
 STANDS_STILL = """
 mkfifo /run/still; exec 8<>/run/still; dd if=/dev/zero of=/run/still bs=4k oflag=nonblock 2> /dev/null
-(RUN; echo $? > /run/code) 2> /run/still &
+(RUN; echo $? > /run/ended) 2> /run/still &
 for _ in $(seq 100); do [ -e /run/ran ] && [ ! -e /var/lib/lvmsnap/p.json ] && break; sleep 0.1; done
-echo "down: $? $(ls /run/code 2>&1)"
+echo "down: $? $(ls /run/ended 2>&1)"
 timeout 1 cat <&8 | tr -d '\\0'
-cat /run/code; rm /run/still /run/code /run/ran
+cat /run/ended; rm /run/still /run/ended /run/ran
 """
 
 
 def test_a_reader_of_stderr_that_stands_still_holds_nothing_up_and_gets_all_in_the_end(stage: Stage) -> None:
     said = stage.run(STANDS_STILL.replace("RUN", shell_line("-v run p -- touch /run/ran"))).stdout
 
-    assert said.startswith("down: 0 ls: cannot access '/run/code'")
+    assert said.startswith("down: 0 ls: cannot access '/run/ended'")
     assert "take the snapshot" in said
     assert "remove the snapshot" in said
     assert said.endswith("\n0\n")
