@@ -78,8 +78,8 @@ def cmd_install_units(options: argparse.Namespace) -> int:
         hint = f"lvmsnap install-units --profile-dir {shlex.quote(os.path.dirname(options.name) or '.')} {name}"
         raise UsageError("a unit is named after its profile, not after a file", hint=hint)
     if options.hold and options.on_calendar:
-        hint = "give the time to the timer of the unit that needs it"
-        raise UsageError("a hold has no time of its own: what needs it starts it", hint=hint)
+        hint = "set the time in the timer of the unit that needs it"
+        raise UsageError("a hold is not scheduled: whatever needs it starts it", hint=hint)
     session = _session(options, notes_are_output=True)
     if options.status and options.hold:
         problem = hold_unit.problem(session.runner, options.name)

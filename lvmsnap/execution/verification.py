@@ -170,7 +170,7 @@ def overflowed(vg: str, name: str) -> str:
     """Say that a snapshot is full, "" if it has room: under heavy writes that may take less than a second."""
     status = device_mapper.snapshot_status(dm_name(vg, name))
     if status and status.is_lost and status.pool:
-        return f"its thin pool {status.pool} is full, or failed: give it more room"
+        return f"its thin pool {status.pool} is full, or failed: extend it"
     return "the snapshot is full already: give it a larger size" if status and status.is_lost else ""
 
 

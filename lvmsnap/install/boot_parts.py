@@ -143,7 +143,7 @@ def state(file: BootFile) -> str:
     del others["@HOST@"]
     if _matches(file, others):
         return "is not this machine's: it was installed under another machine-id"
-    return "is not this version's"
+    return "belongs to another version"
 
 
 def _matches(file: BootFile, values: dict[str, str]) -> bool:

@@ -113,7 +113,7 @@ def problem(system: System) -> str:
         disabled = [unit for unit in UNITS if not all(link.is_symlink() for link in _links(unit))]
         return f"{disabled[0]} is not enabled" if disabled else ""
     if not boot_images.images():
-        return f"no initramfs image is in {boot_images.BOOT_FOLDER}, nor on an EFI system partition"
+        return f"there is no initramfs image in {boot_images.BOOT_FOLDER} or on an EFI system partition"
     old = _old_images(system)
     return f"{old[0]} is older than the files in it" if old else ""
 

@@ -37,7 +37,9 @@ def install(runner: Runner, name: str, profile_dir: str, tell: Tell) -> None:
     everything was put back as it was.
     """
     if not systemd_timer.is_there():
-        raise RefusedError((Refusal("systemd is not on this machine", "start lvmsnap hold by what is there"),))
+        raise RefusedError(
+            (Refusal("systemd is not on this machine", "have this machine's service manager start lvmsnap hold"),)
+        )
     if any("\ud800" <= char <= "\udfff" for char in profile_dir):
         raise UsageError("the profile directory is not UTF-8, and systemd accepts nothing else")
     shared = timer_units.templates(TEMPLATES)
@@ -63,7 +65,7 @@ def usage(name: str) -> tuple[str, ...]:
     """Return the lines that another unit needs to have the profile up while it runs."""
     check = unit_text.command_line((*own_command(), "hold", name, "--check"))
     return (
-        "what is to run while it is up, a unit of Type=oneshot, needs these lines:",
+        "a unit that is to run while it is up (Type=oneshot) needs these lines:",
         "[Unit]",
         f"BindsTo={unit(name)}",
         f"After={unit(name)}",
@@ -81,7 +83,7 @@ def remove(runner: Runner, name: str, tell: Tell) -> None:
         hint = f"stop the unit that needs it, or systemctl stop {unit(name)}"
         raise RefusedError((Refusal(f"{unit(name)} is running", hint),))
     if not drop_in(name).exists():
-        tell(f"{name} has no unit that holds it")
+        tell(f"{name} has no hold unit")
     timer_units.remove_ours((drop_in(name),), tell)
     others = (path.parent.name for path in Path(systemd_timer.UNIT_FOLDER).glob(f"lvmsnap-hold@*.d/{DROP_IN}"))
     if not any(re.fullmatch(_INSTANCE, other) for other in others):

@@ -57,7 +57,7 @@ class Timer:
         self._run("reload")
         state = self._shown(self.service)
         if state.get("LoadState") != "loaded":
-            reason = state.get("LoadError") or "it does not say why"
+            reason = state.get("LoadError") or "it gives no reason"
             raise StepError(f"systemd rejects {self.service}: {reason}", hint=f"systemd-analyze verify {self.service}")
         if new_time:
             self._forget_last_run()

@@ -223,6 +223,6 @@ def _take_back(timer: Timer, before: Mapping[Path, str | None], error: LvmsnapEr
         residue = (f"what was written in {UNIT_FOLDER}: {second}",)
         raise ResidueError(message, residue=residue, commands=(), hint=hint) from error
     if failed:
-        residue = ("what systemd knows; the files are as before",)
+        residue = ("units as systemd has loaded them; the files are as before",)
         raise ResidueError(message, residue=residue, commands=failed, hint=hint) from error
     raise StepError(f"{message}; everything is as before", hint=hint) from error

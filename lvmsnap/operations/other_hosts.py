@@ -98,9 +98,7 @@ def take(session: Session, argument: str) -> tuple[str, ...]:
         raise refused_after(done, next(failure for failure in failures if failure.exit_code == code))
     if left:
         # Two snapshots of one profile, in two groups for example: the second one was not shown.
-        raise StepError(
-            f"{done}, but more was left: {', '.join(left)}", hint="run the same command again: it shows that"
-        )
+        raise StepError(f"{done}, but more was left: {', '.join(left)}", hint="run the same command again to see it")
     return tuple(taken)
 
 

@@ -20,11 +20,11 @@ def run(profile: Profile, facts: Facts) -> Iterator[Check]:
     bearing = {origin.name: part for origin in origins if (part := lvm_part_on(origin, facts))}
     is_able = len(bearing) <= 1
     found = "" if is_able else ", ".join(f"{part.path} lies on {name}" for name, part in bearing.items())
-    hint = f"leave all but one of these origins out, {GIVE_UP}"
+    hint = f"leave out all but one of these origins, {GIVE_UP}"
     title, problem = "LVM can work while all origins are suspended", "LVM cannot work while all origins are suspended"
     yield Check("instant-lvm-works", "", title, problem, is_able, found, hint)
     beneath = _beneath_pvs(profile, origins, facts)
-    hint = f"leave the origin out that a PV lies on, {GIVE_UP}"
+    hint = f"leave out the origin that a PV lies on, {GIVE_UP}"
     title, problem = (
         "LVM can read its PVs while all origins are suspended",
         "LVM cannot read its PVs while all origins are suspended",

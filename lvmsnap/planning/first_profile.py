@@ -212,8 +212,8 @@ def _mount_note(wish: Wish, volume: Volume, origin: LogicalVolume, facts: Facts)
     obstacles = _obstacles(volume, wish, facts)
     if obstacles:
         return f"Only the device is made: {obstacles[0].found or obstacles[0].problem}."
-    where = f"{len(places)} places" if (places := tree.origin_mounts(volume, facts)) else "no place"
-    why = f"it is mounted at {where}, and in a set each snapshot is shown where its origin is mounted"
+    where = f"at {len(places)} places" if (places := tree.origin_mounts(volume, facts)) else "nowhere"
+    why = f"it is mounted {where}, and in a set each snapshot is shown where its origin is mounted"
     return f"Only the device is made: {why}. Or give it a mountpoint of its own."
 
 

@@ -24,7 +24,7 @@ def _snapshot_left_alone(target: Target, found: FoundSnapshot, facts: Facts) -> 
         lines.append(f"{snapshot.luks.path}: it is not the mapping that lvmsnap opened")
     kind = facts.looked.mountpoints[snapshot.mount.mountpoint].kind if snapshot.mount else ""
     if snapshot.mount and not found.is_mounted and kind in ("mounted", "not empty"):
-        what = "something else is mounted there" if kind == "mounted" else "there are files in it"
+        what = "something else is mounted there" if kind == "mounted" else "it contains files"
         lines.append(f"{snapshot.mount.mountpoint}: {what}")
     return lines
 

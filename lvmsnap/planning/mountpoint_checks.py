@@ -46,13 +46,13 @@ def _is_free(path: str, facts: Facts) -> Iterator[Check]:
     found = "" if straight else f"it resolves to {here.real_path}"
     yield Check("mountpoint-no-symlink", path, title, problem, straight, found, hint)
     claimed = here.claimed_by
-    hint = "name another `mountpoint`: systemd mounts and unmounts what it knows of"
+    hint = "name another `mountpoint`: systemd mounts and unmounts this one itself"
     title, problem = f"nothing else mounts on {path}", f"{claimed} mounts on {path} too"
     yield Check("mountpoint-unclaimed", path, title, problem, not claimed, hint=hint)
     if here.stalling:
         return
     exposed = access.exposed(here.gates)
-    hint = "anyone who can change one of them can lead the mount elsewhere: make it root's, or name another"
+    hint = "anyone who can change one of them can redirect the mount: make it root's, or name another"
     title, problem = (
         f"only root can change {path} and the directories above it",
         f"mountpoint {path} can be changed by others",

@@ -8,13 +8,13 @@ from lvmsnap.model.facts import LogicalVolume, VolumeGroup
 from lvmsnap.model.plan import Check
 
 ANOTHER = "name another origin"
-IN_POOL = "name a volume that is in it or uses it as `origin`"
+IN_POOL = "name a volume in it, or one that uses it, as `origin`"
 WHOLE = "name the volume that it is part of as `origin`"
 MERGING = "wait until the merge is done: it starts at the next activation with both closed, at the latest at boot"
 MOVING = "wait until it is done, or pvmove --abort"
 CONVERTING = "wait until it is done: lvs -a -o +copy_percent"
-RESHAPED = "once it is done, lvconvert --stripes with the number it has frees the space that was for that"
-READ_ONLY = "it is read-only, and changes as little as a snapshot of it would: back it up as it is"
+RESHAPED = "once it is done, lvconvert --stripes with its present number frees the space reserved for the reshape"
+READ_ONLY = "it is read-only and cannot change: back it up as it is"
 
 
 def check(origin: LogicalVolume, vg: VolumeGroup) -> Check:

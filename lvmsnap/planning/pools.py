@@ -71,4 +71,4 @@ def describe(pool: LogicalVolume, vg: VolumeGroup) -> str:
     fill = f", {pool.data_percent:.0f} % used" if pool.data_percent is not None else ""
     metadata = f", {pool.metadata_percent:.0f} % of its metadata" if pool.metadata_percent is not None else ""
     promised = human(promised_bytes(pool, vg))
-    return f"pool {vg.name}/{pool.name}: {human(pool.size_bytes)}{fill}{metadata}; its volumes have {promised} together"
+    return f"pool {vg.name}/{pool.name}: {human(pool.size_bytes)}{fill}{metadata}; its volumes total {promised}"

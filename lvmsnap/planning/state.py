@@ -25,7 +25,7 @@ POOL_FAILED = "its thin pool ran full, or failed"
 # How to keep it from happening again. A lost snapshot is left for a person, who may be looking at it.
 REMEDIES = {
     OVERFLOWED: "give the profile a larger `size`",
-    POOL_FAILED: "give the thin pool more room, or the profile a `size`, so that its snapshot takes none of it",
+    POOL_FAILED: "extend the thin pool, or give the profile a `size`, so that its snapshot uses none of it",
 }
 
 

@@ -69,7 +69,7 @@ def _pool(
         yield Check("thin-pool-threshold", origin, title, problem, passed=False, found=found, hint=hint)
         return
     promised = pools.promised_bytes(pool, vg)
-    found += f"; its volumes have {human(promised)} together, it has {human(pool.size_bytes)}"
+    found += f"; its volumes total {human(promised)}, the pool {human(pool.size_bytes)}"
     hint = f"when it is full, the snapshot is lost and so is what is written to its volumes: lvextend {name}"
     title, problem, warning = f"thin pool {name} has room", f"thin pool {name} is filling", fill.percent >= warn_percent
     yield Check("thin-pool-room", origin, title, problem, passed=True, found=found, hint=hint, warning=warning)

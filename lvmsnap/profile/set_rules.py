@@ -116,7 +116,7 @@ def _check_include(source: Source) -> None:
         return
     if not has_tree(source) and volumes(source):
         message = "include is given, but there is no tree: every volume has a mountpoint of its own"
-        hint = "leave out the mountpoint of those that belong into the tree, or include"
+        hint = "leave out the mountpoint of those that belong in the tree, or include"
         source.add(source.keys["include",], ("include",), message, hint)
     seen: set[str] = set()
     for number in range(len(given)):

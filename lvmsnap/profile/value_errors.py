@@ -87,7 +87,7 @@ def _enum_hint(found: object, schema: Mapping[str, Any]) -> str:
 def _kind_hint(path: Path, found: object, schema: Mapping[str, Any]) -> str:
     """What to write if a list or a mapping is needed."""
     if path == ("volumes",) and isinstance(found, dict):
-        return "put a blank after the -" if any(key[:1] == "-" for key in found) else "put - before its first key"
+        return "put a space after the -" if any(key[:1] == "-" for key in found) else "put - before its first key"
     items = schema.get("items", {})
     if isinstance(found, str) and (written := _as_list(found, items, "origin" if path == ("volumes",) else "")):
         return f"write a list: {written}"
@@ -95,7 +95,7 @@ def _kind_hint(path: Path, found: object, schema: Mapping[str, Any]) -> str:
     if isinstance(found, str) and "origin" in properties and re.search(properties["origin"]["pattern"], found):
         return f"write origin: {found}"
     if isinstance(found, str) and properties and re.match(r"[\w-]+(?:\s*=|:\S)", found):
-        return "each line is KEY: VALUE, with a colon and a blank after the key"
+        return "each line is KEY: VALUE, with a colon and a space after the key"
     example = schema.get("examples", [None])[0]
     is_key = bool(path) and isinstance(path[-1], str)
     return f"for example {path[-1]}: {_flow(example)}" if is_key and example and path != ("volumes",) else ""

@@ -170,4 +170,4 @@ def _lvm_names(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _options_advice(text: str) -> str:
-    return f"each is an entry of its own: {', '.join(text.split(','))}" if "," in text else ""
+    return f"each is a separate entry: {', '.join(text.split(','))}" if "," in text else ""

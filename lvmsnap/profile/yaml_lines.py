@@ -52,7 +52,7 @@ def _misplaced(lines: list[str], mark: Mark) -> Explanation:
         other = "a list entry" if columns[mark.column] == "-" else f"the key {columns[mark.column]}"
         what = f"{here}, as {other} above it does, but it is {'a list entry' if is_entry else 'a key'}"
     if re.match(r"\s*-\w", line):
-        return mark, what, "put a blank after the -"
+        return mark, what, "put a space after the -"
     fitting = [column for column, word in columns.items() if (word == "-") == is_entry]
     if not fitting:
         return mark, what, "remove the -, or begin it further to the right, below a key without a value"
@@ -86,10 +86,10 @@ def _no_colon(lines: list[str], began: Mark) -> Explanation:
     if re.search(r":\s+[|>][+-]?\s*$", above):
         return began, f"the text of {_shown(above)} is not indented", "indent it further than the key above it"
     if glued := re.match(r"([\w-]+):(\S.*)", text):
-        return began, f"{_shown(text)} has no blank after its colon", f"write {glued[1]}: {glued[2].strip()}"
+        return began, f"{_shown(text)} has no space after its colon", f"write {glued[1]}: {glued[2].strip()}"
     if pair := re.match(r"([\w-]+)\s*[\s=]\s*(\S+)\s*$", text):
         return began, f"{_shown(text)} has no colon after its key", f"write {pair[1]}: {pair[2]}"
-    return began, f"{_shown(text)} is not KEY: VALUE", "each line is KEY: VALUE, with a colon and a blank after the key"
+    return began, f"{_shown(text)} is not KEY: VALUE", "each line is KEY: VALUE, with a colon and a space after the key"
 
 
 def _sign(lines: list[str], complaint: str, mark: Mark) -> Explanation:

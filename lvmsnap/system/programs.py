@@ -29,7 +29,7 @@ def problem(argv: tuple[str, ...], path: str | None = None) -> tuple[str, str]:
     if which(word, path) is not None:
         return "", ""
     if "/" in word and os.path.isdir(word):
-        return "it is a directory", "give a program in it"
+        return "it is a directory", "name a program in it"
     if "/" in word and os.path.lexists(word):
         return "not executable", f"chmod +x {shlex.quote(word)}, or name what runs it: sh {shlex.quote(word)}"
     return "no such program", _hint(argv, path)

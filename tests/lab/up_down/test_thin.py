@@ -96,7 +96,7 @@ def test_a_pool_that_runs_full_during_run_is_124_and_nothing_stays(server: Machi
     # Its files could be read to the end: what the pool kept is kept.
     assert ended.stdout == "old\n"
     assert "its thin pool ran full, or failed" in ended.stderr
-    assert "give the thin pool more room" in ended.stderr
+    assert "extend the thin pool" in ended.stderr
     # The pool stays full of what the filler wrote, which the origin's journal may have met too.
     after = fingerprint(server, ("/media",)).replace("twi-aotzD-", "twi-aotz--").replace(",emergency_ro", "")
     assert after == before

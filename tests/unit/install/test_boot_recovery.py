@@ -61,7 +61,7 @@ def test_a_file_of_another_version_is_reported_and_written_again(place: Place) -
     place.install()
     hook = place.root / "etc/initramfs-tools/hooks/lvmsnap"
     hook.write_text("#!/bin/sh\n# of an older lvmsnap\n")
-    assert place.problems()["initramfs-tools"] == f"{hook} is not this version's"
+    assert place.problems()["initramfs-tools"] == f"{hook} belongs to another version"
 
     commands = place.install()
 
@@ -90,7 +90,7 @@ def test_a_boot_without_any_image_is_not_called_installed(place: Place) -> None:
     place.install()
     (place.root / IMAGE).unlink()
 
-    assert place.problems()["initramfs-tools"] == "no initramfs image is in /boot, nor on an EFI system partition"
+    assert place.problems()["initramfs-tools"] == "there is no initramfs image in /boot or on an EFI system partition"
     assert not boot_recovery.is_installed()
 
 

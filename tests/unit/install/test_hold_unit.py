@@ -85,7 +85,7 @@ def test_removing_the_last_one_leaves_nothing_and_the_first_leaves_the_template(
     holds.remove("weekly")
     assert holds.place.files() == {}
     assert holds.remove() == [RELOAD]
-    assert holds.said[0] == "nightly has no unit that holds it"
+    assert holds.said[0] == "nightly has no hold unit"
 
 
 def test_the_timers_units_and_the_holds_do_not_touch_each_other(holds: Holds) -> None:

@@ -113,7 +113,7 @@ def test_a_file_of_the_package_that_was_changed_is_reported_and_left_to_the_pack
     script = boot.root / "usr/lib/udev/lvmsnap-repair-groups"
     script.write_text("#!/bin/sh\n")
 
-    with pytest.raises(LvmsnapError, match="is not this version's") as caught:
+    with pytest.raises(LvmsnapError, match="belongs to another version") as caught:
         boot.install()
 
     assert "--reinstall lvmsnap" in caught.value.hint

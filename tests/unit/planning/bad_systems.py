@@ -190,12 +190,12 @@ BAD_VOLUMES = {
     "origin a cache pool": Bad(
         origin(attr="Cwi-aoC---", segment_types=("cache-pool",)),
         "vg0/system cannot be snapshotted: it is a cache pool",
-        "name a volume that is in it",
+        "name a volume in it",
     ),
     "origin a VDO pool": Bad(
         origin(attr="dwi-ao----", segment_types=("vdo-pool",)),
         "vg0/system cannot be snapshotted: it is a VDO pool",
-        "name a volume that is in it",
+        "name a volume in it",
     ),
     "origin a part of another volume": Bad(
         origin(attr="owi-aoC---", is_hidden=True),
@@ -215,7 +215,7 @@ BAD_VOLUMES = {
     "origin a thin pool": Bad(
         origin(attr="twi-aotz--", segment_types=("thin-pool",)),
         "vg0/system cannot be snapshotted: it is a thin pool",
-        "name a volume that is in it",
+        "name a volume in it",
     ),
     "origin merging": Bad(
         origin(attr="Owi-aos---", is_merging=True),

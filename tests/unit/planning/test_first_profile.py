@@ -324,7 +324,7 @@ def test_a_volume_of_a_set_that_is_mounted_nowhere_has_its_device_made() -> None
 
     assert proposal.failed == ()
     assert [one.is_in_tree for one in proposal.profile.volumes] == [True, False]
-    assert "it is mounted at no place" in text_of(proposal).replace("\n    # ", " ")
+    assert "it is mounted nowhere" in text_of(proposal).replace("\n    # ", " ")
 
 
 def test_a_thin_volume_of_a_set_has_a_size_so_that_all_can_be_of_one_instant() -> None:

@@ -60,7 +60,7 @@ def test_an_origin_in_a_pool_gets_a_thin_snapshot_where_no_size_is_given() -> No
     assert "--extents" not in taking(plan).do[0]
     assert failed(plan) == []
     said = {fact.name: fact.value for fact in plan.facts}["snapshot"]
-    assert said == "thin; pool vg0/pool: 10 GiB, 20 % used, 3 % of its metadata; its volumes have 10 GiB together"
+    assert said == "thin; pool vg0/pool: 10 GiB, 20 % used, 3 % of its metadata; its volumes total 10 GiB"
 
 
 @pytest.mark.parametrize(("size", "extents"), [("64MiB", 16), ("50%FREE", 1000), ("1%ORIGIN", 37)])
@@ -185,8 +185,8 @@ def test_what_the_pool_has_promised_is_reported() -> None:
     pool = group.lv("pool")
 
     assert pool is not None
-    assert "its volumes have 20 GiB together, " not in pools.describe(pool, group)
-    assert pools.describe(pool, group).endswith("its volumes have 20 GiB together")
+    assert "its volumes total 20 GiB, " not in pools.describe(pool, group)
+    assert pools.describe(pool, group).endswith("its volumes total 20 GiB")
 
 
 # --- what is found ----------------------------------------------------------------------------------------------------
