@@ -286,10 +286,9 @@ def _session(
 
     if not reads_only:
         from lvmsnap.cli import beforehand
-        from lvmsnap.system import limits, priority
+        from lvmsnap.system import limits
 
         limits.lift()
-        priority.lay_aside()
         beforehand.import_rest(reads_profiles=reads_profiles)
     reporter, signals = Reporter(options.verbosity, notes_are_output=notes_are_output), Signals()
     stop_after = getattr(options, "stop_after", None)

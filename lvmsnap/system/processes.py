@@ -15,12 +15,14 @@ from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.errors import ToolError
 from lvmsnap.model.printable import on_lines, shell_word
 from lvmsnap.model.profile import FILLERS
-from lvmsnap.system import limits, priority, udev_cookies
+from lvmsnap.system import limits, udev_cookies
 from lvmsnap.system.held_signals import Signals
 
 STALL_SECONDS = 15.0
-# A slow command is checked every LOOK_SECONDS; it is released once it waits for a lost event.
+# A slow command is checked every LOOK_SECONDS; if LOOKS checks in a row find it waiting for a lost event, release it.
 LOOK_SECONDS = 1.0
+LOOKS = 3
+LOST_EVENT = "waited for udev, which has lost an event: see df -h /run, df -i /run and journalctl -u systemd-udevd"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Filling the backing file can take minutes and nothing depends on it yet, so a signal may end it. Every other
 # command is left to finish: an interrupted LVM command leaves devices suspended.
@@ -58,6 +60,23 @@ class Finished:
 def shell_line(argv: tuple[str, ...]) -> str:
     """Return the command as a person would paste it into a shell."""
     return " ".join(shell_word(word, shlex.quote(word)) for word in argv)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """The cookie that a command waits for, and in how many checks in a row: udev may only just be getting the event."""
+
+    cookie: int = 0
+    times: int = 0
+
+    def in_vain(self, leader: int) -> int:
+        """Check once more; return the cookie if LOOKS checks in a row have found it, else 0."""
+        with suppress(Exception):
+            cookie = udev_cookies.waited_for(leader)
+            self.times = self.times + 1 if cookie and cookie == self.cookie else int(bool(cookie))
+            self.cookie = cookie
+            return cookie if self.times >= LOOKS else 0
+        return 0
 
 
 class Runner:
@@ -120,8 +139,6 @@ class Runner:
                 start_new_session=True,
                 umask=0o022,
                 pass_fds=self.lock_fds,
-                # What fills a file has time, and the disk is the user's.
-                preexec_fn=priority.take_up if _fills(argv) and priority.is_laid_aside() else None,  # noqa: PLW1509
             )
         except (OSError, ValueError) as error:
             # ValueError: a word that contains NUL, or cannot be encoded.
@@ -168,8 +185,9 @@ class Runner:
     def _communicate(
         self, process: subprocess.Popen[bytes], argv: tuple[str, ...], start: float, secret: bytes | None
     ) -> tuple[bytes, bytes]:
-        next_stall, waiting = STALL_SECONDS, udev_cookies.Waiting()
-        interruptible = _fills(argv)
+        next_stall, waiting = STALL_SECONDS, _Waiting()
+        # The shell that opens the file becomes the program that fills it (exec).
+        interruptible = argv[0] in INTERRUPTIBLE or (argv[0] == "sh" and not INTERRUPTIBLE.isdisjoint(argv))
         while True:
             try:
                 timeout = 0.2 if interruptible else self._look_seconds(time.monotonic() - start, next_stall)
@@ -203,12 +221,7 @@ class Runner:
         if self._udev_seconds and self._unheard is None:
             self._udev_seconds = 0.0
             with suppress(Exception):
-                self._warn(f"{argv[0]} {udev_cookies.LOST_EVENT}; it was released by {shell_line(completion)}")
-
-
-def _fills(argv: tuple[str, ...]) -> bool:
-    # The shell that opens the file becomes the program that fills it (exec).
-    return argv[0] in INTERRUPTIBLE or (argv[0] == "sh" and not INTERRUPTIBLE.isdisjoint(argv))
+                self._warn(f"{argv[0]} {LOST_EVENT}; it was released by {shell_line(completion)}")
 
 
 def start(argv: tuple[str, ...], variables: dict[str, str]) -> int:
@@ -228,14 +241,8 @@ def start(argv: tuple[str, ...], variables: dict[str, str]) -> int:
 
 
 def _before_the_users_own() -> Callable[[], None] | None:
-    """Return what a child calls that has the limits and the priority of our caller, None if those are ours."""
     # Without a function to call, a child need not be a copy of this process first (vfork).
-    return _as_our_caller if limits.are_lifted() or priority.is_laid_aside() else None
-
-
-def _as_our_caller() -> None:
-    limits.give_back()
-    priority.take_up()
+    return limits.give_back if limits.are_lifted() else None
 
 
 def begin_anew_in_utf_8() -> None:

@@ -7,9 +7,7 @@ if /run is full, udev's worker was killed, or the kernel dropped the event. All 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
-from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.profile import Argv
 from lvmsnap.system import process_table
 
@@ -19,28 +17,8 @@ QUEUE = f"{UDEV}/queue"
 SEMAPHORES = "/proc/sysvipc/sem"
 # libdm-common.c: the upper 16 bits of a cookie's key are DM_COOKIE_MAGIC.
 MAGIC = 0x0D4D
-# Whoever is found waiting for a lost event in so many checks in a row is released.
-LOOKS = 3
-LOST_EVENT = "waited for udev, which has lost an event: see df -h /run, df -i /run and journalctl -u systemd-udevd"
 # semop and semtimedop, as /proc/PID/syscall shows them (asm/unistd.h).
 CALLS = {"x86_64": ("65", "220"), "aarch64": ("193", "192"), "riscv64": ("193", "192")}
-
-
-@dataclass(slots=True)
-class Waiting:
-    """The cookie that a command waits for, and in how many checks in a row: udev may only just be getting the event."""
-
-    cookie: int = 0
-    times: int = 0
-
-    def in_vain(self, leader: int) -> int:
-        """Check once more; return the cookie if LOOKS checks in a row have found it, else 0."""
-        with suppress(Exception):
-            cookie = waited_for(leader)
-            self.times = self.times + 1 if cookie and cookie == self.cookie else int(bool(cookie))
-            self.cookie = cookie
-            return cookie if self.times >= LOOKS else 0
-        return 0
 
 
 def waited_for(leader: int) -> int:
