@@ -320,7 +320,7 @@ def test_up_looks_at_the_mountpoint_before_it_takes_the_snapshot(up: Refuser, si
     ("settings", "complaint"),
     [
         ({"snapshot": "snapshot1"}, 'begins with "snapshot", which LVM reserves'),
-        ({"snapshot": "a_tdata"}, 'has "_tdata" in it'),
+        ({"snapshot": "a_tdata"}, 'contains "_tdata"'),
         ({"snapshot": "s" * 121}, "is too long: device-mapper's name"),
         ({"snapshot": "'-x'"}, "without a leading dash, found '-x'"),
         ({"mountpoint": "mnt/point"}, "absolute"),
