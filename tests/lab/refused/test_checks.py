@@ -182,7 +182,12 @@ GROUPS_AND_ORIGINS = (
     ),
     Situation(
         "more space than there is",
-        ("not enough space for the snapshot:", "wanted", "give a smaller `size`, at most ", "MiB, or a `backing_file`"),
+        (
+            "not enough space for the snapshot:",
+            "MiB needed, ",
+            "give a smaller `size`, at most ",
+            "MiB, or a `backing_file`",
+        ),
         origin="vg0/big",
         before="lvcreate -q -y -Wn -Zn -L 500M -n big vg0",
         after="lvremove -q -y vg0/big",
@@ -258,7 +263,7 @@ MOUNTPOINTS = (
     ),
     Situation(
         "a symlink on the way to it",
-        ("a symlink leads to /media/link/point: it is /media/link-to/point", "write /media/link-to/point"),
+        ("a symlink leads to /media/link/point: it resolves to /media/link-to/point", "write /media/link-to/point"),
         settings={"mountpoint": "/media/link/point"},
     ),
     Situation(
