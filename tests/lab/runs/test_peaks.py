@@ -96,7 +96,7 @@ def test_a_var_that_becomes_read_only_meanwhile_fails_no_run(stage: Stage) -> No
     done = lvmsnap(stage, f"run plain -- sh -c '{onto_itself}; echo done'", code=None)
 
     assert done.stdout == "done\n"
-    assert "missing in its history: Read-only file system" in done.stderr
+    assert "missing from its history: Read-only file system" in done.stderr
     stage.run("umount /var/lib/lvmsnap")
     lvmsnap(stage, "down plain")
     stage.assert_as_before()
