@@ -5,6 +5,8 @@ from __future__ import annotations
 STATE_DIR = "/var/lib/lvmsnap"
 RUN_DIR = "/run/lvmsnap"
 RUN_DIR_MODE = 0o700  # mountpoints are below it
+# A path that needs no quotes, neither in YAML nor in a shell.
+PLAIN_PATH = r"/[A-Za-z0-9_./+@=-]*"
 
 
 def is_within(path: str, directory: str) -> bool:

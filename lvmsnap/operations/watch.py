@@ -125,8 +125,8 @@ class Guard:
         """Say what is guarded, and what the guard will do. It raises nothing."""
         with suppress(Exception):
             self._seen = self._watched.status()
-            if stand := self.filling():
-                text = guard_words.guarded(stand, self._watched.name(), self._overflow)
+            if filling := self.filling():
+                text = guard_words.guarded(filling, self._watched.name(), self._overflow)
                 self._working.progress.note(self._watched.worded(text))
 
     def look_at_peak(self) -> None:

@@ -9,7 +9,7 @@ from itertools import islice, product
 from lvmsnap.model.dataclass import dataclass
 from lvmsnap.model.facts import Facts, LogicalVolume, Mount, VolumeGroup, mount_of, top_mount
 from lvmsnap.model.looked import OriginFacts
-from lvmsnap.model.paths import RUN_DIR, is_within
+from lvmsnap.model.paths import PLAIN_PATH, RUN_DIR, is_within
 from lvmsnap.model.profile import Allocation, BackingFile
 from lvmsnap.model.units import GIB, MIB
 from lvmsnap.planning.held_blocks import largest_file_bytes
@@ -27,8 +27,6 @@ GOOD_PERCENT, POOR_PERCENT = 50, 10
 
 FILE_SYSTEMS = ("ext2", "ext3", "ext4", "xfs")
 NO_PLACE = ("/boot", RUN_DIR)
-# A path that needs quotes neither in YAML nor in a shell.
-SIMPLE_PATH = r"/[A-Za-z0-9_./+@=-]*"
 # Only root can write to it. On any other filesystem the file goes into the top directory.
 SYSTEM_FOLDER = "/var/lib"
 MOST_PLACES, MOST_ROOMS = 12, 200
@@ -70,7 +68,7 @@ def _is_possible(mount: Mount) -> bool:
         mount.filesystem in FILE_SYSTEMS
         and mount.root == "/"
         and "ro" not in (*mount.options, *mount.filesystem_options)
-        and re.fullmatch(SIMPLE_PATH, mount.mountpoint) is not None
+        and re.fullmatch(PLAIN_PATH, mount.mountpoint) is not None
         and not any(is_within(mount.mountpoint, path) for path in NO_PLACE)
     )
 

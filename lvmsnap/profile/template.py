@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from lvmsnap.model import lvm_names
 from lvmsnap.model.errors import UsageError
 from lvmsnap.model.first_profile import FileNotes, Proposal, VolumeNotes
+from lvmsnap.model.paths import PLAIN_PATH
 from lvmsnap.model.printable import escaped
 from lvmsnap.model.profile import Allocation, BackingFile, Profile, Volume
 from lvmsnap.model.units import as_written
 
 COLUMNS = 80
 SCHEMA_LINE = "# yaml-language-server: $schema={}\n"
-# Text that needs no quotes in YAML.
-PLAIN = r"/[A-Za-z0-9_./+@=-]*"
 
 HOOKS = """\
 # Commands of your own, to hold a database still while the snapshot is taken:
@@ -154,7 +153,7 @@ def _growth(file: BackingFile, profile: Profile, notes: FileNotes) -> Iterator[s
 
 
 def _scalar(path: str) -> str:
-    return path if re.fullmatch(PLAIN, path) else "'" + path.replace("'", "''") + "'"
+    return path if re.fullmatch(PLAIN_PATH, path) else "'" + path.replace("'", "''") + "'"
 
 
 def _comment(note: str, indent: int = 0) -> list[str]:

@@ -75,16 +75,16 @@ def devices() -> tuple[DmDevice, ...]:
     try:
         found = [device for name in _listed(descriptor) if (device := _device(descriptor, name))]
         layers = {one.uuid.removesuffix(LAYER): one.device_number for one in found if one.uuid.endswith(LAYER)}
-        return tuple(
-            replace(one, is_on_layer=layers[one.uuid] in _beneath(descriptor, one.name, (0,)))
-            if one.uuid in layers
-            else replace(one, transaction_id=_transaction_id(one.name))
-            if one.uuid.endswith(POOL)
-            else one
-            for one in found
-        )
+        return tuple(_completed(descriptor, one, layers.get(one.uuid, "")) for one in found)
     finally:
         os.close(descriptor)
+
+
+def _completed(descriptor: int, one: DmDevice, layer: str) -> DmDevice:
+    """Return a device with what its table or its status says; `layer` is the number of its -real, "" if it has none."""
+    if layer:
+        return replace(one, is_on_layer=layer in _beneath(descriptor, one.name, (0,)))
+    return replace(one, transaction_id=_transaction_id(one.name)) if one.uuid.endswith(POOL) else one
 
 
 def _transaction_id(pool: str) -> int | None:

@@ -134,8 +134,8 @@ def group_of(leader: Process) -> tuple[str, ...]:
 
 def of_session(leader: int) -> tuple[int, ...]:
     """Return the pids of the processes in the session led by `leader` (setsid(2))."""
-    pids = (int(name) for name in os.listdir(PROC) if name.isascii() and name.isdigit())
-    return tuple(pid for pid in pids if (fields := _fields(PROC / str(pid))) and int(fields[3]) == leader)
+    found = ((folder, _fields(folder)) for folder in running())
+    return tuple(int(folder.name) for folder, fields in found if fields and int(fields[3]) == leader)
 
 
 def ancestors(pid: int) -> tuple[int, ...]:
